@@ -1,0 +1,159 @@
+"""Scenes: synthetic pictures of one to three coloured shapes, each with five captions."""
+
+import hashlib
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from data.scene_captions import group_alike, make_captions, shape_words
+
+SIDE = 112          # pixels of a picture's side
+CELL = 16           # pixels of a grid cell's side
+CAPTIONS = 5        # per scene
+MARGIN = 2          # pixels kept free along the border
+GAP = 4             # pixels kept free between the boxes of two objects
+JITTER = 12         # largest change of a colour's red, green and blue
+NOISE = np.float32(2)   # standard deviation, the same for red, green and blue
+SUBPIXELS = 4       # samples along each side of a pixel
+
+COLOURS = {
+    "red": (214, 40, 45),
+    "orange": (242, 130, 28),
+    "yellow": (243, 214, 52),
+    "green": (52, 160, 70),
+    "cyan": (62, 200, 215),
+    "blue": (45, 85, 212),
+    "purple": (135, 62, 178),
+    "pink": (243, 125, 190),
+}
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
+# Widths in pixels, largest first; odd, so that a tip in the middle of a shape fills a pixel instead of halving two.
+WIDTHS = {"large": (37, 39), "medium": (31, 33), "small": (25, 27)}
+# Numbers of alike objects, largest objects first, with their probabilities.
+PATTERNS = ((1,), (2,), (3,), (1, 1), (2, 1), (1, 2), (1, 1, 1))
+PATTERN_PROBABILITIES = (0.2, 0.1, 0.06, 0.3, 0.09, 0.09, 0.16)
+
+
+class SceneObject(NamedTuple):
+    """One drawn shape: its names, its tight box (x0, y0, x1, y1) in pixels and the nouns that can mention it."""
+
+    shape: str
+    colour: str
+    size: str
+    box: tuple[int, int, int, int]
+    words: tuple[str, ...]
+
+
+class Scene(NamedTuple):
+    """One picture, uint8 (112, 112, 3), with its captions and its one to three objects, the largest first."""
+
+    image: np.ndarray
+    captions: list[str]
+    objects: list[SceneObject]
+
+
+def make_scenes(n: int, seed: int) -> list[Scene]:
+    """The first n scenes of the endless list of different pictures that belongs to the seed."""
+    if n < 0:
+        raise ValueError(f"n must not be negative, got {n}")
+    rng = np.random.default_rng(seed)
+    scenes: list[Scene] = []
+    seen: set[bytes] = set()
+    while len(scenes) < n:
+        scene = draw_scene(rng)
+        digest = hashlib.sha256(scene.image).digest()
+        if digest not in seen:
+            seen.add(digest)
+            scenes.append(scene)
+    return scenes
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """One random scene."""
+    objects = draw_objects(rng)
+    return Scene(draw_image(objects, rng), make_captions(objects, CAPTIONS, rng), objects)
+
+
+def draw_objects(rng: np.random.Generator) -> list[SceneObject]:
+    """One to three random objects, the largest first; alike ones share their size, others differ in size."""
+    counts = PATTERNS[rng.choice(len(PATTERNS), p=PATTERN_PROBABILITIES)]
+    sizes = np.sort(rng.choice(len(WIDTHS), len(counts), replace=False))
+    pairs = rng.choice(len(SHAPES) * len(COLOURS), len(counts), replace=False)
+    kinds = [(int(pair), list(WIDTHS)[size]) for pair, size, count in zip(pairs, sizes, counts) for _ in range(count)]
+    widths = np.array([rng.choice(WIDTHS[size]) for _, size in kinds])
+    return [make_object(pair, size, corner, width)
+            for (pair, size), corner, width in zip(kinds, draw_corners(widths, rng).tolist(), widths.tolist())]
+
+
+def make_object(pair: int, size: str, corner: list[int], width: int) -> SceneObject:
+    """Object number `pair` of all combinations of a shape and a colour, with its box at the corner (x0, y0)."""
+    shape, colour = SHAPES[pair // len(COLOURS)], list(COLOURS)[pair % len(COLOURS)]
+    x0, y0 = corner
+    return SceneObject(shape, colour, size, (x0, y0, x0 + width, y0 + width), shape_words(shape))
+
+
+def draw_corners(widths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Upper left corners, int (k, 2) as (x0, y0), of k boxes of the given widths that keep clear of each other."""
+    while True:
+        corners = rng.integers(MARGIN, SIDE - MARGIN - widths[:, None] + 1, (len(widths), 2))
+        centres = corners + widths[:, None] / 2
+        apart = np.abs(centres[:, None] - centres).max(axis=2) - (widths[:, None] + widths) / 2
+        np.fill_diagonal(apart, GAP)
+        if apart.min() >= GAP:
+            return corners
+
+
+def draw_image(objects: list[SceneObject], rng: np.random.Generator) -> np.ndarray:
+    """Picture of the objects on a grey background, uint8 (112, 112, 3)."""
+    canvas = draw_background(rng)        # colours in front: rows as long as the picture are faster than rows of three
+    for group in group_alike(objects):   # one shade for all of a group: they look alike
+        shade = np.array(COLOURS[group[0].colour], np.float32) + rng.integers(-JITTER, JITTER + 1, 3)
+        for item in group:
+            x0, y0, x1, y1 = item.box
+            area = canvas[:, y0:y1, x0:x1]
+            area += coverage(item.shape, x1 - x0) * (shade[:, None, None] - area)
+    canvas += NOISE * rng.standard_normal((SIDE, SIDE), np.float32)
+    return np.ascontiguousarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def draw_background(rng: np.random.Generator) -> np.ndarray:
+    """Dark or light grey with a soft slope of brightness and a hint of colour, float32 (3, 112, 112)."""
+    low, high = ((45, 75), (190, 225))[rng.integers(2)]
+    tint = (rng.uniform(low, high) + rng.uniform(-4, 4, 3)).astype(np.float32)
+    across, down = (rng.uniform(-15, 15, (2, 1)) * np.linspace(-0.5, 0.5, SIDE)).astype(np.float32)
+    return tint[:, None, None] + (across + down[:, None])
+
+
+@cache
+def coverage(shape: str, width: int) -> np.ndarray:
+    """Part of each pixel that the shape covers, float32 (width, width) in [0, 1], read-only."""
+    points = (np.arange(width * SUBPIXELS) + 0.5) * (2 / (width * SUBPIXELS)) - 1
+    inside = contains(shape, points[None, :], points[:, None])
+    mask = inside.reshape(width, SUBPIXELS, width, SUBPIXELS).mean(axis=(1, 3), dtype=np.float32)
+    mask.flags.writeable = False   # all callers share it
+    return mask
+
+
+def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether the points, with x and y in [-1, 1] and y downwards, lie in the shape that fills this square; bool."""
+    radius = np.hypot(x, y)
+    tests = {
+        "circle": lambda: radius <= 1,
+        "square": lambda: np.maximum(abs(x), abs(y)) <= 1,
+        "triangle": lambda: abs(x) <= (y + 1) / 2,
+        "star": lambda: in_star(x, y),
+        "cross": lambda: np.minimum(abs(x), abs(y)) <= 0.34,
+        "ring": lambda: (radius <= 1) & (radius >= 0.58),
+    }
+    return tests[shape]()
+
+
+def in_star(x: np.ndarray, y: np.ndarray, inner: float = 0.42) -> np.ndarray:
+    """Whether points lie in the five-pointed star that fills the square, whose dents are at the radius `inner`."""
+    turn = np.pi / 5   # from a tip to a dent
+    x, y = x * np.sin(2 * turn), ((y + 1) * (1 + np.cos(turn)) / 2) - 1   # undo the stretch to the square
+    angle = np.abs((np.arctan2(x, -y) + turn) % (2 * turn) - turn)        # fold all ten edges onto one
+    across, along = np.hypot(x, y) * np.sin(angle), np.hypot(x, y) * np.cos(angle)
+    slope = inner * np.sin(turn) / (1 - inner * np.cos(turn))
+    return across <= slope * (1 - along)

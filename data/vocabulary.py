@@ -1,0 +1,76 @@
+"""The vocabulary: which words have an id, and captions as rows of ids."""
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+SPECIAL = ("<NULL>", "<START>", "<END>", "<UNK>")
+
+
+class Vocabulary:
+    """Words and their ids; `idx_to_word` is a list, `word_to_idx` a dict, as in the course's vocabulary file."""
+
+    def __init__(self, words):
+        """words in the order of their ids, all different, among them the four special ones. Raises ValueError."""
+        self.idx_to_word = list(words)
+        self.word_to_idx = {word: i for i, word in enumerate(self.idx_to_word)}
+        missing = [word for word in SPECIAL if word not in self.word_to_idx]
+        if missing or len(self.word_to_idx) != len(self.idx_to_word):
+            raise ValueError(f"vocabulary lacks {missing}" if missing else "vocabulary has a word twice")
+        self.null, self.start, self.end, self.unknown = (self.word_to_idx[word] for word in SPECIAL)
+
+    @classmethod
+    def build(cls, captions, min_count=1):
+        """From tokenised captions: ids 0..3 for the special words, then words by falling count, equal ones by name."""
+        counts = Counter(word for caption in captions for word in caption.split())
+        words = [word for word, count in counts.items() if count >= min_count and word not in SPECIAL]
+        return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))])
+
+    def __len__(self):
+        return len(self.idx_to_word)
+
+    def encode(self, caption, max_words=None):
+        """Ids of a tokenised caption -> list [<START>, words cut at max_words, <END>]; <UNK> for unknown words."""
+        words = caption.split()[:max_words]
+        return [self.start, *(self.word_to_idx.get(word, self.unknown) for word in words), self.end]
+
+    def encode_all(self, captions, max_words=None):
+        """Ids of many tokenised captions -> int32 (N, T), padded with <NULL> to the longest."""
+        rows = [self.encode(caption, max_words) for caption in captions]
+        ids = np.full((len(rows), max(map(len, rows), default=2)), self.null, np.int32)
+        for target, row in zip(ids, rows):
+            target[:len(row)] = row
+        return ids
+
+    def decode(self, ids):
+        """Words of one row of ids up to <END>, without <START> and <NULL> -> str."""
+        words = []
+        for i in ids:
+            if i == self.end:
+                break
+            if i not in (self.start, self.null):
+                words.append(self.idx_to_word[i])
+        return " ".join(words)
+
+    def fingerprint(self):
+        """SHA-256 of the words in order, in hexadecimal."""
+        return hashlib.sha256("\n".join(self.idx_to_word).encode()).hexdigest()
+
+    def save(self, path):
+        """Write the course's JSON form: idx_to_word, a list, and word_to_idx, a dict."""
+        text = json.dumps({"idx_to_word": self.idx_to_word, "word_to_idx": self.word_to_idx}, ensure_ascii=False)
+        Path(path).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path):
+        """Read the course's JSON form. Raises ValueError where it is not that."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            vocabulary = cls(content["idx_to_word"])
+            if content["word_to_idx"] != vocabulary.word_to_idx:
+                raise ValueError("idx_to_word and word_to_idx disagree")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not a vocabulary in JSON with idx_to_word and word_to_idx: {error}") from error
+        return vocabulary

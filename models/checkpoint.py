@@ -1,0 +1,130 @@
+"""Checkpoints: a model, and what its training needs to go on bit for bit, in one HDF5 file without pickle.
+
+    /config /vocabulary /run /solver   JSON texts (the last two may be absent)
+    /params/NAME                       the weights
+    /feature_stats                     (2, D) mean and standard deviation, if the model has them
+    /loss_history                      float64, one entry a step
+    /optimiser/NAME/KEY                m and v of Adam and the like
+"""
+import io
+import json
+import os
+import tempfile
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from models.captioning_rnn import CaptioningRNN
+
+SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "seed")
+
+
+class Checkpoint(NamedTuple):
+    model: CaptioningRNN
+    run: dict                       # what the caller stored beside the model
+    solver: dict | None             # for restore_solver
+    path: str
+
+
+def write_atomically(path, content):
+    """Write bytes beside `path`, then rename: at any moment the file is whole, either the old or the new one.
+
+    Raises OSError (a full disk, say) with the old file intact and nothing left beside it.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+    try:
+        with open(handle, "wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_checkpoint(path, model, run=None, solver=None):
+    """Save a model, a JSON-able dict `run`, and if given the state of its solver.
+
+    Raises OSError if the file cannot be written; an older file under the same name is then unchanged.
+    """
+    buffer = io.BytesIO()           # HDF5 in memory, so that a full disk meets one plain write
+    with h5py.File(buffer, "w") as f:
+        f["config"], f["vocabulary"] = json.dumps(_config(model)), json.dumps(model.word_to_idx)
+        f["run"] = json.dumps(run or {})
+        if model.feature_stats is not None:
+            f["feature_stats"] = np.stack(model.feature_stats)
+        for name, w in model.params.items():
+            f[f"params/{name}"] = w
+        if solver is not None:
+            _save_solver(f, solver)
+    write_atomically(path, buffer.getbuffer())
+
+
+def load_checkpoint(path):
+    """Load what save_checkpoint wrote -> Checkpoint. Raises ValueError where the file is not a whole checkpoint."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    try:
+        with h5py.File(path, "r") as f:
+            model = _load_model(f)
+            solver = _load_solver(f) if "solver" in f else None
+            return Checkpoint(model, json.loads(f["run"][()]), solver, str(path))
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: not a whole checkpoint (truncated, or another kind of file): {error}") from error
+
+
+def restore_solver(solver, checkpoint):
+    """Put a checkpoint's training state into a solver made with the same options. Raises ValueError if it has none."""
+    if checkpoint.solver is None:
+        raise ValueError(f"{checkpoint.path}: holds a model only, expected the training state too")
+    for name, value in checkpoint.solver.items():
+        setattr(solver, name, value)
+
+
+def _config(model):
+    D, H = model.params["W_proj"].shape
+    return {"cell_type": model.cell_type, "input_dim": D, "wordvec_dim": model.params["W_embed"].shape[1],
+            "hidden_dim": H, "dtype": np.dtype(model.dtype).name, "dropout": model.dropout}
+
+
+def _load_model(f):
+    config = json.loads(f["config"][()])
+    dtype = np.dtype(config.pop("dtype")).type
+    model = CaptioningRNN(json.loads(f["vocabulary"][()]), **config, dtype=dtype, seed=0)
+    if "feature_stats" in f:
+        model.feature_stats = tuple(f["feature_stats"][()])
+    for name, w in model.params.items():
+        if f[f"params/{name}"].shape != w.shape:
+            raise ValueError(f"{name} is {f[f'params/{name}'].shape}, expected {w.shape}")
+        model.params[name] = f[f"params/{name}"][()]
+    return model
+
+
+def _save_solver(f, solver):
+    scalars = {name: getattr(solver, name) for name in SCALARS}
+    scalars["optim_configs"] = {}
+    for name, config in solver.optim_configs.items():
+        for key, value in config.items():
+            if isinstance(value, np.ndarray):
+                f[f"optimiser/{name}/{key}"] = value
+            else:
+                scalars["optim_configs"].setdefault(name, {})[key] = value
+    f["solver"] = json.dumps(scalars)
+    f["loss_history"] = np.array(solver.loss_history, np.float64)
+
+
+def _load_solver(f):
+    state = json.loads(f["solver"][()])
+    for name, group in f.get("optimiser", {}).items():
+        state["optim_configs"].setdefault(name, {}).update({key: value[()] for key, value in group.items()})
+    return {**state, "loss_history": f["loss_history"][()].tolist()}

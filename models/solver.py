@@ -1,0 +1,230 @@
+"""Training: minibatches, update rules, schedules, validation and early stopping. Knows nothing of files or pictures."""
+import math
+import time
+
+import numpy as np
+
+from models.batches import caption_lengths, epoch_batches, sorted_batches, trim
+from models.schedules import SCHEDULES
+from rnnlayers import optim
+
+OPTIONS = {
+    "update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10, "print_every": 10,
+    "verbose": True,                                  # up to here the course's, from here on our own
+    "sampling": "replacement", "seed": None, "schedule": "exponential", "warmup": 0.1, "clip": None,
+    "weight_decay": 0.0, "validate": False, "patience": None, "callbacks": (),
+}
+
+
+class CaptioningSolver:
+    """Trains a captioning model on a dict with train_captions, train_image_idxs and train_features (and val_...).
+
+    The model needs `params` and `loss(features, captions) -> loss, grads`. Options, with neutral defaults:
+    update_rule: a name in rnnlayers.optim; optim_config: its hyperparameters; lr_decay: factor at each epoch's end;
+    batch_size; num_epochs; print_every and verbose: what is printed.
+
+    sampling: 'replacement' as in the course, or 'epochs', shuffled epochs of batches of like length.
+    seed: int; None draws from NumPy's global state. schedule: constant, exponential (by lr_decay), cosine or
+    one-cycle, the last two with `warmup`, a share of all steps. clip: largest global norm of the gradients.
+    weight_decay: w <- w - lr weight_decay w for matrices, apart from the update rule (Loshchilov and Hutter 2019).
+    validate: measure the val split at each epoch's end and keep `best_params`; patience: stop after so many epochs
+    without a better one. callbacks: called with the solver after every step; setting `solver.stop` ends training.
+
+    After training: loss_history (one float a step), history (one dict an epoch; losses in nats a word), optim_configs,
+    epoch, best_params, best_val_loss. Raises ValueError on unknown options and data that do not fit together.
+    """
+
+    def __init__(self, model, data, **kwargs):
+        unknown = ", ".join(repr(name) for name in kwargs if name not in OPTIONS)
+        if unknown:
+            raise ValueError(f"Unrecognized arguments {unknown}, expected some of {', '.join(OPTIONS)}")
+        self.model, self.data = model, data
+        for name, default in OPTIONS.items():
+            setattr(self, name, kwargs.get(name, default))
+        self._check_options()
+        self.rule = getattr(optim, self.update_rule)
+        _check_data(data, "train")
+        if self.validate:
+            _check_data(data, "val")
+        self._reset()
+
+    def _check_options(self):
+        if self.update_rule not in ("sgd", "sgd_momentum", "rmsprop", "adam"):
+            raise ValueError(f"Invalid update_rule {self.update_rule!r}, expected sgd, sgd_momentum, rmsprop or adam")
+        schedules = ("constant", "exponential", *SCHEDULES)
+        for name, choices in (("schedule", schedules), ("sampling", ("replacement", "epochs"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(choices)}")
+        if self.batch_size < 1 or self.clip is not None and self.clip <= 0 or not 0 <= self.warmup < 1:
+            raise ValueError(f"batch_size {self.batch_size}, clip {self.clip}, warmup {self.warmup}: "
+                             "expected batch_size >= 1, clip None or > 0, warmup in [0, 1)")
+        if self.schedule in SCHEDULES and "learning_rate" not in self.optim_config:
+            raise ValueError(f"schedule {self.schedule!r} needs optim_config={{'learning_rate': ...}}")
+        if self.schedule != "exponential" and self.lr_decay != 1:
+            raise ValueError(f"lr_decay {self.lr_decay} belongs to schedule 'exponential', not to {self.schedule!r}")
+        if self.patience is not None and not self.validate:
+            raise ValueError("patience needs validate=True")
+
+    def _reset(self):
+        self.iteration, self.epoch, self.seconds, self.stop = 0, 0, 0.0, False
+        self.best_val_acc, self.best_val_loss, self.best_params = 0, math.inf, {}
+        self.loss_history, self.history = [], []
+        self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
+        self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
+        self._batches_epoch, self._batches = None, None
+
+    @property
+    def iterations_per_epoch(self):
+        captions = len(self.data["train_captions"])
+        if self.sampling == "epochs":
+            return math.ceil(captions / self.batch_size)
+        return max(captions // self.batch_size, 1)
+
+    @property
+    def num_iterations(self):
+        return self.num_epochs * self.iterations_per_epoch
+
+    def train(self):
+        """Train from the current iteration to the last one, to early stopping, or until `stop` is set."""
+        start, self.stop = time.perf_counter() - self.seconds, False
+        while not (self.finished() or self.stop):
+            self._step()
+            self.seconds = time.perf_counter() - start
+            if self.verbose and (self.iteration - 1) % self.print_every == 0:
+                print(f"(Iteration {self.iteration:d} / {self.num_iterations:d}) loss: {self.loss_history[-1]:f}")
+            if self.iteration % self.iterations_per_epoch == 0:
+                self._end_epoch(start)
+            for callback in self.callbacks:
+                callback(self)
+
+    def finished(self):
+        """Whether all iterations are done or patience has run out."""
+        if self.iteration >= self.num_iterations:
+            return True
+        if self.patience is None or not self.history:
+            return False
+        losses = [row["val_loss"] for row in self.history]
+        return len(losses) - 1 - losses.index(min(losses)) >= self.patience
+
+    def step(self, features, captions):
+        """One training step on a given batch: features as the model takes them, captions (N, T) -> loss (float).
+
+        Raises FloatingPointError where the loss or, with clip, a gradient is not finite; the parameters stay as they
+        were.
+        """
+        captions = trim(np.asarray(captions), self.model.word_to_idx["<NULL>"])
+        loss, grads = self.model.loss(features, captions, *self._dropout_rng())
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"loss is {loss} at step {self.iteration + 1}: "
+                                     "lower the learning rate or clip the gradients")
+        scale = self._clip_scale(grads)
+        for name, w in self.model.params.items():
+            self.model.params[name] = self._updated(name, w, grads[name] * scale if scale != 1 else grads[name])
+        self.iteration += 1
+        self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
+        self.loss_history.append(float(loss))
+        return self.loss_history[-1]
+
+    def _step(self):
+        batch = self._next_batch()
+        captions = self.data["train_captions"][batch]
+        loss = self.step(self.data["train_features"][self.data["train_image_idxs"][batch]], captions)
+        self.epoch_nll += loss * len(captions)
+        self.epoch_words += self.step_words
+
+    def _next_batch(self):
+        captions = self.data["train_captions"]
+        if self.sampling == "replacement":
+            choice = np.random.choice if self.seed is None else self._generator("batch", self.iteration).choice
+            return choice(len(captions), self.batch_size)
+        epoch, k = divmod(self.iteration, self.iterations_per_epoch)
+        if self._batches_epoch != epoch:
+            lengths = caption_lengths(captions, self.model.word_to_idx["<NULL>"])
+            self._batches = epoch_batches(lengths, self.batch_size, self._generator("epoch", epoch))
+            self._batches_epoch = epoch
+        return self._batches[k]
+
+    def _generator(self, purpose, number):
+        """A Generator of its own for each epoch and step: seed and iteration are all the random state there is."""
+        if self.seed is None:
+            self.seed = int(np.random.randint(2**31))
+        return np.random.default_rng([self.seed, ("batch", "epoch", "dropout").index(purpose), number])
+
+    def _dropout_rng(self):
+        return (self._generator("dropout", self.iteration),) if getattr(self.model, "dropout", 0) else ()
+
+    def _clip_scale(self, grads):
+        if self.clip is None:
+            return 1
+        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads.values()))
+        if not math.isfinite(norm):
+            raise FloatingPointError(f"a gradient is not finite at step {self.iteration + 1}: lower the learning rate")
+        return min(1, self.clip / norm) if norm else 1
+
+    def _updated(self, name, w, dw):
+        config = self.optim_configs[name]
+        if self.schedule in SCHEDULES:
+            progress = (self.iteration + 0.5) / self.num_iterations        # the middle of the step: never quite 0 or 1
+            factor = SCHEDULES[self.schedule](progress, self.warmup)
+            config["learning_rate"] = self.optim_config["learning_rate"] * factor
+        next_w, config = self.rule(w, dw, config)
+        self.optim_configs[name] = config
+        if self.weight_decay and w.ndim > 1:
+            next_w = next_w - float(config["learning_rate"]) * self.weight_decay * w
+        return next_w
+
+    def _end_epoch(self, start):
+        self.epoch += 1
+        for config in self.optim_configs.values():
+            config["learning_rate"] *= self.lr_decay
+        row = {"epoch": self.epoch, "seconds": 0.0, "train_loss": self.epoch_nll / max(self.epoch_words, 1)}
+        self.epoch_nll, self.epoch_words = 0.0, 0
+        if self.validate:
+            row["val_loss"] = self.validation_loss()
+            row["val_perplexity"] = math.exp(min(row["val_loss"], 700))
+            if row["val_loss"] < self.best_val_loss:
+                self.best_val_loss = row["val_loss"]
+                self.best_params = {name: w.copy() for name, w in self.model.params.items()}
+        row["seconds"] = self.seconds = time.perf_counter() - start
+        self.history.append(row)
+
+    def validation_loss(self, split="val"):
+        """Mean -log p of the split's words, in nats a word: total over all captions divided by their words."""
+        captions, rows = self.data[f"{split}_captions"], self.data[f"{split}_image_idxs"]
+        null, total, words = self.model.word_to_idx["<NULL>"], 0.0, 0
+        for batch in sorted_batches(caption_lengths(captions, null), self.batch_size):
+            nll, count = self.model.negative_log_likelihood(
+                self.data[f"{split}_features"][rows[batch]], trim(captions[batch], null))
+            total, words = total + nll, words + count
+        return total / words
+
+    def check_accuracy(self, X, y, num_samples=None, batch_size=100):
+        """Share of words that are the most likely one after the words before them.
+
+        X features (N, D), y captions integer (N, T), num_samples: so many of them, drawn at random -> float in [0, 1].
+        """
+        if num_samples is not None and num_samples < len(X):
+            chosen = np.random.choice(len(X), num_samples)
+            X, y = X[chosen], y[chosen]
+        null, hits, words = self.model.word_to_idx["<NULL>"], 0, 0
+        for i in range(0, len(X), batch_size):
+            targets = y[i:i + batch_size, 1:]
+            best = self.model.scores(X[i:i + batch_size], y[i:i + batch_size]).argmax(axis=2)
+            hits += int(((best == targets) & (targets != null)).sum())
+            words += int((targets != null).sum())
+        return hits / max(words, 1)
+
+
+def _check_data(data, split):
+    keys = [f"{split}_{name}" for name in ("captions", "image_idxs", "features")]
+    missing = ", ".join(key for key in keys if key not in data)
+    if missing:
+        raise ValueError(f"data has no {missing}, expected {', '.join(keys)}")
+    captions, rows, features = (data[key] for key in keys)
+    if len(captions) != len(rows):
+        raise ValueError(f"{keys[0]} has {len(captions)} rows and {keys[1]} {len(rows)}, expected as many")
+    if not len(captions):
+        raise ValueError(f"{keys[0]} is empty, expected at least one caption")
+    if np.min(rows) < 0 or np.max(rows) >= features.shape[0]:
+        raise ValueError(f"{keys[1]} has rows {np.min(rows)}..{np.max(rows)}, "
+                         f"expected 0..{features.shape[0] - 1}, the rows of {keys[2]}")

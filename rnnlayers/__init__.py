@@ -1,0 +1,7 @@
+"""Recurrent layers in NumPy, each an explicit forward and a hand-written backward."""
+from rnnlayers.activations import sigmoid
+from rnnlayers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
+from rnnlayers.embedding import word_embedding_backward, word_embedding_forward
+from rnnlayers.lstm import lstm_backward, lstm_forward, lstm_step_backward, lstm_step_forward
+from rnnlayers.rnn import rnn_backward, rnn_forward, rnn_step_backward, rnn_step_forward
+from rnnlayers.softmax import temporal_softmax_loss

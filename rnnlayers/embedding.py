@@ -1,0 +1,28 @@
+"""Word embedding: a row of a matrix for each word id."""
+import numpy as np
+
+from rnnlayers.shapes import check_ids, check_like, check_shapes
+
+
+def word_embedding_forward(x, W):
+    """Look up word vectors, out[n, t] = W[x[n, t]].
+
+    x integer (N, T), or of any other shape down to a single id; W (V, D) -> out (N, T, D), cache.
+    Raises ValueError on ids outside 0..V-1 (negative ones too: NumPy would count them from the end).
+    """
+    x = np.asarray(x)
+    check_shapes("word_embedding_forward", W=(W, "V D"))
+    check_ids("word_embedding_forward", "x", x, len(W))
+    return W[x], (x, W.shape)
+
+
+def word_embedding_backward(dout, cache):
+    """Gradient of word_embedding_forward: dW[v] = sum of dout[n, t] over the places where x[n, t] = v.
+
+    dout (N, T, D) -> dW (V, D), with rows of zeros for words that do not occur. Raises ValueError on dout's shape.
+    """
+    x, (V, D) = cache
+    check_like("word_embedding_backward", dout=(dout, (*x.shape, D)))
+    dW = np.zeros((V, D), dout.dtype)
+    np.add.at(dW, x, dout)          # unlike dW[x] += dout, this adds once for every repetition of a word
+    return dW

@@ -1,0 +1,103 @@
+"""The long short-term memory: one step, and a sequence of steps.
+
+The gates lie along the 4H axis in the order i, f, o, g: input, forget, output, and the candidate g.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnlayers.activations import sigmoid
+from rnnlayers.rnn import accumulate, check_steps
+from rnnlayers.shapes import check_like, check_shapes
+
+
+class LSTMStepCache(NamedTuple):
+    x: np.ndarray
+    prev_h: np.ndarray
+    prev_c: np.ndarray
+    Wx: np.ndarray
+    Wh: np.ndarray
+    i: np.ndarray                   # the four gates, after their nonlinearity
+    f: np.ndarray
+    o: np.ndarray
+    g: np.ndarray
+    tanh_c: np.ndarray              # tanh(next_c)
+    attn: np.ndarray | None
+    Wattn: np.ndarray | None
+
+
+def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b, attn=None, Wattn=None):
+    """One step of an LSTM, with an optional attention vector as a third input.
+
+    a = x Wx + prev_h Wh + attn Wattn + b;  i, f, o = sigmoid(a_i, a_f, a_o);  g = tanh(a_g)
+    next_c = f * prev_c + i * g;  next_h = o * tanh(next_c)
+
+    x (N, D), prev_h and prev_c (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,), attn (N, H), Wattn (H, 4H)
+    -> next_h (N, H), next_c (N, H), cache. Raises ValueError on shapes that do not fit.
+    Source: Hochreiter and Schmidhuber (1997); forget gate from Gers, Schmidhuber and Cummins (2000).
+    """
+    _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn)
+    a = x @ Wx + prev_h @ Wh + b
+    if attn is not None:
+        a = a + attn @ Wattn
+    H = prev_h.shape[1]
+    i, f, o = np.split(sigmoid(a[:, :3 * H]), 3, axis=1)
+    g = np.tanh(a[:, 3 * H:])
+    next_c = f * prev_c + i * g
+    tanh_c = np.tanh(next_c)
+    return o * tanh_c, next_c, LSTMStepCache(x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c, attn, Wattn)
+
+
+def lstm_step_backward(dnext_h, dnext_c, cache):
+    """Gradients of lstm_step_forward.
+
+    dnext_h, dnext_c (N, H) -> dx (N, D), dprev_h (N, H), dprev_c (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,),
+    and dattn (N, H), dWattn (H, 4H) behind them where forward had attention. Raises ValueError on shapes.
+    """
+    x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c, attn, Wattn = cache
+    check_like("lstm_step_backward", dnext_h=(dnext_h, i.shape), dnext_c=(dnext_c, i.shape))
+    dc = dnext_c + dnext_h * o * (1 - tanh_c**2)            # next_h = o * tanh(next_c)
+    di, df, do, dg = dc * g, dc * prev_c, dnext_h * tanh_c, dc * i     # next_c = f * prev_c + i * g
+    da = np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])   # i, f, o, g of a
+    grads = da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)     # a = x Wx + prev_h Wh + b
+    return grads if attn is None else (*grads, da @ Wattn.T, attn.T @ da)             # ... + attn Wattn
+
+
+def _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn):
+    if (attn is None) != (Wattn is None):
+        raise ValueError("lstm_step_forward: attn and Wattn belong together, expected both or neither")
+    attention = {} if attn is None else {"attn": (attn, "N H"), "Wattn": (Wattn, "H 4H")}
+    check_shapes("lstm_step_forward", x=(x, "N D"), prev_h=(prev_h, "N H"), prev_c=(prev_c, "N H"),
+                 Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"), **attention)
+
+
+def lstm_forward(x, h0, Wx, Wh, b):
+    """An LSTM over whole sequences: lstm_step_forward at each t, from h0 and a cell state of zeros.
+
+    x (N, T, D) with T >= 1, h0 (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,) -> h (N, T, H), cache; h0 is not part of h.
+    Raises ValueError on shapes that do not fit.
+    """
+    check_shapes("lstm_forward", x=(x, "N T D"), h0=(h0, "N H"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"))
+    check_steps("lstm_forward", x)
+    h, c, hs, cache = h0, np.zeros_like(h0), [], []
+    for t in range(x.shape[1]):
+        h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b)
+        hs.append(h)
+        cache.append(step)
+    return np.stack(hs, axis=1), cache
+
+
+def lstm_backward(dh, cache):
+    """Gradients of lstm_forward, by backpropagation through time.
+
+    dh (N, T, H) holds what arrives at each h[:, t] from above; what comes back from the later steps is added here.
+    -> dx (N, T, D), dh0 (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,). Raises ValueError where dh is not h's shape.
+    """
+    N, H = cache[0].i.shape
+    check_like("lstm_backward", dh=(dh, (N, len(cache), H)))
+    dx, dprev_h, dprev_c, dweights = [], 0, np.zeros_like(cache[0].i), []    # nothing comes from beyond the last step
+    for t in reversed(range(len(cache))):
+        dx_t, dprev_h, dprev_c, *dstep = lstm_step_backward(dh[:, t] + dprev_h, dprev_c, cache[t])
+        dx.append(dx_t)
+        accumulate(dweights, dstep)                         # every step used the same Wx, Wh, b
+    return np.stack(dx[::-1], axis=1), dprev_h, *dweights

@@ -1,0 +1,85 @@
+"""The vanilla recurrent network: one step, and a sequence of steps."""
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnlayers.shapes import check_like, check_shapes
+
+
+class RNNStepCache(NamedTuple):
+    x: np.ndarray
+    prev_h: np.ndarray
+    Wx: np.ndarray
+    Wh: np.ndarray
+    next_h: np.ndarray
+
+
+def rnn_step_forward(x, prev_h, Wx, Wh, b):
+    """One step of a vanilla RNN, next_h = tanh(x Wx + prev_h Wh + b).
+
+    x (N, D), prev_h (N, H), Wx (D, H), Wh (H, H), b (H,) -> next_h (N, H), cache.
+    Raises ValueError on shapes that do not fit. Source: Elman (1990), "Finding structure in time".
+    """
+    check_shapes("rnn_step_forward", x=(x, "N D"), prev_h=(prev_h, "N H"), Wx=(Wx, "D H"), Wh=(Wh, "H H"), b=(b, "H"))
+    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)
+    return next_h, RNNStepCache(x, prev_h, Wx, Wh, next_h)
+
+
+def rnn_step_backward(dnext_h, cache):
+    """Gradients of rnn_step_forward.
+
+    dnext_h (N, H) -> dx (N, D), dprev_h (N, H), dWx (D, H), dWh (H, H), db (H,).
+    Raises ValueError where dnext_h is not next_h's shape.
+    """
+    x, prev_h, Wx, Wh, next_h = cache
+    check_like("rnn_step_backward", dnext_h=(dnext_h, next_h.shape))
+    da = dnext_h * (1 - next_h**2)                                      # next_h = tanh(a)
+    return da @ Wx.T, da @ Wh.T, x.T @ da, prev_h.T @ da, da.sum(axis=0)   # a = x Wx + prev_h Wh + b
+
+
+def rnn_forward(x, h0, Wx, Wh, b):
+    """A vanilla RNN over whole sequences, h[:, t] = tanh(x[:, t] Wx + h[:, t-1] Wh + b) with h[:, -1] = h0.
+
+    x (N, T, D) with T >= 1, h0 (N, H), Wx (D, H), Wh (H, H), b (H,) -> h (N, T, H), cache; h0 is not part of h.
+    Raises ValueError on shapes that do not fit.
+    """
+    check_shapes("rnn_forward", x=(x, "N T D"), h0=(h0, "N H"), Wx=(Wx, "D H"), Wh=(Wh, "H H"), b=(b, "H"))
+    check_steps("rnn_forward", x)
+    h, hs, cache = h0, [], []
+    for t in range(x.shape[1]):
+        h, step = rnn_step_forward(x[:, t], h, Wx, Wh, b)
+        hs.append(h)
+        cache.append(step)
+    return np.stack(hs, axis=1), cache
+
+
+def rnn_backward(dh, cache):
+    """Gradients of rnn_forward, by backpropagation through time.
+
+    dh (N, T, H) holds what arrives at each h[:, t] from above; what comes back from the later steps is added here.
+    -> dx (N, T, D), dh0 (N, H), dWx (D, H), dWh (H, H), db (H,). Raises ValueError where dh is not h's shape.
+    Source: Werbos (1990), "Backpropagation through time".
+    """
+    N, H = cache[0].next_h.shape
+    check_like("rnn_backward", dh=(dh, (N, len(cache), H)))
+    dx, dprev_h, dweights = [], 0, []                       # nothing comes back from beyond the last step
+    for t in reversed(range(len(cache))):
+        dx_t, dprev_h, *dstep = rnn_step_backward(dh[:, t] + dprev_h, cache[t])
+        dx.append(dx_t)
+        accumulate(dweights, dstep)                         # every step used the same Wx, Wh, b
+    return np.stack(dx[::-1], axis=1), dprev_h, *dweights
+
+
+def check_steps(function, x):
+    """Require at least one time step in x (N, T, D). Raises ValueError."""
+    if x.shape[1] < 1:
+        raise ValueError(f"{function}: x is {x.shape}, expected at least one time step, T >= 1")
+
+
+def accumulate(totals, terms):
+    """Add each of `terms` into `totals` in place; an empty `totals` takes the terms themselves."""
+    if not totals:
+        totals.extend(terms)
+        return
+    for total, term in zip(totals, terms):
+        total += term

@@ -1,0 +1,38 @@
+"""The softmax loss of a sequence of words."""
+import numpy as np
+
+from rnnlayers.shapes import check_ids, check_shapes
+
+
+def temporal_softmax_loss(x, y, mask, verbose=False):
+    """Cross entropy of the next word, summed over time and averaged over the batch.
+
+    loss = -1/N sum over n, t of mask[n, t] log softmax(x[n, t])[y[n, t]], by the log-sum-exp of the scores.
+    x (N, T, V) scores, y integer (N, T) word ids, mask bool (N, T): which targets count -> loss, dx (N, T, V).
+    Ids under a False mask are not looked at. Raises ValueError on shapes, ids outside 0..V-1 or a mask that is not
+    made of zeros and ones.
+    """
+    y, mask = np.asarray(y), _boolean(mask)
+    check_shapes("temporal_softmax_loss", x=(x, "N T V"), y=(y, "N T"), mask=(mask, "N T"))
+    N, T, V = x.shape
+    y = np.where(mask, y, 0)
+    check_ids("temporal_softmax_loss", "y", y, V)
+    rows, columns = np.arange(N * T), y.reshape(N * T)
+    z = (x - x.real.max(axis=2, keepdims=True)).reshape(N * T, V)     # the largest score is 0: no exp overflows
+    e = np.exp(z)
+    total = e.sum(axis=1)
+    counts = mask.reshape(N * T)
+    loss = np.where(counts, np.log(total) - z[rows, columns], 0).sum() / N
+    dx = e / total[:, None]
+    dx[rows, columns] -= 1                                             # d loss / d x = softmax - one hot
+    dx = np.where(counts[:, None], dx, 0) / N
+    if verbose:
+        print("dx_flat: ", dx.shape)
+    return loss, dx.reshape(N, T, V)
+
+
+def _boolean(mask):
+    mask = np.asarray(mask)
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
+        raise ValueError("temporal_softmax_loss: mask has values other than 0 and 1, expected a bool array (N, T)")
+    return mask.astype(bool)

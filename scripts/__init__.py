@@ -1,0 +1,18 @@
+"""Command lines: python -m scripts.train, and so on. Thin layers of argparse over importable functions."""
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _require_ours(package):
+    """`models` and `data` are common names: say so when somebody else's is found first, instead of failing later."""
+    spec = importlib.util.find_spec(package)
+    found = None if spec is None else Path(next(iter(spec.submodule_search_locations or [spec.origin]))).resolve()
+    if found != ROOT / package:
+        raise ImportError(f"the package {package!r} found at {found} is not rnnlayers' own at {ROOT / package}: "
+                          f"run the command in {ROOT}, or in a folder without a {package!r} of its own")
+
+
+for _package in ("rnnlayers", "models", "data", "gradcheck"):
+    _require_ours(_package)

@@ -1,0 +1,23 @@
+"""How every command line ends: 0, or 2 with one line for bad input, 130 after Ctrl-C, never a traceback for these."""
+import os
+import sys
+
+
+def run(main):
+    """Call main() and exit with what it returns. Bad input prints one line on standard error."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = _say("stopped", 130)
+    except BrokenPipeError:                                  # the reader of a pipe left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except (ValueError, OSError, ArithmeticError, MemoryError) as error:
+        status = _say(f"error: {error or type(error).__name__}", 2)
+    sys.exit(status)
+
+
+def _say(text, status):
+    print(" ".join(text.split()), file=sys.stderr)
+    return status

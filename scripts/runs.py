@@ -1,0 +1,62 @@
+"""Run folders: what training writes, and how other commands find it again."""
+import csv
+import io
+from pathlib import Path
+
+from data.dataset import check_identity, open_dataset
+from models.checkpoint import load_checkpoint, write_atomically
+
+
+def new_run(out, name):
+    """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
+
+    Raises FileExistsError where `out` has something in it.
+    """
+    if out is not None:
+        folder = Path(out)
+        if folder.exists() and (not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir())):
+            raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
+                                  f"choose another --out, or go on with it by --resume {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    k = 1
+    while True:
+        folder = Path("runs") / f"{name}-{k}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            k += 1
+
+
+def load_run(run, which="best"):
+    """The checkpoint of a run folder, 'best' or 'last' (the last too where there is no best yet) -> Checkpoint.
+
+    `run` may also be a checkpoint file. Raises FileNotFoundError or ValueError.
+    """
+    run = Path(run)
+    if run.is_file():
+        return load_checkpoint(run)
+    if not run.is_dir():
+        raise FileNotFoundError(f"{run}: no such run, expected a folder that scripts.train wrote")
+    best, last = run / "best.h5", run / "last.h5"
+    if not last.exists() and not best.exists():
+        raise FileNotFoundError(f"{run}: has no checkpoint (best.h5, last.h5): it is no run, or one that was stopped "
+                                "before its first step; start it again with scripts.train --out")
+    return load_checkpoint(best if which == "best" and best.exists() else last)
+
+
+def open_run_data(checkpoint, folder=None):
+    """The dataset a checkpoint was trained on, or the one in `folder`, checked to be the same -> Dataset."""
+    dataset = open_dataset(folder or checkpoint.run["data"]["folder"])
+    check_identity(checkpoint.run["data"], dataset)
+    return dataset
+
+
+def write_history(path, history):
+    """Write history.csv: one line an epoch, the columns of its rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]) if history else ["epoch"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in history)
+    write_atomically(path, text.getvalue().encode())

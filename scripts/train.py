@@ -1,0 +1,183 @@
+"""Train a captioner. Without arguments: an LSTM on the built-in scenes, in under three minutes."""
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from data.dataset import check_identity, open_dataset
+from data.scene_dataset import make_scene_dataset
+from models import CaptioningRNN, CaptioningSolver
+from models.checkpoint import restore_solver
+from scripts.command import run
+from scripts.runs import load_run, new_run
+from scripts.training_files import TrainingFiles
+
+SCENES = Path("datasets/scenes")
+BOUNDS = {"rnn": 0.1, "lstm": 0.5}          # training loss that --overfit has to reach, from the cs231n course
+DEFAULTS = {
+    "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
+    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
+    "patience": None, "overfit": None,
+}
+DEFAULTS_SCENES = {**DEFAULTS, "hidden": 256, "wordvec": 128, "batch": 128, "epochs": 12, "lr": 3e-3, "dropout": 0.2}
+DEFAULTS_OVERFIT = {                        # the course's settings
+    **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "clip": None,
+    "dropout": 0.0, "forget_bias": 0.0,
+}
+DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995}
+HELP = {
+    "model": "rnn or lstm", "hidden": "size of the hidden state", "wordvec": "size of the word vectors",
+    "batch": "captions a step", "epochs": "passes over the training captions",
+    "lr": "learning rate of Adam, at its peak",
+    "schedule": "constant, exponential (--lr-decay an epoch), cosine or one-cycle",
+    "warmup": "share of the steps in which cosine and one-cycle rise", "lr_decay": "factor an epoch, for exponential",
+    "clip": "largest norm of the whole gradient, 0 for none",
+    "dropout": "share of the word vectors' and the outputs' entries dropped",
+    "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
+    "seed": "of weights, order and dropout", "patience": "stop after so many epochs without a better validation loss",
+    "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
+}
+TYPES = {"model": str, "schedule": str, "lr": float, "warmup": float, "lr_decay": float, "clip": float,
+         "dropout": float, "weight_decay": float, "forget_bias": float}
+CHOICES = {"model": ("rnn", "lstm"), "schedule": ("constant", "exponential", "cosine", "one-cycle")}
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m scripts.train", description=__doc__)
+    parser.add_argument("--data", metavar="DIR", help="dataset folder of scripts.prepare_data, or the course's "
+                        "coco_captioning (default: the scenes, made in datasets/scenes)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-K, the next free K)")
+    parser.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped; settings are the run's")
+    parser.add_argument("--cache-mb", type=float, default=1024, metavar="MB",
+                        help="memory for features; a split that does not fit is read batch by batch (default 1024)")
+    for name, default in DEFAULTS.items():
+        shown = f" (default {default}; scenes {DEFAULTS_SCENES[name]})" if DEFAULTS_SCENES[name] != default else (
+            "" if default is None else f" (default {default})")
+        parser.add_argument("--" + name.replace("_", "-"), type=TYPES.get(name, int), choices=CHOICES.get(name),
+                            metavar=None if name in CHOICES else "N" if name == "overfit" else "X",
+                            help=HELP[name] + shown)
+    return parser.parse_args(argv)
+
+
+def settings_of(args, dataset):
+    """The run's settings: what was asked for, else the defaults for this data."""
+    asked = {name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None}
+    defaults = DEFAULTS_SCENES if dataset.name == "scenes" else DEFAULTS
+    if args.overfit is not None:
+        if not 1 <= args.overfit <= len(dataset.captions["train"]):
+            raise ValueError(f"--overfit {args.overfit}: expected 1 to {len(dataset.captions['train'])} captions")
+        defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[asked.get("model", DEFAULTS["model"])]}
+    settings = {**defaults, **asked}
+    for name in ("hidden", "wordvec", "batch", "epochs"):
+        if settings[name] < 1:
+            raise ValueError(f"--{name} {settings[name]}: expected at least 1")
+    if not settings["lr"] > 0:
+        raise ValueError(f"--lr {settings['lr']}: expected more than 0")
+    return settings
+
+
+def make_model(settings, dataset):
+    """A fresh CaptioningRNN for the dataset, which standardises features by the training images' statistics."""
+    features = dataset.features["train"]
+    return CaptioningRNN(
+        dataset.vocabulary.word_to_idx, features.shape[1], settings["wordvec"], settings["hidden"], settings["model"],
+        forget_bias=settings["forget_bias"], dropout=settings["dropout"], seed=settings["seed"],
+        feature_stats=features.statistics(dataset.image_idxs["train"]))
+
+
+def make_solver(model, settings, dataset):
+    """The solver that the settings describe."""
+    arrays, overfit = dataset.arrays(), settings["overfit"]
+    if overfit is not None:
+        chosen = np.random.default_rng(settings["seed"]).choice(len(arrays["train_captions"]), overfit, replace=False)
+        for key in ("train_captions", "train_image_idxs"):
+            arrays[key] = arrays[key][chosen]
+    return CaptioningSolver(
+        model, arrays, update_rule="adam", optim_config={"learning_rate": settings["lr"]}, verbose=False,
+        batch_size=settings["batch"], num_epochs=settings["epochs"], lr_decay=settings["lr_decay"],
+        schedule=settings["schedule"], warmup=settings["warmup"], clip=settings["clip"] or None,
+        weight_decay=settings["weight_decay"], seed=settings["seed"], patience=settings["patience"],
+        sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
+
+
+def start(args):
+    """A new run -> solver, its files."""
+    dataset = open_data(args.data or SCENES)
+    settings = settings_of(args, dataset)
+    dataset.preload(args.cache_mb * 2**20)
+    solver = make_solver(make_model(settings, dataset), settings, dataset)
+    name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
+    files = TrainingFiles(new_run(args.out, name), dataset, settings)
+    files.save(solver)
+    return solver, files
+
+
+def resume(args):
+    """A stopped run, as it was at its last checkpoint -> solver, its files. Raises ValueError if settings differ."""
+    checkpoint = load_run(args.resume, "last")
+    settings = checkpoint.run["settings"]
+    for name in DEFAULTS:
+        asked = getattr(args, name)
+        if asked is not None and asked != settings[name] and name != "epochs":
+            raise ValueError(f"--{name.replace('_', '-')} {asked} with --resume: the run has {settings[name]}; "
+                             "leave it out, or start another run")
+    if args.out is not None and Path(args.out).resolve() != Path(args.resume).resolve():
+        raise ValueError(f"--out {args.out} with --resume {args.resume}: a run goes on in its own folder")
+    settings["epochs"] = args.epochs or settings["epochs"]
+    dataset = open_data(args.data or checkpoint.run["data"]["folder"])
+    check_identity(checkpoint.run["data"], dataset)
+    dataset.preload(args.cache_mb * 2**20)
+    solver = make_solver(checkpoint.model, settings, dataset)
+    restore_solver(solver, checkpoint)
+    return solver, TrainingFiles(Path(args.resume), dataset, settings)
+
+
+def open_data(folder):
+    """Open a dataset; the scenes are made first where they are missing."""
+    if Path(folder) == SCENES and not SCENES.exists():
+        print(f"making the scenes in {SCENES} ...", flush=True)
+        make_scene_dataset(SCENES)
+    return open_dataset(folder)
+
+
+def train(solver, files):
+    """Train to the end, or until Ctrl-C -> whether it was stopped."""
+    stopped = []
+
+    def stop(number, frame):
+        stopped.append(number)
+        solver.stop = True                                  # between two steps, where the state is whole
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, stop)
+    solver.callbacks = (files,)
+    try:
+        solver.train()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        files.close(solver)
+    return bool(stopped)
+
+
+def main(argv=None):
+    args = parse(argv)
+    solver, files = resume(args) if args.resume else start(args)
+    print(files.describe(solver), flush=True)
+    if train(solver, files):
+        print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "
+              f"python -m scripts.train --resume {files.folder}", file=sys.stderr)
+        return 130
+    print(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
+    return 0 if files.settings["overfit"] is None else judge_overfit(solver, files.settings["model"])
+
+
+def judge_overfit(solver, cell):
+    """Print whether the last training loss is under the course's bound -> exit code."""
+    loss, bound = solver.loss_history[-1], BOUNDS[cell]
+    print(f"overfit: final training loss {loss:.4f}, {'under' if loss < bound else 'NOT under'} {bound}")
+    return 0 if loss < bound else 1
+
+
+if __name__ == "__main__":
+    run(main)

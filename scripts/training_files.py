@@ -1,0 +1,108 @@
+"""What a training run shows and writes while it runs: progress, checkpoints, history, curves, sample captions."""
+import copy
+import sys
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from models.checkpoint import save_checkpoint, write_atomically
+from scripts.figures import curves, sheet
+from scripts.runs import write_history
+
+SAVE_SECONDS = 300          # between checkpoints inside a long epoch
+
+
+class TrainingFiles:
+    """A callback of the solver that keeps the run's folder up to date."""
+
+    def __init__(self, folder, dataset, settings):
+        self.folder, self.dataset, self.settings = folder, dataset, settings
+        self.run = {"settings": settings, "data": dataset.identity()}
+        self.bar, self.epoch, self.saved_at, self.started, self.words = None, None, time.monotonic(), None, 0
+
+    def describe(self, solver):
+        """One line on what will run."""
+        weights = sum(w.size for w in solver.model.params.values())
+        s = self.settings
+        return (f"{self.folder}: {s['model']} with {weights:,} weights on {self.dataset.name}, "
+                f"{len(solver.data['train_captions']):,} captions, {len(self.dataset.vocabulary):,} words, "
+                f"steps {solver.iteration:,} to {solver.num_iterations:,} ({s['epochs']} epochs)")
+
+    def __call__(self, solver):
+        self._progress(solver)
+        if self.epoch is None:
+            self.epoch = solver.epoch - (solver.iteration % solver.iterations_per_epoch == 0)
+        if solver.epoch != self.epoch:
+            self.epoch = solver.epoch
+            self._end_epoch(solver)
+        elif time.monotonic() - self.saved_at > SAVE_SECONDS:
+            self.save(solver)
+
+    def save(self, solver):
+        """Write last.h5 and what can be derived from it."""
+        save_checkpoint(self.folder / "last.h5", solver.model, self.run, solver)
+        write_history(self.folder / "history.csv", solver.history)
+        self.saved_at = time.monotonic()
+
+    def close(self, solver):
+        """Write everything there is, at the end or when training was stopped."""
+        if self.bar is not None:
+            self.bar.close()
+        self.save(solver)
+        if not (self.folder / "best.h5").exists():
+            save_checkpoint(self.folder / "best.h5", solver.model, self.run)
+        write_atomically(self.folder / "curves.png",
+                         curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
+        write_atomically(self.folder / "samples.png", self._samples(best_model(solver)))
+
+    def _end_epoch(self, solver):
+        row = solver.history[-1]
+        if solver.best_params and row["val_loss"] == solver.best_val_loss:
+            # before last.h5: a run killed in between repeats this epoch and writes the same best again
+            save_checkpoint(self.folder / "best.h5", best_model(solver), {**self.run, "epoch": row["epoch"]})
+        self.save(solver)
+        if "val_loss" in row or row["epoch"] % 10 == 0:
+            words = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "seconds"))
+            tqdm.write(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {words}", file=sys.stdout)
+            sys.stdout.flush()
+
+    def _progress(self, solver):
+        if self.bar is None:
+            self.bar = tqdm(total=solver.num_iterations, initial=solver.iteration - 1, unit="step", leave=False,
+                            disable=not sys.stderr.isatty())
+            self.started, self.words = time.monotonic(), 0
+        self.words += solver.step_words
+        self.bar.set_postfix_str(f"loss {np.mean(solver.loss_history[-25:]):.2f}, "
+                                 f"{self.words / (time.monotonic() - self.started + 1e-9):,.0f} words/s", refresh=False)
+        self.bar.update()
+
+    def _samples(self, model, n=8):
+        groups = {}
+        for title, split in (("training", "train"), ("validation", "val")):
+            groups[title] = caption_tiles(model, self.dataset, split, n)
+        return sheet(groups)
+
+
+def best_model(solver):
+    """The model with the best validation loss so far, else the current one."""
+    model = copy.copy(solver.model)
+    model.params = solver.best_params or model.params
+    return model
+
+
+def caption_images(model, dataset, split, n=None, batch=128):
+    """Greedy captions of the first n images of a split, or all -> rows, names, captions."""
+    rows, names = dataset.images(split)
+    rows, names = rows[:n], names[:n]
+    captions = []
+    for i in range(0, len(rows), batch):
+        captions += [dataset.vocabulary.decode(ids) for ids in model.sample(dataset.features[split][rows[i:i + batch]])]
+    return rows, names, captions
+
+
+def caption_tiles(model, dataset, split, n):
+    """Pictures where there are any, names and captions of the first n images of a split, for figures.sheet."""
+    pictures = dataset.pictures
+    return [(None if pictures is None else pictures[row], name, caption)
+            for row, name, caption in zip(*caption_images(model, dataset, split, n))]
