@@ -35,12 +35,23 @@ class Dataset(NamedTuple):
             loaded += [split] if used else []
         return loaded
 
+    def captions_of(self, split):
+        """Captions and image rows of a split. Raises ValueError that lists the splits there are."""
+        if split not in self.captions:
+            raise ValueError(f"{self.folder}: no split {split!r}, expected one of {', '.join(self.captions)}")
+        return self.captions[split], self.image_idxs[split]
+
     def images(self, split):
         """Rows of the split's images in the order of the captions, and their names -> int (images,), list of str."""
-        rows = self.image_idxs[split]
+        rows = self.captions_of(split)[1]
         rows = rows[np.sort(np.unique(rows, return_index=True)[1])]
-        names = self.features[split].image_names()
-        return rows, [names[row] if names else f"{split} {row}" for row in rows]
+        names = self.names(split)
+        return rows, [names[row] for row in rows]
+
+    def names(self, split):
+        """Name of the image in each row of the split's features -> list of str."""
+        reader = self.features[split]
+        return reader.image_names() or [f"{split}-{row}" for row in range(len(reader))]
 
     def identity(self):
         """What a checkpoint remembers of the data: fingerprints of vocabulary and features, and where these are."""

@@ -1,7 +1,8 @@
 """A fixed convolutional feature bank for the scenes: which colour is where, and what its outline looks like.
 
 Per colour: similarity map -> gradient -> oriented edges and corners, each a ReLU -> averages around the grid's regions.
-Every filter is separable, hence a product with one banded matrix from the left and one from the right.
+Every filter is separable, hence a product with one banded matrix from the left and one from the right. All features are
+at least 0; most lie between 0 and 1.
 """
 
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ BLOCK = 64                # pictures worked on at once, which bounds the memory
 RADIUS = 60               # distance in RGB space at which the similarity to a colour becomes zero
 DIRECTIONS = 8            # of the oriented edges
 DISCS = (7, 11)           # widths in map pixels of the neighbourhoods that find corners
-SHARPNESS = (0.35, 0.5)   # a corner fills less than this part of its neighbourhood; a straight edge fills half
-CHANNELS = 1 + DIRECTIONS + 2 * len(DISCS) * len(SHARPNESS)   # per colour; the first one is the colour's area
-D = len(COLOURS) * CHANNELS                                   # 136, colour by colour
-P = 2 * D + 2 * GRID * len(COLOURS)                           # 384
+SCALE = np.float32(10)    # brings the outline's parts to about the range of the area
+CHANNELS = 1 + DIRECTIONS + 3 * len(DISCS)   # per colour; the first one is the colour's area
+D = len(COLOURS) * CHANNELS                  # 120, colour by colour
+SLOTS = 3                 # colours that the pooled features hold one by one: a scene has at most three
+P = D + SLOTS * (CHANNELS + len(COLOURS) + 3)   # 198
 
 
 def band(*taps: float) -> np.ndarray:
@@ -38,11 +40,12 @@ def windows(*weights: float) -> np.ndarray:
 
 
 SMOOTH, SLOPE = band(0.25, 0.5, 0.25), band(0.5, 0, -0.5)
-REGION, AROUND = windows(1), windows(0.5, 1, 1, 1, 0.5)   # AROUND any region in an object, there is the whole object
+REGION = windows(1)
+AROUND = windows(0.5, 1, 1, 1, 0.5)   # wide enough that a region inside an object sees all of its outline
 
 
 def scene_features(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures uint8 (n, 112, 112, 3) -> grid float32 (n, 49, D), regions row by row, and pooled float32 (n, P); >= 0."""
+    """Pictures uint8 (n, 112, 112, 3) -> grid float32 (n, 49, D), regions row by row, and pooled float32 (n, P)."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3):
         raise ValueError(f"images must be uint8 (n, {SIDE}, {SIDE}, 3), got {images.dtype} {images.shape}")
     grid = np.empty((len(images), GRID * GRID, D), np.float32)
@@ -61,11 +64,22 @@ def region_features(images: np.ndarray) -> np.ndarray:
 
 
 def pool_regions(grid: np.ndarray) -> np.ndarray:
-    """Mean and maximum of all regions, then each colour's area per column and per row of them, float32 (n, P)."""
-    cells = grid.reshape(-1, GRID, GRID, D)
-    areas = cells[..., ::CHANNELS]
-    parts = (cells.mean(axis=(1, 2)), cells.max(axis=(1, 2)), areas.mean(axis=1), areas.mean(axis=2))
-    return np.concatenate([part.reshape(len(grid), part[:1].size) for part in parts], axis=1)
+    """Mean over the regions, then the SLOTS most painted colours one by one, float32 (n, P).
+
+    A slot holds its colour's maxima over the regions, the colour as one of eight, its area and the middle of the area
+    (x, y in [0, 1]); slots without a colour are 0. Without slots a captioner would have to learn from few pictures
+    which outline goes with which colour.
+    """
+    cells = grid.reshape(len(grid), GRID * GRID, len(COLOURS), CHANNELS)
+    areas, largest = cells[..., 0], cells.max(axis=1)
+    total = areas.sum(axis=1)
+    places = (np.stack(np.divmod(np.arange(GRID * GRID), GRID)[::-1]) + np.float32(0.5)) / GRID
+    middles = (places @ areas).transpose(0, 2, 1) / np.maximum(total, 1e-6)[..., None]
+    colours = np.broadcast_to(np.eye(len(COLOURS), dtype=np.float32), (len(grid), len(COLOURS), len(COLOURS)))
+    items = np.concatenate([largest, colours, total[..., None], middles], axis=2)
+    order = np.argsort(-total, axis=1, kind="stable")[:, :SLOTS, None]
+    slots = np.take_along_axis(items * (total[..., None] > 0), order, axis=1)
+    return np.concatenate([grid.mean(axis=1), slots.reshape(len(grid), P - D)], axis=1, dtype=np.float32)
 
 
 def colour_maps(images: np.ndarray) -> np.ndarray:
@@ -88,7 +102,7 @@ def outline_features(maps: np.ndarray) -> np.ndarray:
     across, down = SMOOTH @ maps @ SLOPE, SLOPE.T @ maps @ SMOOTH
     edge = np.hypot(across, down)
     area = pooled(maps, REGION)
-    gate = np.minimum(2 * area, 1) / (pooled(edge, AROUND) + np.float32(0.02))
+    gate = SCALE * np.minimum(2 * area, 1) / (pooled(edge, AROUND) + np.float32(0.02))
     parts = [gate * pooled(part, AROUND) for part in (*oriented(across, down, edge), *corners(maps))]
     return np.stack([area, *parts], axis=-1)
 
@@ -106,10 +120,10 @@ def oriented(across: np.ndarray, down: np.ndarray, edge: np.ndarray) -> Iterator
 
 
 def corners(maps: np.ndarray) -> Iterator[np.ndarray]:
-    """Strength of the corners that stick out (tips) and of those that point in (dents), float32 (m, 56, 56) each."""
+    """Strength of sharp tips, of tips and of dents of the outline at each scale, float32 (m, 56, 56) each."""
     for width in DISCS:
         disc = band(*[1 / width] * width)
-        filled = disc @ maps @ disc
-        for part in SHARPNESS:
-            yield np.maximum(part * maps - filled, 0)
-            yield np.maximum(filled - maps - (1 - part), 0)
+        filled = disc @ maps @ disc   # about half along a straight edge, less at a tip, more at a dent
+        yield np.maximum(0.35 * maps - filled, 0)
+        yield np.maximum(0.5 * maps - filled, 0)
+        yield np.maximum(filled - maps - 0.5, 0)

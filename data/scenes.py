@@ -46,7 +46,7 @@ class SceneObject(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """One picture, uint8 (112, 112, 3), with its captions and its one to three objects, the largest first."""
+    """One picture, uint8 (112, 112, 3), with its captions and its one to three objects, most paint first."""
 
     image: np.ndarray
     captions: list[str]
@@ -76,19 +76,29 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def draw_objects(rng: np.random.Generator) -> list[SceneObject]:
-    """One to three random objects, the largest first; alike ones share their size, others differ in size."""
+    """One to three random objects. Alike ones form a group and share a size; groups differ in size and colour.
+
+    The group with most paint comes first, for it catches the eye first, and captions name it first.
+    """
     counts = PATTERNS[rng.choice(len(PATTERNS), p=PATTERN_PROBABILITIES)]
     sizes = np.sort(rng.choice(len(WIDTHS), len(counts), replace=False))
-    pairs = rng.choice(len(SHAPES) * len(COLOURS), len(counts), replace=False)
-    kinds = [(int(pair), list(WIDTHS)[size]) for pair, size, count in zip(pairs, sizes, counts) for _ in range(count)]
-    widths = np.array([rng.choice(WIDTHS[size]) for _, size in kinds])
-    return [make_object(pair, size, corner, width)
-            for (pair, size), corner, width in zip(kinds, draw_corners(widths, rng).tolist(), widths.tolist())]
+    shapes = rng.choice(SHAPES, len(counts)).tolist()
+    colours = rng.choice(list(COLOURS), len(counts), replace=False).tolist()
+    groups = zip(shapes, colours, [list(WIDTHS)[k] for k in sizes], counts)
+    kinds = [(shape, colour, size) for shape, colour, size, count in groups for _ in range(count)]
+    widths = np.array([rng.choice(WIDTHS[size]) for _, _, size in kinds])
+    objects = [make_object(*kind, corner, width)
+               for kind, corner, width in zip(kinds, draw_corners(widths, rng).tolist(), widths.tolist())]
+    return [item for group in sorted(group_alike(objects), key=painted_area, reverse=True) for item in group]
 
 
-def make_object(pair: int, size: str, corner: list[int], width: int) -> SceneObject:
-    """Object number `pair` of all combinations of a shape and a colour, with its box at the corner (x0, y0)."""
-    shape, colour = SHAPES[pair // len(COLOURS)], list(COLOURS)[pair % len(COLOURS)]
+def painted_area(group: list[SceneObject]) -> float:
+    """Pixels that the objects cover."""
+    return sum(coverage(item.shape, item.box[2] - item.box[0]).sum() for item in group)
+
+
+def make_object(shape: str, colour: str, size: str, corner: list[int], width: int) -> SceneObject:
+    """The object with its box at the corner (x0, y0)."""
     x0, y0 = corner
     return SceneObject(shape, colour, size, (x0, y0, x0 + width, y0 + width), shape_words(shape))
 

@@ -3,7 +3,7 @@
 import re
 
 # Typographic signs are rewritten before the cut, so that the rules below meet one apostrophe and no curly quotes.
-# The corpus had no cent, pound or euro: the reference writes them as here, and so must who compares with it.
+# The Treebank knew no cent, pound or euro sign; what stands for them here is what the reference tokeniser writes.
 _PLAIN = str.maketrans({
     "’": "'", "‘": "`", "‛": "`", **dict.fromkeys("“”„«»‹›…–—―", " "), "\u00ad": None,  # soft hyphen
     "¼": " 1/4 ", "½": " 1/2 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "€": " $ ", "£": " # ", "¢": " cents ",
@@ -19,46 +19,50 @@ _L = f"[^0-9{_SIGNS}]"  # a letter
 _A = f"[^{_SIGNS}]"  # a letter or digit
 _CLITIC = f"'(?i:[msd]|re|ve|ll)(?!{_L})"
 _PART = f"(?:[DLOdlo](?!{_CLITIC})'(?={_A}{_A}))?{_A}+"  # of a hyphenated word; o' and d' belong to what follows
-_END = f"(?![-./!?']?{_A})"  # the word ends here
+_END = f"(?![-_/]?{_A}|[.!?]{_L}|{_CLITIC})"  # the word ends here
 
-# Abbreviations that keep their full stop: always; with a capital, being words without; and before a number.
+# Abbreviations that keep their full stop: always; only with a capital, being words without; only before a number.
 _SHORT = (
-    "mr|mrs|ms|drs?|profs?|sens?|reps?|govs?|gen|col|lt|lieut|sgt|cpl|pvt|capt|maj|adm|rev|hon|pres|jr|sr|esq|ph\\.d|"
-    "ste?|ave|blvd|rd|rt|bldg|mt|ft|dept|univ|corp|inc|cos?|ltd|bros|assn|natl|intl|assoc|asst|mfg|elec|"
-    "jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tues?|wed|thu|thurs|fri|etc|vs|al|est|ext|tel|sq|cf|alex|wm|"
-    "ala|ariz|calif|colo|conn|ct|dak|fla|ga|ind|kans?|ky|md|mich|minn|mo|mont|neb|nev|okla|penn|tenn|va|vt|"
-    "wisc?|wyo"
+    "mr|mrs|ms|mme|mlle|messrs|drs?|profs?|sens?|reps?|govs?|gen|col|lt|lieut|sgt|cpl|pvt|capt|maj|brig|adm|rev|hon|"
+    "pres|jr|sr|esq|ph\\.d|ste?|ave|blvd|rd|rt|bldg|mt|ft|dept|univ|corp|inc|cos?|ltd|bros|plc|assn|natl|intl|assoc|"
+    "asst|mfg|elec|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tues?|wed|thu|thurs|fri|etc|vs|al|est|ext|tel|"
+    "seq|sq|cf|alex|wm|ala|ariz|calif|colo|conn|ct|dak|fla|ga|ind|kans?|ky|md|mich|minn|mo|mont|neb|nev|okla|penn|"
+    "tenn|va|vt|wisc?|wyo"
 )
 _SHORT_CAPITAL = "Ark|Az|Del|Ill|La|Mass|Miss|Ore|Pa|Tex|Wash"
 _SHORT_NUMBER = "nos?|figs?|pp|ca|art|op|prop"
 
-# The first alternative that fits wins: where two fit, the one that reads further stands first.
+# The first alternative that fits wins: where two fit, the one that reads further stands first. Every run is either
+# read to its end by the alternative that takes it or bounded (the 30), which keeps the time linear in the length.
 _TOKEN = re.compile(rf"""
-    -[LRlr][CRcr][Bb]-|--+           # a bracket as the Treebank spells it, a dash: outside the group, thus dropped
+    [\s"(){{}}]+|--+|\.{{3,}}|''|-[LRlr][CRcr][Bb]-   # outside the group, thus dropped; last, brackets as -lrb-
   | (
-    # Contractions. The lookahead leaves the second half to the next match.
+    # Contractions; a lookahead leaves the second half to the next match.
       (?i:can(?=not{_END})|(?:gon|wan)(?=na{_END})|got(?=ta{_END})|(?:gim|lem)(?=me{_END})|y'(?=all|know))
-    | [A-Za-z]+(?!\S)                                                         # by far the most words: spare the rest
-    | (?i:[a-z]*[a-mo-z](?=n['`]t)|n['`]t|'t(?=is|was))                       # do n't, ca n't, 't is
-    | {_CLITIC}                                                               # 's, 'll
-    | (?i:'n'|'n(?!{_L})|'em|'till?|'cause|'[2-9]0s|'[0-9][0-9](?!\S))          # rock 'n' roll, the '80s, summer '69
-    | (?i:c'mon|li'l|cap'n|c'est|s'mores|ol'|dunkin'|somethin'|[a-z]+'(?<=[aeiou]')[aeiou][a-z]*) # whole as they are; ma'am, hawai'i
+    | [A-Za-z]+(?!\S)                                                   # by far the most words: spare them the rest
+    | (?i:[a-z]*[a-mo-z](?=n['`]t)|n['`]t|'t(?=is|was))                 # do n't, 't is
+    | {_CLITIC}                                                         # 's, 'll
+    | (?i:'n'|'n(?!{_L})|'em|'till?|'cause|'[2-9]0s|'[0-9][0-9](?!\S))    # rock 'n' roll, the '80s, summer of '69
+    # Words that keep their apostrophe; the last form is that of ma'am and hawai'i.
+    | (?i:c'mon|li'l|cap'n|c'est|s'mores|ol'|dunkin'|somethin'|[a-z]+'(?<=[aeiou]')[aeiou][a-z]*)
     # Words joined by a sign.
     | https?://[^\s"<>|()]+[^\s"<>|()\[\]{{}}.!?,:;'-]
-    | [A-Z]+(?:(?:[&+][A-Z]+)+|\$)                                            # AT&T, US$
-    | [0-9]+-[0-9]+/[0-9]+|{_A}+(?:-{_L}+){{0,2}}(?:/{_A}+(?:-{_L}+){{0,2}}){{1,2}}  # 2-1/2, and/or, 1/2
-    | {_A}+[.,](?:{_A}|[.,]){{0,60}}(?:-(?:[A-Za-z](?:\.[A-Za-z])+\.|{_A}+))+         # 1,000-seat, U.S.-made
-    # Abbreviations and numbers.
-    | (?:(?i:{_SHORT}|[a-z](?:\.[a-z])*)|{_SHORT_CAPITAL})\.(?!{_L})|(?i:{_SHORT_NUMBER})\.(?=\s*[0-9])
-    | (?:[-+][.,]?|[.,:])[0-9]+(?:[.,:][0-9]+)*|[0-9]+(?:[.,:][0-9]+)+           # -5, .5, 1,000, 12:30
-    # Plain words; a full stop before another sign is read as that of an abbreviation.
+    | [A-Z]+(?:(?:[&+][A-Z]+)+|\$)                                      # AT&T, US$
+    | [0-9]+-[0-9]+/[0-9]+                                              # 2-1/2
+    | {_A}+(?:-{_L}+){{0,2}}(?:/{_A}+(?:-{_L}+){{0,2}}){{1,2}}                # and/or, 1/2
+    | {_A}+[.,](?:{_A}|[.,]){{0,30}}(?:-(?:[A-Za-z](?:\.[A-Za-z])+\.|{_A}+))+   # 1,000-seat, U.S.-made
+    # Abbreviations, initials, numbers.
+    | (?:(?i:{_SHORT}|[a-z](?:\.[a-z])*)|{_SHORT_CAPITAL})\.(?!{_L})
+    | (?i:{_SHORT_NUMBER})\.(?=\s?[0-9])
+    | (?:[-+][.,]?|[.,:])[0-9]+(?:[.,:][0-9]+)*|[0-9]+(?:[.,:][0-9]+)+    # -5, .5, 1,000, 12:30
+    # All other words; a full stop before a comma is taken for that of an abbreviation.
     | (?:{_L}{_A}*(?:[.!?]{_L}{_A}*)+|{_PART}(?:[-_\u2010\u2011]{_PART})*)(?:\.(?=[,;:]))?
     # Signs that count as words.
-    | [<>]?[:;=][-o*']?(?:[()@|\\{{\[\]]|[DOPdop](?!{_L}))                      # :-)
-    | -[LRlr][Ss][Bb]-                                                        # [ and ], as written here
-    | <[!/]?[A-Za-z][\w.:-]*/?>                                               # <unk>
-    | [#@]{_L}[\w]*|\#+|@+|\*+|_+|<<|>>|[!?]{{2,}}
-    | [\[\]$%&+/<=>\\^|~¡-¿×÷\u2016\u2017\u2020-\u2023\u2030-\u2044\u2100-\u2bff\u3001\u3002]
+    | -[LRlr][Ss][Bb]-                                                  # [ and ] as they are written here
+    | [<>]?[:;=][-o*']?[][()@|\\{{DOPdop](?!'?{_L})                       # :-)
+    | <[!/]?[A-Za-z][\w.:-]*/?>                                         # <unk>
+    | [#@]{_L}\w*|\#+|@+|\*+|_+|<<|>>|[!?]{{2,}}
+    | [][$%&+/<=>\\^|~¡-¿×÷\u2016\u2017\u2020-\u2023\u2030-\u2044\u2100-\u2bff\u3001\u3002]
     )
 """, re.VERBOSE)
 
@@ -71,6 +75,6 @@ def tokenize(caption: str) -> str:
     Source: Penn Treebank tokenisation (Marcus et al. 1993), as the COCO caption evaluation uses it (Chen et al. 2015).
     """
     if not isinstance(caption, str):
-        raise TypeError(f"caption must be a str, found {type(caption).__name__}: {caption!r}")
+        raise TypeError(f"caption must be a str, found {type(caption).__name__}: {caption!r:.80}")
     words = filter(None, _TOKEN.findall(caption.translate(_PLAIN)))
     return " ".join(words).translate(_BRACKETS).lower()

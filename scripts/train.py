@@ -21,7 +21,9 @@ DEFAULTS = {
     "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
     "patience": None, "overfit": None,
 }
-DEFAULTS_SCENES = {**DEFAULTS, "hidden": 256, "wordvec": 128, "batch": 128, "epochs": 12, "lr": 3e-3, "dropout": 0.2}
+DEFAULTS_SCENES = {
+    **DEFAULTS, "hidden": 256, "wordvec": 128, "epochs": 8, "lr": 4e-3, "dropout": 0.1, "weight_decay": 0.5,
+}
 DEFAULTS_OVERFIT = {                        # the course's settings
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "clip": None,
     "dropout": 0.0, "forget_bias": 0.0,
@@ -91,7 +93,7 @@ def make_solver(model, settings, dataset):
     """The solver that the settings describe."""
     arrays, overfit = dataset.arrays(), settings["overfit"]
     if overfit is not None:
-        chosen = np.random.default_rng(settings["seed"]).choice(len(arrays["train_captions"]), overfit, replace=False)
+        chosen = overfit_choice(arrays["train_image_idxs"], overfit, settings["seed"])
         for key in ("train_captions", "train_image_idxs"):
             arrays[key] = arrays[key][chosen]
     return CaptioningSolver(
@@ -100,6 +102,14 @@ def make_solver(model, settings, dataset):
         schedule=settings["schedule"], warmup=settings["warmup"], clip=settings["clip"] or None,
         weight_decay=settings["weight_decay"], seed=settings["seed"], patience=settings["patience"],
         sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
+
+
+def overfit_choice(image_idxs, n, seed):
+    """n captions at random, of n images where there are as many: two captions of one image cannot both be learnt."""
+    order = np.random.default_rng(seed).permutation(len(image_idxs))
+    first = np.zeros(len(order), bool)
+    first[np.unique(image_idxs[order], return_index=True)[1]] = True
+    return np.concatenate([order[first], order[~first]])[:n]
 
 
 def start(args):

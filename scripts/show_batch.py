@@ -1,0 +1,57 @@
+"""Show a training minibatch as the model sees it: pictures where the dataset has them, and captions with their ids."""
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from models.checkpoint import write_atomically
+from scripts.command import run
+from scripts.figures import sheet
+from scripts.train import SCENES, open_data
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m scripts.show_batch", description=__doc__)
+    parser.add_argument("--data", metavar="DIR", default=SCENES, help="dataset folder (default: the scenes)")
+    parser.add_argument("--split", default="train", help="train, val or test (default train)")
+    parser.add_argument("--n", type=int, default=8, metavar="N", help="captions in the batch (default 8)")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="which captions (default 0)")
+    parser.add_argument("--out", metavar="PNG", default="batch.png",
+                        help="the picture, where the dataset has pictures (default batch.png)")
+    return parser.parse_args(argv)
+
+
+def draw(dataset, split, n, seed):
+    """A minibatch drawn at random -> captions int (n, T), rows of the features (n,). Raises ValueError."""
+    captions, rows = dataset.captions_of(split)
+    if n < 1:
+        raise ValueError(f"--n {n}: expected at least 1")
+    chosen = np.random.default_rng(seed).choice(len(captions), min(n, len(captions)), replace=False)
+    return captions[chosen], rows[chosen]
+
+
+def print_batch(dataset, split, captions, rows):
+    """Print the features' statistics and every caption, as ids and as words."""
+    x, names = dataset.features[split][rows], dataset.names(split)
+    print(f"features {x.shape} {x.dtype}, mean {x.mean():.3f}, standard deviation {x.std():.3f}, "
+          f"range {x.min():.3f} to {x.max():.3f}; captions {captions.shape} {captions.dtype}")
+    for row, ids in zip(rows, captions):
+        words = " ".join(dataset.vocabulary.idx_to_word[i] for i in ids if i != dataset.vocabulary.null)
+        print(f"\n{names[row]} (row {row})\n  {words}\n  {' '.join(map(str, ids))}")
+
+
+def main(argv=None):
+    args = parse(argv)
+    dataset = open_data(args.data)
+    captions, rows = draw(dataset, args.split, args.n, args.seed)
+    print_batch(dataset, args.split, captions, rows)
+    if dataset.pictures is not None:
+        names = dataset.names(args.split)
+        tiles = [(dataset.pictures[row], names[row], dataset.vocabulary.decode(ids))
+                 for row, ids in zip(rows, captions)]
+        write_atomically(Path(args.out), sheet({f"a batch of {dataset.name}, {args.split}": tiles}))
+        print(f"\npicture: {args.out}")
+
+
+if __name__ == "__main__":
+    run(main)

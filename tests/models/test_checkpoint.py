@@ -1,0 +1,114 @@
+import errno
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+from models import CaptioningRNN, CaptioningSolver
+from models.checkpoint import load_checkpoint, restore_solver, save_checkpoint, write_atomically
+
+OPTIONS = {"update_rule": "adam", "batch_size": 8, "num_epochs": 3, "sampling": "epochs", "validate": True, "clip": 1.0,
+           "seed": 4, "verbose": False, "schedule": "one-cycle", "optim_config": {"learning_rate": 1e-2}}
+
+
+def make_model(word_to_idx, cell="lstm", dtype=np.float32):
+    stats = np.ones(5), np.full(5, 2.0)
+    return CaptioningRNN(word_to_idx, 5, 4, 7, cell, dtype, dropout=0.3, seed=3, feature_stats=stats)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "rmsprop", "adam"])
+@pytest.mark.parametrize("stop_at", [0, 3, 5, 14])
+def test_a_stopped_run_ends_as_one_that_was_not(rule, stop_at, word_to_idx, toy_data, tmp_path):
+    options = {**OPTIONS, "update_rule": rule}
+    whole = CaptioningSolver(make_model(word_to_idx), toy_data, **options)
+    whole.train()
+
+    def stop(solver):
+        solver.stop = solver.iteration >= stop_at
+    first = CaptioningSolver(make_model(word_to_idx), toy_data, **options, callbacks=[stop])
+    if stop_at:
+        first.train()
+    save_checkpoint(tmp_path / "last.h5", first.model, {"note": "ü"}, first)
+    np.random.seed(99)
+    checkpoint = load_checkpoint(tmp_path / "last.h5")
+    second = CaptioningSolver(checkpoint.model, toy_data, **options)
+    restore_solver(second, checkpoint)
+    second.train()
+    assert checkpoint.run == {"note": "ü"} and second.loss_history == whole.loss_history
+    for name, w in whole.model.params.items():
+        assert second.model.params[name].tobytes() == w.tobytes(), name
+    drop = [[{k: v for k, v in row.items() if k != "seconds"} for row in s.history] for s in (whole, second)]
+    assert drop[0] == drop[1] and second.best_val_loss == whole.best_val_loss
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_model_comes_back_whole(cell, dtype, word_to_idx, tmp_path, rng):
+    model = make_model(word_to_idx, cell, dtype)
+    save_checkpoint(tmp_path / "best.h5", model)
+    state = np.random.get_state()[1].copy()
+    loaded = load_checkpoint(tmp_path / "best.h5").model
+    np.testing.assert_array_equal(state, np.random.get_state()[1])       # loading draws no random numbers
+    features = rng.standard_normal((6, 5))
+    np.testing.assert_array_equal(loaded.sample(features), model.sample(features))
+    assert loaded.dtype == dtype and loaded.dropout == 0.3 and loaded.word_to_idx == word_to_idx
+    with pytest.raises(ValueError, match="holds a model only"):
+        restore_solver(None, load_checkpoint(tmp_path / "best.h5"))
+
+
+def test_a_large_vocabulary_fits(tmp_path):
+    words = {"<NULL>": 0, **{f"wörd-{i}": i for i in range(1, 20000)}}
+    save_checkpoint(tmp_path / "a.h5", CaptioningRNN(words, 2, 2, 2, seed=0))
+    assert load_checkpoint(tmp_path / "a.h5").model.word_to_idx == words
+
+
+def test_any_truncation_is_one_clear_error(word_to_idx, tmp_path):
+    path = tmp_path / "last.h5"
+    save_checkpoint(path, make_model(word_to_idx))
+    content = path.read_bytes()
+    for size in (0, 1, 100, 512, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match="not a whole checkpoint") as error:
+            load_checkpoint(path)
+        assert str(path) in str(error.value)
+
+
+def test_other_files_are_one_clear_error(tmp_path):
+    (tmp_path / "text.h5").write_text("hello")
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["features"] = np.zeros((2, 3))
+    for name in ("text.h5", "other.h5"):
+        with pytest.raises(ValueError, match="not a whole checkpoint"):
+            load_checkpoint(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "absent.h5")
+
+
+def test_weights_of_another_shape_are_an_error(word_to_idx, tmp_path):
+    save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
+    with h5py.File(tmp_path / "a.h5", "a") as f:
+        del f["params/Wx"]
+        f["params/Wx"] = np.zeros((2, 2))
+    with pytest.raises(ValueError, match=r"Wx is \(2, 2\), expected \(4, 28\)"):
+        load_checkpoint(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file(where, word_to_idx, tmp_path, monkeypatch):
+    path = tmp_path / "last.h5"
+    save_checkpoint(path, make_model(word_to_idx))
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, where, full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(path, make_model(word_to_idx, "rnn"))
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["last.h5"]
+
+
+def test_written_files_have_ordinary_permissions(tmp_path):
+    write_atomically(tmp_path / "a", b"1")
+    (tmp_path / "b").write_bytes(b"1")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode

@@ -1,0 +1,257 @@
+"""scripts.train as a user meets it: files, resuming after any kind of stop, bad input."""
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from models.checkpoint import load_checkpoint
+from scripts import caption, check_scenes, show_batch, train
+from scripts.command import run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3"]
+
+
+def call(main, *argv):
+    """Exit code of a command line run in this process."""
+    with pytest.raises(SystemExit) as stop:
+        run(lambda: main([str(a) for a in argv]))
+    return stop.value.code or 0
+
+
+def weights(path):
+    with h5py.File(path) as f:
+        return {name: w[()].tobytes() for name, w in f["params"].items()}
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_a_run_writes_its_files(cell, small_scenes, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert call(train.main, "--data", small_scenes, "--model", cell, "--out", out, *FAST) == 0
+    assert sorted(os.listdir(out)) == ["best.h5", "curves.png", "history.csv", "last.h5", "samples.png"]
+    with open(out / "history.csv") as f:
+        rows = list(csv.DictReader(f))
+    assert list(rows[0]) == ["epoch", "seconds", "train_loss", "val_loss", "val_perplexity"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert all(float(r["val_perplexity"]) == pytest.approx(np.exp(float(r["val_loss"])), rel=1e-4) for r in rows)
+    checkpoint = load_checkpoint(out / "last.h5")
+    assert checkpoint.model.cell_type == cell and checkpoint.solver["epoch"] == 3
+    for picture in ("curves.png", "samples.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    assert call(caption.main, out, "--n", 3, "--split", "val") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and all(line.startswith("scene-0006") and "\t" in line for line in lines)
+    assert call(check_scenes.main, out) == 0
+    assert "12 pictures of test" in capsys.readouterr().out
+
+
+def test_runs_are_numbered(small_scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert call(train.main, "--data", small_scenes, *FAST, "--epochs", 1) == 0
+    assert sorted(os.listdir("runs")) == ["scenes-lstm-1", "scenes-lstm-2"]
+
+
+def test_streaming_trains_as_the_cache_does(small_scenes, tmp_path):
+    for name, mb in (("cached", 100), ("streamed", 0)):
+        assert call(train.main, "--data", small_scenes, "--out", tmp_path / name, "--cache-mb", mb, *FAST) == 0
+    assert weights(tmp_path / "cached" / "last.h5") == weights(tmp_path / "streamed" / "last.h5")
+
+
+def start(out, data, *more):
+    """scripts.train in a process of its own, long enough to be stopped on the way."""
+    command = [sys.executable, "-m", "scripts.train", "--data", data, "--out", out, "--hidden", "12", "--wordvec", "9",
+               "--batch", "5", "--epochs", "40", "--dropout", "0.3", *more]
+    return subprocess.Popen([str(c) for c in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+
+
+def wait_for(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def whole_run(small_scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    process = start(out, small_scenes)
+    assert process.communicate(timeout=120) and process.returncode == 0
+    return weights(out / "last.h5"), weights(out / "best.h5")
+
+
+@pytest.mark.parametrize("how, epochs", [(signal.SIGINT, 0), (signal.SIGINT, 3), (signal.SIGKILL, 1),
+                                         (signal.SIGKILL, 6)])
+def test_a_stopped_run_resumes_bit_for_bit(how, epochs, small_scenes, whole_run, tmp_path, capsys):
+    out = tmp_path / "run"
+    process = start(out, small_scenes)
+    history = out / "history.csv"
+    wait_for(lambda: history.exists() and len(history.read_text().split()) > epochs, process)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130 and f"--resume {out}" in errors and "Traceback" not in errors
+    (out / ".last.h5.abc.part").write_bytes(b"half")            # what a kill inside a write leaves behind
+    assert call(train.main, "--resume", out, "--hidden", 12) == 0
+    assert (weights(out / "last.h5"), weights(out / "best.h5")) == whole_run
+    with open(out / "history.csv") as f:
+        assert [row["epoch"] for row in csv.DictReader(f)] == [str(k) for k in range(1, 41)]
+
+
+@pytest.fixture
+def finished(small_scenes, tmp_path):
+    out = tmp_path / "done"
+    assert call(train.main, "--data", small_scenes, "--out", out, *FAST) == 0
+    return out
+
+
+def test_resuming_a_finished_run_changes_nothing_and_epochs_can_be_added(finished):
+    before = weights(finished / "last.h5")
+    assert call(train.main, "--resume", finished) == 0
+    assert weights(finished / "last.h5") == before
+    assert call(train.main, "--resume", finished, "--epochs", 4) == 0
+    assert load_checkpoint(finished / "last.h5").solver["epoch"] == 4
+
+
+def test_overfit_reaches_the_courses_bounds_or_exits_1(small_scenes, tmp_path, capsys):
+    for cell in ("rnn", "lstm"):
+        assert call(train.main, "--data", small_scenes, "--model", cell, "--overfit", 50, "--out", tmp_path / cell) == 0
+        assert "under" in capsys.readouterr().out
+    assert call(train.main, "--data", small_scenes, "--overfit", 50, "--epochs", 2, "--out", tmp_path / "short") == 1
+    assert "NOT under 0.5" in capsys.readouterr().out
+
+
+def test_show_batch(small_scenes, tmp_path, capsys):
+    assert call(show_batch.main, "--data", small_scenes, "--n", 5, "--out", tmp_path / "b.png") == 0
+    out = capsys.readouterr().out
+    assert out.count("<START>") == 5 and "features (5, " in out
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def damage(folder, name, change):
+    with h5py.File(folder / name, "a") as f:
+        change(f)
+
+
+def one_line_error(capsys, *parts):
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ") and errors.count("\n") == 1 and "Traceback" not in errors
+    for part in parts:
+        assert part in errors, errors
+
+
+def put(f, name, value):
+    del f[name]
+    f[name] = value
+
+
+@pytest.mark.parametrize("change, parts", [
+    (lambda d: (d / "dataset.json").unlink(), ["no dataset here", "prepare_data"]),
+    (lambda d: (d / "dataset.json").write_text("{"), ["dataset.json", "not a dataset's description"]),
+    (lambda d: (d / "vocab.json").write_text("[]"), ["vocab.json", "not a vocabulary"]),
+    (lambda d: (d / "captions.h5").unlink(), ["captions.h5", "no such"]),
+    (lambda d: (d / "captions.h5").write_bytes(b"x"), ["captions.h5", "not an HDF5 file"]),
+    (lambda d: (d / "features_pooled.h5").unlink(), ["features_pooled.h5", "no such feature file"]),
+    (lambda d: damage(d, "features_pooled.h5", lambda f: put(f, "features", np.zeros((84, 5), np.float32))),
+     ["features_pooled.h5", "content is not that of", "prepare_data"]),
+    (lambda d: damage(d, "captions.h5", lambda f: put(f, "train_captions", np.zeros((3, 5), np.int32))),
+     ["train_image_idxs", "one image for each caption"]),
+    (lambda d: damage(d, "captions.h5", lambda f: put(f, "train_captions", np.zeros((300, 5)))),
+     ["train_captions is float64 (300, 5)", "expected integer"]),
+    (lambda d: damage(d, "captions.h5", lambda f: put(f, "val_captions", np.full((60, 5), 999, np.int32))),
+     ["val_captions[0, 0] is 999"]),
+    (lambda d: damage(d, "captions.h5", lambda f: put(f, "train_image_idxs", np.full(300, -1, np.int32))),
+     ["train_image_idxs[0] is -1"]),
+])
+def test_bad_data_is_one_line_and_writes_nothing(change, parts, small_scenes, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(small_scenes, data)
+    change(data)
+    assert call(train.main, "--data", data, "--out", tmp_path / "run", *FAST) == 2
+    one_line_error(capsys, *parts)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("mb", [0, 100])
+def test_nan_in_features_is_one_line(mb, tmp_path, capsys):
+    from data.features import write_features
+    from data.prepare import new_folder, write_dataset
+    from data.sources import Source
+    features = np.ones((30, 4), np.float32)
+    features[7, 2] = np.nan
+    write_features(tmp_path / "f.h5", features, [str(i) for i in range(30)])
+    captions = {split: {str(i): ["a dog runs"] for i in rows}
+                for split, rows in (("train", range(20)), ("val", range(20, 30)))}
+    with new_folder(tmp_path / "data") as folder:
+        write_dataset(folder, Source("x", captions, {}), dict.fromkeys(captions, tmp_path / "f.h5"), min_count=1)
+    assert call(train.main, "--data", tmp_path / "data", "--out", tmp_path / "run", "--cache-mb", mb, *FAST) == 2
+    one_line_error(capsys, "f.h5", "row 7", "NaN or infinity")
+
+
+@pytest.mark.parametrize("argv, parts", [
+    (["--out", "{finished}"], ["holds another run", "--resume"]),
+    (["--resume", "{finished}", "--hidden", "99"], ["--hidden 99 with --resume: the run has 12"]),
+    (["--resume", "{finished}", "--out", "elsewhere"], ["a run goes on in its own folder"]),
+    (["--resume", "{tmp}/nothing"], ["no such run"]),
+    (["--resume", "{tmp}"], ["has no checkpoint"]),
+    (["--data", "{tmp}/nothing"], ["no dataset here"]),
+    (["--overfit", "100000"], ["expected 1 to 300 captions"]),
+    (["--dropout", "1"], ["dropout is 1.0"]),
+    (["--lr", "-1"], ["--lr -1.0"]),
+    (["--hidden", "0"], ["--hidden 0"]),
+    (["--clip", "-2"], ["clip -2.0"]),
+    (["--lr-decay", "0.9"], ["lr_decay 0.9 belongs to"]),
+])
+def test_bad_arguments_are_one_line(argv, parts, finished, small_scenes, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    argv = [a.format(finished=finished, tmp=tmp_path) for a in argv]
+    if "--data" not in argv and "--resume" not in argv:
+        argv = ["--data", small_scenes, *argv]
+    capsys.readouterr()
+    assert call(train.main, *argv, *([] if "--resume" in argv or "--out" in argv else ["--out", tmp_path / "new"])) == 2
+    one_line_error(capsys, *parts)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+
+
+@pytest.mark.parametrize("main", [caption.main, lambda argv: train.main(["--resume", *argv])])
+def test_another_vocabulary_or_other_features_are_refused(main, small_scenes, finished, tmp_path, capsys):
+    from data.scene_dataset import make_scene_dataset
+    other = tmp_path / "other"
+    make_scene_dataset(other, seed=2, sizes={"train": 60, "val": 12, "test": 12})
+    (other / "vocab.json").write_bytes((small_scenes / "vocab.json").read_bytes())
+    capsys.readouterr()
+    assert call(main, finished, "--data", other) == 2
+    one_line_error(capsys, "features_pooled.h5", "not the features the checkpoint was trained with")
+    text = (small_scenes / "vocab.json").read_text()
+    (other / "vocab.json").write_text(text.replace('"red"', '"rot"'))
+    assert call(main, finished, "--data", other) == 2
+    one_line_error(capsys, "vocabulary is not the one the checkpoint was trained with")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_damaged_checkpoints_are_one_line(content, finished, capsys):
+    for name in ("last.h5", "best.h5"):
+        path = finished / name
+        path.write_bytes(path.read_bytes()[:3000] if content is None else content)
+    capsys.readouterr()
+    for main, argv in ((train.main, ["--resume", finished]), (caption.main, [finished])):
+        assert call(main, *argv) == 2
+        one_line_error(capsys, "not a whole checkpoint")
+
+
+def test_loss_that_explodes_is_one_line(small_scenes, tmp_path, capsys):
+    with np.errstate(all="ignore"):
+        code = call(train.main, "--data", small_scenes, "--out", tmp_path / "run", *FAST, "--lr", "1e30", "--clip", 0,
+                    "--schedule", "constant")
+    assert code == 2
+    one_line_error(capsys, "lower the learning rate")

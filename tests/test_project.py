@@ -1,0 +1,81 @@
+"""What holds for the project as a whole: who imports whom, the README's commands, packages of the same name."""
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = {"rnnlayers", "models", "data", "gradcheck", "scripts", "tests"}
+ALLOWED = {          # folder -> what it may import besides itself and the standard library
+    "rnnlayers": {"numpy"},
+    "models": {"numpy", "h5py", "rnnlayers"},
+    "data": {"numpy", "h5py", "PIL"},
+    "gradcheck": {"numpy"},
+}
+EXCEPTIONS = {"gradcheck/suite.py": {"rnnlayers", "models"}}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_import_arrows(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        allowed = {folder, *sys.stdlib_module_names, *ALLOWED[folder], *EXCEPTIONS.get(name, ())}
+        foreign = set(imports(path)) - allowed
+        assert not foreign, f"{name} imports {foreign}"
+        if "h5py" in imports(path) and folder == "models":
+            assert path.name == "checkpoint.py"
+
+
+def test_importing_the_layers_is_light():
+    code = "import sys, rnnlayers; print(*(m for m in ('h5py', 'matplotlib', 'numba', 'PIL') if m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == ""
+
+
+@pytest.mark.parametrize("package", ["data", "models"])
+@pytest.mark.parametrize("regular", [True, False])
+def test_somebody_elses_package_is_named(package, regular, tmp_path):
+    (tmp_path / package).mkdir()
+    if regular:
+        (tmp_path / package / "__init__.py").touch()
+    code = f"import sys; sys.path[:] = [{str(tmp_path)!r}, *sys.path]; import scripts"
+    if not regular:                                      # a plain folder loses against a regular package on the path
+        code = f"import sys; sys.path.append({str(ROOT)!r}); import scripts; import {package} as p; print(p.__file__)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    if regular:
+        assert result.returncode and f"the package {package!r} found at {tmp_path / package} is not rnnlayers' own" in (
+            result.stderr)
+    else:
+        assert str(ROOT / package) in result.stdout
+
+
+def test_readme_begins_with_two_commands():
+    block = re.search(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
+    lines = block.strip().split("\n")
+    assert len(lines) == 2 and all(line.startswith("python3 -m venv") for line in lines)
+    assert lines[0].endswith("python -m scripts.train") and lines[1].endswith("python -m pytest")
+
+
+def test_every_function_can_be_found_as_the_course_names_it():
+    code = """
+from rnnlayers import *
+from rnnlayers.optim import sgd, sgd_momentum, rmsprop, adam
+from models import CaptioningRNN, CaptioningSolver
+from data import load_coco_data, sample_coco_minibatch, decode_captions, image_from_url, tokenize
+from gradcheck import (eval_numerical_gradient, eval_numerical_gradient_array, eval_numerical_gradient_blobs,
+                       eval_numerical_gradient_net, grad_check_sparse, rel_error)
+[rnn_step_forward, rnn_step_backward, rnn_forward, rnn_backward, word_embedding_forward, word_embedding_backward,
+ sigmoid, lstm_step_forward, lstm_step_backward, lstm_forward, lstm_backward, temporal_affine_forward,
+ temporal_affine_backward, temporal_softmax_loss, affine_forward, affine_backward]
+"""
+    exec(compile(code, "names", "exec"), {})
