@@ -1,12 +1,13 @@
 """The cs231n course's captioning data: loading its folder, drawing minibatches, turning word ids back into words."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
+
+from data.files import read_hdf5
+from data.vocabulary import read_vocabulary
 
 DEFAULT_DIR = "datasets/coco_captioning"
 SPLITS = ("train", "val")
@@ -32,9 +33,9 @@ def load_coco_data(base_dir=None, max_train=None, pca_features=True):
     features = {split: _find(folder, f"{split}2014_vgg16_{kind}.h5") for split in SPLITS}
     urls = {split: _find(folder, f"{split}2014_urls.txt") for split in SPLITS}
 
-    data = _read_hdf5(captions)
+    data = read_hdf5(captions)
     data.update({f"{split}_features": _read_features(path) for split, path in features.items()})
-    data.update(_read_vocabulary(vocabulary))
+    data.update(read_vocabulary(vocabulary))
     data.update({f"{split}_urls": _read_lines(path) for split, path in urls.items()})
     for split in SPLITS:
         _check_captions(data, split, captions)
@@ -107,20 +108,9 @@ def _find(folder, name):
     return folder / name
 
 
-def _read_hdf5(path, only=None):
-    """The datasets of an HDF5 file, or only the one of that name, as {name: array}; ValueError if it does not read."""
-    try:
-        with h5py.File(path, "r") as file:
-            names = [name for name in file if only in (None, name) and isinstance(file.get(name), h5py.Dataset)]
-            return {name: np.asarray(file[name][()]) for name in names}
-    except (OSError, RuntimeError) as error:  # RuntimeError: some of the ways in which a damaged file fails
-        found = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected an HDF5 file, found one that does not read as HDF5 ({found})") from error
-
-
 def _read_features(path):
     """The features of one split, (images, D) floating point, every one finite."""
-    stored = _read_hdf5(path, only="features")
+    stored = read_hdf5(path, ["features"])
     if "features" not in stored:
         raise ValueError(f"{path}: expected a dataset 'features', found none of that name")
     features = stored["features"]
@@ -132,22 +122,6 @@ def _read_features(path):
         found = f"NaN or inf in {bad.sum()} of {len(bad)} rows, the first row {bad.argmax()}"
         raise ValueError(f"{path}: expected finite features, found {found}")
     return features
-
-
-def _read_vocabulary(path):
-    """The vocabulary's JSON object: idx_to_word, a list, and word_to_idx, a dict as long."""
-    try:
-        vocabulary = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON in UTF-8, found something else ({error})") from error
-    forms = {"idx_to_word": list, "word_to_idx": dict}
-    for key, form in forms.items():
-        if not (isinstance(vocabulary, dict) and isinstance(vocabulary.get(key), form)):
-            raise ValueError(f"{path}: expected a JSON object with {key}, a {form.__name__}, found no such {key}")
-    words, ids = (len(vocabulary[key]) for key in forms)
-    if words != ids:
-        raise ValueError(f"{path}: expected idx_to_word and word_to_idx of one length, found {words} and {ids}")
-    return vocabulary
 
 
 def _read_lines(path):

@@ -1,5 +1,4 @@
 """Opening a dataset folder: one of ours (see data/prepare.py), or the course's coco_captioning."""
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +6,7 @@ import h5py
 import numpy as np
 
 from data.features import FeatureReader
+from data.files import hdf5_errors, read_hdf5, read_json
 from data.vocabulary import Vocabulary
 
 COURSE_FEATURES = "{split}2014_vgg16_fc7_pca.h5"
@@ -94,27 +94,43 @@ def _differences(then, now):
 
 
 def _open_ours(folder):
+    path = folder / "dataset.json"
     try:
-        info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        name, files, pictures = info["name"], dict(info["pooled"] or info["features"]), info["pictures"]
+        info = read_json(path)
+        name, pictures = info["name"], info["pictures"] and folder / info["pictures"]
+        files = {split: (folder / entry["path"], entry["fingerprint"], entry["shape"])     # an absolute path stays one
+                 for split, entry in (info["pooled"] or info["features"]).items()}
+        files["train"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / 'dataset.json'}: not a dataset's description in JSON: {error}") from error
+        raise ValueError(f"{path}: not a dataset's description, run scripts.prepare_data again "
+                         f"({type(error).__name__}: {error})") from error
     vocabulary = Vocabulary.load(folder / "vocab.json")
-    readers = {split: _reader(folder, entry) for split, entry in files.items()}
+    readers = {split: _reader(folder, *entry) for split, entry in files.items()}
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary)
-    pictures = h5py.File(folder / pictures, "r")["images"] if pictures else None
+    pictures = _pictures(pictures, len(readers["train"])) if pictures else None
     return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
 
 
-def _reader(folder, entry):
-    path = folder / entry["path"]                            # an absolute path stays as it is
-    if not path.is_file() and (folder / path.name).is_file():
+def _reader(folder, path, fingerprint, shape):
+    if not path.is_file():
+        if not (folder / path.name).is_file():
+            raise FileNotFoundError(f"{path}: no such feature file, expected there or in {folder}")
         path = folder / path.name                            # the features moved along with the folder
     reader = FeatureReader(path)
-    if reader.fingerprint() != entry["fingerprint"]:
+    if reader.fingerprint() != fingerprint:
         raise ValueError(f"{path}: its content is not that of {folder / 'dataset.json'} "
-                         f"({list(reader.file_shape)} now, {entry['shape']} then): run scripts.prepare_data again")
+                         f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")
     return reader
+
+
+def _pictures(path, rows):
+    with hdf5_errors(path):
+        images = h5py.File(path, "r").get("images")
+        found = f"{images.dtype} {images.shape}" if isinstance(images, h5py.Dataset) else "missing"
+        if found == "missing" or images.dtype != np.uint8 or images.ndim != 4 or images.shape[::3] != (rows, 3):
+            raise ValueError(f"{path}: images is {found}, expected uint8 ({rows}, height, width, 3), "
+                             "one for each row of features")
+        return images
 
 
 def _open_course(folder):
@@ -126,18 +142,15 @@ def _open_course(folder):
 
 
 def _read_captions(path, readers, vocabulary):
-    captions, image_idxs = {}, {}
-    try:
-        with h5py.File(path, "r") as f:
-            for split in readers:
-                captions[split], image_idxs[split] = f[f"{split}_captions"][()], f[f"{split}_image_idxs"][()]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such captions file") from None
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{path}: not an HDF5 file with captions and image_idxs of {', '.join(readers)}: "
-                         f"{error}") from error
-    for split in readers:
-        _check_captions(f"{path}: {split}", captions[split], image_idxs[split], len(readers[split]), len(vocabulary))
+    names = [f"{split}_{kind}" for split in readers for kind in ("captions", "image_idxs")]
+    data = read_hdf5(path, names)
+    missing = [name for name in names if name not in data]
+    if missing:
+        raise ValueError(f"{path}: no dataset {missing[0]!r}, expected {', '.join(names)}")
+    captions = {split: data[f"{split}_captions"] for split in readers}
+    image_idxs = {split: data[f"{split}_image_idxs"] for split in readers}
+    for split, reader in readers.items():
+        _check_captions(f"{path}: {split}", captions[split], image_idxs[split], len(reader), len(vocabulary))
     return captions, image_idxs
 
 

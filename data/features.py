@@ -2,10 +2,16 @@
 import hashlib
 import itertools
 import json
+import math
 import os
+from collections import Counter
 
 import h5py
 import numpy as np
+
+from data.files import hdf5_errors
+
+BLOCK_BYTES = 2**24          # read at once, whatever the size of the file's chunks
 
 
 class FeatureReader:
@@ -20,7 +26,8 @@ class FeatureReader:
         self._dataset = _open(self.path)
         self.file_shape, self.dtype = self._dataset.shape, self._dataset.dtype
         self.shape = (self.file_shape[0], self.file_shape[-1])          # as reader[...] gives them
-        self._block = self._dataset.chunks[0] if self._dataset.chunks else 1
+        row_bytes = math.prod(self.file_shape[1:]) * self.dtype.itemsize
+        self._block = min(self._dataset.chunks[0] if self._dataset.chunks else 1, max(1, BLOCK_BYTES // row_bytes))
         self._slot = np.full(len(self), -1)                             # row -> place in the cache, or -1
         self._cache = np.empty((0, self.shape[1]), np.float32)
 
@@ -28,9 +35,7 @@ class FeatureReader:
         return self.file_shape[0]
 
     def __getitem__(self, rows):
-        rows = np.asarray(rows)
-        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
-            raise ValueError(f"{self.path}: rows {rows.min()}..{rows.max()} asked for, expected 0..{len(self) - 1}")
+        rows = self._checked(rows)
         if (self._slot[rows] >= 0).all():
             return self._cache[self._slot[rows]]
         distinct, places = np.unique(rows, return_inverse=True)
@@ -38,7 +43,8 @@ class FeatureReader:
 
     def preload(self, rows, budget):
         """Keep these rows in memory if they fit into `budget` bytes -> the bytes used, 0 if they do not fit."""
-        rows = np.unique(rows)
+        rows = np.unique(self._checked(rows))
+        self._slot[:] = -1                                              # forget what an earlier call kept
         size = len(rows) * self.shape[1] * 4
         if size > budget:
             return 0
@@ -51,7 +57,7 @@ class FeatureReader:
 
         Rows in memory all count; of rows on disk `limit`, evenly spaced. Constant features get a deviation of 1.
         """
-        rows = np.unique(rows)
+        rows = np.unique(self._checked(rows))
         if (self._slot[rows] < 0).any() and len(rows) > limit:
             rows = rows[np.linspace(0, len(rows) - 1, limit).astype(int)]
         total, square = np.zeros(self.shape[1]), np.zeros(self.shape[1])
@@ -60,31 +66,38 @@ class FeatureReader:
             total, square = total + x.sum(axis=0), square + (x**2).sum(axis=0)
         mean = total / len(rows)
         std = np.sqrt(np.maximum(square / len(rows) - mean**2, 0))
-        std[std <= 1e-6 * np.abs(mean)] = 1
-        std[std == 0] = 1
+        std[std <= 1e-6 * np.abs(mean)] = 1                             # no more than the sums' rounding
         return mean.astype(np.float32), std.astype(np.float32)
 
     def image_names(self):
         """Names of the rows' images -> list of str, None where there are none. Raises ValueError on duplicates."""
-        if "image_names" not in self._dataset.parent:
-            return None
-        names = [n.decode() if isinstance(n, bytes) else str(n) for n in self._dataset.parent["image_names"][()]]
-        if len(names) != len(self):
-            raise ValueError(f"{self.path}: {len(names)} image_names for {len(self)} rows of features")
+        with hdf5_errors(self.path):
+            if "image_names" not in self._dataset.parent:
+                return None
+            stored = self._dataset.parent["image_names"]
+            shape = getattr(stored, "shape", "a group")
+            if shape != (len(self),):
+                raise ValueError(f"{self.path}: image_names is {shape}, expected {self.file_shape[:1]}, "
+                                 "one name for each row of features")
+            names = [n.decode() if isinstance(n, bytes) else str(n) for n in stored[()]]
         if len(set(names)) != len(names):
-            raise ValueError(f"{self.path}: an image name occurs twice in image_names, expected one row an image")
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise ValueError(f"{self.path}: {twice!r} occurs twice in image_names, expected one row an image")
         return names
 
     def attributes(self):
         """The file's attributes as strings: which model and layer the features are from, where the file says so."""
-        return {key: str(value) for key, value in sorted(self._dataset.parent.attrs.items())}
+        with hdf5_errors(self.path):
+            attributes = sorted(self._dataset.parent.attrs.items())
+        # An array as a list, for its own text is cut short and rounded as NumPy's print options say.
+        return {key: str(value.tolist() if hasattr(value, "tolist") else value) for key, value in attributes}
 
     def fingerprint(self):
         """SHA-256 over shape, dtype, attributes, names and 16 evenly spaced rows: cheap for a file of any size."""
         digest = hashlib.sha256(json.dumps([self.file_shape, str(self.dtype), self.attributes()]).encode())
         digest.update("\n".join(self.image_names() or []).encode())
         for row in np.unique(np.linspace(0, len(self) - 1, 16).astype(int)):
-            digest.update(self._dataset[row].tobytes())
+            digest.update(self._load(row, row).tobytes())
         return digest.hexdigest()
 
     def _read(self, rows):
@@ -96,32 +109,42 @@ class FeatureReader:
         return out
 
     def _read_block(self, rows):
-        first, last = int(rows[0]), int(rows[-1])
-        try:
-            x = self._dataset[first:last + 1][rows - first]
-        except OSError as error:
-            raise ValueError(f"{self.path}: rows {first}..{last} cannot be read (damaged file?): {error}") from error
-        finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        x = self._load(rows[0], rows[-1])[rows - rows[0]]
+        if x.ndim == 3:
+            with np.errstate(over="ignore", invalid="ignore"):          # found below: they come through the mean
+                x = x.mean(axis=1, dtype=np.float32)
+        finite = np.isfinite(x).all(axis=1)
         if not finite.all():
             raise ValueError(f"{self.path}: row {rows[finite.argmin()]} of features has NaN or infinity, "
                              "expected finite numbers: extract that image's features again")
-        return x.mean(axis=1, dtype=np.float32) if x.ndim == 3 else x
+        return x
+
+    def _load(self, first, last):
+        """Rows first..last as stored."""
+        with hdf5_errors(f"{self.path}: rows {first}..{last}"):
+            return self._dataset[first:last + 1]
+
+    def _checked(self, rows):
+        rows = np.asarray(rows)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise ValueError(f"{self.path}: rows {rows.dtype} asked for, expected integers")
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise ValueError(f"{self.path}: rows {rows.min()}..{rows.max()} asked for, expected 0..{len(self) - 1}")
+        return rows.astype(np.intp)
 
 
 def _open(path):
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such feature file")
-    try:
+    with hdf5_errors(path):
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path}: not an HDF5 file, or a truncated one: {error}") from error
-    if not isinstance(file.get("features"), h5py.Dataset):
-        raise ValueError(f"{path}: no dataset 'features', found {', '.join(file) or 'nothing'}")
-    features = file["features"]
-    if features.dtype not in (np.float16, np.float32) or features.ndim not in (2, 3) or 0 in features.shape:
-        raise ValueError(f"{path}: features is {features.dtype} {features.shape}, "
-                         "expected float16 or float32 (rows, D) or (rows, L, D) with at least one row")
-    return features
+        features = file.get("features")
+        if not isinstance(features, h5py.Dataset):
+            raise ValueError(f"{path}: no dataset 'features', found {', '.join(map(str, file)) or 'nothing'}")
+        if features.dtype not in (np.float16, np.float32) or features.ndim not in (2, 3) or 0 in features.shape:
+            raise ValueError(f"{path}: features is {features.dtype} {features.shape}, "
+                             "expected float16 or float32 (rows, D) or (rows, L, D) with at least one row")
+        return features
 
 
 def write_features(path, features, image_names, **attributes):

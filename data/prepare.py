@@ -27,14 +27,15 @@ def new_folder(out):
 
     Raises FileExistsError where `out` exists and is not an empty folder.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: is not empty, nothing was written: choose another folder or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    place = next(parent for parent in out.parents if parent.exists())
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=place))
     try:
         yield temporary
         temporary.chmod(0o755)
+        out.parent.mkdir(parents=True, exist_ok=True)
         if out.exists():
             out.rmdir()
         os.replace(temporary, out)
@@ -54,15 +55,8 @@ def write_dataset(folder, source, features, pooled=None, *, min_count=4, max_wor
     readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
     tokens, rows, references = {}, {}, {}
     for split, captions in source.captions.items():
-        names = _row_of_name(readers[split], folder / pooled[split] if pooled else None)
-        kept = {name: raw for name, raw in captions.items() if name in names}
-        left_out[f"{split} captions of images without features"] += sum(map(len, captions.values())) - sum(
-            map(len, kept.values()))
-        pairs = [(tokenize(raw), names[name]) for name, raws in kept.items() for raw in raws]
-        left_out[f"{split} captions without a word"] += sum(not text for text, _ in pairs)
-        tokens[split] = [text for text, _ in pairs if text]
-        rows[split] = np.array([row for text, row in pairs if text], np.int32)
-        references[split] = kept
+        row_of_name = _row_of_name(readers[split], folder / pooled[split] if pooled else None)
+        tokens[split], rows[split], references[split] = _select(split, captions, row_of_name, left_out)
         _check_not_empty(split, tokens[split], captions, readers[split])
     if "train" not in tokens:
         raise ValueError(f"{source.name}: no train split among {', '.join(tokens) or 'none'}")
@@ -106,13 +100,28 @@ def _row_of_name(reader, pooled_path):
     return {name: row for row, name in enumerate(names)}
 
 
+def _select(split, captions, row_of_name, left_out):
+    """Captions with a word, of images with features -> tokenised, their images' rows, references; counts the others."""
+    tokens, rows, references = [], [], {}
+    for name, raws in captions.items():
+        if name not in row_of_name:
+            left_out[f"{split} captions of images without features"] += len(raws)
+            continue
+        pairs = [(raw, text) for raw in raws if (text := tokenize(raw))]
+        left_out[f"{split} captions without a word"] += len(raws) - len(pairs)
+        left_out[f"{split} images without a caption"] += not pairs
+        if pairs:
+            references[name] = [raw for raw, _ in pairs]
+            tokens += [text for _, text in pairs]
+            rows += [row_of_name[name]] * len(pairs)
+    return tokens, np.array(rows, np.int32), references
+
+
 def _check_not_empty(split, tokens, captions, reader):
     if tokens:
         return
-    ours = next(iter(captions), "nothing")
-    theirs = (reader.image_names() or ["nothing"])[0]
-    raise ValueError(f"{reader.path}: no caption of the {split} split has features; images there are named like "
-                     f"{theirs!r}, the captions' images like {ours!r}")
+    raise ValueError(f"{reader.path}: no caption of the {split} split has words and features; images there are named "
+                     f"like {reader.image_names()[0]!r}, the captions' images like {next(iter(captions), 'nothing')!r}")
 
 
 def _write_captions(path, tokens, rows, vocabulary, max_words):
@@ -123,4 +132,5 @@ def _write_captions(path, tokens, rows, vocabulary, max_words):
 
 
 def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    # In ASCII, since captions from the web hold halves of emoji, which UTF-8 cannot write.
+    path.write_text(json.dumps(content, indent=1), encoding="ascii")

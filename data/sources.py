@@ -1,8 +1,13 @@
 """Captions as others publish them: Flickr8k's text files, Karpathy's JSON, COCO's JSON."""
-import json
+import contextlib
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
+
+from data.files import read_json, read_text
+
+SPLITS = ("train", "val", "test")
 
 
 class Source(NamedTuple):
@@ -16,80 +21,86 @@ def read_flickr8k(captions_file, splits_dir):
 
     Flickr's dev split is called val. Raises ValueError or FileNotFoundError that names the file and line.
     """
-    by_image, left_out = {}, Counter()
-    for number, line in enumerate(_lines(captions_file), 1):
+    by_image, captions, left_out = {}, {}, Counter()
+    for number, line in enumerate(read_text(captions_file).split("\n"), 1):
+        if not line.strip():
+            continue
         key, tab, caption = line.partition("\t")
         if not tab or "#" not in key:
             raise ValueError(f"{captions_file}: line {number} is {line[:60]!r}, expected image.jpg#k, a tab, a caption")
         by_image.setdefault(key.rsplit("#", 1)[0], []).append(caption)
-    captions = {}
-    for split, flickr in (("train", "train"), ("val", "dev"), ("test", "test")):
-        names = [name.strip() for name in _lines(Path(splits_dir) / f"Flickr_8k.{flickr}Images.txt")]
+    for split, flickr in zip(SPLITS, ("train", "dev", "test")):
+        lines = read_text(Path(splits_dir) / f"Flickr_8k.{flickr}Images.txt").split("\n")
+        names = [line.strip() for line in lines if line.strip()]
         left_out[f"{split} images without a caption"] += sum(name not in by_image for name in names)
         captions[split] = {name: by_image[name] for name in names if name in by_image}
     chosen = {name for names in captions.values() for name in names}
     left_out["captions of images in no split"] += sum(len(by_image[name]) for name in by_image.keys() - chosen)
-    return Source("flickr8k", captions, left_out)
+    return Source("flickr8k", _checked(f"{splits_dir}, {captions_file}", captions), left_out)
 
 
 def read_karpathy(path):
     """Karpathy's dataset_*.json: images with filename, split and sentences -> Source; restval counts as train."""
-    content, captions = _json(path, "images"), {}
+    content, captions = _read_lists(path, "images"), {}
     for number, image in enumerate(content["images"]):
-        try:
+        with _naming(f"{path}: images[{number}]", "filename, split and sentences with raw"):
             split = "train" if image["split"] == "restval" else image["split"]
-            captions.setdefault(split, {})[image["filename"]] = [s["raw"] for s in image["sentences"]]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: images[{number}] lacks {error}, "
-                             "expected filename, split and sentences with raw") from error
-    return Source(str(content.get("dataset", Path(path).stem)), _known_splits(path, captions), Counter())
+            raws = [_text(sentence["raw"]) for sentence in image["sentences"]]
+            captions.setdefault(_text(split), {}).setdefault(_text(image["filename"]), []).extend(raws)
+    name = Path(str(content.get("dataset") or path)).stem   # it becomes part of a folder's name
+    return Source(name, _checked(path, captions), Counter())
 
 
 def read_coco(train, val):
     """COCO's captions_train2014.json and captions_val2014.json -> Source; there is no test split."""
     captions = {"train": _coco_split(train), "val": _coco_split(val)}
-    return Source("coco", captions, Counter())
+    return Source("coco", _checked(f"{train}, {val}", captions), Counter())
 
 
 def _coco_split(path):
-    content = _json(path, "images", "annotations")
-    try:
-        names = {image["id"]: image["file_name"] for image in content["images"]}
-        captions = {}
-        for annotation in content["annotations"]:
-            captions.setdefault(names[annotation["image_id"]], []).append(annotation["caption"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: {error} is missing, expected images with id and file_name, "
-                         "annotations with image_id and caption") from error
+    content, names, captions = _read_lists(path, "images", "annotations"), {}, {}
+    for number, image in enumerate(content["images"]):
+        with _naming(f"{path}: images[{number}]", "id and file_name"):
+            names[image["id"]] = _text(image["file_name"])
+            captions[names[image["id"]]] = []
+    for number, annotation in enumerate(content["annotations"]):
+        with _naming(f"{path}: annotations[{number}]", "caption, and image_id, the id of one of the images"):
+            captions[names[annotation["image_id"]]].append(_text(annotation["caption"]))
     return captions
 
 
-def _known_splits(path, captions):
-    unknown = captions.keys() - {"train", "val", "test"}
+def _checked(where, captions):
+    """The same captions. Raises ValueError for unknown, missing and empty splits, and for splits that share images."""
+    unknown = [split for split in captions if split not in SPLITS]
     if unknown:
-        raise ValueError(f"{path}: split {sorted(map(str, unknown))[0]!r}, expected train, restval, val or test")
+        raise ValueError(f"{where}: split {unknown[0]!r}, expected train, restval, val or test")
+    empty = [split for split in {"train": None, **captions} if not any(captions.get(split, {}).values())]
+    if empty:
+        raise ValueError(f"{where}: no image of the {empty[0]} split has a caption, expected at least one")
+    for one, other in itertools.combinations(captions, 2):
+        both = captions[one].keys() & captions[other].keys()
+        if both:
+            raise ValueError(f"{where}: image {min(both)!r} is in the splits {one} and {other}, expected in one only")
     return captions
 
 
-def _json(path, *keys):
-    try:
-        content = json.loads(_text(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
+def _read_lists(path, *keys):
+    content = read_json(path)
     missing = [key for key in keys if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if missing:
         raise ValueError(f"{path}: no list {missing[0]!r}, expected an object with {' and '.join(keys)}")
     return content
 
 
-def _lines(path):
-    return [line for line in _text(path).split("\n") if line.strip()]
-
-
-def _text(path):
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+@contextlib.contextmanager
+def _naming(where, expected):
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file in UTF-8: {error}") from error
+        yield
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{where}: expected {expected}, found {type(error).__name__}: {error}") from error
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.60} is no text")
+    return value

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data.files import read_json
+
 SPECIAL = ("<NULL>", "<START>", "<END>", "<UNK>")
 
 
@@ -65,12 +67,31 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path):
-        """Read the course's JSON form. Raises ValueError where it is not that."""
+        """Read the course's JSON form. Raises FileNotFoundError, or ValueError where it is not that."""
+        content = read_vocabulary(path)
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
             vocabulary = cls(content["idx_to_word"])
-            if content["word_to_idx"] != vocabulary.word_to_idx:
-                raise ValueError("idx_to_word and word_to_idx disagree")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a vocabulary in JSON with idx_to_word and word_to_idx: {error}") from error
+            vocabulary.fingerprint()                        # fails on words that are no text
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: not a vocabulary: {error}") from error
+        if content["word_to_idx"] != vocabulary.word_to_idx:
+            raise ValueError(f"{path}: not a vocabulary: idx_to_word and word_to_idx disagree")
         return vocabulary
+
+
+def read_vocabulary(path):
+    """The course's JSON form as it is: a dict with idx_to_word, a list, and word_to_idx, a dict as long.
+
+    Raises FileNotFoundError or ValueError.
+    """
+    content = read_json(path)
+    forms = {"idx_to_word": list, "word_to_idx": dict}
+    for key, form in forms.items():
+        if not (isinstance(content, dict) and isinstance(content.get(key), form)):
+            raise ValueError(f"{path}: not a vocabulary: expected a JSON object with {key}, a {form.__name__}, "
+                             f"found no such {key}")
+    words, ids = (len(content[key]) for key in forms)
+    if words != ids:
+        raise ValueError(f"{path}: not a vocabulary: expected idx_to_word and word_to_idx of one length, "
+                         f"found {words} and {ids}")
+    return content

@@ -24,8 +24,8 @@ class CaptioningSolver:
     batch_size; num_epochs; print_every and verbose: what is printed.
 
     sampling: 'replacement' as in the course, or 'epochs', shuffled epochs of batches of like length.
-    seed: int; None draws from NumPy's global state. schedule: constant, exponential (by lr_decay), cosine or
-    one-cycle, the last two with `warmup`, a share of all steps. clip: largest global norm of the gradients.
+    seed: int or Generator; None draws from NumPy's global state. schedule: constant, exponential (by lr_decay),
+    cosine or one-cycle, the last two with `warmup`, a share of all steps. clip: largest global norm of the gradients.
     weight_decay: w <- w - lr weight_decay w for matrices, apart from the update rule (Loshchilov and Hutter 2019).
     validate: measure the val split at each epoch's end and keep `best_params`; patience: stop after so many epochs
     without a better one. callbacks: called with the solver after every step; setting `solver.stop` ends training.
@@ -42,6 +42,8 @@ class CaptioningSolver:
         for name, default in OPTIONS.items():
             setattr(self, name, kwargs.get(name, default))
         self._check_options()
+        if isinstance(self.seed, np.random.Generator):
+            self.seed = int(self.seed.integers(2**31))
         self.rule = getattr(optim, self.update_rule)
         _check_data(data, "train")
         if self.validate:

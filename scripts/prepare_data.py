@@ -57,7 +57,7 @@ def _source(args):
                                         "val": os.path.abspath(args.val_pooled)}
         return read_coco(args.train, args.val), features, pooled
     source = read_flickr8k(args.captions, args.splits) if args.kind == "flickr8k" else read_karpathy(args.json)
-    features, pooled = (path and dict.fromkeys(source.captions, os.path.abspath(path))
+    features, pooled = (None if path is None else dict.fromkeys(source.captions, os.path.abspath(path))
                         for path in (args.features, args.pooled))
     return source, features, pooled
 

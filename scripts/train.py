@@ -24,9 +24,9 @@ DEFAULTS = {
 DEFAULTS_SCENES = {
     **DEFAULTS, "hidden": 256, "wordvec": 128, "epochs": 8, "lr": 4e-3, "dropout": 0.1, "weight_decay": 0.5,
 }
-DEFAULTS_OVERFIT = {                        # the course's settings
-    **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "clip": None,
-    "dropout": 0.0, "forget_bias": 0.0,
+DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some seeds of the rnn jump late and miss 0.1
+    **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
+    "forget_bias": 0.0,
 }
 DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995}
 HELP = {
@@ -166,7 +166,7 @@ def train(solver, files):
         solver.train()
     finally:
         signal.signal(signal.SIGINT, before)
-        files.close(solver)
+    files.close(solver)                 # not after an error or a second Ctrl-C: the state may be halfway through a step
     return bool(stopped)
 
 

@@ -1,4 +1,5 @@
 """What a training run shows and writes while it runs: progress, checkpoints, history, curves, sample captions."""
+import contextlib
 import copy
 import sys
 import time
@@ -41,8 +42,9 @@ class TrainingFiles:
 
     def save(self, solver):
         """Write last.h5 and what can be derived from it."""
-        save_checkpoint(self.folder / "last.h5", solver.model, self.run, solver)
-        write_history(self.folder / "history.csv", solver.history)
+        with self._say_how_to_go_on():
+            save_checkpoint(self.folder / "last.h5", solver.model, self.run, solver)
+            write_history(self.folder / "history.csv", solver.history)
         self.saved_at = time.monotonic()
 
     def close(self, solver):
@@ -60,12 +62,21 @@ class TrainingFiles:
         row = solver.history[-1]
         if solver.best_params and row["val_loss"] == solver.best_val_loss:
             # before last.h5: a run killed in between repeats this epoch and writes the same best again
-            save_checkpoint(self.folder / "best.h5", best_model(solver), {**self.run, "epoch": row["epoch"]})
+            with self._say_how_to_go_on():
+                save_checkpoint(self.folder / "best.h5", best_model(solver), {**self.run, "epoch": row["epoch"]})
         self.save(solver)
         if "val_loss" in row or row["epoch"] % 10 == 0:
             words = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "seconds"))
             tqdm.write(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {words}", file=sys.stdout)
             sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def _say_how_to_go_on(self):
+        try:
+            yield
+        except OSError as error:
+            raise OSError(f"{self.folder}: {error.strerror or error}; files written before are unchanged: make room, "
+                          f"then go on with python -m scripts.train --resume {self.folder}") from error
 
     def _progress(self, solver):
         if self.bar is None:

@@ -82,6 +82,7 @@ def test_seed_makes_runs_equal_and_leaves_the_global_state_alone(word_to_idx, to
         return model.params["Wx"]
     state = np.random.get_state()[1].copy()
     a, b, c = run(1), run(1), run(2)
+    np.testing.assert_array_equal(run(np.random.default_rng(4)), run(np.random.default_rng(4)))
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()
     np.testing.assert_array_equal(state, np.random.get_state()[1])

@@ -1,5 +1,6 @@
 """scripts.train as a user meets it: files, resuming after any kind of stop, bad input."""
 import csv
+import json
 import os
 import shutil
 import signal
@@ -225,10 +226,13 @@ def test_bad_arguments_are_one_line(argv, parts, finished, small_scenes, tmp_pat
 
 @pytest.mark.parametrize("main", [caption.main, lambda argv: train.main(["--resume", *argv])])
 def test_another_vocabulary_or_other_features_are_refused(main, small_scenes, finished, tmp_path, capsys):
-    from data.scene_dataset import make_scene_dataset
+    from data.prepare import describe
     other = tmp_path / "other"
-    make_scene_dataset(other, seed=2, sizes={"train": 60, "val": 12, "test": 12})
-    (other / "vocab.json").write_bytes((small_scenes / "vocab.json").read_bytes())
+    shutil.copytree(small_scenes, other)
+    damage(other, "features_pooled.h5", lambda f: put(f, "features", f["features"][::-1]))
+    info = json.loads((other / "dataset.json").read_text())
+    info["pooled"] = dict.fromkeys(info["pooled"], describe(other, "features_pooled.h5"))
+    (other / "dataset.json").write_text(json.dumps(info))
     capsys.readouterr()
     assert call(main, finished, "--data", other) == 2
     one_line_error(capsys, "features_pooled.h5", "not the features the checkpoint was trained with")
@@ -247,6 +251,20 @@ def test_damaged_checkpoints_are_one_line(content, finished, capsys):
     for main, argv in ((train.main, ["--resume", finished]), (caption.main, [finished])):
         assert call(main, *argv) == 2
         one_line_error(capsys, "not a whole checkpoint")
+
+
+def test_a_full_disk_is_one_line_and_the_old_checkpoint_goes_on(finished, monkeypatch, capsys):
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    capsys.readouterr()
+    assert call(train.main, "--resume", finished, "--epochs", 5) == 2
+    one_line_error(capsys, "No space left on device", "make room", "--resume")
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    monkeypatch.undo()
+    assert call(train.main, "--resume", finished, "--epochs", 5) == 0
 
 
 def test_loss_that_explodes_is_one_line(small_scenes, tmp_path, capsys):
