@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9702b", "#8a8f98"
 
@@ -23,6 +24,9 @@ def curves(loss_history, history, steps_per_epoch):
             right.plot(epochs, perplexity, "o-", color=colour, markersize=4, label=label)
     right.set(title="Perplexity", xlabel=f"epoch of {steps_per_epoch:,} steps", ylabel="per word", yscale="log")
     right.xaxis.get_major_locator().set_params(integer=True)
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.yaxis.set_major_formatter("{x:g}")
+    right.yaxis.set_minor_formatter(NullFormatter())
     for axes in (left, right):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -37,13 +41,14 @@ def sheet(groups, columns=4):
     groups: {title: [(picture uint8 (h, w, 3) or None, name, caption), ...]} -> PNG bytes.
     """
     rows = max(-(-len(items) // columns) for items in groups.values())
-    figure = Figure(figsize=(2.3 * columns * len(groups), 3.0 * rows + 0.4), layout="constrained")
-    for panel, (title, items) in zip(np.atleast_1d(figure.subfigures(1, len(groups), wspace=0.03)), groups.items()):
-        panel.suptitle(title, fontsize=12, fontweight="bold")
-        grid = panel.subplots(rows, columns, squeeze=False).ravel()
-        for axes in grid:
-            axes.axis("off")
-        for axes, item in zip(grid, items):
+    figure = Figure(figsize=(2.3 * columns * len(groups), 2.9 * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns * len(groups), squeeze=False)
+    for axes in grid.ravel():
+        axes.axis("off")
+    for k, (title, items) in enumerate(groups.items()):
+        block = grid[:, k * columns:(k + 1) * columns]
+        block[0, 0].set_title(title, loc="left", fontweight="bold")
+        for axes, item in zip(block.ravel(), items):
             _tile(axes, *item)
     return _png(figure)
 

@@ -229,7 +229,7 @@ def test_another_vocabulary_or_other_features_are_refused(main, small_scenes, fi
     from data.prepare import describe
     other = tmp_path / "other"
     shutil.copytree(small_scenes, other)
-    damage(other, "features_pooled.h5", lambda f: put(f, "features", f["features"][::-1]))
+    damage(other, "features_pooled.h5", lambda f: put(f, "features", f["features"][()][::-1]))
     info = json.loads((other / "dataset.json").read_text())
     info["pooled"] = dict.fromkeys(info["pooled"], describe(other, "features_pooled.h5"))
     (other / "dataset.json").write_text(json.dumps(info))
