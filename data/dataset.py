@@ -1,11 +1,12 @@
 """Opening a dataset folder: one of ours (see data/prepare.py), or the course's coco_captioning."""
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-from data.features import FeatureReader
+from data.features import FeatureReader, check_same_kind
 from data.files import hdf5_errors, read_hdf5, read_json
 from data.vocabulary import Vocabulary
 
@@ -53,12 +54,22 @@ class Dataset(NamedTuple):
         reader = self.features[split]
         return reader.image_names() or [f"{split}-{row}" for row in range(len(reader))]
 
+    def picture(self, row):
+        """The image of a row of the features -> uint8 (height, width, 3), or None where there are no pictures."""
+        if self.pictures is None:
+            return None
+        with hdf5_errors(f"{self.pictures.file.filename}: row {row}"):
+            return self.pictures[row]
+
     def identity(self):
-        """What a checkpoint remembers of the data: fingerprints of vocabulary and features, and where these are."""
-        reader = self.features["train"]
+        """What a checkpoint remembers of the data: where it is, and fingerprints of vocabulary, features, captions."""
+        captions = hashlib.sha256()
+        for array in (self.captions["train"], self.image_idxs["train"]):
+            captions.update(np.ascontiguousarray(array, np.int64).tobytes())
         return {"folder": str(self.folder.resolve()), "name": self.name, "vocabulary": self.vocabulary.fingerprint(),
-                "features": reader.fingerprint(), "features_path": str(Path(reader.path).resolve()),
-                "features_attributes": reader.attributes()}
+                "captions": captions.hexdigest(),
+                "features": {split: {"path": str(Path(reader.path).resolve()), "fingerprint": reader.fingerprint(),
+                                     "attributes": reader.attributes()} for split, reader in self.features.items()}}
 
 
 def open_dataset(folder):
@@ -75,16 +86,21 @@ def open_dataset(folder):
                             "python -m scripts.prepare_data) or the course's with coco2014_captions.h5")
 
 
-def check_identity(then, dataset):
-    """Compare the identity that a checkpoint remembers with a dataset. Raises ValueError that says which differ."""
+def check_identity(then, dataset, captions=False):
+    """Compare the identity that a checkpoint remembers with a dataset; with `captions`, the training captions too.
+
+    Raises ValueError that says which differ.
+    """
     now = dataset.identity()
-    if then["vocabulary"] != now["vocabulary"]:
-        raise ValueError(f"{dataset.folder}: its vocabulary is not the one the checkpoint was trained with "
-                         f"({then['folder']}): use that folder, or train again")
-    if then["features"] != now["features"]:
-        raise ValueError(
-            f"{now['features_path']}: not the features the checkpoint was trained with ({then['features_path']}; "
-            f"{_differences(then['features_attributes'], now['features_attributes'])}): use those, or train again")
+    for part in ("vocabulary", "captions") if captions else ("vocabulary",):
+        if then[part] != now[part]:
+            raise ValueError(f"{dataset.folder}: its {part} is not the one the checkpoint was trained with "
+                             f"({then['folder']}): use that folder, or train again")
+    for split in then["features"].keys() & now["features"].keys():
+        before, after = then["features"][split], now["features"][split]
+        if before["fingerprint"] != after["fingerprint"]:
+            raise ValueError(f"{after['path']}: not the features the checkpoint was trained with ({before['path']}; "
+                             f"{_differences(before['attributes'], after['attributes'])}): use those, or train again")
 
 
 def _differences(then, now):
@@ -101,11 +117,16 @@ def _open_ours(folder):
         files = {split: (folder / entry["path"], entry["fingerprint"], entry["shape"])     # an absolute path stays one
                  for split, entry in (info["pooled"] or info["features"]).items()}
         files["train"]
+        fingerprint = info["vocabulary"]["fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a dataset's description, run scripts.prepare_data again "
                          f"({type(error).__name__}: {error})") from error
     vocabulary = Vocabulary.load(folder / "vocab.json")
+    if vocabulary.fingerprint() != fingerprint:
+        raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "
+                         "run scripts.prepare_data again")
     readers = {split: _reader(folder, *entry) for split, entry in files.items()}
+    check_same_kind(readers)
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary)
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None
     return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
@@ -124,6 +145,8 @@ def _reader(folder, path, fingerprint, shape):
 
 
 def _pictures(path, rows):
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file of pictures, run scripts.prepare_data again")
     with hdf5_errors(path):
         images = h5py.File(path, "r").get("images")
         found = f"{images.dtype} {images.shape}" if isinstance(images, h5py.Dataset) else "missing"
@@ -136,6 +159,7 @@ def _pictures(path, rows):
 def _open_course(folder):
     paths = {split: folder / COURSE_FEATURES.format(split=split) for split in ("train", "val")}
     readers = {split: FeatureReader(path) for split, path in paths.items()}
+    check_same_kind(readers)
     vocabulary = Vocabulary.load(folder / "coco2014_vocab.json")
     captions, rows = _read_captions(folder / "coco2014_captions.h5", readers, vocabulary)
     return Dataset(folder, "coco2014", vocabulary, captions, rows, readers, None)
@@ -150,11 +174,11 @@ def _read_captions(path, readers, vocabulary):
     captions = {split: data[f"{split}_captions"] for split in readers}
     image_idxs = {split: data[f"{split}_image_idxs"] for split in readers}
     for split, reader in readers.items():
-        _check_captions(f"{path}: {split}", captions[split], image_idxs[split], len(reader), len(vocabulary))
+        _check_captions(f"{path}: {split}", captions[split], image_idxs[split], len(reader), vocabulary)
     return captions, image_idxs
 
 
-def _check_captions(where, captions, rows, images, V):
+def _check_captions(where, captions, rows, images, vocabulary):
     if captions.dtype.kind not in "iu" or captions.ndim != 2 or captions.shape[1] < 2:
         raise ValueError(f"{where}_captions is {captions.dtype} {captions.shape}, expected integer (N, T) with T >= 2")
     if rows.dtype.kind not in "iu" or rows.shape != captions.shape[:1]:
@@ -162,7 +186,9 @@ def _check_captions(where, captions, rows, images, V):
                          "one image for each caption")
     if not len(captions):
         raise ValueError(f"{where}_captions is empty, expected at least one caption in the split")
-    for name, values, size in (("captions", captions, V), ("image_idxs", rows, images)):
+    for name, values, size in (("captions", captions, len(vocabulary)), ("image_idxs", rows, images)):
         bad = np.argwhere((values < 0) | (values >= size))
         if len(bad):
             raise ValueError(f"{where}_{name}{bad[0].tolist()} is {values[tuple(bad[0])]}, expected 0..{size - 1}")
+    if (captions[:, 1:] == vocabulary.null).all():
+        raise ValueError(f"{where}_captions has nothing but <NULL> behind its first column, expected words to predict")

@@ -9,8 +9,9 @@ from collections import Counter
 import h5py
 import numpy as np
 
-from data.files import hdf5_errors
+from data.files import hdf5_errors, new_hdf5
 
+MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output")      # attributes that say where features are from
 BLOCK_BYTES = 2**24          # read at once, whatever the size of the file's chunks
 
 
@@ -147,9 +148,21 @@ def _open(path):
         return features
 
 
+def check_same_kind(readers):
+    """Require that the splits' features have one width and are of one model and layer. Raises ValueError."""
+    first, *others = readers.values()
+    for other in others:
+        kinds = [{"width": str(r.shape[1]), **{k: v for k, v in r.attributes().items() if k in MODEL_KEYS}}
+                 for r in (first, other)]
+        for key in kinds[0].keys() & kinds[1].keys():
+            if kinds[0][key] != kinds[1][key]:
+                raise ValueError(f"{other.path}: {key} {kinds[1][key]}, but {first.path} has {key} {kinds[0][key]}: "
+                                 "expected features of one model and layer for all splits")
+
+
 def write_features(path, features, image_names, **attributes):
     """Write features, float16 or float32 (rows, D) or (rows, L, D), with their images' names."""
-    with h5py.File(path, "w") as f:
+    with new_hdf5(path) as f:
         f.create_dataset("features", data=features, chunks=(1, *features.shape[1:]) if features.ndim == 3 else None)
         f.create_dataset("image_names", data=list(image_names), dtype=h5py.string_dtype())
         f.attrs.update(attributes)

@@ -1,5 +1,6 @@
-"""Reading files that others wrote. Whatever is wrong with one becomes one line that names it."""
+"""Reading files that others wrote, where whatever is wrong becomes one line that names the file; writing HDF5."""
 import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def hdf5_errors(where):
         found = " ".join(str(error).split())
         raise ValueError(f"{where}: expected an HDF5 file, found one that is not an HDF5 file or is damaged: "
                          f"{found}") from error
+
+
+@contextlib.contextmanager
+def new_hdf5(path):
+    """An HDF5 file to fill, made in memory and written at once: on a full disk HDF5 itself would crash."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        yield file
+    try:
+        Path(path).write_bytes(buffer.getbuffer())
+    except OSError as error:
+        raise OSError(f"{path}: {error.strerror or error}") from error
 
 
 def _existing(path):

@@ -13,10 +13,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from data.features import FeatureReader
+from data.features import FeatureReader, check_same_kind
+from data.files import new_hdf5
 from data.tokenizer import tokenize
 from data.vocabulary import Vocabulary
 
@@ -58,6 +58,7 @@ def write_dataset(folder, source, features, pooled=None, *, min_count=4, max_wor
         row_of_name = _row_of_name(readers[split], folder / pooled[split] if pooled else None)
         tokens[split], rows[split], references[split] = _select(split, captions, row_of_name, left_out)
         _check_not_empty(split, tokens[split], captions, readers[split])
+    check_same_kind(readers)
     if "train" not in tokens:
         raise ValueError(f"{source.name}: no train split among {', '.join(tokens) or 'none'}")
     vocabulary = Vocabulary.build(tokens["train"], min_count)
@@ -125,7 +126,7 @@ def _check_not_empty(split, tokens, captions, reader):
 
 
 def _write_captions(path, tokens, rows, vocabulary, max_words):
-    with h5py.File(path, "w") as f:
+    with new_hdf5(path) as f:
         for split in tokens:
             f[f"{split}_captions"] = vocabulary.encode_all(tokens[split], max_words)
             f[f"{split}_image_idxs"] = rows[split]

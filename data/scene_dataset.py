@@ -6,10 +6,10 @@ lists the objects of the picture in row i (shape, colour, size, box in pixels, w
 import json
 from collections import Counter
 
-import h5py
 import numpy as np
 
 from data.features import write_features
+from data.files import new_hdf5
 from data.prepare import new_folder, write_dataset
 from data.scene_features import scene_features
 from data.scenes import make_scenes
@@ -30,7 +30,7 @@ def make_scene_dataset(out, seed=0, sizes=None):
         pictures = np.stack([scene.image for scene in scenes])
         for file, features in zip(("features_grid.h5", "features_pooled.h5"), scene_features(pictures)):
             write_features(folder / file, features.astype(np.float16), names, model="data.scene_features", layer=file)
-        with h5py.File(folder / "pictures.h5", "w") as f:
+        with new_hdf5(folder / "pictures.h5") as f:
             f.create_dataset("images", data=pictures, chunks=(1, *pictures.shape[1:]), compression="gzip")
         objects = [[item._asdict() for item in scene.objects] for scene in scenes]
         (folder / "objects.json").write_text(json.dumps(objects))

@@ -1,10 +1,12 @@
 """python -m gradcheck: check every public pair of rnnlayers and the models; exit code 1 if a gradient is wrong."""
+import argparse
 import sys
 
 from gradcheck.suite import TOLERANCE, check_all
 
 
 def main():
+    argparse.ArgumentParser(prog="python -m gradcheck", description=__doc__).parse_args()
     rows = check_all()
     print(f"{'pair':26s} {'worst gradient':16s} {'error':>9s}   (max|analytic - numeric| / max|numeric|, float64)")
     for row in rows:

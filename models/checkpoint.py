@@ -62,7 +62,7 @@ def save_checkpoint(path, model, run=None, solver=None):
         f["config"], f["vocabulary"] = json.dumps(_config(model)), json.dumps(model.word_to_idx)
         f["run"] = json.dumps(run or {})
         if model.feature_stats is not None:
-            f["feature_stats"] = np.stack(model.feature_stats)
+            f["feature_stats"] = np.stack(model.feature_stats).astype(np.float32)
         for name, w in model.params.items():
             f[f"params/{name}"] = w
         if solver is not None:
@@ -102,21 +102,26 @@ def _load_model(f):
     dtype = np.dtype(config.pop("dtype")).type
     model = CaptioningRNN(json.loads(f["vocabulary"][()]), **config, dtype=dtype, seed=0)
     if "feature_stats" in f:
-        model.feature_stats = tuple(f["feature_stats"][()])
+        model.feature_stats = tuple(_like(np.zeros((2, config["input_dim"]), np.float32), f["feature_stats"]))
     for name, w in model.params.items():
-        if f[f"params/{name}"].shape != w.shape:
-            raise ValueError(f"{name} is {f[f'params/{name}'].shape}, expected {w.shape}")
-        model.params[name] = f[f"params/{name}"][()]
+        model.params[name] = _like(w, f[f"params/{name}"])
     return model
+
+
+def _like(expected, stored):
+    if stored.shape != expected.shape or stored.dtype != expected.dtype:
+        raise ValueError(f"{stored.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {expected.shape}")
+    return stored[()]
 
 
 def _save_solver(f, solver):
     scalars = {name: getattr(solver, name) for name in SCALARS}
-    scalars["optim_configs"] = {}
+    scalars["optim_configs"], scalars["arrays"] = {}, []
     for name, config in solver.optim_configs.items():
         for key, value in config.items():
             if isinstance(value, np.ndarray):
                 f[f"optimiser/{name}/{key}"] = value
+                scalars["arrays"].append([name, key])
             else:
                 scalars["optim_configs"].setdefault(name, {})[key] = value
     f["solver"] = json.dumps(scalars)
@@ -125,6 +130,7 @@ def _save_solver(f, solver):
 
 def _load_solver(f):
     state = json.loads(f["solver"][()])
-    for name, group in f.get("optimiser", {}).items():
-        state["optim_configs"].setdefault(name, {}).update({key: value[()] for key, value in group.items()})
+    for name, key in state.pop("arrays"):
+        value = _like(f[f"params/{name}"], f[f"optimiser/{name}/{key}"])
+        state["optim_configs"].setdefault(name, {})[key] = value
     return {**state, "loss_history": f["loss_history"][()].tolist()}

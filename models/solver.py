@@ -68,7 +68,7 @@ class CaptioningSolver:
             raise ValueError("patience needs validate=True")
 
     def _reset(self):
-        self.iteration, self.epoch, self.seconds, self.stop = 0, 0, 0.0, False
+        self.iteration, self.epoch, self.seconds, self.stop, self.rounds = 0, 0, 0.0, False, 1
         self.best_val_acc, self.best_val_loss, self.best_params = 0, math.inf, {}
         self.loss_history, self.history = [], []
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
@@ -87,7 +87,11 @@ class CaptioningSolver:
         return self.num_epochs * self.iterations_per_epoch
 
     def train(self):
-        """Train from the current iteration to the last one, to early stopping, or until `stop` is set."""
+        """Train from the current iteration to the last one, to early stopping, or until `stop` is set.
+
+        Called again after the last iteration it trains for another num_epochs, as the course's solver does.
+        """
+        self.rounds += self.iteration >= self.rounds * self.num_iterations
         start, self.stop = time.perf_counter() - self.seconds, False
         while not (self.finished() or self.stop):
             self._step()
@@ -101,7 +105,7 @@ class CaptioningSolver:
 
     def finished(self):
         """Whether all iterations are done or patience has run out."""
-        if self.iteration >= self.num_iterations:
+        if self.iteration >= self.rounds * self.num_iterations:
             return True
         if self.patience is None or not self.history:
             return False
@@ -166,7 +170,7 @@ class CaptioningSolver:
     def _updated(self, name, w, dw):
         config = self.optim_configs[name]
         if self.schedule in SCHEDULES:
-            progress = (self.iteration + 0.5) / self.num_iterations        # the middle of the step: never quite 0 or 1
+            progress = min((self.iteration + 0.5) / self.num_iterations, 1)    # the middle of the step: not 0, not 1
             factor = SCHEDULES[self.schedule](progress, self.warmup)
             config["learning_rate"] = self.optim_config["learning_rate"] * factor
         next_w, config = self.rule(w, dw, config)
@@ -183,6 +187,9 @@ class CaptioningSolver:
         self.epoch_nll, self.epoch_words = 0.0, 0
         if self.validate:
             row["val_loss"] = self.validation_loss()
+            if not math.isfinite(row["val_loss"]):
+                raise FloatingPointError(f"validation loss is {row['val_loss']} after epoch {self.epoch}: "
+                                         "lower the learning rate or clip the gradients")
             row["val_perplexity"] = math.exp(min(row["val_loss"], 700))
             if row["val_loss"] < self.best_val_loss:
                 self.best_val_loss = row["val_loss"]

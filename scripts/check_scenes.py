@@ -28,9 +28,10 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.check_scenes", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run on scenes")
     parser.add_argument("--split", default="test", help="train, val or test (default test)")
+    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
     args = parser.parse_args(argv)
     checkpoint = load_run(args.run)
-    dataset = open_run_data(checkpoint)
+    dataset = open_run_data(checkpoint, args.data)
     path = dataset.folder / "objects.json"
     if not path.is_file():
         raise ValueError(f"{args.run}: trained on {dataset.name}, expected a run on scenes (no {path})")

@@ -5,6 +5,8 @@ import sys
 
 def run(main):
     """Call main() and exit with what it returns. Bad input prints one line on standard error."""
+    sys.stdout.reconfigure(errors="backslashreplace")         # names and captions that the terminal cannot write
+    status = 0
     try:
         status = main()
         sys.stdout.flush()
@@ -12,7 +14,6 @@ def run(main):
         status = _say("stopped", 130)
     except BrokenPipeError:                                  # the reader of a pipe left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     except (ValueError, OSError, ArithmeticError, MemoryError) as error:
         status = _say(f"error: {error or type(error).__name__}", 2)
     sys.exit(status)

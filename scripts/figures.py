@@ -1,6 +1,7 @@
 """Pictures of data and training, as PNG bytes. Figures are made without pyplot: no display, no global state."""
 import io
 import textwrap
+import warnings
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,16 +15,18 @@ def curves(loss_history, history, steps_per_epoch):
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     steps = np.arange(1, len(loss_history) + 1)
-    left.plot(steps, loss_history, color=GREY, alpha=0.4, linewidth=0.7, label="each step")
+    style = "." if len(steps) < 3 else "-"
+    left.plot(steps, loss_history, style, color=GREY, alpha=0.4, linewidth=0.7, label="each step")
     left.plot(steps, _smooth(loss_history), color=BLUE, label="smoothed")
     left.set(title="Training loss", xlabel="step", ylabel="nats per caption")
     epochs = [row["epoch"] for row in history]
-    for key, colour, label in (("train_loss", BLUE, "training, with dropout"), ("val_loss", ORANGE, "validation")):
+    for key, colour, label in (("train_loss", BLUE, "training, while learning"), ("val_loss", ORANGE, "validation")):
         if history and key in history[0]:
             perplexity = [np.exp(min(row[key], 50)) for row in history]
             right.plot(epochs, perplexity, "o-", color=colour, markersize=4, label=label)
     right.set(title="Perplexity", xlabel=f"epoch of {steps_per_epoch:,} steps", ylabel="per word", yscale="log")
-    right.xaxis.get_major_locator().set_params(integer=True)
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.yaxis.set_major_formatter("{x:g}")
     right.yaxis.set_minor_formatter(NullFormatter())
@@ -47,7 +50,7 @@ def sheet(groups, columns=4):
         axes.axis("off")
     for k, (title, items) in enumerate(groups.items()):
         block = grid[:, k * columns:(k + 1) * columns]
-        block[0, 0].set_title(title, loc="left", fontweight="bold")
+        block[0, 0].set_title(title, loc="left", fontweight="bold", parse_math=False)
         for axes, item in zip(block.ravel(), items):
             _tile(axes, *item)
     return _png(figure)
@@ -57,9 +60,10 @@ def _tile(axes, picture, name, caption):
     if picture is None:
         picture = np.full((8, 8, 3), 235, np.uint8)
         axes.text(0.5, 0.5, textwrap.fill(name, 18), ha="center", va="center", fontsize=7, color=GREY,
-                  transform=axes.transAxes)
+                  transform=axes.transAxes, parse_math=False)
     axes.imshow(picture, interpolation="nearest")
-    axes.text(0.5, -0.04, textwrap.fill(caption, 26), ha="center", va="top", fontsize=8.5, transform=axes.transAxes,
+    caption = textwrap.fill(caption or "(no words)", 26, max_lines=6, placeholder=" ...")
+    axes.text(0.5, -0.04, caption, ha="center", va="top", fontsize=8.5, transform=axes.transAxes,
               parse_math=False)
 
 
@@ -73,5 +77,7 @@ def _smooth(values, span=25):
 
 def _png(figure):
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")      # letters that the font lacks become boxes
+        figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -46,10 +46,18 @@ def load_run(run, which="best"):
     return load_checkpoint(best if which == "best" and best.exists() else last)
 
 
-def open_run_data(checkpoint, folder=None):
-    """The dataset a checkpoint was trained on, or the one in `folder`, checked to be the same -> Dataset."""
-    dataset = open_dataset(folder or checkpoint.run["data"]["folder"])
-    check_identity(checkpoint.run["data"], dataset)
+def open_run_data(checkpoint, folder=None, captions=False):
+    """The dataset a checkpoint was trained on, or the one in `folder`, checked to be the same -> Dataset.
+
+    With `captions` the training captions have to be the same too, as resuming needs.
+    """
+    if "data" not in checkpoint.run:
+        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
+    then = checkpoint.run["data"]
+    if folder is None and not Path(then["folder"]).is_dir():
+        raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
+    dataset = open_dataset(folder or then["folder"])
+    check_identity(then, dataset, captions)
     return dataset
 
 

@@ -16,8 +16,8 @@ def parse(argv=None):
     parser.add_argument("--split", default="train", help="train, val or test (default train)")
     parser.add_argument("--n", type=int, default=8, metavar="N", help="captions in the batch (default 8)")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="which captions (default 0)")
-    parser.add_argument("--out", metavar="PNG", default="batch.png",
-                        help="the picture, where the dataset has pictures (default batch.png)")
+    parser.add_argument("--out", metavar="PNG", default="runs/batch.png",
+                        help="the picture, where the dataset has pictures (default runs/batch.png)")
     return parser.parse_args(argv)
 
 
@@ -47,8 +47,9 @@ def main(argv=None):
     print_batch(dataset, args.split, captions, rows)
     if dataset.pictures is not None:
         names = dataset.names(args.split)
-        tiles = [(dataset.pictures[row], names[row], dataset.vocabulary.decode(ids))
+        tiles = [(dataset.picture(row), names[row], dataset.vocabulary.decode(ids))
                  for row, ids in zip(rows, captions)]
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(args.out), sheet({f"a batch of {dataset.name}, {args.split}": tiles}))
         print(f"\npicture: {args.out}")
 

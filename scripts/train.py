@@ -1,18 +1,19 @@
 """Train a captioner. Without arguments: an LSTM on the built-in scenes, in under three minutes."""
 import argparse
+import math
 import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from data.dataset import check_identity, open_dataset
+from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import restore_solver
 from scripts.command import run
-from scripts.runs import load_run, new_run
-from scripts.training_files import TrainingFiles
+from scripts.runs import load_run, new_run, open_run_data
+from scripts.training_files import TrainingFiles, say
 
 SCENES = Path("datasets/scenes")
 BOUNDS = {"rnn": 0.1, "lstm": 0.5}          # training loss that --overfit has to reach, from the cs231n course
@@ -29,6 +30,15 @@ DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some s
     "forget_bias": 0.0,
 }
 DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995}
+AT_LEAST_1 = (lambda x: x >= 1, "at least 1")
+POSITIVE = (lambda x: 0 < x < math.inf, "a number above 0")
+NOT_NEGATIVE = (lambda x: 0 <= x < math.inf, "a number of at least 0")
+LIMITS = {
+    **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "patience", "overfit"), AT_LEAST_1),
+    **dict.fromkeys(("lr", "lr_decay"), POSITIVE), **dict.fromkeys(("clip", "weight_decay", "seed"), NOT_NEGATIVE),
+    "forget_bias": (math.isfinite, "a finite number"),
+    **dict.fromkeys(("dropout", "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
+}
 HELP = {
     "model": "rnn or lstm", "hidden": "size of the hidden state", "wordvec": "size of the word vectors",
     "batch": "captions a step", "epochs": "passes over the training captions",
@@ -66,17 +76,16 @@ def parse(argv=None):
 def settings_of(args, dataset):
     """The run's settings: what was asked for, else the defaults for this data."""
     asked = {name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None}
-    defaults = DEFAULTS_SCENES if dataset.name == "scenes" else DEFAULTS
+    defaults = DEFAULTS_SCENES if (dataset.folder / "objects.json").is_file() else DEFAULTS
     if args.overfit is not None:
-        if not 1 <= args.overfit <= len(dataset.captions["train"]):
-            raise ValueError(f"--overfit {args.overfit}: expected 1 to {len(dataset.captions['train'])} captions")
+        captions = len(dataset.captions["train"])
+        if args.overfit > captions:
+            raise ValueError(f"--overfit {args.overfit}: expected 1 to {captions} captions")
         defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[asked.get("model", DEFAULTS["model"])]}
     settings = {**defaults, **asked}
-    for name in ("hidden", "wordvec", "batch", "epochs"):
-        if settings[name] < 1:
-            raise ValueError(f"--{name} {settings[name]}: expected at least 1")
-    if not settings["lr"] > 0:
-        raise ValueError(f"--lr {settings['lr']}: expected more than 0")
+    for name, (fits, expected) in LIMITS.items():
+        if settings[name] is not None and not fits(settings[name]):
+            raise ValueError(f"--{name.replace('_', '-')} {settings[name]}: expected {expected}")
     return settings
 
 
@@ -127,27 +136,31 @@ def start(args):
 def resume(args):
     """A stopped run, as it was at its last checkpoint -> solver, its files. Raises ValueError if settings differ."""
     checkpoint = load_run(args.resume, "last")
+    folder = Path(checkpoint.path).parent
+    dataset = open_run_data(checkpoint, args.data, captions=True)
     settings = checkpoint.run["settings"]
     for name in DEFAULTS:
         asked = getattr(args, name)
         if asked is not None and asked != settings[name] and name != "epochs":
             raise ValueError(f"--{name.replace('_', '-')} {asked} with --resume: the run has {settings[name]}; "
                              "leave it out, or start another run")
-    if args.out is not None and Path(args.out).resolve() != Path(args.resume).resolve():
+    if args.out is not None and Path(args.out).resolve() != folder.resolve():
         raise ValueError(f"--out {args.out} with --resume {args.resume}: a run goes on in its own folder")
+    if args.epochs is not None and args.epochs < max(checkpoint.solver["epoch"], 1):
+        raise ValueError(f"--epochs {args.epochs} with --resume: the run has done {checkpoint.solver['epoch']} already")
     settings["epochs"] = args.epochs or settings["epochs"]
-    dataset = open_data(args.data or checkpoint.run["data"]["folder"])
-    check_identity(checkpoint.run["data"], dataset)
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(checkpoint.model, settings, dataset)
     restore_solver(solver, checkpoint)
-    return solver, TrainingFiles(Path(args.resume), dataset, settings)
+    if np.isfinite(solver.best_val_loss):
+        solver.best_params = load_run(folder, "best").model.params
+    return solver, TrainingFiles(folder, dataset, settings)
 
 
 def open_data(folder):
     """Open a dataset; the scenes are made first where they are missing."""
     if Path(folder) == SCENES and not SCENES.exists():
-        print(f"making the scenes in {SCENES} ...", flush=True)
+        say(f"making the scenes in {SCENES} ...")
         make_scene_dataset(SCENES)
     return open_dataset(folder)
 
@@ -163,7 +176,8 @@ def train(solver, files):
     before = signal.signal(signal.SIGINT, stop)
     solver.callbacks = (files,)
     try:
-        solver.train()
+        if not solver.finished():
+            solver.train()
     finally:
         signal.signal(signal.SIGINT, before)
     files.close(solver)                 # not after an error or a second Ctrl-C: the state may be halfway through a step
@@ -172,20 +186,26 @@ def train(solver, files):
 
 def main(argv=None):
     args = parse(argv)
+    if not 0 <= args.cache_mb < math.inf:
+        raise ValueError(f"--cache-mb {args.cache_mb}: expected a number of at least 0")
     solver, files = resume(args) if args.resume else start(args)
-    print(files.describe(solver), flush=True)
-    if train(solver, files):
+    say(files.describe(solver))
+    try:
+        stopped = train(solver, files)
+    except KeyboardInterrupt:                               # a second Ctrl-C, or one while the pictures are drawn
+        stopped = True
+    if stopped:
         print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "
               f"python -m scripts.train --resume {files.folder}", file=sys.stderr)
         return 130
-    print(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
+    say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
     return 0 if files.settings["overfit"] is None else judge_overfit(solver, files.settings["model"])
 
 
 def judge_overfit(solver, cell):
     """Print whether the last training loss is under the course's bound -> exit code."""
     loss, bound = solver.loss_history[-1], BOUNDS[cell]
-    print(f"overfit: final training loss {loss:.4f}, {'under' if loss < bound else 'NOT under'} {bound}")
+    say(f"overfit: final training loss {loss:.4f}, {'under' if loss < bound else 'NOT under'} {bound}")
     return 0 if loss < bound else 1
 
 

@@ -1,8 +1,10 @@
 """What a training run shows and writes while it runs: progress, checkpoints, history, curves, sample captions."""
 import contextlib
 import copy
+import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +22,8 @@ class TrainingFiles:
     def __init__(self, folder, dataset, settings):
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.run = {"settings": settings, "data": dataset.identity()}
+        for left in Path(folder).glob(".*.part"):           # by a process that was killed inside a write
+            left.unlink()
         self.bar, self.epoch, self.saved_at, self.started, self.words = None, None, time.monotonic(), None, 0
 
     def describe(self, solver):
@@ -52,11 +56,12 @@ class TrainingFiles:
         if self.bar is not None:
             self.bar.close()
         self.save(solver)
-        if not (self.folder / "best.h5").exists():
-            save_checkpoint(self.folder / "best.h5", solver.model, self.run)
-        write_atomically(self.folder / "curves.png",
-                         curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
-        write_atomically(self.folder / "samples.png", self._samples(best_model(solver)))
+        with self._say_how_to_go_on():
+            if not (self.folder / "best.h5").exists():
+                save_checkpoint(self.folder / "best.h5", solver.model, self.run)
+            write_atomically(self.folder / "curves.png",
+                             curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
+            write_atomically(self.folder / "samples.png", self._samples(best_model(solver)))
 
     def _end_epoch(self, solver):
         row = solver.history[-1]
@@ -67,8 +72,7 @@ class TrainingFiles:
         self.save(solver)
         if "val_loss" in row or row["epoch"] % 10 == 0:
             words = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "seconds"))
-            tqdm.write(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {words}", file=sys.stdout)
-            sys.stdout.flush()
+            say(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {words}")
 
     @contextlib.contextmanager
     def _say_how_to_go_on(self):
@@ -81,7 +85,7 @@ class TrainingFiles:
     def _progress(self, solver):
         if self.bar is None:
             self.bar = tqdm(total=solver.num_iterations, initial=solver.iteration - 1, unit="step", leave=False,
-                            disable=not sys.stderr.isatty())
+                            nrows=20, disable=not sys.stderr.isatty())
             self.started, self.words = time.monotonic(), 0
         self.words += solver.step_words
         self.bar.set_postfix_str(f"loss {np.mean(solver.loss_history[-25:]):.2f}, "
@@ -93,6 +97,15 @@ class TrainingFiles:
         for title, split in (("training", "train"), ("validation", "val")):
             groups[title] = caption_tiles(model, self.dataset, split, n)
         return sheet(groups)
+
+
+def say(text):
+    """Print a line, above the progress bar if there is one; where nobody reads any more, training goes on."""
+    try:
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")      # noqa: SIM115  (it stays open to the end)
 
 
 def best_model(solver):
@@ -114,6 +127,5 @@ def caption_images(model, dataset, split, n=None, batch=128):
 
 def caption_tiles(model, dataset, split, n):
     """Pictures where there are any, names and captions of the first n images of a split, for figures.sheet."""
-    pictures = dataset.pictures
-    return [(None if pictures is None else pictures[row], name, caption)
+    return [(dataset.picture(row), name, caption)
             for row, name, caption in zip(*caption_images(model, dataset, split, n))]

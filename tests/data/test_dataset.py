@@ -113,7 +113,7 @@ def test_the_courses_folder(pristine):
     assert dataset.names("val") == ["val-0", "val-1"]
     rows, names = dataset.images("train")
     assert rows.tolist() == [3, 0] and names == ["train-3", "train-0"]
-    assert dataset.identity()["features_attributes"] == {}
+    assert dataset.identity()["features"]["val"]["attributes"] == {}
 
 
 def test_another_split_is_an_error_that_lists_those_there_are(pristine, fails):
@@ -319,12 +319,59 @@ def test_the_courses_folder_with_ids_out_of_range(pristine, tmp_path, put, fails
 
 def test_the_identity(pristine):
     dataset = open_dataset(pristine / "both")
-    assert dataset.identity() == {
-        "folder": str((pristine / "both").resolve()), "name": "tiny", "vocabulary": dataset.vocabulary.fingerprint(),
-        "features": dataset.features["train"].fingerprint(), "features_path": str((pristine / "pooled.h5").resolve()),
-        "features_attributes": {"layer": "pooled", "model": "m"}}
+    reader = dataset.features["train"]
+    features = {"path": str((pristine / "pooled.h5").resolve()), "fingerprint": reader.fingerprint(),
+                "attributes": {"layer": "pooled", "model": "m"}}
+    identity = dataset.identity()
+    assert len(identity.pop("captions")) == 64
+    assert identity == {"folder": str((pristine / "both").resolve()), "name": "tiny",
+                        "vocabulary": dataset.vocabulary.fingerprint(),
+                        "features": dict.fromkeys(("train", "val", "test"), features)}
     json.dumps(dataset.identity())
-    check_identity(dataset.identity(), open_dataset(pristine / "both"))
+    check_identity(dataset.identity(), open_dataset(pristine / "both"), captions=True)
+
+
+def test_an_identity_with_other_captions_is_refused_where_captions_count(pristine, tmp_path, fails):
+    then = open_dataset(pristine / "inside").identity()
+    other = shutil.copytree(pristine / "inside", tmp_path / "data")
+    with h5py.File(other / "captions.h5", "a") as f:
+        f["train_captions"][0, 1] = 1
+    check_identity(then, open_dataset(other))
+    with fails(other, "its captions is not the one the checkpoint was trained with"):
+        check_identity(then, open_dataset(other), captions=True)
+
+
+def test_other_features_of_the_val_split_alone_are_noticed(pristine, tmp_path, rng, fails):
+    then = open_dataset(pristine / "course").identity()
+    other = shutil.copytree(pristine / "course", tmp_path / "course")
+    path = other / "val2014_vgg16_fc7_pca.h5"
+    with h5py.File(path, "a") as f:
+        f["features"][...] = 7 - 3 * f["features"][()]
+    with fails(path, "not the features the checkpoint was trained with"):
+        check_identity(then, open_dataset(other))
+    other = shutil.copytree(pristine / "course", tmp_path / "wide")
+    path = other / path.name
+    with h5py.File(path, "a") as f:
+        wider = rng.random((f["features"].shape[0], 9), np.float32)
+        del f["features"]
+        f["features"] = wider
+    with fails(path, "width 9, but", "has width 6", "one model and layer for all splits"):
+        open_dataset(other)
+
+
+def test_a_vocabulary_that_is_not_the_datasets_is_noticed(folder, fails):
+    path = folder / "vocab.json"
+    words = json.loads(path.read_text())["idx_to_word"][::-1]
+    path.write_text(json.dumps({"idx_to_word": words, "word_to_idx": {word: i for i, word in enumerate(words)}}))
+    with fails(path, "not the vocabulary that", folder / "dataset.json"):
+        open_dataset(folder)
+
+
+def test_a_split_of_nothing_but_null_is_noticed(folder, fails):
+    with h5py.File(folder / "captions.h5", "a") as f:
+        f["val_captions"][...] = 0
+    with fails(folder / "captions.h5", "val_captions has nothing but <NULL>"):
+        open_dataset(folder)
 
 
 def test_an_identity_with_another_vocabulary(pristine, tmp_path, fails):

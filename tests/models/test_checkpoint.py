@@ -90,7 +90,7 @@ def test_weights_of_another_shape_are_an_error(word_to_idx, tmp_path):
     with h5py.File(tmp_path / "a.h5", "a") as f:
         del f["params/Wx"]
         f["params/Wx"] = np.zeros((2, 2))
-    with pytest.raises(ValueError, match=r"Wx is \(2, 2\), expected \(4, 28\)"):
+    with pytest.raises(ValueError, match=r"Wx is float64 \(2, 2\), expected float32 \(4, 28\)"):
         load_checkpoint(tmp_path / "a.h5")
 
 

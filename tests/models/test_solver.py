@@ -164,6 +164,20 @@ def test_patience_stops_early(word_to_idx, toy_data):
     assert len(solver.history) == len(losses)
 
 
+def test_training_again_trains_on_as_the_courses_solver_does(word_to_idx, toy_data):
+    solver = make(make_model(word_to_idx), toy_data, num_epochs=2, seed=0)
+    for k in (1, 2, 3):
+        solver.train()
+        assert solver.iteration == len(solver.loss_history) == 8 * k and solver.epoch == 2 * k
+
+
+def test_validation_that_is_not_finite_stops(word_to_idx, toy_data):
+    toy_data["val_features"][:] = np.inf
+    solver = make(make_model(word_to_idx), toy_data, sampling="epochs", validate=True, seed=0)
+    with pytest.raises(FloatingPointError, match="validation loss is nan"), np.errstate(invalid="ignore"):
+        solver.train()
+
+
 def test_a_callback_can_stop_training_which_then_goes_on(word_to_idx, toy_data):
     def stop(solver):
         solver.stop = solver.iteration == 5

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
-from models.checkpoint import load_checkpoint
+from data.features import write_features
+from data.prepare import describe, new_folder, write_dataset
+from data.sources import Source
+from data.vocabulary import Vocabulary
+from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, check_scenes, show_batch, train
 from scripts.command import run
 
@@ -124,6 +129,44 @@ def test_resuming_a_finished_run_changes_nothing_and_epochs_can_be_added(finishe
     assert load_checkpoint(finished / "last.h5").solver["epoch"] == 4
 
 
+def test_resuming_shows_the_best_model_and_clears_what_a_kill_left(finished):
+    before = (finished / "samples.png").read_bytes()
+    checkpoint = load_checkpoint(finished / "last.h5")
+    for w in checkpoint.model.params.values():
+        w *= 0.1                                            # the last model is now another than the best
+    solver = SimpleNamespace(**{**checkpoint.solver, "optim_configs": checkpoint.solver["optim_configs"]})
+    save_checkpoint(finished / "last.h5", checkpoint.model, checkpoint.run, solver)
+    (finished / ".last.h5.xyz.part").write_bytes(b"half")
+    assert call(train.main, "--resume", finished / "last.h5") == 0
+    assert (finished / "samples.png").read_bytes() == before
+    assert not list(finished.glob(".*"))
+
+
+def test_training_goes_on_where_nobody_reads(small_scenes, tmp_path):
+    process = start(tmp_path / "run", small_scenes, "--epochs", "6")
+    process.stdout.close()
+    process.communicate(timeout=120)
+    assert process.returncode == 0 and load_checkpoint(tmp_path / "run" / "last.h5").solver["epoch"] == 6
+
+
+def test_names_and_captions_may_hold_anything(tmp_path):
+    names = [f"a$x_^$ {chr(0x8d64 + i)} {i}.jpg" for i in range(8)]
+    write_features(tmp_path / "f.h5", np.eye(8, dtype=np.float32), names)
+    captions = {"train": {name: ["a " + "long " * 60, "$\\frac{$"] for name in names[:6]},
+                "val": {name: ["été"] for name in names[6:]}}
+    with new_folder(tmp_path / "data") as folder:
+        write_dataset(folder, Source("$", captions, {}), dict.fromkeys(captions, tmp_path / "f.h5"), min_count=1)
+    assert call(train.main, "--data", tmp_path / "data", "--out", tmp_path / "run", *FAST) == 0
+
+
+def test_a_checkpoint_without_a_run_is_one_line(finished, capsys):
+    save_checkpoint(finished / "m.h5", load_checkpoint(finished / "best.h5").model)
+    capsys.readouterr()
+    for main, argv in ((caption.main, [finished / "m.h5"]), (train.main, ["--resume", finished / "m.h5"])):
+        assert call(main, *argv) == 2
+        one_line_error(capsys, "a model without a run")
+
+
 def test_overfit_reaches_the_courses_bounds_or_exits_1(small_scenes, tmp_path, capsys):
     for cell in ("rnn", "lstm"):
         assert call(train.main, "--data", small_scenes, "--model", cell, "--overfit", 50, "--out", tmp_path / cell) == 0
@@ -185,9 +228,6 @@ def test_bad_data_is_one_line_and_writes_nothing(change, parts, small_scenes, tm
 
 @pytest.mark.parametrize("mb", [0, 100])
 def test_nan_in_features_is_one_line(mb, tmp_path, capsys):
-    from data.features import write_features
-    from data.prepare import new_folder, write_dataset
-    from data.sources import Source
     features = np.ones((30, 4), np.float32)
     features[7, 2] = np.nan
     write_features(tmp_path / "f.h5", features, [str(i) for i in range(30)])
@@ -207,10 +247,14 @@ def test_nan_in_features_is_one_line(mb, tmp_path, capsys):
     (["--resume", "{tmp}"], ["has no checkpoint"]),
     (["--data", "{tmp}/nothing"], ["no dataset here"]),
     (["--overfit", "100000"], ["expected 1 to 300 captions"]),
-    (["--dropout", "1"], ["dropout is 1.0"]),
+    (["--dropout", "1"], ["--dropout 1.0: expected a share"]),
     (["--lr", "-1"], ["--lr -1.0"]),
     (["--hidden", "0"], ["--hidden 0"]),
-    (["--clip", "-2"], ["clip -2.0"]),
+    (["--clip", "-2"], ["--clip -2.0"]),
+    (["--clip", "nan"], ["--clip nan"]),
+    (["--cache-mb", "nan"], ["--cache-mb nan"]),
+    (["--seed", "-1"], ["--seed -1"]),
+    (["--resume", "{finished}", "--epochs", "2"], ["the run has done 3 already"]),
     (["--lr-decay", "0.9"], ["lr_decay 0.9 belongs to"]),
 ])
 def test_bad_arguments_are_one_line(argv, parts, finished, small_scenes, tmp_path, capsys):
@@ -226,7 +270,6 @@ def test_bad_arguments_are_one_line(argv, parts, finished, small_scenes, tmp_pat
 
 @pytest.mark.parametrize("main", [caption.main, lambda argv: train.main(["--resume", *argv])])
 def test_another_vocabulary_or_other_features_are_refused(main, small_scenes, finished, tmp_path, capsys):
-    from data.prepare import describe
     other = tmp_path / "other"
     shutil.copytree(small_scenes, other)
     damage(other, "features_pooled.h5", lambda f: put(f, "features", f["features"][()][::-1]))
@@ -238,6 +281,8 @@ def test_another_vocabulary_or_other_features_are_refused(main, small_scenes, fi
     one_line_error(capsys, "features_pooled.h5", "not the features the checkpoint was trained with")
     text = (small_scenes / "vocab.json").read_text()
     (other / "vocab.json").write_text(text.replace('"red"', '"rot"'))
+    info["vocabulary"]["fingerprint"] = Vocabulary.load(other / "vocab.json").fingerprint()
+    (other / "dataset.json").write_text(json.dumps(info))
     assert call(main, finished, "--data", other) == 2
     one_line_error(capsys, "vocabulary is not the one the checkpoint was trained with")
 
