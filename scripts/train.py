@@ -128,9 +128,7 @@ def start(args):
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(make_model(settings, dataset), settings, dataset)
     name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
-    files = TrainingFiles(new_run(args.out, name), dataset, settings)
-    files.save(solver)
-    return solver, files
+    return solver, TrainingFiles(new_run(args.out, name), dataset, settings)
 
 
 def resume(args):
@@ -176,11 +174,12 @@ def train(solver, files):
     before = signal.signal(signal.SIGINT, stop)
     solver.callbacks = (files,)
     try:
+        files.save(solver)
         if not solver.finished():
             solver.train()
+        files.close(solver)             # not after an error or a second Ctrl-C: the state may be halfway through a step
     finally:
         signal.signal(signal.SIGINT, before)
-    files.close(solver)                 # not after an error or a second Ctrl-C: the state may be halfway through a step
     return bool(stopped)
 
 
@@ -192,7 +191,7 @@ def main(argv=None):
     say(files.describe(solver))
     try:
         stopped = train(solver, files)
-    except KeyboardInterrupt:                               # a second Ctrl-C, or one while the pictures are drawn
+    except KeyboardInterrupt:                               # a second Ctrl-C
         stopped = True
     if stopped:
         print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "

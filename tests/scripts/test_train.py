@@ -106,7 +106,7 @@ def test_a_stopped_run_resumes_bit_for_bit(how, epochs, small_scenes, whole_run,
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     if how == signal.SIGINT:
-        assert process.returncode == 130 and f"--resume {out}" in errors and "Traceback" not in errors
+        assert process.returncode == 130 and f"--resume {out}" in errors and "Traceback" not in errors, errors
     (out / ".last.h5.abc.part").write_bytes(b"half")            # what a kill inside a write leaves behind
     assert call(train.main, "--resume", out, "--hidden", 12) == 0
     assert (weights(out / "last.h5"), weights(out / "best.h5")) == whole_run
