@@ -1,5 +1,6 @@
 """Photographs from the web, for notebooks: always a picture, if need be one that says in words what went wrong."""
 
+import http.client
 import io
 import socket
 import textwrap
@@ -8,7 +9,6 @@ import time
 import urllib.request
 from contextlib import suppress
 from functools import partial
-from http.client import HTTPConnection, HTTPSConnection
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -88,10 +88,10 @@ class _Web(urllib.request.HTTPHandler):
         self.connections = connections
 
     def http_open(self, req):
-        return self.do_open(partial(self._keep, HTTPConnection), req)
+        return self.do_open(partial(self._keep, http.client.HTTPConnection), req)
 
     def https_open(self, req):
-        return self.do_open(partial(self._keep, HTTPSConnection), req)
+        return self.do_open(partial(self._keep, http.client.HTTPSConnection), req)
 
     def _keep(self, kind, *args, **kwargs):
         self.connections.append(kind(*args, **kwargs))
