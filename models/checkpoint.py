@@ -17,7 +17,7 @@ import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
 
-SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "seed")
+SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
 
 
 class Checkpoint(NamedTuple):

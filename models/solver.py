@@ -73,7 +73,7 @@ class CaptioningSolver:
         self.loss_history, self.history = [], []
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
-        self._batches_epoch, self._batches = None, None
+        self._batches_epoch, self._batches, self.own_seed = None, None, None
 
     @property
     def iterations_per_epoch(self):
@@ -91,7 +91,7 @@ class CaptioningSolver:
 
         Called again after the last iteration it trains for another num_epochs, as the course's solver does.
         """
-        self.rounds += self.iteration >= self.rounds * self.num_iterations
+        self.rounds = max(self.rounds, self.iteration // max(self.num_iterations, 1) + 1)
         start, self.stop = time.perf_counter() - self.seconds, False
         while not (self.finished() or self.stop):
             self._step()
@@ -152,9 +152,9 @@ class CaptioningSolver:
 
     def _generator(self, purpose, number):
         """A Generator of its own for each epoch and step: seed and iteration are all the random state there is."""
-        if self.seed is None:
-            self.seed = int(np.random.randint(2**31))
-        return np.random.default_rng([self.seed, ("batch", "epoch", "dropout").index(purpose), number])
+        if self.own_seed is None:       # apart from `seed`, whose None keeps the course's way to draw batches
+            self.own_seed = int(np.random.randint(2**31)) if self.seed is None else self.seed
+        return np.random.default_rng([self.own_seed, ("batch", "epoch", "dropout").index(purpose), number])
 
     def _dropout_rng(self):
         return (self._generator("dropout", self.iteration),) if getattr(self.model, "dropout", 0) else ()

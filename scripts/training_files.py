@@ -24,7 +24,7 @@ class TrainingFiles:
         self.run = {"settings": settings, "data": dataset.identity()}
         for left in Path(folder).glob(".*.part"):           # by a process that was killed inside a write
             left.unlink()
-        self.bar, self.epoch, self.saved_at, self.started, self.words = None, None, time.monotonic(), None, 0
+        self.bar, self.saved_at, self.started, self.words = None, time.monotonic(), None, 0
 
     def describe(self, solver):
         """One line on what will run."""
@@ -36,10 +36,7 @@ class TrainingFiles:
 
     def __call__(self, solver):
         self._progress(solver)
-        if self.epoch is None:
-            self.epoch = solver.epoch - (solver.iteration % solver.iterations_per_epoch == 0)
-        if solver.epoch != self.epoch:
-            self.epoch = solver.epoch
+        if solver.iteration % solver.iterations_per_epoch == 0:
             self._end_epoch(solver)
         elif time.monotonic() - self.saved_at > SAVE_SECONDS:
             self.save(solver)

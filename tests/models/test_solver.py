@@ -43,6 +43,17 @@ def test_course_mode_draws_and_updates_as_the_course_does(word_to_idx, toy_data)
     assert all(isinstance(loss, float) for loss in solver.loss_history)
 
 
+def test_dropout_does_not_disturb_the_courses_batches(word_to_idx, toy_data):
+    solver = make(make_model(word_to_idx, dropout=0.3), toy_data)
+    np.random.seed(8)
+    solver._step()                                          # draws a batch, then once a seed for dropout's own stream
+    state = np.random.get_state()[1:3]
+    batch = solver._next_batch()
+    np.random.set_state(("MT19937", *state))
+    np.testing.assert_array_equal(batch, np.random.choice(37, 8))
+    assert solver.seed is None
+
+
 def test_prints_as_the_course_does(word_to_idx, toy_data, capsys):
     make(make_model(word_to_idx), toy_data, num_epochs=2, verbose=True, print_every=3, seed=1).train()
     lines = capsys.readouterr().out.splitlines()
