@@ -1,5 +1,6 @@
-"""Numeric gradient checks. Imports NumPy alone, so that it can check anything."""
-from gradcheck.numeric import (
+"""Numeric gradient checks that say where and why. Imports NumPy alone, so that it can check anything."""
+from gradcheck.check import check_model, check_pair
+from gradcheck.course import (
     eval_numerical_gradient,
     eval_numerical_gradient_array,
     eval_numerical_gradient_blobs,
@@ -7,3 +8,5 @@ from gradcheck.numeric import (
     grad_check_sparse,
     rel_error,
 )
+from gradcheck.numeric import numeric_grad
+from gradcheck.report import Report

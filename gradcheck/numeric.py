@@ -1,78 +1,213 @@
-"""Numeric gradients by central differences, under the names of the cs231n course.
+"""Numeric gradients of sum(f(x) * dout): central differences, Richardson extrapolation, complex step.
 
-All of them perturb their array in place and put every entry back, so a function that reads the array from elsewhere
-(a model's parameters, say) sees the change.
+A Probe watches f around one point. A Line is one direction through it, an axis of x or a random one.
 """
-import random
+import warnings
 
 import numpy as np
 
+STEP = 1e-5                 # central differences: truncation h^2 and rounding eps / h are both near 1e-11
+RICHARDSON_STEP = 1e-3      # truncation h^4, rounding eps / h: both near 1e-13
+SETTLING_STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+COMPLEX_STEP = 1e-30        # nothing is subtracted, so nothing is lost however small it is
+METHODS = ("auto", "central", "richardson", "complex")
 
-def rel_error(x, y):
-    """Largest relative error of two arrays, max |x - y| / max(1e-8, |x| + |y|)."""
-    return np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y)))
+
+class Trouble(ValueError):
+    """What a function under test does that leaves nothing to measure, in one plain sentence."""
 
 
-def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
-    """Gradient of a scalar function, df/dx[i] = (f(x + h e_i) - f(x - h e_i)) / 2h.
+class NoValue(Trouble):
+    """f has no usable value at one point; it may have one closer to x."""
 
-    f: array -> number, x floating array -> array of x's shape and dtype. verbose prints every entry.
+
+def numeric_grad(f, x, dout, method="auto"):
+    """Gradient of sum(f(x) * dout) by evaluating f alone.
+
+    central     (f(x + h) - f(x - h)) / 2h with h = 1e-5 max(1, |x|)
+    richardson  (4 c(h/2) - c(h)) / 3 of central differences c, h = 1e-3 max(1, |x|)
+    complex     Im f(x + ih) / h with h = 1e-30, exact to rounding
+    auto        complex where f carries complex numbers through (one random projection has to agree with real
+                differences, so that a .real, an abs or a real buffer inside f is noticed), else central
+
+    f: array -> array, number or tuple of them, which must not ignore its argument; x floating, any shape; dout like
+    f's output -> array of x's shape, in float64 (or longer) whatever x is: f is only ever given float64 or complex128.
+    Raises ValueError (Trouble) where f raises, gives NaN, or changes shape or dtype under perturbation, where it
+    returns less than float64, and where method="complex" meets an f that loses the imaginary part.
+    Source: Squire and Trapp (1998), "Using complex variables to estimate derivatives of real functions".
     """
-    grad = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        plus, minus = _both_sides(f, x, index, h)
-        grad[index] = (plus - minus) / (2 * h)
-        if verbose:
-            print(index, grad[index])
-    return grad
+    check_method(method)
+    probe = Probe(f, x)
+    weights = probe.weights([dout])
+    method = resolve(method, probe, weights, [np.arange(probe.x.size)], np.random.default_rng(0))
+    rows = (weights @ probe.line(entry).slope(method) for entry in range(probe.x.size))
+    return np.array([row[0] for row in rows]).reshape(probe.x.shape)
 
 
-def eval_numerical_gradient_array(f, x, df, h=1e-5):
-    """Gradient of sum(f(x) * df), for a function that returns an array.
-
-    f: array -> array, x floating array, df upstream gradient of f's shape -> array of x's shape and dtype.
-    """
-    grad = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        plus, minus = _both_sides(f, x, index, h)
-        grad[index] = np.sum((plus - minus) * df) / (2 * h)
-    return grad
+def check_method(method):
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
 
 
-def eval_numerical_gradient_blobs(f, inputs, output, h=1e-5):
-    """Gradients of a function that writes its result into a blob (an object with arrays .vals and .diffs).
+class Probe:
+    """f around the point x, as a map to one flat vector of all its outputs."""
 
-    f(*inputs, output) fills output.vals; output.diffs is the upstream gradient -> a list, one array for each input.
-    """
-    def run(_):
-        f(*inputs, output)
-        return output.vals
+    def __init__(self, f, x, name="x", label=None, watch=None):
+        """f as in numeric_grad. label: flat index -> its name in messages. watch(where, call) makes the call."""
+        self.f, self.name = f, name
+        self.label = label or (lambda entry: plain_label(name, np.unravel_index(entry, self.x.shape)))
+        self.watch = watch or (lambda where, call: call())
+        x = np.asarray(x)
+        if x.dtype.kind != "f":
+            raise ValueError(f"{name} is {x.dtype}, expected floating point numbers")
+        self.x = np.array(x, np.result_type(x.dtype, np.float64), order="C")
+        self.outs = [np.array(out) for out in self._call(self.x.copy(), lambda: "the unperturbed point")]
+        self.base = self._flat(self.outs, lambda: "the unperturbed point")
+        for out in self.outs:
+            if np.finfo(out.dtype).eps > np.finfo(np.float64).eps:
+                raise Trouble(f"forward returns {out.dtype} for float64 inputs, so that differences drown in "
+                              "rounding: let buffers and constants take the dtype of the inputs")
 
-    return [eval_numerical_gradient_array(run, blob.vals, output.diffs, h) for blob in inputs]
+    def weights(self, douts):
+        """Upstream gradients as the rows of a matrix (K, size of all outputs)."""
+        rows = []
+        for dout in douts:
+            dout = [np.asarray(d) for d in (dout if isinstance(dout, (tuple, list)) else (dout,))]
+            expected = [out.shape for out in self.outs]
+            if [d.shape for d in dout] != expected:
+                raise ValueError(f"dout is {[d.shape for d in dout]}, expected {expected}, the shapes of f's outputs")
+            rows.append(np.concatenate([d.ravel() for d in dout]))
+        return np.array(rows, np.float64)
+
+    def line(self, entry):
+        """The line along one entry of x, counted in C order."""
+        index = np.unravel_index(entry, self.x.shape)
+        return Line(self, index, 1.0, max(1.0, abs(float(self.x[index]))), lambda: self.label(entry))
+
+    def projection(self, entries, direction):
+        """The line along a direction within some entries."""
+        where = f"a random direction of {self.name}"
+        return Line(self, np.unravel_index(entries, self.x.shape), direction, 1.0, lambda: where)
+
+    def at(self, index, amount, where):
+        """f with x[index] moved by amount, flat."""
+        moved = self.x.astype(np.result_type(self.x.dtype, np.asarray(amount).dtype))
+        moved[index] += amount
+        place = lambda: f"{where()} moved by {np.max(np.abs(amount)):.1g}"      # noqa: E731
+        outs = self._call(moved, place)
+        real = moved.dtype.kind == "f"
+        found = [(out.shape, out.dtype if real else None) for out in outs]
+        expected = [(out.shape, out.dtype if real else None) for out in self.outs]
+        if found != expected:
+            raise NoValue(f"forward changes its output from {_kinds(self.outs)} to {_kinds(outs)} at {place()}")
+        return self._flat(outs, place)
+
+    def _call(self, x, where):
+        def call():
+            with np.errstate(all="ignore"):             # a NaN is reported with its place instead
+                return self.f(x)
+        try:
+            outs = self.watch(lambda: f"forward at {where()}", call)
+        except Trouble:
+            raise
+        except (Exception, SystemExit) as error:
+            raise NoValue(f"forward raised {type(error).__name__}: {error}, at {where()}") from error
+        return [np.asarray(out) for out in (outs if isinstance(outs, (tuple, list)) else (outs,))]
+
+    def _flat(self, outs, where):
+        flat = np.concatenate([out.ravel() for out in outs])
+        if flat.dtype.kind not in "fc":
+            raise Trouble(f"forward returns {flat.dtype}, expected floating point numbers, at {where()}")
+        if not np.isfinite(flat).all():
+            kind = "NaN" if np.isnan(flat).any() else "infinity"
+            raise NoValue(f"forward returns {kind} at {where()}")
+        return flat
 
 
-def eval_numerical_gradient_net(net, inputs, output, h=1e-5):
-    """The same for an object whose forward() reads the input blobs and fills the output blob."""
-    return eval_numerical_gradient_blobs(lambda *_: net.forward(), inputs, output, h)
+class Line:
+    """f along x + s * direction: derivatives with respect to s at 0, as vectors over all outputs."""
+
+    def __init__(self, probe, index, direction, scale, where):
+        self.probe, self.index, self.direction, self.scale, self.where = probe, index, direction, scale, where
+
+    def at(self, s):
+        return self.probe.at(self.index, s * self.direction, self.where)
+
+    def slope(self, method):
+        """Slope by 'complex', 'richardson' or 'central'."""
+        if method == "complex":
+            return self.at(COMPLEX_STEP * 1j).imag / COMPLEX_STEP
+        if method == "richardson":
+            return self.richardson(RICHARDSON_STEP)
+        return np.mean(self.sides(STEP), axis=0)
+
+    def sides(self, h):
+        """Right and left one-sided slopes; near the edge of f's domain h is scaled down with |x|."""
+        h = h * self.scale
+        try:
+            return self._sides(h)
+        except NoValue:
+            smaller = h * float(np.max(np.abs(self.probe.x[self.index]), initial=0))
+            if not 0 < smaller < h:
+                raise
+            return self._sides(smaller)
+
+    def _sides(self, h):
+        return (self.at(h) - self.probe.base) / h, (self.probe.base - self.at(-h)) / h
+
+    def richardson(self, h):
+        """Central differences at h and h/2, combined so that the h^2 term cancels."""
+        return (4 * np.mean(self.sides(h / 2), axis=0) - np.mean(self.sides(h), axis=0)) / 3
+
+    def settle(self, weights, largest=1e-2):
+        """Slopes of sum(f * dout) where they change least with the step, and by how much they change there.
+
+        Steps are `largest` at most. weights (K, outputs) -> slope (K,), spread (K,), inf where f has no values nearby.
+        """
+        slopes = []
+        for h in (h for h in SETTLING_STEPS if h <= largest):
+            try:
+                slopes.append(weights @ self.richardson(h))
+            except NoValue:
+                continue                                # outside f's domain: a smaller step may fit
+        if len(slopes) < 2:
+            return np.zeros(len(weights)), np.full(len(weights), np.inf)
+        spreads = np.abs(np.diff(slopes, axis=0))
+        best = spreads.max(axis=1).argmin()
+        return slopes[best + 1], spreads[best]
 
 
-def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
-    """Print numeric and analytic gradient and their relative error at `num_checks` random entries of x."""
-    for _ in range(num_checks):
-        index = tuple(random.randrange(size) for size in x.shape)
-        plus, minus = _both_sides(f, x, index, h)
-        numeric, analytic = (plus - minus) / (2 * h), analytic_grad[index]
-        error = abs(numeric - analytic) / (abs(numeric) + abs(analytic))
-        print(f"numerical: {numeric:f} analytic: {analytic:f}, relative error: {error:e}")
+def resolve(method, probe, weights, groups, rng):
+    """The method that 'auto' stands for at this probe; 'complex' has to be fit for it. groups: flat entries to test."""
+    if method not in ("auto", "complex") or probe.x.size == 0:
+        return "central" if method == "auto" else method
+    if all(carries_complex(probe, weights, entries, rng) for entries in groups):
+        return "complex"
+    if method == "complex":
+        raise Trouble(f"forward does not carry complex numbers through from {probe.name} (a .real, an abs, a real "
+                      "buffer or a kink on the way): use method='central'")
+    return "central"
 
 
-def _both_sides(f, x, index, h):
-    """f at x[index] + h and x[index] - h; x is as before afterwards, also if f raises."""
-    old = x[index]
+def carries_complex(probe, weights, entries, rng):
+    """Whether the complex step along a random direction within `entries` agrees with real differences."""
+    direction = rng.standard_normal(len(entries))
+    line = probe.projection(entries, direction / np.linalg.norm(direction))
     try:
-        x[index] = old + h
-        plus = np.copy(f(x))                # f may hand out the same buffer twice
-        x[index] = old - h
-        return plus, np.copy(f(x))
-    finally:
-        x[index] = old
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            row = line.slope("complex")
+    except NoValue:
+        return False
+    slope, spread = line.settle(weights)
+    allowed = 1e-6 * np.abs(weights * row).sum(axis=1) + 10 * spread
+    rough = spread > 1e-6 * (np.abs(weights * row) + np.abs(weights * probe.base)).sum(axis=1)
+    return not (rough | (np.abs(weights @ row - slope) > allowed)).any()
+
+
+def plain_label(name, index):
+    return f"{name}[{', '.join(str(int(i)) for i in index)}]" if len(index) else name
+
+
+def _kinds(outs):
+    return ", ".join(f"{out.shape} {out.dtype}" for out in outs)

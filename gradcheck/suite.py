@@ -1,85 +1,92 @@
-"""The project's own table: every public pair of rnnlayers and the whole model's loss, in float64."""
+"""The project's own table: every public pair of rnnlayers and the whole models, in float64 and float32."""
 from typing import NamedTuple
 
 import numpy as np
 
 import rnnlayers
-from gradcheck.numeric import eval_numerical_gradient, eval_numerical_gradient_array
+from gradcheck.check import check_model, check_pair
+from gradcheck.report import Report
+from gradcheck.shapes import SIZES, axes_names, draw_inputs, parse_shapes
 from models import CaptioningRNN
 
-TOLERANCE = 1e-7            # of max|analytic - numeric| / max|numeric|, for each gradient
-N, T, D, W, H, V = 2, 5, 3, 4, 6, 11        # distinct sizes, so that exchanged axes do not fit
-FLOATS = {                  # pair -> shapes of forward's arguments, in order
-    "affine": {"x": (N, D, W), "w": (D * W, H), "b": (H,)},
-    "temporal_affine": {"x": (N, T, D), "w": (D, H), "b": (H,)},
-    "word_embedding": {"x": "ids", "W": (V, D)},
-    "rnn_step": {"x": (N, D), "prev_h": (N, H), "Wx": (D, H), "Wh": (H, H), "b": (H,)},
-    "rnn": {"x": (N, T, D), "h0": (N, H), "Wx": (D, H), "Wh": (H, H), "b": (H,)},
-    "lstm_step": {"x": (N, D), "prev_h": (N, H), "prev_c": (N, H), "Wx": (D, 4 * H), "Wh": (H, 4 * H), "b": (4 * H,)},
-    "lstm_step with attention": {
-        "x": (N, D), "prev_h": (N, H), "prev_c": (N, H), "Wx": (D, 4 * H), "Wh": (H, 4 * H), "b": (4 * H,),
-        "attn": (N, H), "Wattn": (H, 4 * H)},
-    "lstm": {"x": (N, T, D), "h0": (N, H), "Wx": (D, 4 * H), "Wh": (H, 4 * H), "b": (4 * H,)},
+N, T, D, W, H, V = (SIZES[letter] for letter in "NTDWHV")
+LSTM = "Wx=D,4H:ifog Wh=H,4H:ifog b=4H:ifog"
+SHAPES = {                          # pair, and what is special about the case -> forward's arguments
+    "affine": "x=N,D,W w=12,M b=M",
+    "temporal_affine": "x=N,T,D w=D,M b=M",
+    "word_embedding": "x=N,T<V W=V,D",
+    "word_embedding, one word repeated": "x=N,T<1 W=V,D",
+    "temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "temporal_softmax_loss, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "temporal_softmax_loss, all masked": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "rnn_step": "x=N,D prev_h=N,H Wx=D,H Wh=H,H b=H",
+    "rnn": "x=N,T,D h0=N,H Wx=D,H Wh=H,H b=H",
+    "lstm_step": f"x=N,D prev_h=N,H prev_c=N,H {LSTM}",
+    "lstm_step, with attention": f"x=N,D prev_h=N,H prev_c=N,H {LSTM} attn=N,H Wattn=H,4H:ifog",
+    "lstm": f"x=N,T,D h0=N,H {LSTM}",
 }
+CELLS = ("rnn", "lstm")
+DTYPES = ("float64", "float32")
 
 
 class Row(NamedTuple):
+    kind: str                       # "pairs" or "models"
     name: str
-    errors: dict            # gradient -> max|analytic - numeric| / max|numeric|
+    case: str
+    backend: str
+    report: Report
 
-    @property
-    def ok(self):
-        return all(error <= TOLERANCE for error in self.errors.values())
+    def to_dict(self):
+        return {**self.report.to_dict(), "name": self.name, "case": self.case, "backend": self.backend}
 
 
-def check_all(seed=0):
-    """Check everything -> list of Row."""
-    rng = np.random.default_rng(seed)
-    rows = [_check_pair(name, shapes, rng) for name, shapes in FLOATS.items()]
-    return [*rows, _check_loss(rng), *(_check_model(cell, rng) for cell in ("rnn", "lstm"))]
+def check_all(seed=0, dtypes=DTYPES):
+    """Check everything; yields a Row at a time."""
+    for dtype in dtypes:
+        for title in SHAPES:
+            name, _, case = title.partition(", ")
+            forward, backward = pair_of(name)
+            inputs = inputs_of(title, np.random.default_rng(seed), dtype)
+            report = check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed)
+            yield Row("pairs", name, case, "textbook", report)
+        for cell in CELLS:
+            yield Row("models", f"CaptioningRNN {cell}", "", "textbook", check_captioner(cell, dtype, seed))
 
 
 def pair_of(name):
-    """The forward and backward function of a line in FLOATS."""
-    stem = name.split(" ")[0]
-    return getattr(rnnlayers, f"{stem}_forward"), getattr(rnnlayers, f"{stem}_backward")
+    """Forward and backward of a pair; the loss, which returns its gradient itself, is made one."""
+    if name == "temporal_softmax_loss":
+        return rnnlayers.temporal_softmax_loss, lambda dloss, dx: dloss * dx
+    return getattr(rnnlayers, f"{name}_forward"), getattr(rnnlayers, f"{name}_backward")
 
 
-def _check_pair(name, shapes, rng):
-    forward, backward = pair_of(name)
-    inputs = {key: rng.integers(0, V, (N, T)) if shape == "ids" else rng.standard_normal(shape)
-              for key, shape in shapes.items()}
-    *outs, cache = forward(*inputs.values())
-    douts = [rng.standard_normal(out.shape) for out in outs]        # never ones: they hide errors that sum to zero
-    grads = backward(*douts, cache)
-    grads = grads if isinstance(grads, tuple) else (grads,)
-    keys = [key for key, value in inputs.items() if value.dtype.kind == "f"]
-    numeric = {key: sum(_numeric(forward, inputs, key, k, dout) for k, dout in enumerate(douts)) for key in keys}
-    return Row(name, {f"d{key}": _error(grad, numeric[key]) for key, grad in zip(keys, grads, strict=True)})
+def inputs_of(title, rng, dtype="float64", scale=1.0):
+    """Random inputs of a line in SHAPES; scale is that of weights (and of the scores of a loss)."""
+    shapes = parse_shapes(SHAPES[title])
+    scaled = {name: scale for name in shapes if name[0] in "Wwb" or "loss" in title}
+    inputs = draw_inputs(shapes, np.dtype(dtype), rng, scaled)
+    if title.endswith("a padded row"):
+        inputs["mask"][:] = True
+        inputs["mask"][0, 2:] = False
+    if title.endswith("all masked"):
+        inputs["mask"][:] = False
+    return inputs
 
 
-def _numeric(forward, inputs, key, k, dout):
-    return eval_numerical_gradient_array(lambda _: forward(*inputs.values())[k], inputs[key], dout)
+def axes_of(title):
+    return axes_names(parse_shapes(SHAPES[title]))
 
 
-def _check_loss(rng):
-    x, y, mask = rng.standard_normal((N, T, V)), rng.integers(0, V, (N, T)), rng.random((N, T)) < 0.7
-    numeric = eval_numerical_gradient(lambda x: rnnlayers.temporal_softmax_loss(x, y, mask)[0], x, verbose=False)
-    return Row("temporal_softmax_loss", {"dx": _error(rnnlayers.temporal_softmax_loss(x, y, mask)[1], numeric)})
-
-
-def _check_model(cell, rng):
+def check_captioner(cell, dtype, seed):
+    """The loss of a CaptioningRNN on a ragged batch, with dropout and standardised features."""
+    rng = np.random.default_rng(seed)
     words = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", *"abcdefgh"])}
-    model = CaptioningRNN(words, D, W, H, cell, np.float64, seed=rng)
-    features, captions = rng.standard_normal((N, D)), rng.integers(0, V, (N, T))
+    stats = rng.standard_normal(D).astype(dtype), (1 + rng.random(D)).astype(dtype)
+    model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3, feature_stats=stats)
+    features, captions = rng.standard_normal((N, D)).astype(dtype), rng.integers(1, V, (N, T))
     captions[0, -2:] = 0                                            # a padded row
-    grads = model.loss(features, captions)[1]
-    numeric = {name: eval_numerical_gradient(lambda _: model.loss(features, captions)[0], w, verbose=False)
-               for name, w in model.params.items()}
-    return Row(f"CaptioningRNN {cell}", {f"d{name}": _error(grads[name], n) for name, n in numeric.items()})
-
-
-def _error(analytic, numeric):
-    if analytic.shape != numeric.shape:
-        return np.inf
-    return float(np.abs(analytic - numeric).max() / np.abs(numeric).max())
+    gate = "gate:ifog" if cell == "lstm" else "H"
+    axes = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", gate), "Wh": ("H", gate),
+            "b": (gate,), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
+    return check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params, axes=axes,
+                       rng=seed)

@@ -1,0 +1,146 @@
+"""The two checks: of a forward/backward pair, and of a loss over a dict of parameters."""
+from typing import NamedTuple
+
+import numpy as np
+
+from gradcheck.axes import axes_of
+from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
+from gradcheck.contract import check_contract
+from gradcheck.diagnose import diagnose
+from gradcheck.judge import contradicted, judge, tolerance_of
+from gradcheck.layouts import check_layouts
+from gradcheck.measure import Measured, sample, search_by_projections
+from gradcheck.model import Model
+from gradcheck.numeric import Probe, Trouble, check_method, resolve
+from gradcheck.pair import Pair
+from gradcheck.report import Report
+from gradcheck.traps import check_traps
+
+BUDGET = (EVALUATIONS, SECONDS)
+
+
+def check_pair(forward, backward, inputs, *, wrt=None, axes=None, method="auto", budget=BUDGET, rng=None):
+    """Check a hand-written backward against its forward.
+
+    forward(*inputs) -> (out..., cache) or ((out...), cache); backward(dout..., cache) -> gradients in the order of
+    forward's differentiable inputs, with dout a tuple where out is.
+    inputs: name -> value in the order of forward's arguments. Arrays of float32 or float64 are differentiated;
+    integers, booleans, None and settings (Python numbers, dicts, ...) are passed on.
+    wrt: names of the inputs that have a gradient, all by default. axes: name of an input -> names of its axes, such as
+    {"Wh": ("h", "gate:ifog")}: the axis gate consists of four equal blocks. Axes called n and t (batch, time) are also
+    checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations, seconds); a sample
+    is checked where it does not reach for all entries. rng: Generator or seed of the upstream gradients.
+    -> Report. A wrong pair is a Report that is not ok, also where it raises; ValueError is for wrong use alone.
+    """
+    check_method(method)
+    budget = Budget(budget)
+    pair = Pair(forward, backward, inputs, wrt, budget.watch)
+    axes, rng = axes_of(pair.inputs, axes), np.random.default_rng(rng)
+    dtype = np.result_type(*[np.asarray(pair.inputs[name]).dtype for name in pair.names])
+    return _report(pair, dtype, budget, lambda report: _check_pair(pair, axes, method, budget, rng, report))
+
+
+def check_model(loss, params, *, wrt=None, axes=None, method="auto", budget=BUDGET, rng=None, burn_in=0,
+                learning_rate=0.1):
+    """Check the gradients of a loss over a dict of parameters.
+
+    loss() -> (value, grads) with grads name -> array; it has to read `params`, the dict or the arrays in it, at every
+    call. burn_in: so many steps of gradient descent come first, since at its start a model may hide mistakes behind
+    gradients of zero; the parameters are put back at the end. The rest as in check_pair. -> Report.
+    """
+    check_method(method)
+    budget = Budget(budget)
+    model = Model(loss, params, wrt, budget.watch)
+    axes, rng = axes_of(params, axes), np.random.default_rng(rng)
+    dtype = np.result_type(*[params[name].dtype for name in model.names])
+
+    def check(report):
+        with model.restored():
+            model.burn_in(burn_in, learning_rate)
+            grads = [model.check_contract()]
+            numbers = measure_all(model, axes, method, budget, rng, [[1.0]], grads)
+            judge_all(model, numbers, [[1.0]], grads, rng, report)
+    return _report(model, dtype, budget, check)
+
+
+def _report(subject, dtype, budget, check):
+    report = Report(subject.name, dtype)
+    try:
+        watched(lambda: check(report), budget)
+    except Trouble as trouble:
+        report = Report(subject.name, dtype, str(trouble), report.verdicts, report.diagnoses)
+    report.evaluations = budget.used
+    return report
+
+
+def _check_pair(pair, axes, method, budget, rng, report):
+    douts, grads = check_contract(pair, rng)
+    numbers = measure_all(pair, axes, method, budget, rng, douts, grads)
+    judge_all(pair, numbers, douts, grads, rng, report)
+    if report.ok:
+        check_layouts(pair, douts[0], grads[0])
+        check_traps(pair, axes, rng)
+
+
+class Numbers(NamedTuple):
+    """Numeric gradients of all arrays. Where they are complete they depend on forward alone."""
+    probes: dict
+    measured: dict
+    weights: np.ndarray             # upstream gradients (K, size of all outputs)
+    scale: np.ndarray               # (K,) beside which a gradient counts as zero
+    measure: object                 # (name, method) -> Measured
+
+
+def measure_all(subject, axes, method, budget, rng, douts, grads):
+    """Numeric gradients for upstream gradients `douts` -> Numbers. `grads` tell where a sample looks first."""
+    analytic, truth = _flat(subject, grads), subject.truth()
+    probes = {name: Probe(subject.function(name), truth[name], name, axes[name].place, budget.watch)
+              for name in subject.names}
+    weights = next(iter(probes.values())).weights(douts)
+    methods = {name: resolve(method, probe, weights, axes[name].groups().values(), rng)
+               for name, probe in probes.items()}
+    entries = _plan(probes, methods, axes, analytic, budget, rng)
+
+    def measure(name, by):
+        found = Measured(probes[name], axes[name], weights, by, entries[name], sure=method != "auto")
+        if not found.complete:
+            search_by_projections(found, analytic[name], tolerance_of(by, grads[0][name].dtype), rng)
+        return found
+    measured = {name: measure(name, methods[name]) for name in subject.names}
+    # zero is what is tiny beside the largest gradient, or beside the largest product of output and upstream
+    scale = np.max([np.abs(weights * next(iter(probes.values())).base).max(axis=1, initial=0),
+                    *[np.abs(found.numeric).max(axis=1, initial=0) for found in measured.values()]], axis=0)
+    return Numbers(probes, measured, weights, scale, measure)
+
+
+def judge_all(subject, numbers, douts, grads, rng, report):
+    """Fill the report with a verdict on every array, and a diagnosis where one is wrong."""
+    analytic = _flat(subject, grads)
+    for name in subject.names:
+        wobble = lambda name=name: subject.wobble(name, douts[0], grads[0], rng)     # noqa: E731
+        arguments = analytic[name], grads[0][name].dtype, numbers.scale, wobble
+        verdict = judge(name, numbers.measured[name], *arguments)
+        if not verdict.ok and contradicted(verdict):
+            verdict = judge(name, numbers.measure(name, "central"), *arguments)
+        report.verdicts.append(verdict)
+    if not report.ok:
+        report.diagnoses.extend(diagnose(subject, report.verdicts, douts, numbers.weights, numbers.probes))
+
+
+def _flat(subject, grads):
+    return {name: np.array([np.asarray(grad[name], float).ravel() for grad in grads]) for name in subject.names}
+
+
+def _plan(probes, methods, axes, analytic, budget, rng):
+    """Flat entries to measure of each array: all, or a sample that the budget reaches for."""
+    calls = {"complex": 1, "central": 2, "richardson": 4}
+    for name, probe in probes.items():
+        if probe.x.size:
+            probe.line(0).slope(methods[name])              # so that the budget knows what one costs
+    need = {name: calls[methods[name]] * probe.x.size for name, probe in probes.items()}
+    left = budget.left()
+    budget.announce(min(left, sum(need.values())))
+    share = left // 2 // len(probes)
+    return {name: np.arange(probe.x.size) if sum(need.values()) <= left or need[name] <= share else
+            sample(axes[name], analytic[name], share // calls[methods[name]], rng)
+            for name, probe in probes.items()}

@@ -1,0 +1,78 @@
+"""Numeric gradients by central differences, under the names of the cs231n course.
+
+All of them perturb their array in place and put every entry back, so a function that reads the array from elsewhere
+(a model's parameters, say) sees the change.
+"""
+import random
+
+import numpy as np
+
+
+def rel_error(x, y):
+    """Largest relative error of two arrays, max |x - y| / max(1e-8, |x| + |y|)."""
+    return np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y)))
+
+
+def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
+    """Gradient of a scalar function, df/dx[i] = (f(x + h e_i) - f(x - h e_i)) / 2h.
+
+    f: array -> number, x floating array -> array of x's shape and dtype. verbose prints every entry.
+    """
+    grad = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        plus, minus = _both_sides(f, x, index, h)
+        grad[index] = (plus - minus) / (2 * h)
+        if verbose:
+            print(index, grad[index])
+    return grad
+
+
+def eval_numerical_gradient_array(f, x, df, h=1e-5):
+    """Gradient of sum(f(x) * df), for a function that returns an array.
+
+    f: array -> array, x floating array, df upstream gradient of f's shape -> array of x's shape and dtype.
+    """
+    grad = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        plus, minus = _both_sides(f, x, index, h)
+        grad[index] = np.sum((plus - minus) * df) / (2 * h)
+    return grad
+
+
+def eval_numerical_gradient_blobs(f, inputs, output, h=1e-5):
+    """Gradients of a function that writes its result into a blob (an object with arrays .vals and .diffs).
+
+    f(*inputs, output) fills output.vals; output.diffs is the upstream gradient -> a list, one array for each input.
+    """
+    def run(_):
+        f(*inputs, output)
+        return output.vals
+
+    return [eval_numerical_gradient_array(run, blob.vals, output.diffs, h) for blob in inputs]
+
+
+def eval_numerical_gradient_net(net, inputs, output, h=1e-5):
+    """The same for an object whose forward() reads the input blobs and fills the output blob."""
+    return eval_numerical_gradient_blobs(lambda *_: net.forward(), inputs, output, h)
+
+
+def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
+    """Print numeric and analytic gradient and their relative error at `num_checks` random entries of x."""
+    for _ in range(num_checks):
+        index = tuple(random.randrange(size) for size in x.shape)
+        plus, minus = _both_sides(f, x, index, h)
+        numeric, analytic = (plus - minus) / (2 * h), analytic_grad[index]
+        error = abs(numeric - analytic) / (abs(numeric) + abs(analytic))
+        print(f"numerical: {numeric:f} analytic: {analytic:f}, relative error: {error:e}")
+
+
+def _both_sides(f, x, index, h):
+    """f at x[index] + h and x[index] - h; x is as before afterwards, also if f raises."""
+    old = x[index]
+    try:
+        x[index] = old + h
+        plus = np.copy(f(x))                # f may hand out the same buffer twice
+        x[index] = old - h
+        return plus, np.copy(f(x))
+    finally:
+        x[index] = old

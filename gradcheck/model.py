@@ -1,0 +1,127 @@
+"""A loss over a dict of parameters, called the way the checks need."""
+from contextlib import contextmanager
+
+import numpy as np
+
+from gradcheck.contract import check_gradients
+from gradcheck.numeric import NoValue, Trouble
+from gradcheck.snapshot import first_change, snapshot
+
+
+class Model:
+    """loss() -> (value, grads), reading params at every call. Parameters are exchanged in the dict and in place."""
+
+    def __init__(self, loss, params, wrt, watch):
+        """Raises ValueError where params is not a dict of floating arrays, or wrt names others."""
+        if not callable(loss) or not isinstance(params, dict) or not params:
+            raise ValueError("expected a function loss() and a dict of parameters, name -> array")
+        self.loss, self.params, self.watch = loss, params, watch
+        self.name = getattr(loss, "__qualname__", type(loss).__name__)
+        for name, w in params.items():
+            if not isinstance(w, np.ndarray) or w.dtype.kind != "f" or w.dtype.itemsize < 4:
+                raise ValueError(f"params[{name!r}] is {type(w).__name__} {getattr(w, 'dtype', '')}, expected an array "
+                                 "of float32 or float64")
+        wrt = [wrt] if isinstance(wrt, str) else wrt
+        if wrt is not None and (not wrt or set(wrt) - set(params)):
+            raise ValueError(f"wrt is {wrt}, expected some of {', '.join(params)}")
+        self.names = [name for name in params if wrt is None or name in wrt]
+
+    @contextmanager
+    def restored(self):
+        """Put every parameter back at the end: the same arrays with the same values."""
+        arrays = dict(self.params)
+        values = {name: w.copy() for name, w in arrays.items()}
+        try:
+            yield
+        finally:
+            for name, w in arrays.items():
+                _write(w, values[name])
+            self.params.clear()
+            self.params.update(arrays)
+
+    def call(self, where=lambda: "loss()"):
+        """loss() -> value, grads."""
+        def call():
+            with np.errstate(all="ignore"):
+                return self.loss()
+        try:
+            result = self.watch(where, call)
+        except Trouble:
+            raise
+        except (Exception, SystemExit) as error:
+            raise NoValue(f"{where()} raised {type(error).__name__}: {error}") from error
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict) or np.ndim(result[0]):
+            raise Trouble("loss() is to return (value, grads), a number and a dict of arrays")
+        missing = [name for name in self.names if result[1].get(name) is None]
+        if missing:
+            raise Trouble(f"grads has no {', '.join(missing)}, expected a gradient for every parameter")
+        return result
+
+    def burn_in(self, steps, learning_rate):
+        for _ in range(steps):
+            grads = self.call()[1]
+            for name in self.names:
+                w = self.params[name]
+                _write(w, w - np.asarray(learning_rate, w.dtype) * np.asarray(grads[name], w.dtype))
+
+    def check_contract(self):
+        """Gradients of the right shapes and dtypes, the same at every call, in arrays of their own -> name -> array."""
+        before = snapshot(self.params, "params")
+        value, grads = self.call()
+        path = first_change(before, snapshot(self.params, "params"))
+        if path:
+            raise Trouble(f"loss() writes to {path}")
+        if not np.isfinite(value):
+            raise Trouble(f"loss() is {value}")
+        check_gradients(grads, self.params, self.names)
+        kept = {name: np.array(grads[name]) for name in self.names}
+        again, grads_again = self.call()
+        if again != value:
+            raise Trouble(f"loss() is {value}, and {again} when it is called again: dropout or other random numbers "
+                          "need the same seed at every call")
+        for name in self.names:
+            if np.asarray(grads_again[name]).tobytes() != kept[name].tobytes():
+                raise Trouble(f"d{name} is another when loss() is called again")
+            if np.asarray(grads[name]).tobytes() != kept[name].tobytes():
+                raise Trouble(f"loss() overwrites the d{name} that it returned before")
+        return kept
+
+    def truth(self):
+        """The parameters in float64; float32 ones are exchanged in the dict, and loss() has to see it."""
+        for name, w in self.params.items():
+            if w.dtype.itemsize < 8:
+                self.params[name] = w.astype(np.float64)
+        _, grads = self.call()
+        stale = [name for name in self.names if np.asarray(grads[name]).dtype.itemsize < 8]
+        if stale:
+            raise Trouble(f"d{stale[0]} stays float32 when params[{stale[0]!r}] is exchanged for float64 numbers: "
+                          "loss() has to read the dict at every call and to keep its dtypes, or there is no "
+                          "float64 truth to compare with")
+        return {name: self.params[name] for name in self.names}
+
+    def function(self, name):
+        """The loss as a function of one parameter."""
+        array = self.params[name]
+        value = array.copy()
+
+        def f(x):
+            if x.dtype == array.dtype and array.flags.writeable:
+                _write(array, x)
+            else:
+                self.params[name] = x
+            try:
+                return self.loss()[0]
+            finally:
+                _write(array, value)
+                self.params[name] = array
+        return f
+
+    def wobble(self, name, dout, grads, rng):
+        """No excuse for rounding: a model's gradients are sums of many terms."""
+        return np.zeros(1)
+
+
+def _write(array, value):
+    """Write into an array that may be read-only: then only the dict is used."""
+    if array.flags.writeable:
+        np.copyto(array, value)

@@ -1,0 +1,47 @@
+"""Heat maps of a report: one panel for each array, rows its leading axes, columns its last."""
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradcheck.report import error_map
+
+
+def heat_maps(report, path):
+    """Save the error of every array of a report, on a logarithmic scale; grey where nothing was measured."""
+    panels = len(report.verdicts)
+    columns = min(3, panels)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis, verdict in zip(axes, report.verdicts):
+        picture = _panel(axis, verdict)
+    for axis in axes[panels:]:
+        axis.axis("off")
+    bar = figure.colorbar(picture, ax=list(axes), label="log10 |yours - numeric| / max |numeric|")
+    bar.ax.tick_params(labelsize=8)
+    figure.suptitle(f"{report.name}, {report.dtype}: {'ok' if report.ok else 'WRONG'}")
+    figure.savefig(path, dpi=120)
+
+
+def _panel(axis, verdict):
+    error = error_map(verdict)
+    table = error.reshape(-1, error.shape[-1] if error.ndim else 1)
+    axis.set_facecolor("0.8")
+    with np.errstate(divide="ignore"):
+        table = np.clip(np.log10(table), -16, 0)
+    picture = axis.imshow(table, aspect="auto", vmin=-16, vmax=0, cmap="magma", interpolation="nearest")
+    axis.set_title(f"{verdict.name} {error.shape}  {'ok' if verdict.ok else 'WRONG'}", fontsize=10)
+    named = verdict.measured.axes.axes
+    if named:
+        axis.set_xlabel(named[-1].name, fontsize=9)
+        axis.set_ylabel(", ".join(a.name for a in named[:-1]), fontsize=9)
+        _block_borders(axis, named[-1], table.shape[1])
+    axis.tick_params(labelsize=8)
+    return picture
+
+
+def _block_borders(axis, named, size):
+    width = size / max(1, len(named.blocks))
+    for k, letter in enumerate(named.blocks):
+        axis.text((k + 0.5) * width - 0.5, -0.6, letter, ha="center", va="bottom", fontsize=8)
+        if k:
+            axis.axvline(k * width - 0.5, color="white", linewidth=0.8)

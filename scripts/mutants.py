@@ -1,0 +1,150 @@
+"""Wrong backwards, to test the checker with: each is a module of rnnlayers with one piece of its source exchanged."""
+import importlib
+import types
+from pathlib import Path
+from typing import NamedTuple
+
+from gradcheck.suite import pair_of
+
+
+class Mutant(NamedTuple):
+    pair: str                       # a line of gradcheck.suite.SHAPES
+    name: str
+    old: str                        # source of a line, or of a part of it, that stands in the module once
+    new: str
+    kind: str                       # of the diagnosis that is expected; "" where none is, "contract" for a breach
+    module: str = ""                # of rnnlayers; the pair's own if empty
+
+
+AFFINE_DX, AFFINE = "(dout @ w.T).reshape(np.shape(x))", "_rows(x).T @ dout, dout.sum(axis=0)"
+TEMPORAL = "return (flat @ w.T).reshape(x.shape), x.reshape(N * T, D).T @ flat, flat.sum(axis=0)"
+LOSS = "dx = np.where(counts[:, None], dx, 0) / N"
+STEP = "return da @ Wx.T, da @ Wh.T, x.T @ da, prev_h.T @ da, da.sum(axis=0)"
+TANH = "da = dnext_h * (1 - next_h**2)"
+RNN_LOOP = "dx_t, dprev_h, *dstep = rnn_step_backward(dh[:, t] + dprev_h, cache[t])"
+LSTM_DC = "dc = dnext_c + dnext_h * o * (1 - tanh_c**2)"
+LSTM_GATES = "di, df, do, dg = dc * g, dc * prev_c, dnext_h * tanh_c, dc * i"
+LSTM_DA = "np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])"
+LSTM_GRADS = "grads = da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)"
+LSTM_LOOP = "lstm_step_backward(dh[:, t] + dprev_h, dprev_c, cache[t])"
+STACK, ADD = "np.stack(dx[::-1], axis=1)", "accumulate(dweights, dstep) "
+
+MUTANTS = [
+    Mutant("affine", "dw averaged over the batch", AFFINE, "_rows(x).T @ dout / len(dout), dout.sum(axis=0)", "factor"),
+    Mutant("affine", "db a mean", AFFINE, "_rows(x).T @ dout, dout.mean(axis=0)", "factor"),
+    Mutant("affine", "db of the last row", AFFINE, "_rows(x).T @ dout, dout[-1]", "one step"),
+    Mutant("affine", "dw of the last row", AFFINE, "_rows(x)[-1:].T @ dout[-1:], dout.sum(axis=0)", "one step"),
+    Mutant("affine", "dx with the wrong sign", AFFINE_DX, "-(dout @ w.T).reshape(np.shape(x))", "sign"),
+    Mutant("affine", "dx filled in the wrong order", AFFINE_DX, "(w @ dout.T).reshape(np.shape(x))", "transpose"),
+    Mutant("affine", "db zero", AFFINE, "_rows(x).T @ dout, 0 * b", "zero"),
+    Mutant("affine", "dx off by 0.1 %", AFFINE_DX, "1.001 * (dout @ w.T).reshape(np.shape(x))", "factor"),
+    Mutant("affine", "one entry of dw doubled", AFFINE,
+           "_rows(x).T @ dout * (1 + (np.arange(w.size).reshape(w.shape) == 17)), dout.sum(axis=0)", ""),
+
+    Mutant("temporal_affine", "db averaged over time", "flat.sum(axis=0)", "flat.sum(axis=0) / T", "factor"),
+    Mutant("temporal_affine", "dw of the last step", "x.reshape(N * T, D).T @ flat", "x[:, -1].T @ dout[:, -1]",
+           "one step"),
+    Mutant("temporal_affine", "dx of the first step alone", TEMPORAL,
+           "dx = (flat @ w.T).reshape(x.shape)\n    dx[:, 1:] = 0\n    return dx, x.reshape(N * T, D).T @ flat, "
+           "flat.sum(axis=0)", "one step"),
+    Mutant("temporal_affine", "dw with steps and rows mixed up", "x.reshape(N * T, D).T @ flat",
+           "x.swapaxes(0, 1).reshape(N * T, D).T @ flat", ""),
+    Mutant("temporal_affine", "dx reversed in time", "(flat @ w.T).reshape(x.shape)",
+           "(flat @ w.T).reshape(x.shape)[:, ::-1]", "reversed"),
+    Mutant("temporal_affine", "dx zero at the last step", TEMPORAL,
+           "dx = (flat @ w.T).reshape(x.shape)\n    dx[:, -1] = 0\n    return dx, x.reshape(N * T, D).T @ flat, "
+           "flat.sum(axis=0)", "missing"),
+
+    Mutant("word_embedding", "assigned", "np.add.at(dW, x, dout) ", "dW[x] = dout #", "assigned"),
+    Mutant("word_embedding", "added once for repeated words", "np.add.at(dW, x, dout) ", "dW[x] += dout #", "assigned"),
+    Mutant("word_embedding", "averaged over the batch", "return dW", "return dW / len(x)", "factor"),
+    Mutant("word_embedding", "mean over a word's places", "return dW",
+           "return dW / np.maximum(1, np.bincount(x.ravel(), minlength=V))[:, None]", ""),
+    Mutant("word_embedding", "zero", "np.add.at(dW, x, dout) ", "#", "zero"),
+    Mutant("word_embedding", "a frequent word left out", "return dW", "dW[x[0, 0]] = 0\n    return dW", "missing"),
+    Mutant("word_embedding", "words of the step before", "np.add.at(dW, x, dout) ",
+           "np.add.at(dW, np.roll(x, 1, axis=1), dout) #", ""),
+
+    Mutant("temporal_softmax_loss", "not divided by N", LOSS, "dx = np.where(counts[:, None], dx, 0)", "factor"),
+    Mutant("temporal_softmax_loss", "divided by N T", LOSS, "dx = np.where(counts[:, None], dx, 0) / N / T", "factor"),
+    Mutant("temporal_softmax_loss", "divided by the number of words", LOSS,
+           "dx = np.where(counts[:, None], dx, 0) / max(1, counts.sum())", "factor"),
+    Mutant("temporal_softmax_loss", "mask left out", LOSS, "dx = dx / N", "padding"),
+    Mutant("temporal_softmax_loss", "mask inverted", LOSS, "dx = np.where(counts[:, None], 0, dx) / N", "padding"),
+    Mutant("temporal_softmax_loss", "one hot left out", "dx[rows, columns] -= 1 ", "#", ""),
+    Mutant("temporal_softmax_loss", "wrong sign", LOSS, "dx = np.where(counts[:, None], -dx, 0) / N", "sign"),
+    Mutant("temporal_softmax_loss", "not normalised", "dx = e / total[:, None]", "dx = e.copy()", ""),
+
+    Mutant("rnn_step", "derivative of tanh missing", TANH, "da = dnext_h", "derivative"),
+    Mutant("rnn_step", "1 - h for 1 - h^2", TANH, "da = dnext_h * (1 - next_h)", "derivative"),
+    Mutant("rnn_step", "a sigmoid's derivative", TANH, "da = dnext_h * next_h * (1 - next_h)", "derivative"),
+    Mutant("rnn_step", "Wh for its transpose", STEP, STEP.replace("da @ Wh.T", "da @ Wh"), "transpose"),
+    Mutant("rnn_step", "dWh transposed", STEP, STEP.replace("prev_h.T @ da", "da.T @ prev_h"), "transpose"),
+    Mutant("rnn_step", "db a mean", STEP, STEP.replace("da.sum(axis=0)", "da.mean(axis=0)"), "factor"),
+    Mutant("rnn_step", "derivative missing in dWx alone", STEP, STEP.replace("x.T @ da", "x.T @ dnext_h"),
+           "derivative"),
+    Mutant("rnn_step", "dWh from the next state", STEP, STEP.replace("prev_h.T @ da", "next_h.T @ da"),
+           "hidden state"),
+
+    Mutant("rnn", "recurrence dropped", RNN_LOOP, RNN_LOOP.replace("dh[:, t] + dprev_h", "dh[:, t]"), "recurrence"),
+    Mutant("rnn", "weights assigned", ADD, "dweights = dstep #", "one step"),
+    Mutant("rnn", "weights of the last step", ADD, "dweights = dweights or dstep #", "one step"),
+    Mutant("rnn", "dx in the order of the loop", STACK, "np.stack(dx, axis=1)", "reversed"),
+    Mutant("rnn", "dh0 zero", "axis=1), dprev_h, *dweights", "axis=1), 0 * dprev_h, *dweights", "zero"),
+    Mutant("rnn", "weights averaged over time", "dprev_h, *dweights", "dprev_h, *(w / len(cache) for w in dweights)",
+           "factor"),
+    Mutant("rnn", "only the last upstream", "dx, dprev_h, dweights = [], 0, [] ",
+           "dh = np.where(np.arange(len(cache))[:, None] == len(cache) - 1, dh, 0)\n"
+           "    dx, dprev_h, dweights = [], 0, [] #", "one step"),
+    Mutant("rnn", "dout edited in place", RNN_LOOP,
+           "dh[:, t] += dprev_h; dx_t, dprev_h, *dstep = rnn_step_backward(dh[:, t], cache[t])", "contract"),
+
+    Mutant("lstm_step", "dnext_c ignored", LSTM_DC, "dc = dnext_h * o * (1 - tanh_c**2)", "upstream"),
+    Mutant("lstm_step", "dc without dnext_h", LSTM_DC, "dc = dnext_c", "upstream"),
+    Mutant("lstm_step", "derivative of tanh(c) missing", LSTM_DC, "dc = dnext_c + dnext_h * o", "derivative"),
+    Mutant("lstm_step", "derivative of gate o missing", "do * o * (1 - o)", "do", "derivative"),
+    Mutant("lstm_step", "a sigmoid's derivative for g", "dg * (1 - g**2)", "dg * g * (1 - g)", "derivative"),
+    Mutant("lstm_step", "gates in the order i, f, g, o", "do * o * (1 - o), dg * (1 - g**2)",
+           "dg * (1 - g**2), do * o * (1 - o)", "block"),
+    Mutant("lstm_step", "dprev_c without f", LSTM_GRADS, LSTM_GRADS.replace("dc * f", "dc"), "cell state"),
+    Mutant("lstm_step", "cell state after the step", LSTM_GATES, "di, df, do, dg = dc * g, dc * (f * prev_c + i * g), "
+           "dnext_h * tanh_c, dc * i", "cell state"),
+    Mutant("lstm_step", "only gate i", LSTM_DA, "np.hstack([di * i * (1 - i), 0 * f, 0 * o, 0 * g])", "block"),
+    Mutant("lstm_step", "gate f left out of db", LSTM_GRADS,
+           LSTM_GRADS.replace("da.sum(axis=0)", "np.hstack([da[:, :6], 0 * f, da[:, 12:]]).sum(axis=0)"), "block"),
+    Mutant("lstm_step", "gradients of the states exchanged", LSTM_GRADS,
+           LSTM_GRADS.replace("da @ Wh.T, dc * f", "dc * f, da @ Wh.T"), "exchanged"),
+    Mutant("lstm_step", "cache edited in place", LSTM_DC, "tanh_c **= 2; dc = dnext_c + dnext_h * o * (1 - tanh_c)",
+           "contract"),
+    Mutant("lstm_step, with attention", "dWattn from prev_h", "attn.T @ da)", "prev_h.T @ da)", "exchanged"),
+    Mutant("lstm_step, with attention", "dattn with the wrong sign", "da @ Wattn.T", "-da @ Wattn.T", "sign"),
+
+    Mutant("lstm", "recurrence through h dropped", LSTM_LOOP, "lstm_step_backward(dh[:, t], dprev_c, cache[t])",
+           "recurrence"),
+    Mutant("lstm", "recurrence through c dropped", LSTM_LOOP,
+           "lstm_step_backward(dh[:, t] + dprev_h, 0 * dprev_c, cache[t])", "recurrence"),
+    Mutant("lstm", "cell state after the step", LSTM_GATES, "di, df, do, dg = dc * g, dc * (f * prev_c + i * g), "
+           "dnext_h * tanh_c, dc * i", "cell state"),
+    Mutant("lstm", "weights assigned", ADD, "dweights = dstep #", "one step"),
+    Mutant("lstm", "dx in the order of the loop", STACK, "np.stack(dx, axis=1)", "reversed"),
+    Mutant("lstm", "derivative of gate f missing", "df * f * (1 - f)", "df", "derivative"),
+    Mutant("lstm", "dprev_c without f", LSTM_GRADS, LSTM_GRADS.replace("dc * f", "dc"), "cell state"),
+    Mutant("lstm", "gate f 0.1 % off in dWh", LSTM_GRADS, LSTM_GRADS.replace(
+        "prev_h.T @ da", "prev_h.T @ (da * np.where(np.arange(da.shape[1]) // f.shape[1] == 1, 1.001, 1))"), "block"),
+]
+
+
+def pair_with(mutant):
+    """The correct forward and the wrong backward. Raises ValueError where the source no longer has the line."""
+    title = mutant.pair.partition(", ")[0]
+    forward, _ = pair_of(title)
+    original = importlib.import_module(forward.__module__)
+    source = Path(original.__file__).read_text(encoding="utf-8")
+    if source.count(mutant.old) != 1:
+        raise ValueError(f"mutant {mutant.name!r} of {mutant.pair}: {mutant.old!r} stands {source.count(mutant.old)} "
+                         f"times in {original.__name__}, expected once: adapt the catalogue")
+    module = types.ModuleType(f"{original.__name__} with {mutant.name}")
+    exec(compile(source.replace(mutant.old, mutant.new), module.__name__, "exec"), module.__dict__)
+    if title == "temporal_softmax_loss":
+        return module.temporal_softmax_loss, lambda dloss, dx: dloss * dx
+    return forward, getattr(module, f"{title}_backward")
