@@ -8,6 +8,7 @@ import numpy as np
 ROLES = (("x", "h", "Wx", "Wh", "b"), ("x", "h", "c", "Wx", "Wh", "b"),
          ("x", "h", "c", "Wx", "Wh", "b", "attn", "Wattn"))
 GATES = "ifog"
+SWAPS = {"gates i and f": (0, 1), "gates i and g": (0, 3), "gates f and o": (1, 2), "gates o and g": (2, 3)}
 MISTAKES = {            # key -> kind, sentence
     "carry": ("recurrence", "what comes back from the later steps is dropped (recurrence dropped)"),
     "carry of h": ("recurrence", "what comes back through h from the later steps is dropped (recurrence dropped)"),
@@ -25,6 +26,8 @@ MISTAKES = {            # key -> kind, sentence
     "f in dprev_c": ("cell state", "dprev_c is dc * f, the factor f is missing"),
     "dnext_c": ("upstream", "dnext_c is ignored"),
     "dnext_h in dc": ("upstream", "dc lacks the path from dnext_h through tanh(next_c)"),
+    **{key: ("block", f"{key} are exchanged") for key in SWAPS},
+    "Wh": ("transpose", "Wh is used on the way back where its transpose belongs"),
     "c in do": ("cell state", "do = dnext_h * tanh(next_c), the tanh is missing"),
 }
 
@@ -103,7 +106,8 @@ class Cell:
         for t in reversed(range(len(self.steps))):
             x, h, *_ = self.steps[t]
             da, carry_c = self._da(wrong, self.steps[t], dh[:, t] + carry_h, carry_c)
-            carry_h, previous = da @ v["Wh"].T, self.steps[t][4] if wrong == "next h" else h
+            carry_h = da @ (v["Wh"] if wrong == "Wh" and not self.lstm else v["Wh"].T)
+            previous = self.steps[t][4] if wrong == "next h" else h
             terms = {"Wx": x.T @ da, "Wh": previous.T @ da, "b": da.sum(axis=0)}
             if "attn" in v:
                 terms.update(attn=da @ v["Wattn"].T, Wattn=v["attn"].T @ da)
@@ -132,6 +136,8 @@ class Cell:
         do = dh * (next_c if wrong == "c in do" else tanh_c)
         parts = [dc * g, dc * (next_c if wrong == "next c" else c), do, dc * i]
         slopes = [i * (1 - i), f * (1 - f), o * (1 - o), g * (1 - g) if wrong == "g (1 - g)" else 1 - g**2]
-        da = np.hstack([part if wrong in ("gates", f"gate {gate}") else part * slope
-                        for gate, part, slope in zip(GATES, parts, slopes)])
-        return da, dc if wrong == "f in dprev_c" else dc * f
+        da = [part if wrong in ("gates", f"gate {gate}") else part * slope
+              for gate, part, slope in zip(GATES, parts, slopes)]
+        p, q = SWAPS.get(wrong, (0, 0))
+        da[p], da[q] = da[q], da[p]
+        return np.hstack(da), dc if wrong == "f in dprev_c" else dc * f

@@ -87,6 +87,8 @@ class Probe:
     def projection(self, entries, direction):
         """The line along a direction within some entries."""
         where = f"a random direction of {self.name}"
+        if self.x.ndim == 0:
+            return Line(self, (), float(direction[0]), 1.0, lambda: where)
         return Line(self, np.unravel_index(entries, self.x.shape), direction, 1.0, lambda: where)
 
     def at(self, index, amount, where):

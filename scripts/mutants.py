@@ -87,6 +87,7 @@ MUTANTS = [
            "hidden state"),
 
     Mutant("rnn", "recurrence dropped", RNN_LOOP, RNN_LOOP.replace("dh[:, t] + dprev_h", "dh[:, t]"), "recurrence"),
+    Mutant("rnn", "Wh for its transpose", STEP, STEP.replace("da @ Wh.T", "da @ Wh"), "transpose"),
     Mutant("rnn", "weights assigned", ADD, "dweights = dstep #", "one step"),
     Mutant("rnn", "weights of the last step", ADD, "dweights = dweights or dstep #", "one step"),
     Mutant("rnn", "dx in the order of the loop", STACK, "np.stack(dx, axis=1)", "reversed"),
@@ -128,6 +129,8 @@ MUTANTS = [
     Mutant("lstm", "weights assigned", ADD, "dweights = dstep #", "one step"),
     Mutant("lstm", "dx in the order of the loop", STACK, "np.stack(dx, axis=1)", "reversed"),
     Mutant("lstm", "derivative of gate f missing", "df * f * (1 - f)", "df", "derivative"),
+    Mutant("lstm", "gates f and o exchanged", "df * f * (1 - f), do * o * (1 - o)",
+           "do * o * (1 - o), df * f * (1 - f)", "block"),
     Mutant("lstm", "dprev_c without f", LSTM_GRADS, LSTM_GRADS.replace("dc * f", "dc"), "cell state"),
     Mutant("lstm", "gate f 0.1 % off in dWh", LSTM_GRADS, LSTM_GRADS.replace(
         "prev_h.T @ da", "prev_h.T @ (da * np.where(np.arange(da.shape[1]) // f.shape[1] == 1, 1.001, 1))"), "block"),

@@ -1,0 +1,97 @@
+"""Each likely mistake on a stranger's pair: named where it is the cause, and not where it is not."""
+import numpy as np
+import pytest
+
+from gradcheck import check_pair
+
+AXES = {"x": ("n", "t", "d"), "w": ("d", "gate:ab")}
+
+
+def forward(x, w):
+    return x @ w, (x, w)
+
+
+def dw_of(x, dout):
+    return np.einsum("ntd,ntm->dm", x, dout)
+
+
+MISTAKES = {
+    "zero": lambda dx, dw, x, w, dout: (0 * dx, dw),
+    "sign": lambda dx, dw, x, w, dout: (-dx, dw),
+    "factor": lambda dx, dw, x, w, dout: (dx, dw / len(x)),
+    "transpose": lambda dx, dw, x, w, dout: (dx, dw.T.copy()),
+    "reversed": lambda dx, dw, x, w, dout: (dx[:, ::-1], dw),
+    "shifted": lambda dx, dw, x, w, dout: (np.roll(dx, 1, axis=1), dw),
+    "missing": lambda dx, dw, x, w, dout: (dx * (np.arange(dx.shape[1]) > 0)[:, None], dw),
+    "block": lambda dx, dw, x, w, dout: (dx, dw * np.repeat([0, 1], 2).astype(dw.dtype)),
+    "one step": lambda dx, dw, x, w, dout: (dx, dw_of(x[:, -1:], dout[:, -1:])),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("method", ["auto", "central"])
+def test_a_mistake_is_named(kind, dtype, method, rng):
+    def backward(dout, cache):
+        x, w = cache
+        return MISTAKES[kind](dout @ w.T, dw_of(x, dout), x, w, dout)
+    inputs = {"x": rng.standard_normal((3, 5, 4)).astype(dtype), "w": rng.standard_normal((4, 4)).astype(dtype)}
+    report = check_pair(forward, backward, inputs, axes=AXES, method=method, rng=rng)
+    assert not report.ok and [diagnosis.kind for diagnosis in report.diagnoses] == [kind]
+    assert f"likely cause: {report.diagnoses[0].sentence}" in str(report)
+
+
+@pytest.mark.parametrize("factor, words", [
+    (1 / 3, "1/3, 3 being the length of axis n: a mean where a sum belongs"),
+    (5, "5 being the length of axis t: a sum where a mean belongs"),
+    (1 / 15, "1/15, 15 being the length of axis n times the length of axis t"),
+    (1.001, "1.001 times the gradient everywhere"),
+])
+def test_a_factor_is_named_after_the_axis_it_comes_from(factor, words, rng):
+    inputs = {"x": rng.standard_normal((3, 5, 4)), "w": rng.standard_normal((4, 4))}
+    report = check_pair(forward, lambda d, c: (d @ c[1].T, factor * dw_of(c[0], d)), inputs, axes=AXES)
+    assert words in report.diagnoses[0].sentence
+
+
+@pytest.mark.parametrize("activation, slope, wrong, kind", [
+    (np.tanh, lambda h: 1 - h**2, lambda h: 1, "derivative"),
+    (np.tanh, lambda h: 1 - h**2, lambda h: 1 - h, ""),
+    (np.exp, lambda h: h, lambda h: 1, "derivative"),
+])
+def test_a_missing_derivative(activation, slope, wrong, kind, rng):
+    def forward(x, w, b):
+        h = activation(x @ w + b)
+        return h, (x, w, h)
+
+    def backward(dout, cache, slope=slope):
+        x, w, h = cache
+        da = dout * slope(h)
+        return da @ w.T, x.T @ da, da.sum(axis=0)
+    inputs = {"x": rng.standard_normal((3, 4)), "w": rng.standard_normal((4, 5)), "b": rng.standard_normal(5)}
+    check_pair(forward, backward, inputs).raise_if_failed()
+    report = check_pair(forward, lambda d, c: backward(d, c, wrong), inputs)
+    assert [diagnosis.kind for diagnosis in report.diagnoses] == [kind] * bool(kind)
+    assert not kind or report.diagnoses[0].arrays == ["dx", "dw", "db"]
+
+
+def test_assigned_instead_of_accumulated_without_axes(rng):
+    def backward(dout, ids):
+        dtable = np.zeros((7, 3), dout.dtype)
+        dtable[ids] += dout
+        return dtable
+    inputs = {"ids": np.array([1, 4, 1, 1, 6]), "table": rng.standard_normal((7, 3))}
+    report = check_pair(lambda ids, table: (table[ids], ids), backward, inputs)
+    assert [diagnosis.kind for diagnosis in report.diagnoses] == ["assigned"]
+
+
+def test_no_cause_is_named_for_several_mistakes_at_once(rng):
+    inputs = {"x": rng.standard_normal((3, 5, 4)), "w": rng.standard_normal((4, 4))}
+    report = check_pair(forward, lambda d, c: (d @ c[1].T, dw_of(c[0][:, ::-1], d).T / 3), inputs, axes=AXES)
+    assert not report.ok and report.diagnoses == []
+
+
+def test_an_lstm_with_gates_in_another_order_is_not_taken_for_ours(rng, stranger):
+    """A cell counts as known only if it gives forward's own numbers, so a GRU has no LSTM's mistakes."""
+    forward, backward, inputs = stranger("gru")
+    wrong = lambda dout, cache: [2 * grad if i == 3 else grad for i, grad in enumerate(backward(dout, cache))]  # noqa: E731
+    assert [diagnosis.kind for diagnosis in check_pair(forward, wrong, inputs).diagnoses] == ["factor"]

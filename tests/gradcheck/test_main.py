@@ -1,0 +1,90 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+import rnnlayers
+from gradcheck.__main__ import main
+from gradcheck.suite import SHAPES as SUITE
+
+LAYERS = """
+import numpy as np
+def dense_forward(x, w, b):
+    h = np.tanh(x @ w + b)
+    return h, (x, w, h)
+def dense_backward(dout, cache):
+    x, w, h = cache
+    da = dout * (1 - h**2)
+    return da @ w.T, x.T @ da, da.sum(axis=0)
+def wrong_backward(dout, cache):
+    dx, dw, db = dense_backward(dout, cache)
+    return dx, dw, db / len(dout)
+"""
+DENSE = ["somelayers:dense_forward", "somelayers:dense_backward"]
+SHAPES = ["--shapes", "x=N,D w=D,4H:ifog b=4H:ifog"]
+
+
+@pytest.fixture
+def layers(tmp_path, monkeypatch):
+    (tmp_path / "somelayers.py").write_text(LAYERS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "somelayers", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_everything_of_the_project(tmp_path, capsys):
+    assert main(["--json", str(tmp_path / "all.json")]) == 0
+    found = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    names = {(row["name"], row["dtype"]) for row in found["pairs"]}
+    pairs = {title.partition(", ")[0] for title in SUITE}
+    assert {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")} < pairs
+    assert names == {(name, dtype) for name in pairs for dtype in ("float32", "float64")}
+    assert len(found["models"]) == 4
+    assert all(row["ok"] is True and row["backend"] == "textbook" for kind in found.values() for row in kind)
+    assert "0 wrong" in capsys.readouterr().out
+
+
+def test_a_pair_of_ones_own(layers, capsys):
+    assert main([*DENSE, *SHAPES, "--json", "own.json", "--plot", "maps"]) == 0
+    assert "dense: ok (float64" in capsys.readouterr().out
+    assert [row["name"] for row in json.loads((layers / "own.json").read_text())["pairs"]] == ["dense", "dense"]
+    assert sorted(path.name for path in (layers / "maps").iterdir()) == [
+        "dense-own-float32.png", "dense-own-float64.png"]
+
+
+def test_a_wrong_pair_exits_1_and_says_why(layers, capsys):
+    assert main(["somelayers:dense_forward", "somelayers:wrong_backward", *SHAPES]) == 1
+    said = capsys.readouterr().out
+    assert "db[gate " in said and "likely cause: db: 0.5 times the gradient everywhere" in said and "2 wrong" in said
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["somelayers:dense_forward", "somelayers:nothing", *SHAPES], "has no function nothing"),
+    (["nolayers:a", "nolayers:b", *SHAPES], "cannot import nolayers"),
+    (["somelayers", "somelayers:dense_backward", *SHAPES], "'somelayers' is not module:function"),
+    ([*DENSE, "--shapes", "x=N,4H:ab!"], "cannot read the axis"),
+    ([*DENSE, "--shapes", "x"], "cannot read 'x'"),
+    ([*DENSE, "--shapes", "x=7:ifog"], "does not divide"),
+    ([*DENSE, "--shapes", "x=(a b)"], "cannot read"),
+    ([*DENSE, "--shapes", "x=N,T<V"], "floating inputs"),
+    ([*DENSE, *SHAPES, "--json", "no/such/folder.json"], "No such file"),
+])
+def test_bad_commands_exit_2_with_one_line(arguments, message, layers, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["a:b"], ["a:b", "c:d"], ["--shapes", "x=N"], ["a:b", "c:d", "e:f"]])
+def test_incomplete_commands(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_a_module_in_the_current_folder_is_found(layers):
+    command = [sys.executable, "-m", "gradcheck", *DENSE, *SHAPES]
+    result = subprocess.run(command, cwd=layers, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
