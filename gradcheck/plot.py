@@ -1,6 +1,7 @@
 """Heat maps of a report: one panel for each array, rows its leading axes, columns its last."""
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gradcheck.report import error_map
 
@@ -30,18 +31,22 @@ def _panel(axis, verdict):
         table = np.clip(np.log10(table), -16, 0)
     picture = axis.imshow(table, aspect="auto", vmin=-16, vmax=0, cmap="magma", interpolation="nearest")
     axis.set_title(f"{verdict.name} {error.shape}  {'ok' if verdict.ok else 'WRONG'}", fontsize=10)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if error.ndim < 2:
+        axis.set_yticks([])
     named = verdict.measured.axes.axes
     if named:
         axis.set_xlabel(named[-1].name, fontsize=9)
         axis.set_ylabel(", ".join(a.name for a in named[:-1]), fontsize=9)
-        _block_borders(axis, named[-1], table.shape[1])
+        _mark_blocks(axis, named[-1], table.shape[1])
     axis.tick_params(labelsize=8)
     return picture
 
 
-def _block_borders(axis, named, size):
+def _mark_blocks(axis, named, size):
     width = size / max(1, len(named.blocks))
-    for k, letter in enumerate(named.blocks):
-        axis.text((k + 0.5) * width - 0.5, -0.6, letter, ha="center", va="bottom", fontsize=8)
-        if k:
-            axis.axvline(k * width - 0.5, color="white", linewidth=0.8)
+    for k in range(1, len(named.blocks)):
+        axis.axvline(k * width - 0.5, color="white", linewidth=0.8)
+    if named.blocks:
+        axis.set_xticks([(k + 0.5) * width - 0.5 for k in range(len(named.blocks))], list(named.blocks))
