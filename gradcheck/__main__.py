@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gradcheck.numeric import describe
+
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m gradcheck", description=__doc__,
@@ -30,7 +32,7 @@ def main(argv=None):
         parser.error("give a forward, a backward and --shapes, or none of them")
     try:
         return run(arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         print(f"gradcheck: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -79,8 +81,10 @@ def load(name):
         sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module), function, None)
-    except Exception as error:
-        raise ValueError(f"cannot import {module}: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:                  # also a module that exits
+        raise ValueError(f"cannot import {module}: {describe(error)}") from error
     if not callable(found):
         raise ValueError(f"module {module} has no function {function}")
     return found

@@ -24,7 +24,7 @@ class Axes:
         if names is not None and len(names) != len(shape):
             raise ValueError(f"axes of {name} are {tuple(names)}, expected {len(shape)} names, its shape is {shape}")
         for axis, size in zip(self.axes, shape):
-            if axis.blocks and size % len(axis.blocks):
+            if axis.blocks and (size % len(axis.blocks) or len(set(axis.blocks)) < len(axis.blocks)):
                 raise ValueError(f"axis {axis.name!r} of {name} has {size} entries, which do not divide into the "
                                  f"{len(axis.blocks)} blocks {axis.blocks!r}")
 
@@ -69,10 +69,13 @@ class Axes:
 def axes_of(inputs, axes):
     """Axes for every array among the inputs. Raises ValueError on names that are not inputs or sizes that differ."""
     axes = {} if axes is None else axes
+    if not isinstance(axes, dict) or not all(_are_names(names) for names in axes.values()):
+        raise ValueError(f"axes is {axes!r}, expected a dict: name of an input -> tuple of names of its axes")
     for name in axes:
         if name not in inputs:
             raise ValueError(f"axes names {name!r}, which is none of {', '.join(inputs)}")
-    found = {name: Axes(name, np.shape(x), axes.get(name)) for name, x in inputs.items()}
+    found = {name: Axes(name, x.shape if isinstance(x, (np.ndarray, np.generic)) else (), axes.get(name))
+             for name, x in inputs.items()}
     sizes = {}
     for name, array in found.items():
         for axis, size in zip(array.axes, array.shape):
@@ -80,6 +83,10 @@ def axes_of(inputs, axes):
             if size != known:
                 raise ValueError(f"axis {axis.name!r} has {size} entries in {name} but {known} in {first}")
     return found
+
+
+def _are_names(names):
+    return isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
 
 
 def _part(axis, i, size):

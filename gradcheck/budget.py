@@ -3,6 +3,9 @@ import contextvars
 import sys
 import threading
 import time
+from numbers import Real
+
+import numpy as np
 
 from gradcheck.numeric import Trouble
 
@@ -16,9 +19,9 @@ class Budget:
     def __init__(self, budget):
         """budget: evaluations, or (evaluations, seconds). Raises ValueError on anything else."""
         pair = budget if isinstance(budget, (tuple, list)) else (budget, SECONDS)
-        if len(pair) != 2 or not all(isinstance(b, (int, float)) and b > 0 for b in pair):
+        if len(pair) != 2 or not all(isinstance(b, Real) and b > 0 for b in pair):
             raise ValueError(f"budget is {budget!r}, expected evaluations or (evaluations, seconds), above zero")
-        self.evaluations, self.seconds = pair
+        self.evaluations, self.seconds = (min(float(b), 1e9) for b in pair)
         self.used, self.cost = 0, 0.0
         self.where, self.since, self.started, self.over = None, 0.0, time.monotonic(), False
 
@@ -54,7 +57,8 @@ def watched(work, budget):
 
     def run():
         try:
-            outcome.append((work(), None))
+            with np.errstate(all="ignore"):
+                outcome.append((work(), None))
         except BaseException as error:              # handed to the caller's thread
             outcome.append((None, error))
     thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)

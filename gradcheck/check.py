@@ -1,20 +1,21 @@
 """The two checks: of a forward/backward pair, and of a loss over a dict of parameters."""
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 
 from gradcheck.axes import axes_of
 from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
-from gradcheck.contract import check_contract
+from gradcheck.contract import check_contract, check_gradients
 from gradcheck.diagnose import diagnose
 from gradcheck.judge import contradicted, judge, tolerance_of
 from gradcheck.layouts import check_layouts
 from gradcheck.measure import Measured, sample, search_by_projections
 from gradcheck.model import Model
-from gradcheck.numeric import Probe, Trouble, check_method, resolve
-from gradcheck.pair import Pair
-from gradcheck.report import Report
-from gradcheck.traps import check_traps
+from gradcheck.numeric import NoValue, Probe, Trouble, check_method, resolve
+from gradcheck.pair import Pair, draw, is_float
+from gradcheck.report import Report, entry_line, worst_entries
+from gradcheck.traps import cut_to_one
 
 BUDGET = (EVALUATIONS, SECONDS)
 
@@ -35,7 +36,8 @@ def check_pair(forward, backward, inputs, *, wrt=None, axes=None, method="auto",
     check_method(method)
     budget = Budget(budget)
     pair = Pair(forward, backward, inputs, wrt, budget.watch)
-    axes, rng = axes_of(pair.inputs, axes), np.random.default_rng(rng)
+    axes, rng = axes_of(pair.inputs, axes), generator(rng)
+    pair.axes = axes
     dtype = np.result_type(*[np.asarray(pair.inputs[name]).dtype for name in pair.names])
     return _report(pair, dtype, budget, lambda report: _check_pair(pair, axes, method, budget, rng, report))
 
@@ -50,17 +52,26 @@ def check_model(loss, params, *, wrt=None, axes=None, method="auto", budget=BUDG
     """
     check_method(method)
     budget = Budget(budget)
-    model = Model(loss, params, wrt, budget.watch)
-    axes, rng = axes_of(params, axes), np.random.default_rng(rng)
+    model = Model(loss, params, wrt, budget)
+    axes, rng = axes_of(params, axes), generator(rng)
+    if not isinstance(burn_in, Integral) or burn_in < 0 or not isinstance(learning_rate, Real):
+        raise ValueError(f"burn_in is {burn_in!r} and learning_rate {learning_rate!r}, expected a number of steps, at "
+                         "least 0, and a number")
     dtype = np.result_type(*[params[name].dtype for name in model.names])
 
     def check(report):
-        with model.restored():
-            model.burn_in(burn_in, learning_rate)
-            grads = [model.check_contract()]
-            numbers = measure_all(model, axes, method, budget, rng, [[1.0]], grads)
-            judge_all(model, numbers, [[1.0]], grads, rng, report)
-    return _report(model, dtype, budget, check)
+        model.burn_in(burn_in, learning_rate)
+        _judge_numbers(model, axes, method, budget, rng, [(1.0,)], [model.check_contract()], report)
+    with model.restored():
+        return _report(model, dtype, budget, check)
+
+
+def generator(rng):
+    """A Generator from what default_rng takes. Raises ValueError on anything else."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"rng is {rng!r}, expected a Generator, a whole number or None") from error
 
 
 def _report(subject, dtype, budget, check):
@@ -75,11 +86,36 @@ def _report(subject, dtype, budget, check):
 
 def _check_pair(pair, axes, method, budget, rng, report):
     douts, grads = check_contract(pair, rng)
-    numbers = measure_all(pair, axes, method, budget, rng, douts, grads)
-    judge_all(pair, numbers, douts, grads, rng, report)
+    _judge_numbers(pair, axes, method, budget, rng, douts, grads, report)
     if report.ok:
         check_layouts(pair, douts[0], grads[0])
-        check_traps(pair, axes, rng)
+        for words, small in cut_to_one(pair, axes):
+            try:
+                _check_cut(small, method, budget, rng)
+            except Trouble as trouble:
+                raise Trouble(f"with {words}: {trouble}") from trouble
+
+
+def _judge_numbers(subject, axes, method, budget, rng, douts, grads, report):
+    numbers = measure_all(subject, axes, method, budget, rng, douts, grads)
+    judge_all(subject, numbers, douts, grads, rng, report)
+
+
+def _check_cut(pair, method, budget, rng):
+    """The numbers of a pair whose batch or time axis was cut to length 1."""
+    try:
+        outs, cache = pair.forward()
+    except NoValue:
+        return                      # forward may refuse; what it accepts has to have the right gradients
+    if not all(np.isfinite(out).all() for out in outs if is_float(out)):
+        return
+    dout, small = draw(outs, rng), Report(pair.name, "")
+    grads = pair.backward(dout, cache)
+    check_gradients(grads, pair.inputs, pair.names)
+    _judge_numbers(pair, axes_of(pair.inputs, None), method, budget, rng, [dout], [grads], small)
+    if not small.ok:
+        verdict = next(verdict for verdict in small.verdicts if not verdict.ok)
+        raise Trouble(f"{verdict.name} is wrong, {entry_line(worst_entries(verdict)[0])}")
 
 
 class Numbers(NamedTuple):
@@ -115,16 +151,37 @@ def measure_all(subject, axes, method, budget, rng, douts, grads):
 
 def judge_all(subject, numbers, douts, grads, rng, report):
     """Fill the report with a verdict on every array, and a diagnosis where one is wrong."""
-    analytic = _flat(subject, grads)
+    analytic, outs = _flat(subject, grads), next(iter(numbers.probes.values())).outs
+
+    def jittered(measured, column):
+        return _jittered(subject, measured, column, rng)
     for name in subject.names:
-        wobble = lambda name=name: subject.wobble(name, douts[0], grads[0], rng)     # noqa: E731
-        arguments = analytic[name], grads[0][name].dtype, numbers.scale, wobble
+        arguments = analytic[name], grads[0][name].dtype, numbers.scale, jittered
+        one_output = None
+        if isinstance(subject, Pair):
+            one_output = lambda m, name=name: subject.one_output(outs, m)[name]         # noqa: E731
+        numbers.measured[name].one_output = one_output
         verdict = judge(name, numbers.measured[name], *arguments)
         if not verdict.ok and contradicted(verdict):
-            verdict = judge(name, numbers.measure(name, "central"), *arguments)
+            measured = numbers.measure(name, "central")
+            measured.one_output = one_output
+            verdict = judge(name, measured, *arguments)
         report.verdicts.append(verdict)
     if not report.ok:
         report.diagnoses.extend(diagnose(subject, report.verdicts, douts, numbers.weights, numbers.probes))
+
+
+def _jittered(subject, measured, column, rng):
+    """How far the complex-step slope at a column moves when all inputs do by a few units in the last place."""
+    if not isinstance(subject, Pair):
+        return 0.0
+    name, moved = measured.probe.name, 0.0
+    for _ in range(3):
+        pair = subject.jittered(rng)
+        probe = Probe(pair.function(name), pair.truth()[name], name, watch=subject.watch)
+        slope = measured.weights @ probe.line(measured.entries[column]).slope("complex")
+        moved = max(moved, np.abs(slope - measured.numeric[:, column]).max())
+    return moved
 
 
 def _flat(subject, grads):

@@ -5,7 +5,8 @@ import numpy as np
 
 from gradcheck.cells import cell_mistakes
 from gradcheck.mistakes import CATALOGUE
-from gradcheck.numeric import Trouble
+from gradcheck.numeric import Probe, Trouble
+from gradcheck.pair import draw
 
 FIT = 1e-6
 
@@ -25,6 +26,7 @@ class Evidence:
         self.inputs = inputs or {}          # in float64, whole numbers as they are
         self.outs, self.douts = outs, douts         # outputs; upstream gradients (K, ...) of each
         self.measure = None                 # (name, inputs to exchange) -> numeric gradients there, or None
+        self.factor_without = None          # (name, axis) -> yours / numeric with that axis one shorter, or None
 
 
 def diagnose(subject, verdicts, douts, weights, probes):
@@ -34,7 +36,7 @@ def diagnose(subject, verdicts, douts, weights, probes):
     found = {}                                      # (kind, sentence) -> gradients that it explains
     for name in evidence.wrong:
         for kind, sentence, prediction in _predictions(evidence, name):
-            if fits(evidence.analytic[name], prediction, evidence.numeric[name]):
+            if np.isfinite(prediction).all() and fits(evidence.analytic[name], prediction, evidence.numeric[name]):
                 found.setdefault((kind, sentence), []).append(name)
     return _fewest(found)
 
@@ -79,6 +81,7 @@ def _evidence(subject, verdicts, douts, weights, probes):
     stacked = [np.array([np.asarray(dout[k], float) for dout in douts]) for k in range(len(outs))]
     evidence = Evidence(analytic, numeric, wrong, axes, rows, {**subject.inputs, **subject.truth()}, outs, stacked)
     evidence.measure = lambda name, changed: _measure(subject, names[name].measured, changed)
+    evidence.factor_without = lambda name, axis: _factor_without(subject, names[name].measured, axis)
     return evidence
 
 
@@ -97,6 +100,26 @@ def _in_float64(subject, analytic, douts):
 def _measure(subject, measured, changed):
     """The numeric gradients of one array with other inputs exchanged."""
     function = subject.with_inputs(changed).function(measured.probe.name)
-    probe = type(measured.probe)(function, measured.probe.x, watch=subject.watch)
-    slopes = [measured.weights @ probe.line(entry).slope(measured.method) for entry in range(probe.x.size)]
+    try:
+        probe = Probe(function, measured.probe.x, watch=subject.watch)
+        slopes = [measured.weights @ probe.line(entry).slope(measured.method) for entry in range(probe.x.size)]
+    except Trouble:
+        return np.full((len(measured.weights), *measured.probe.x.shape), np.nan)
     return np.array(slopes).T.reshape(-1, *probe.x.shape)
+
+
+def _factor_without(subject, measured, axis):
+    """yours / numeric where every array with the named axis has one entry less along it; None where that fails."""
+    places = {name: array.axis(axis) for name, array in subject.axes.items()}
+    cut = {name: np.delete(subject.inputs[name], -1, axis=place) for name, place in places.items() if place is not None}
+    pair, rng, name = subject.with_inputs({**subject.truth(), **cut}), np.random.default_rng(0), measured.probe.name
+    pair.inputs.update({name: np.asarray(x, float) for name, x in cut.items() if name in subject.differentiable})
+    try:
+        outs, cache = pair.forward()
+        dout = draw(outs, rng)
+        yours = np.asarray(pair.backward(dout, cache)[name], float).ravel()
+        probe = Probe(pair.function(name), pair.truth()[name], name, watch=subject.watch)
+        slope, _ = probe.projection(np.arange(len(yours)), yours / np.linalg.norm(yours)).settle(probe.weights([dout]))
+        return float(np.linalg.norm(yours) / slope[0])
+    except (Trouble, ValueError):
+        return None

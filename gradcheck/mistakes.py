@@ -6,6 +6,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
+FIT = 1e-6
+
 
 def zero(e, name):
     if not e.analytic[name].any():
@@ -15,10 +17,11 @@ def zero(e, name):
 def sign_or_factor(e, name):
     a, n = e.analytic[name], e.numeric[name]
     factor = float((a * n).sum() / (n * n).sum()) if n.any() else 0.0
-    if abs(factor + 1) < 1e-6:
+    if abs(factor + 1) < FIT:
         yield "sign", "the sign is wrong", -n
     elif factor:
-        yield "factor", f"{factor:.6g} times the gradient everywhere{_size(e, factor)}", factor * n
+        digits = 6 if abs(factor - 1) > 1e-3 else 12
+        yield "factor", f"{factor:.{digits}g} times the gradient everywhere{_size(e, name, factor)}", factor * n
 
 
 def exchanged(e, name):
@@ -90,8 +93,12 @@ def _block_orders(e, name):
 
 def padding(e, name):
     a, n = e.analytic[name], e.numeric[name]
+    masked = any(isinstance(x, np.ndarray) and np.isin(x, (0, 1)).all() for x in e.inputs.values())
+    if not masked or n.ndim < 3:
+        return
     outside = np.abs(n) <= 1e-12 * np.abs(n).max(initial=0)
-    if n.ndim > 2 and outside.any() and (a[outside] != 0).mean() > 0.9 and (outside.all(-1) == outside.any(-1)).all():
+    whole_rows = (outside.all(axis=-1) == outside.any(axis=-1)).all()
+    if outside.any() and whole_rows and (a[outside] != 0).mean() > 0.9:
         yield ("padding", "right wherever the true gradient is not zero, but not zero where it is: padded positions "
                "get a gradient, the mask is missing", np.where(outside, a, n))
         yield "padding", "only padded positions get a gradient: the mask is inverted", np.where(outside, a, 0)
@@ -107,6 +114,7 @@ def without_mask(e, name):
 def parts_of_upstream(e, name):
     """Only a part of dout arrives: one index along an axis, or one of several outputs."""
     parts = _contributions(e, name)
+    ids = any(isinstance(x, np.ndarray) and x.dtype.kind in "iu" for x in e.inputs.values())
     total = sum(part.reshape(*part.shape[:2], -1).sum(axis=2) for part in parts)
     shape = e.numeric[name].shape
     for k, part in enumerate(parts):
@@ -114,11 +122,11 @@ def parts_of_upstream(e, name):
         if len(parts) > 1:
             own = part.reshape(*part.shape[:2], -1).sum(axis=2)
             yield "upstream", f"{dout} is ignored", (total - own).reshape(shape)
-        for axis in range(2, part.ndim):
+        for axis in range(2, part.ndim) if not ids else ():     # with ids, "assigned" says it better
             along = part.sum(axis=tuple(i for i in range(2, part.ndim) if i != axis))
             for i in range(part.shape[axis]) if part.shape[axis] > 1 else ():
                 place = " (the first)" * (i == 0) + " (the last)" * (i == part.shape[axis] - 1)
-                word = "time step" if axis == 3 and part.ndim == 5 else f"axis {axis - 2}, index"
+                word = "time step" if axis == 3 and _has_time(e, part.shape[axis]) else f"axis {axis - 2}, index"
                 rest = (total - part.reshape(*part.shape[:2], -1).sum(axis=2)) if len(parts) > 1 else 0
                 yield ("one step", f"only {word} {i}{place} of {dout} counts", (along[:, :, i] + rest).reshape(shape))
 
@@ -130,7 +138,7 @@ def recurrence(e, name):
         part = part.reshape(len(part), *shape[1:], *part.shape[2:])
         for i in range(1, len(shape)):
             for j in range(len(shape), part.ndim):
-                if part.shape[i] == part.shape[j] > 1:
+                if part.shape[i] == part.shape[j] > 1 and _causal(part, i, j):
                     keep = np.eye(part.shape[i], dtype=bool)
                     keep = keep.reshape([part.shape[k] if k in (i, j) else 1 for k in range(part.ndim)])
                     own = (part * keep).sum(axis=tuple(range(len(shape), part.ndim)))
@@ -154,9 +162,9 @@ def assigned(e, name):
 def derivative(e, name):
     """The gradient of the matrix product alone, without what follows it."""
     shape, sentence = e.numeric[name].shape, "the derivative of the activation is missing"
-    for dout in e.douts:
+    for dout in e.douts if e.numeric[name].any() else ():
         if dout.shape == shape:
-            yield "derivative", f"{sentence}: this is the upstream gradient itself", dout
+            yield "derivative", "this is the upstream gradient itself: a derivative is missing", dout
         flat = dout.reshape(len(dout), -1, dout.shape[-1]) if dout.ndim > 1 else dout.reshape(len(dout), 1, 1)
         if shape[1:] == flat.shape[2:]:
             yield "derivative", sentence, flat.sum(axis=1)
@@ -189,6 +197,17 @@ def _contributions(e, name):
     return [jacobian.reshape(1, -1, *dout.shape[1:]) * dout[:, None] for jacobian, dout in zip(jacobians, e.douts)]
 
 
+def _causal(part, i, j):
+    """Whether nothing at an index along axis i comes from an earlier index along axis j, as in a recurrence."""
+    table = np.abs(part).sum(axis=tuple(k for k in range(part.ndim) if k not in (i, j)))
+    return not np.tril(table, -1).any() and np.triu(table, 1).any()
+
+
+def _has_time(e, steps):
+    """Whether some input has steps entries along its second axis, named t."""
+    return any(array.axis("t") == 1 and array.shape[1] == steps for array in e.axes.values())
+
+
 def _floats(e):
     return [x for x in e.inputs.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
@@ -198,20 +217,25 @@ def _axis(e, name, axis):
     return f"axis {named[axis].name}" if named else f"axis {axis}"
 
 
-def _size(e, factor):
-    """Which length, or product of two, a factor is."""
-    sizes = {}
-    for key, x in e.inputs.items():
-        axes = e.axes[key].axes if key in e.axes else []
-        for axis, size in enumerate(np.shape(x)):
-            words = f"axis {axes[axis].name}" if axes else f"axis {axis} of {key}"
-            sizes.setdefault(size, f"the length of {words}")
-    lengths = {size: words for size, words in sizes.items() if size > 1}
-    lengths.update({p * q: f"{lengths[p]} times {lengths[q]}" for p, q in combinations(list(lengths), 2)
-                    if p * q not in lengths})
-    for size, words in lengths.items():
-        if abs(factor * size - 1) < 1e-6:
-            return f", 1/{size}, {size} being {words}: a mean where a sum belongs"
-        if abs(factor / size - 1) < 1e-6:
-            return f", {size} being {words}: a sum where a mean belongs"
+def _size(e, name, factor):
+    """Which axis a factor is the length of; with named axes this is tried out at another length."""
+    for axis, size in _lengths(e).items():
+        for power, words in ((-1, "a mean where a sum belongs"), (1, "a sum where a mean belongs")):
+            if abs(factor * float(size) ** -power - 1) < FIT and _scales(e, name, axis, size, power):
+                return f": {'1/' * (power < 0)}{size}, the length of axis {axis}, {words}"
     return ""
+
+
+def _lengths(e):
+    """Lengths of named axes, and products of two of them."""
+    lengths = {axis.name: size for key, array in e.axes.items() for axis, size in zip(array.axes, array.shape)
+               if not axis.blocks and size > 1}
+    products = {f"{p} times axis {q}": lengths[p] * lengths[q] for p, q in combinations(lengths, 2)}
+    return {**lengths, **products}
+
+
+def _scales(e, name, axis, size, power):
+    axis = axis.split(" ")[0]
+    found = e.factor_without(name, axis) if e.factor_without else None
+    length = next(s for array in e.axes.values() for a, s in zip(array.axes, array.shape) if a.name == axis)
+    return found is None or abs(found * (size / length * (length - 1)) ** -power - 1) < 1e-3

@@ -4,25 +4,25 @@ from contextlib import contextmanager
 import numpy as np
 
 from gradcheck.contract import check_gradients
-from gradcheck.numeric import NoValue, Trouble
+from gradcheck.numeric import NoValue, Trouble, describe
 from gradcheck.snapshot import first_change, snapshot
 
 
 class Model:
     """loss() -> (value, grads), reading params at every call. Parameters are exchanged in the dict and in place."""
 
-    def __init__(self, loss, params, wrt, watch):
+    def __init__(self, loss, params, wrt, budget):
         """Raises ValueError where params is not a dict of floating arrays, or wrt names others."""
         if not callable(loss) or not isinstance(params, dict) or not params:
             raise ValueError("expected a function loss() and a dict of parameters, name -> array")
-        self.loss, self.params, self.watch = loss, params, watch
+        self.loss, self.params, self.budget, self.watch = loss, params, budget, budget.watch
         self.name = getattr(loss, "__qualname__", type(loss).__name__)
         for name, w in params.items():
-            if not isinstance(w, np.ndarray) or w.dtype.kind != "f" or w.dtype.itemsize < 4:
+            if not isinstance(w, np.ndarray) or w.dtype not in (np.float32, np.float64):
                 raise ValueError(f"params[{name!r}] is {type(w).__name__} {getattr(w, 'dtype', '')}, expected an array "
                                  "of float32 or float64")
         wrt = [wrt] if isinstance(wrt, str) else wrt
-        if wrt is not None and (not wrt or set(wrt) - set(params)):
+        if wrt is not None and (not isinstance(wrt, (list, tuple, set)) or not wrt or set(wrt) - set(params)):
             raise ValueError(f"wrt is {wrt}, expected some of {', '.join(params)}")
         self.names = [name for name in params if wrt is None or name in wrt]
 
@@ -48,8 +48,10 @@ class Model:
             result = self.watch(where, call)
         except Trouble:
             raise
-        except (Exception, SystemExit) as error:
-            raise NoValue(f"{where()} raised {type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise NoValue(f"{where()} raised {describe(error)}") from error
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict) or np.ndim(result[0]):
             raise Trouble("loss() is to return (value, grads), a number and a dict of arrays")
         missing = [name for name in self.names if result[1].get(name) is None]
@@ -63,6 +65,9 @@ class Model:
             for name in self.names:
                 w = self.params[name]
                 _write(w, w - np.asarray(learning_rate, w.dtype) * np.asarray(grads[name], w.dtype))
+                if not np.isfinite(w).all():
+                    raise Trouble(f"params[{name!r}] is not finite after {steps} steps of burn-in with a learning rate "
+                                  f"of {learning_rate:g}")
 
     def check_contract(self):
         """Gradients of the right shapes and dtypes, the same at every call, in arrays of their own -> name -> array."""
@@ -112,13 +117,10 @@ class Model:
             try:
                 return self.loss()[0]
             finally:
-                _write(array, value)
-                self.params[name] = array
+                if not self.budget.over:            # the caller has his parameters back already
+                    _write(array, value)
+                    self.params[name] = array
         return f
-
-    def wobble(self, name, dout, grads, rng):
-        """No excuse for rounding: a model's gradients are sums of many terms."""
-        return np.zeros(1)
 
 
 def _write(array, value):

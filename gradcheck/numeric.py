@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 STEP = 1e-5                 # central differences: truncation h^2 and rounding eps / h are both near 1e-11
+EPS = np.finfo(np.float64).eps
 RICHARDSON_STEP = 1e-3      # truncation h^4, rounding eps / h: both near 1e-13
 SETTLING_STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 COMPLEX_STEP = 1e-30        # nothing is subtracted, so nothing is lost however small it is
@@ -39,9 +40,18 @@ def numeric_grad(f, x, dout, method="auto"):
     check_method(method)
     probe = Probe(f, x)
     weights = probe.weights([dout])
-    method = resolve(method, probe, weights, [np.arange(probe.x.size)], np.random.default_rng(0))
-    rows = (weights @ probe.line(entry).slope(method) for entry in range(probe.x.size))
-    return np.array([row[0] for row in rows]).reshape(probe.x.shape)
+    asked, method = method, resolve(method, probe, weights, [np.arange(probe.x.size)], np.random.default_rng(0))
+    lines = (probe.line(entry) for entry in range(probe.x.size))
+    slope = _careful if asked != method == "central" else (lambda line, weights: weights @ line.slope(method))
+    return np.array([slope(line, weights)[0] for line in lines]).reshape(probe.x.shape)
+
+
+def _careful(line, weights):
+    """Central differences, or the step that does best where these are rough or drown in rounding."""
+    right, left = line.sides(STEP)
+    slope = weights @ (right + left) / 2
+    doubt = np.abs(weights * (right - left)).sum(axis=1) + 1e6 * line.noise(weights, STEP)
+    return line.settle(weights)[0] if (doubt > 1e-3 * np.abs(slope)).any() else slope
 
 
 def check_method(method):
@@ -61,6 +71,7 @@ class Probe:
         if x.dtype.kind != "f":
             raise ValueError(f"{name} is {x.dtype}, expected floating point numbers")
         self.x = np.array(x, np.result_type(x.dtype, np.float64), order="C")
+        self.size = min(1.0, float(np.abs(self.x).max(initial=0)) or 1.0)
         self.outs = [np.array(out) for out in self._call(self.x.copy(), lambda: "the unperturbed point")]
         self.base = self._flat(self.outs, lambda: "the unperturbed point")
         for out in self.outs:
@@ -72,7 +83,9 @@ class Probe:
         """Upstream gradients as the rows of a matrix (K, size of all outputs)."""
         rows = []
         for dout in douts:
-            dout = [np.asarray(d) for d in (dout if isinstance(dout, (tuple, list)) else (dout,))]
+            dout = [np.asarray(d) for d in (dout if isinstance(dout, tuple) else (dout,))]
+            if any(d.dtype.kind not in "fiu" for d in dout):
+                raise ValueError(f"dout is {', '.join(str(d.dtype) for d in dout)}, expected real numbers")
             expected = [out.shape for out in self.outs]
             if [d.shape for d in dout] != expected:
                 raise ValueError(f"dout is {[d.shape for d in dout]}, expected {expected}, the shapes of f's outputs")
@@ -112,8 +125,10 @@ class Probe:
             outs = self.watch(lambda: f"forward at {where()}", call)
         except Trouble:
             raise
-        except (Exception, SystemExit) as error:
-            raise NoValue(f"forward raised {type(error).__name__}: {error}, at {where()}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise NoValue(f"forward raised {describe(error)}, at {where()}") from error
         return [np.asarray(out) for out in (outs if isinstance(outs, (tuple, list)) else (outs,))]
 
     def _flat(self, outs, where):
@@ -164,19 +179,36 @@ class Line:
     def settle(self, weights, largest=1e-2):
         """Slopes of sum(f * dout) where they change least with the step, and by how much they change there.
 
-        Steps are `largest` at most. weights (K, outputs) -> slope (K,), spread (K,), inf where f has no values nearby.
+        Steps are `largest` at most. weights (K, outputs) -> slope (K,), spread (K,), inf where f has no values nearby;
+        weights None -> slope and spread of every output.
         """
-        slopes = []
-        for h in (h for h in SETTLING_STEPS if h <= largest):
+        slopes, noise = [], []
+        for h in (h for h in self._settling_steps() if h <= largest):
             try:
-                slopes.append(weights @ self.richardson(h))
+                slopes.append(self._times(weights, self.richardson(h)))
+                noise.append(self.noise(weights, h))
             except NoValue:
                 continue                                # outside f's domain: a smaller step may fit
         if len(slopes) < 2:
-            return np.zeros(len(weights)), np.full(len(weights), np.inf)
-        spreads = np.abs(np.diff(slopes, axis=0))
-        best = spreads.max(axis=1).argmin()
-        return slopes[best + 1], spreads[best]
+            return np.zeros_like(self.noise(weights, 1)), np.full_like(self.noise(weights, 1), np.inf)
+        # differences may agree because both are rounded to nothing: the spread is at least the rounding error
+        spreads = np.maximum(np.abs(np.diff(slopes, axis=0)), noise[1:])
+        best = spreads.argmin(axis=0)[None]
+        return np.take_along_axis(np.array(slopes[1:]), best, 0)[0], np.take_along_axis(spreads, best, 0)[0]
+
+    def noise(self, weights, h):
+        """Rounding error of a slope at step h, from outputs that are exact to one unit in the last place."""
+        base = np.abs(self.probe.base)
+        return 4 * EPS * (base if weights is None else np.abs(weights) @ base) / (h * self.scale)
+
+    def _settling_steps(self):
+        """From 1e-2 to 1e-9, and further where all of x is tiny."""
+        size = self.probe.size
+        return [*SETTLING_STEPS, *(size * h for h in SETTLING_STEPS if size * h < SETTLING_STEPS[-1])]
+
+    @staticmethod
+    def _times(weights, row):
+        return row if weights is None else weights @ row
 
 
 def resolve(method, probe, weights, groups, rng):
@@ -192,7 +224,7 @@ def resolve(method, probe, weights, groups, rng):
 
 
 def carries_complex(probe, weights, entries, rng):
-    """Whether the complex step along a random direction within `entries` agrees with real differences."""
+    """Whether the complex step along a random direction agrees with real differences, output by output."""
     direction = rng.standard_normal(len(entries))
     line = probe.projection(entries, direction / np.linalg.norm(direction))
     try:
@@ -201,10 +233,16 @@ def carries_complex(probe, weights, entries, rng):
             row = line.slope("complex")
     except NoValue:
         return False
-    slope, spread = line.settle(weights)
-    allowed = 1e-6 * np.abs(weights * row).sum(axis=1) + 10 * spread
-    rough = spread > 1e-6 * (np.abs(weights * row) + np.abs(weights * probe.base)).sum(axis=1)
-    return not (rough | (np.abs(weights @ row - slope) > allowed)).any()
+    slope, spread = line.settle(None)
+    real = np.abs(slope)
+    return bool((np.abs(row - slope) <= 1e-8 * np.maximum(np.abs(row), real) + 10 * spread).all()
+                and (spread <= 1e-4 * real + 1e-7 * real.max()).all())
+
+
+def describe(error):
+    """An exception in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def plain_label(name, index):

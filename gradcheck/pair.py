@@ -3,7 +3,7 @@ import copy
 
 import numpy as np
 
-from gradcheck.numeric import NoValue, Trouble
+from gradcheck.numeric import NoValue, Trouble, describe
 
 
 class Pair:
@@ -18,15 +18,19 @@ class Pair:
         self._forward, self._backward, self.watch = forward, backward, watch
         self.name = getattr(forward, "__name__", type(forward).__name__).removesuffix("_forward")
         self.inputs = dict(inputs)
+        wrt = [wrt] if isinstance(wrt, str) else wrt
+        if wrt is not None and (not isinstance(wrt, (list, tuple, set)) or not wrt):
+            raise ValueError(f"wrt is {wrt!r}, expected names of inputs")
         self.differentiable = [name for name, x in inputs.items() if _differentiable(name, x, wrt)]
         self.names = self._wanted(wrt)
-        self.nested = False
+        self.nested, self._one, self.axes = False, {}, {}
 
     def _wanted(self, wrt):
-        wrt = self.differentiable if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
-        unknown = [name for name in wrt if name not in self.differentiable]
-        if unknown or not wrt:
-            raise ValueError(f"wrt is {wrt}, expected some of the floating inputs {self.differentiable}")
+        if not self.differentiable:
+            raise ValueError(f"no floating arrays among the inputs {', '.join(self.inputs)}: nothing to differentiate")
+        wrt = self.differentiable if wrt is None else wrt
+        if [name for name in wrt if name not in self.differentiable]:
+            raise ValueError(f"wrt is {wrt}, expected some of the floating inputs {', '.join(self.differentiable)}")
         return [name for name in self.differentiable if name in wrt]
 
     def truth(self):
@@ -69,7 +73,7 @@ class Pair:
                           "is to be given as a Python number; wrt names the inputs that have a gradient)")
         grads = dict(zip(expected, grads))
         for name in self.names:
-            if grads[name] is None or np.asarray(grads[name]).dtype == object:
+            if not _is_array(grads[name]):
                 raise Trouble(f"backward returned {_what(grads[name])} for d{name}, expected an array")
         return {name: grads[name] for name in self.names}
 
@@ -81,34 +85,36 @@ class Pair:
             return self.watch(where, call)
         except Trouble:
             raise
-        except (Exception, SystemExit) as error:
-            raise NoValue(f"{where()} raised {type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise NoValue(f"{where()} raised {describe(error)}") from error
 
     def with_inputs(self, changed):
         """The same pair at other inputs."""
         other = copy.copy(self)
-        other.inputs = {**self.inputs, **changed}
+        other.inputs, other._one = {**self.inputs, **changed}, {}
         return other
 
-    def wobble(self, name, dout, grads, rng):
-        """How much a gradient moves when every input moves by a few roundings: what backward can be accurate to."""
-        moved = np.zeros(np.shape(grads[name]))
-        for _ in range(3):
-            inputs = {key: like(self.inputs[key], self.inputs[key] * _jitter(self.inputs[key], rng))
-                      for key in self.differentiable}
-            found = self.backward(dout, self.forward(inputs)[1])[name]
-            moved = np.maximum(moved, np.abs(np.asarray(found, float) - grads[name]))
-        return moved
+    def jittered(self, rng):
+        """The same pair with float64 inputs moved by a few units in the last place."""
+        return self.with_inputs({name: x * (1 + 4 * np.finfo(x.dtype).eps * rng.standard_normal(x.shape))
+                                 for name, x in self.truth().items()})
+
+    def one_output(self, outs, m):
+        """Backward's gradients, name -> (size,), for an upstream gradient of 1 at the m-th number of all outputs."""
+        if m not in self._one:
+            ends = np.cumsum([np.size(out) for out in outs])
+            unit = np.split(np.arange(ends[-1]) == m, ends[:-1])
+            cache = self.forward()[1]
+            dout = [like(out, part.reshape(np.shape(out)).astype(float)) for out, part in zip(outs, unit)]
+            self._one[m] = {name: np.asarray(grad, float).ravel() for name, grad in self.backward(dout, cache).items()}
+        return self._one[m]
 
 
 def draw(outs, rng):
     """A random normal upstream gradient for every floating output, of its type."""
-    return [like(out, rng.standard_normal(np.shape(out))) for out in outs if is_float(out)]
-
-
-def _jitter(x, rng):
-    x = np.asarray(x)
-    return 1 + 4 * np.finfo(x.dtype).eps * rng.standard_normal(x.shape)
+    return tuple(like(out, rng.standard_normal(np.shape(out))) for out in outs if is_float(out))
 
 
 def is_float(x):
@@ -124,11 +130,19 @@ def like(out, value):
 
 def _differentiable(name, x, wrt):
     """Arrays of floats are; whole numbers, flags, None, and settings such as a Python float or a dict are not."""
-    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc":
-        if x.dtype.kind == "c" or np.finfo(x.dtype).bits < 32:
-            raise ValueError(f"{name} is {x.dtype}, expected float32 or float64 inputs")
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc" and (wrt is None or name in wrt or
+                                                                             x.dtype in (np.float32, np.float64)):
+        if x.dtype not in (np.float32, np.float64) or isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            raise ValueError(f"{name} is a {type(x).__name__} of {x.dtype}, expected an array of float32 or float64")
         return True
     return type(x) is float and wrt is not None and name in wrt
+
+
+def _is_array(x):
+    try:
+        return x is not None and np.asarray(x).dtype.kind in "biufc"
+    except ValueError:                              # a list of lists of different lengths
+        return False
 
 
 def _what(x):

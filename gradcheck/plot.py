@@ -8,12 +8,13 @@ from gradcheck.report import error_map
 
 def heat_maps(report, path):
     """Save the error of every array of a report, on a logarithmic scale; grey where nothing was measured."""
-    panels = len(report.verdicts)
+    verdicts = [verdict for verdict in report.verdicts if verdict.measured.probe.x.size]
+    panels = len(verdicts)
     columns = min(3, panels)
     rows = -(-panels // columns)
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for axis, verdict in zip(axes, report.verdicts):
+    for axis, verdict in zip(axes, verdicts):
         picture = _panel(axis, verdict)
     for axis in axes[panels:]:
         axis.axis("off")

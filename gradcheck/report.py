@@ -18,7 +18,7 @@ class Report:
     @property
     def kinks(self):
         """Number of entries at which forward has a kink."""
-        return sum(len(verdict.measured.low) for verdict in self.verdicts)
+        return sum(len(verdict.measured.kinks) for verdict in self.verdicts)
 
     @property
     def worst(self):
@@ -43,7 +43,7 @@ class Report:
             lines.append(f"  {self.problem}")
         for verdict in self.verdicts:
             lines.append(f"  {_line(verdict)}")
-            lines += [f"      {_entry(entry)}" for entry in worst_entries(verdict)]
+            lines += [f"      {entry_line(entry)}" for entry in worst_entries(verdict)]
         lines += [f"  likely cause: {diagnosis.sentence}" for diagnosis in self.diagnoses]
         return "\n".join(lines)
 
@@ -52,7 +52,7 @@ class Report:
 
         Raises ValueError where the check ended before there were numbers.
         """
-        if not self.verdicts:
+        if not any(verdict.measured.probe.x.size for verdict in self.verdicts):
             raise ValueError(f"{self.name}: nothing to draw, the check ended before its numbers: {self.problem}")
         from gradcheck.plot import heat_maps  # Matplotlib is loaded by this call alone
         heat_maps(self, path)
@@ -66,18 +66,21 @@ def worst_entries(verdict):
         k = int(measured.differs(verdict.analytic)[:, j].argmax())
         yours, numeric = float(verdict.analytic[k, entry]), float(measured.numeric[k, j])
         ratio = yours / numeric if abs(numeric) > 1e-300 else None
-        between = [float(measured.low[j][k]), float(measured.high[j][k])] if j in measured.low else None
+        between = [float(end[k]) for end in measured.interval(j)] if j in measured.kinks else None
         found.append({"label": measured.axes.label(entry), "yours": yours, "numeric": numeric, "ratio": ratio,
                       "between": between})
     return found
 
 
-def _entry(entry):
+def entry_line(entry):
+    """One wrong entry in words."""
     if entry["between"]:
         low, high = entry["between"]
         return f"{entry['label']}  yours {entry['yours']:.4g}  kink, expected {low:.4g} to {high:.4g}"
-    ratio = "-" if entry["ratio"] is None else f"{entry['ratio']:.4g}"
-    return f"{entry['label']}  yours {entry['yours']:.4g}  numeric {entry['numeric']:.4g}  ratio {ratio}"
+    ratio = entry["ratio"]
+    digits = 4 if ratio is None or abs(ratio - 1) > 1e-2 else 12        # what differs is to be seen
+    return (f"{entry['label']}  yours {entry['yours']:.{digits}g}  numeric {entry['numeric']:.{digits}g}  "
+            f"ratio {'-' if ratio is None else f'{ratio:.{digits}g}'}")
 
 
 def _line(verdict):
@@ -88,8 +91,8 @@ def _line(verdict):
         parts.append(f"{len(measured.entries)} of {measured.probe.x.size} entries and random projections")
     if not verdict.ok:
         parts.append(f"{len(verdict.wrong)} of {len(measured.entries)} entries differ")
-    if measured.low:
-        parts.append(f"{len(measured.low)} at a kink")
+    if measured.kinks:
+        parts.append(f"{len(measured.kinks)} at a kink")
     if verdict.unexercised:
         blocks = [name for name in verdict.unexercised if name]
         parts.append("not exercised (zero on both sides)" if "" in verdict.unexercised
@@ -101,7 +104,7 @@ def _array(verdict):
     measured = verdict.measured
     return {"name": verdict.name, "ok": verdict.ok, "error": verdict.error, "tolerance": verdict.tolerance,
             "method": measured.method, "entries": len(measured.entries), "size": int(measured.probe.x.size),
-            "wrong": len(verdict.wrong), "kinks": len(measured.low), "exercised": "" not in verdict.unexercised,
+            "wrong": len(verdict.wrong), "kinks": len(measured.kinks), "exercised": "" not in verdict.unexercised,
             "blocks_not_exercised": [name for name in verdict.unexercised if name], "remark": verdict.remark,
             "worst": worst_entries(verdict)}
 

@@ -61,7 +61,7 @@ def _parse(shape, part, sizes):
 
 
 def _axis(dim, part, sizes):
-    match = re.fullmatch(r"(\d*)([A-Za-z]\w*)?(?::(\w+))?", dim)
+    match = re.fullmatch(r"([0-9]*)([A-Za-z]\w*)?(?::(\w+))?", dim)
     if not match or not (match[1] or match[2]) or match[1] == "0":
         raise ValueError(f"--shapes: cannot read the axis {dim!r} in {part!r}, expected N, 7, 4H or 4H:ifog")
     number, letter, blocks = match.groups()
@@ -69,7 +69,7 @@ def _axis(dim, part, sizes):
         unused = [size for size in MORE if size not in sizes.values()]
         sizes[letter] = unused[0] if unused else 31 + len(sizes)
     size = int(number or 1) * (sizes[letter] if letter else 1)
-    if blocks and size % len(blocks):
+    if blocks and (size % len(blocks) or len(set(blocks)) < len(blocks)):
         raise ValueError(f"--shapes: an axis of {size} in {part!r} does not divide into the blocks {blocks!r}")
     return size, f"gate:{blocks}" if blocks else dim
 

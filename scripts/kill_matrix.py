@@ -102,7 +102,9 @@ class Truth:
             for method in ("auto", "central"))
 
     def _pair(self, forward, backward):
-        return Pair(forward, backward, self.inputs, None, self.budget.watch)
+        pair = Pair(forward, backward, self.inputs, None, self.budget.watch)
+        pair.axes = self.axes
+        return pair
 
     def judge(self, forward, backward):
         """The checker's own Report."""

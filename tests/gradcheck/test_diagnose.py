@@ -42,15 +42,27 @@ def test_a_mistake_is_named(kind, dtype, method, rng):
 
 
 @pytest.mark.parametrize("factor, words", [
-    (1 / 3, "1/3, 3 being the length of axis n: a mean where a sum belongs"),
-    (5, "5 being the length of axis t: a sum where a mean belongs"),
-    (1 / 15, "1/15, 15 being the length of axis n times the length of axis t"),
-    (1.001, "1.001 times the gradient everywhere"),
+    (lambda n, t: 1 / n, "0.333333 times the gradient everywhere: 1/3, the length of axis n, a mean where a sum"),
+    (lambda n, t: t, "5 times the gradient everywhere: 5, the length of axis t, a sum where a mean belongs"),
+    (lambda n, t: 1 / (n * t), "1/15, the length of axis n times axis t, a mean"),
+    (lambda n, t: 1.001, "1.001 times the gradient everywhere"),
+    (lambda n, t: 1.000002, "1.000002 times the gradient everywhere"),
 ])
-def test_a_factor_is_named_after_the_axis_it_comes_from(factor, words, rng):
-    inputs = {"x": rng.standard_normal((3, 5, 4)), "w": rng.standard_normal((4, 4))}
-    report = check_pair(forward, lambda d, c: (d @ c[1].T, factor * dw_of(c[0], d)), inputs, axes=AXES)
-    assert words in report.diagnoses[0].sentence
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_factor_is_named_after_the_axis_it_comes_from(factor, words, dtype, rng):
+    def backward(dout, cache):
+        x, w = cache
+        return dout @ w.T, x.dtype.type(factor(*x.shape[:2])) * dw_of(x, dout)
+    inputs = {"x": rng.standard_normal((3, 5, 4)).astype(dtype), "w": rng.standard_normal((4, 4)).astype(dtype)}
+    report = check_pair(forward, backward, inputs, axes=AXES)
+    assert report.ok if dtype is np.float32 and "1.000002" in words else words in report.diagnoses[0].sentence
+
+
+def test_a_factor_that_only_happens_to_be_a_length_is_not_called_a_mean(rng):
+    """d(x^2) = 2 x dout with the 2 forgotten, at a batch of 2: half the gradient, but no mean over the batch."""
+    report = check_pair(lambda x: (x**2, x), lambda dout, x: dout * x, {"x": rng.standard_normal((2, 4))},
+                        axes={"x": ("n", "d")})
+    assert [diagnosis.sentence for diagnosis in report.diagnoses] == ["dx: 0.5 times the gradient everywhere"]
 
 
 @pytest.mark.parametrize("activation, slope, wrong, kind", [

@@ -68,7 +68,7 @@ def test_a_wrong_pair_exits_1_and_says_why(layers, capsys):
     ([*DENSE, "--shapes", "x"], "cannot read 'x'"),
     ([*DENSE, "--shapes", "x=7:ifog"], "does not divide"),
     ([*DENSE, "--shapes", "x=(a b)"], "cannot read"),
-    ([*DENSE, "--shapes", "x=N,T<V"], "floating inputs"),
+    ([*DENSE, "--shapes", "x=N,T<V"], "no floating arrays"),
     ([*DENSE, *SHAPES, "--json", "no/such/folder.json"], "No such file"),
 ])
 def test_bad_commands_exit_2_with_one_line(arguments, message, layers, capsys):
