@@ -153,8 +153,8 @@ def judge_all(subject, numbers, douts, grads, rng, report):
     """Fill the report with a verdict on every array, and a diagnosis where one is wrong."""
     analytic, outs = _flat(subject, grads), next(iter(numbers.probes.values())).outs
 
-    def jittered(measured, column):
-        return _jittered(subject, measured, column, rng)
+    def jittered(measured, column, eps):
+        return _jittered(subject, measured, column, eps, rng)
     for name in subject.names:
         arguments = analytic[name], grads[0][name].dtype, numbers.scale, jittered
         one_output = None
@@ -171,15 +171,17 @@ def judge_all(subject, numbers, douts, grads, rng, report):
         report.diagnoses.extend(diagnose(subject, report.verdicts, douts, numbers.weights, numbers.probes))
 
 
-def _jittered(subject, measured, column, rng):
-    """How far the complex-step slope at a column moves when all inputs do by a few units in the last place."""
+def _jittered(subject, measured, column, eps, rng):
+    """How far the numeric slope at a column moves when all inputs do by a few eps of their size."""
     if not isinstance(subject, Pair):
         return 0.0
     name, moved = measured.probe.name, 0.0
     for _ in range(3):
-        pair = subject.jittered(rng)
+        pair = subject.jittered(eps, rng)
         probe = Probe(pair.function(name), pair.truth()[name], name, watch=subject.watch)
-        slope = measured.weights @ probe.line(measured.entries[column]).slope("complex")
+        line = probe.line(measured.entries[column])
+        slope = measured.weights @ line.slope("complex") if measured.method == "complex" else (
+            line.settle(measured.weights)[0])
         moved = max(moved, np.abs(slope - measured.numeric[:, column]).max())
     return moved
 

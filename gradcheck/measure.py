@@ -5,7 +5,7 @@ from gradcheck.numeric import STEP, Trouble
 
 KEPT = 4_000_000                    # numbers of a Jacobian that are kept for the diagnosis
 KINK_STEPS = (STEP, 1e-6, 1e-7, 1e-8)
-ONE_BY_ONE = 64                     # outputs with a kink that backward is asked for one by one
+ONE_BY_ONE = 512                    # outputs with a kink that backward is asked for one by one
 PROJECTIONS = 3                     # random directions for each array and block that is only sampled
 
 

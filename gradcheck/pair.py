@@ -66,6 +66,8 @@ class Pair:
         douts = (tuple(douts),) if self.nested else douts
         result = self._call(lambda: "backward", self._backward, *douts, cache)
         grads = list(result) if isinstance(result, (tuple, list)) else [result]
+        if len(grads) > len(self.differentiable):           # None for what has no gradient is as good as leaving it out
+            grads = [grad for grad in grads if grad is not None]
         expected = self.differentiable if len(grads) == len(self.differentiable) else self.names
         if len(grads) != len(expected):
             raise Trouble(f"backward returned {len(grads)} gradients, expected {len(self.differentiable)}: "
@@ -96,9 +98,9 @@ class Pair:
         other.inputs, other._one = {**self.inputs, **changed}, {}
         return other
 
-    def jittered(self, rng):
-        """The same pair with float64 inputs moved by a few units in the last place."""
-        return self.with_inputs({name: x * (1 + 4 * np.finfo(x.dtype).eps * rng.standard_normal(x.shape))
+    def jittered(self, eps, rng):
+        """The same pair with float64 inputs moved by a few eps of their size."""
+        return self.with_inputs({name: x * (1 + 4 * eps * rng.standard_normal(x.shape))
                                  for name, x in self.truth().items()})
 
     def one_output(self, outs, m):
@@ -130,10 +132,11 @@ def like(out, value):
 
 def _differentiable(name, x, wrt):
     """Arrays of floats are; whole numbers, flags, None, and settings such as a Python float or a dict are not."""
-    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc" and (wrt is None or name in wrt or
-                                                                             x.dtype in (np.float32, np.float64)):
-        if x.dtype not in (np.float32, np.float64) or isinstance(x, (np.matrix, np.ma.MaskedArray)):
-            raise ValueError(f"{name} is a {type(x).__name__} of {x.dtype}, expected an array of float32 or float64")
+    fit, wanted = (np.float32, np.float64), wrt is None or name in wrt
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc" and (wanted or x.dtype in fit):
+        if x.dtype not in fit or isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            raise ValueError(f"{name} is a {type(x).__name__} of {x.dtype}, expected an array of float32 or float64 "
+                             "(or, if it has no gradient, wrt without it)")
         return True
     return type(x) is float and wrt is not None and name in wrt
 

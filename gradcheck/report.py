@@ -95,7 +95,7 @@ def _line(verdict):
         parts.append(f"{len(measured.kinks)} at a kink")
     if verdict.unexercised:
         blocks = [name for name in verdict.unexercised if name]
-        parts.append("not exercised (zero on both sides)" if "" in verdict.unexercised
+        parts.append("not exercised (zero on both sides, to rounding)" if "" in verdict.unexercised
                      else f"not exercised: {', '.join(blocks)}")
     return ", ".join([" ".join(parts[:2]), *parts[2:], *([verdict.remark] if verdict.remark else [])])
 

@@ -88,5 +88,7 @@ def check_captioner(cell, dtype, seed):
     gate = "gate:ifog" if cell == "lstm" else "H"
     axes = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", gate), "Wh": ("H", gate),
             "b": (gate,), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
-    return check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params, axes=axes,
-                       rng=seed)
+    report = check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params, axes=axes,
+                         rng=seed)
+    report.name = f"CaptioningRNN {cell}"
+    return report

@@ -172,6 +172,16 @@ def test_a_name_within_another_name_is_not_meant(rng):
     check_pair(forward, backward, inputs, wrt=["x", "alpha"]).raise_if_failed()
 
 
+def test_none_for_an_input_without_gradient(rng):
+    inputs = {"ids": np.array([1, 0, 1]), "table": rng.standard_normal((3, 2))}
+
+    def backward(dout, ids):
+        dtable = np.zeros((3, 2))
+        np.add.at(dtable, ids, dout)
+        return None, dtable
+    check_pair(lambda ids, table: (table[ids], ids), backward, inputs).raise_if_failed()
+
+
 @pytest.mark.parametrize("backward", [
     lambda d, x: (d, [[1], [1, 2]]), lambda d, x: "dx", lambda d, x: pytest.fail("no")])
 def test_strange_gradients_are_reports(backward):
