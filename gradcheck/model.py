@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from gradcheck.contract import check_gradients
-from gradcheck.numeric import NoValue, Trouble, describe
+from gradcheck.numeric import Trouble, guarded
 from gradcheck.snapshot import first_change, snapshot
 
 
@@ -41,17 +41,7 @@ class Model:
 
     def call(self, where=lambda: "loss()"):
         """loss() -> value, grads."""
-        def call():
-            with np.errstate(all="ignore"):
-                return self.loss()
-        try:
-            result = self.watch(where, call)
-        except Trouble:
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise NoValue(f"{where()} raised {describe(error)}") from error
+        result = guarded(self.watch, where, self.loss)
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict) or np.ndim(result[0]):
             raise Trouble("loss() is to return (value, grads), a number and a dict of arrays")
         missing = [name for name in self.names if result[1].get(name) is None]

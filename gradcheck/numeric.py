@@ -59,6 +59,19 @@ def check_method(method):
         raise ValueError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
 
 
+def guarded(watch, where, call):
+    """watch(where, call), with all that it may raise, or exit by, as NoValue in one sentence."""
+    def quiet():
+        with np.errstate(all="ignore"):                 # a NaN is reported with its place instead
+            return call()
+    try:
+        return watch(where, quiet)
+    except (Trouble, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise NoValue(f"{where()} raised {describe(error)}") from error
+
+
 class Probe:
     """f around the point x, as a map to one flat vector of all its outputs."""
 
@@ -118,17 +131,7 @@ class Probe:
         return self._flat(outs, place)
 
     def _call(self, x, where):
-        def call():
-            with np.errstate(all="ignore"):             # a NaN is reported with its place instead
-                return self.f(x)
-        try:
-            outs = self.watch(lambda: f"forward at {where()}", call)
-        except Trouble:
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise NoValue(f"forward raised {describe(error)}, at {where()}") from error
+        outs = guarded(self.watch, lambda: f"forward at {where()}", lambda: self.f(x))
         return [np.asarray(out) for out in (outs if isinstance(outs, (tuple, list)) else (outs,))]
 
     def _flat(self, outs, where):

@@ -3,7 +3,7 @@ import copy
 
 import numpy as np
 
-from gradcheck.numeric import NoValue, Trouble, describe
+from gradcheck.numeric import Trouble, guarded
 
 
 class Pair:
@@ -80,17 +80,7 @@ class Pair:
         return {name: grads[name] for name in self.names}
 
     def _call(self, where, function, *args):
-        def call():
-            with np.errstate(all="ignore"):
-                return function(*args)
-        try:
-            return self.watch(where, call)
-        except Trouble:
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise NoValue(f"{where()} raised {describe(error)}") from error
+        return guarded(self.watch, where, lambda: function(*args))
 
     def with_inputs(self, changed):
         """The same pair at other inputs."""
