@@ -89,7 +89,7 @@ def _check_pair(pair, axes, method, budget, rng, report):
     _judge_numbers(pair, axes, method, budget, rng, douts, grads, report)
     if report.ok:
         check_layouts(pair, douts[0], grads[0])
-        for words, small in cut_to_one(pair, axes):
+        for words, small in cut_to_one(pair.with_inputs(pair.truth()), axes):
             try:
                 _check_cut(small, method, budget, rng)
             except Trouble as trouble:

@@ -8,6 +8,7 @@ from gradcheck.numeric import Trouble
 CLOSER = 64                         # doubtful entries that get a closer look at a time
 KINKS = 256                         # entries that are looked at for a kink although they agree
 FLOAT32 = 1e-5
+FLOAT32_BLOCK = 1e-6                # of the whole array, for a block: saturated gates keep few digits in float32
 EPS = np.finfo(np.float64).eps
 TOLERANCE = {"complex": 1e-11, "central": 1e-7, "richardson": 1e-7}
 
@@ -79,7 +80,7 @@ def _allowed(measured, analytic, dtype, scale):
         largest = np.abs(measured.numeric[:, columns]).max(axis=1, initial=0)
         limit = tolerance * largest
         if single:                              # sums over an array round to parts of its largest entries
-            limit = np.maximum(limit, 4 * np.finfo(np.float32).eps / 2 * whole)
+            limit = np.maximum(limit, FLOAT32_BLOCK * whole)
         uncertain = 3 * measured.spread[:, columns].max(axis=1, initial=0)
         rounding = (FLOAT32 if single else 1e-12) * scale
         yours = np.abs(analytic[:, measured.entries[columns]]).max(axis=1, initial=0)

@@ -1,0 +1,40 @@
+"""Reading the features of coming batches while the present one is worked on."""
+import queue
+import threading
+
+DEPTH = 2                   # batches that wait, which bounds the memory
+
+
+def read_ahead(features, rows):
+    """Yield features[r] for each r in the list `rows`, read by one thread that is at most DEPTH batches ahead.
+
+    What the reading raises is raised here. The thread ends with the generator, also where that is closed early.
+    """
+    ready, stop = queue.Queue(DEPTH), threading.Event()
+
+    def put(item):
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def read():
+        for r in rows:
+            try:
+                put((features[r], None))
+            except Exception as error:                  # raised where the batch is wanted
+                put((None, error))
+            if stop.is_set():
+                return
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        for _ in rows:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            yield batch
+    finally:
+        stop.set()
+        thread.join()

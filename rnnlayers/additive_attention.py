@@ -1,0 +1,167 @@
+"""The attention of Show, Attend and Tell: additive energies, a gate on what is seen, and a penalty for not looking.
+
+Regions lie row by row: A is (N, L, E), with E the width of a region's feature vector.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnlayers.activations import sigmoid
+from rnnlayers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
+from rnnlayers.lstm import lstm_step_backward, lstm_step_forward
+from rnnlayers.rnn import accumulate, check_steps
+from rnnlayers.shapes import check_like, check_shapes
+from rnnlayers.softmax import softmax, softmax_backward
+
+
+class AdditiveAttentionCache(NamedTuple):
+    prev_h: np.ndarray
+    A: np.ndarray
+    Wq: np.ndarray
+    v: np.ndarray
+    Wbeta: np.ndarray
+    s: np.ndarray                   # tanh(keys + query), (N, L, K)
+    weights: np.ndarray
+    z: np.ndarray                   # weighted mean of the regions, before the gate
+    beta: np.ndarray
+
+
+def additive_attention_forward(prev_h, A, keys, Wq, v, Wbeta, bbeta):
+    """Look at the regions whose keys go with the hidden state, as far as the gate lets it through.
+
+    energies = v . tanh(keys + prev_h Wq);  weights = softmax over regions of the energies
+    context = sigmoid(prev_h Wbeta + bbeta) * sum over regions of weights A
+
+    prev_h (N, H), A (N, L, E), keys (N, L, K), Wq (H, K), v (K,), Wbeta (H, E), bbeta (E,)
+    -> context (N, E), weights (N, L), cache. Raises ValueError on shapes that do not fit.
+    Source: Bahdanau, Cho and Bengio (2015), appendix A.1.2; the gate from Xu et al. (2015), "Show, attend and tell",
+    section 4.2.1, with one gate for each feature.
+    """
+    check_shapes("additive_attention_forward", prev_h=(prev_h, "N H"), A=(A, "N L E"), keys=(keys, "N L K"),
+                 Wq=(Wq, "H K"), v=(v, "K"), Wbeta=(Wbeta, "H E"), bbeta=(bbeta, "E"))
+    s = np.tanh(keys + (prev_h @ Wq)[:, None])
+    weights = softmax(s @ v)
+    z = (weights[:, None] @ A)[:, 0]
+    beta = sigmoid(prev_h @ Wbeta + bbeta)
+    return beta * z, weights, AdditiveAttentionCache(prev_h, A, Wq, v, Wbeta, s, weights, z, beta)
+
+
+def additive_attention_backward(dcontext, dweights, cache):
+    """Gradients of additive_attention_forward.
+
+    dcontext (N, E), dweights (N, L) -> dprev_h (N, H), dA (N, L, E), dkeys (N, L, K), dWq (H, K), dv (K,),
+    dWbeta (H, E), dbbeta (E,). Raises ValueError where they have not the outputs' shapes.
+    """
+    prev_h, A, Wq, v, Wbeta, s, weights, z, beta = cache
+    check_like("additive_attention_backward", dcontext=(dcontext, z.shape), dweights=(dweights, weights.shape))
+    dgate = dcontext * z * beta * (1 - beta)                            # context = sigmoid(gate) * z
+    dz = dcontext * beta
+    dA = weights[:, :, None] * dz[:, None]                              # z = weights A
+    de = softmax_backward(dweights + (A @ dz[:, :, None])[:, :, 0], weights)
+    dkeys = de[:, :, None] * v * (1 - s**2)                             # energies = tanh(keys + query) v
+    dv = np.tensordot(de, s, 2)
+    dquery = dkeys.sum(axis=1)                                          # one query for all regions
+    dprev_h = dquery @ Wq.T + dgate @ Wbeta.T
+    return dprev_h, dA, dkeys, prev_h.T @ dquery, dv, prev_h.T @ dgate, dgate.sum(axis=0)
+
+
+class BahdanauCache(NamedTuple):
+    keys: tuple                     # of temporal_affine_forward
+    looks: list[AdditiveAttentionCache]
+    steps: list
+    A: np.ndarray
+
+
+def bahdanau_forward(x, h0, c0, A, Wx, Wh, Wattn, b, Wa, ba, Wq, v, Wbeta, bbeta):
+    """An LSTM with additive attention to A at every step.
+
+    keys = A Wa + ba, once for all steps;  context_t, weights_t = additive_attention(h_{t-1}, A, keys)
+    h_t, c_t = lstm_step(x_t, h_{t-1}, c_{t-1}) with a = x Wx + h Wh + context Wattn + b
+
+    x (N, T, D) with T >= 1, h0 and c0 (N, H), A (N, L, E), Wx (D, 4H), Wh (H, 4H), Wattn (E, 4H), b (4H,), Wa (E, K),
+    ba (K,), Wq (H, K), v (K,), Wbeta (H, E), bbeta (E,) -> h (N, T, H), weights (N, T, L), cache.
+    Raises ValueError on shapes that do not fit.
+    Source: Xu et al. (2015), "Show, attend and tell: neural image caption generation with visual attention", 3.1.2.
+    """
+    check_shapes("bahdanau_forward", x=(x, "N T D"), h0=(h0, "N H"), c0=(c0, "N H"), A=(A, "N L E"), Wx=(Wx, "D 4H"),
+                 Wh=(Wh, "H 4H"), Wattn=(Wattn, "E 4H"), b=(b, "4H"), Wa=(Wa, "E K"), ba=(ba, "K"))
+    check_steps("bahdanau_forward", x)
+    keys, keys_cache = temporal_affine_forward(A, Wa, ba)
+    h, c, hs, maps, looks, steps = h0, c0, [], [], [], []
+    for t in range(x.shape[1]):
+        context, weights, look = additive_attention_forward(h, A, keys, Wq, v, Wbeta, bbeta)
+        h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b, context, Wattn)
+        hs.append(h)
+        maps.append(weights)
+        looks.append(look)
+        steps.append(step)
+    return np.stack(hs, axis=1), np.stack(maps, axis=1), BahdanauCache(keys_cache, looks, steps, A)
+
+
+def bahdanau_backward(dh, dweights, cache):
+    """Gradients of bahdanau_forward, by backpropagation through time.
+
+    dh (N, T, H), dweights (N, T, L) -> dx (N, T, D), dh0 (N, H), dc0 (N, H), dA (N, L, E), dWx (D, 4H), dWh (H, 4H),
+    dWattn (E, 4H), db (4H,), dWa (E, K), dba (K,), dWq (H, K), dv (K,), dWbeta (H, E), dbbeta (E,).
+    Raises ValueError where they have not the outputs' shapes.
+    """
+    keys_cache, looks, steps, A = cache
+    N, H = steps[0].i.shape
+    check_like("bahdanau_backward", dh=(dh, (N, len(steps), H)), dweights=(dweights, (N, len(steps), A.shape[1])))
+    dx, inputs, cell, look = [], [], [], []                 # sums over time of what all steps shared
+    dprev_h, dprev_c = np.zeros_like(steps[0].i), np.zeros_like(steps[0].i)     # nothing from beyond the last step
+    for t in reversed(range(len(steps))):
+        dx_t, dprev_h, dprev_c, dWx, dWh, db, dcontext, dWattn = lstm_step_backward(
+            dh[:, t] + dprev_h, dprev_c, steps[t])
+        dlook, dA, dkeys, *dparams = additive_attention_backward(dcontext, dweights[:, t], looks[t])
+        dprev_h = dprev_h + dlook                           # h_{t-1} goes into the cell and chooses where to look
+        dx.append(dx_t)
+        accumulate(inputs, [dA, dkeys])
+        accumulate(cell, [dWx, dWh, dWattn, db])
+        accumulate(look, dparams)
+    dA, dkeys = inputs
+    dA_keys, dWa, dba = temporal_affine_backward(dkeys, keys_cache)     # keys = A Wa + ba
+    return np.stack(dx[::-1], axis=1), dprev_h, dprev_c, dA + dA_keys, *cell, dWa, dba, *look
+
+
+def initial_state_forward(features, Wh0, bh0, Wc0, bc0):
+    """First hidden and cell state from a picture's feature vector, h0 = tanh(f Wh0 + bh0), c0 = tanh(f Wc0 + bc0).
+
+    features (N, P), Wh0 and Wc0 (P, H), bh0 and bc0 (H,) -> h0 (N, H), c0 (N, H), cache.
+    Raises ValueError on shapes that do not fit. Source: Xu et al. (2015), 3.1.2.
+    """
+    check_shapes("initial_state_forward", features=(features, "N P"), Wh0=(Wh0, "P H"), bh0=(bh0, "H"),
+                 Wc0=(Wc0, "P H"), bc0=(bc0, "H"))
+    h, cache_h = affine_forward(features, Wh0, bh0)
+    c, cache_c = affine_forward(features, Wc0, bc0)
+    h0, c0 = np.tanh(h), np.tanh(c)
+    return h0, c0, ((cache_h, h0), (cache_c, c0))
+
+
+def initial_state_backward(dh0, dc0, cache):
+    """Gradients of initial_state_forward.
+
+    dh0, dc0 (N, H) -> dfeatures (N, P), dWh0 (P, H), dbh0 (H,), dWc0 (P, H), dbc0 (H,).
+    Raises ValueError where they have not the outputs' shapes.
+    """
+    (cache_h, h0), (cache_c, c0) = cache
+    check_like("initial_state_backward", dh0=(dh0, h0.shape), dc0=(dc0, c0.shape))
+    dfeatures_h, dWh0, dbh0 = affine_backward(dh0 * (1 - h0**2), cache_h)       # h0 = tanh(h)
+    dfeatures_c, dWc0, dbc0 = affine_backward(dc0 * (1 - c0**2), cache_c)
+    return dfeatures_h + dfeatures_c, dWh0, dbh0, dWc0, dbc0
+
+
+def doubly_stochastic_penalty(weights, mask):
+    """How far the looks at each region are from adding up to one over a caption.
+
+    penalty = 1/N sum over n, l of (1 - sum over t of mask[n, t] weights[n, t, l])^2
+
+    weights (N, T, L), mask bool (N, T): which steps count -> penalty, dweights (N, T, L). Raises ValueError on shapes.
+    Source: Xu et al. (2015), equation 14.
+    """
+    mask = np.asarray(mask)
+    check_shapes("doubly_stochastic_penalty", weights=(weights, "N T L"), mask=(mask, "N T"))
+    used = mask.astype(weights.real.dtype)[:, :, None]
+    rest = 1 - (used * weights).sum(axis=1)                             # what is left to look at, (N, L)
+    N = len(weights)
+    return (rest**2).sum() / N, -2 * used * rest[:, None] / N

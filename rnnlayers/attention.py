@@ -1,0 +1,118 @@
+"""Scaled dot-product attention over image regions, and the LSTM that looks at the image before every step.
+
+The regions lie in the axes behind H: A is (N, H, 4, 4), or (N, H, L), or any other grid.
+"""
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnlayers.lstm import LSTMStepCache, lstm_step_backward, lstm_step_forward
+from rnnlayers.rnn import accumulate, check_steps
+from rnnlayers.shapes import check_like, check_shapes
+from rnnlayers.softmax import softmax, softmax_backward
+
+
+def dot_product_attention(prev_h, A):
+    """The first two outputs of dot_product_attention_forward: attn (N, H) and attn_weights (N, ...)."""
+    return dot_product_attention_forward(prev_h, A)[:2]
+
+
+def dot_product_attention_forward(prev_h, A):
+    """Look at the regions that resemble the hidden state.
+
+    attn_weights = softmax over regions of A . prev_h / sqrt(H);  attn = sum over regions of attn_weights A
+
+    prev_h (N, H), A (N, H, ...) with at least one axis of regions -> attn (N, H), attn_weights (N, ...), cache.
+    Raises ValueError on shapes that do not fit.
+    Source: Vaswani et al. (2017), "Attention is all you need", section 3.2.1, with A as keys and values.
+    """
+    flat = _flat("dot_product_attention_forward", A)
+    check_shapes("dot_product_attention_forward", prev_h=(prev_h, "N H"), A=(flat, "N H L"))
+    scores = (prev_h[:, None] @ flat)[:, 0] / math.sqrt(flat.shape[1])
+    weights = softmax(scores)
+    attn = (flat @ weights[:, :, None])[:, :, 0]
+    return attn, weights.reshape(_grid(A)), (prev_h, A, weights)
+
+
+def dot_product_attention_backward(dattn, cache, dweights=None):
+    """Gradients of dot_product_attention_forward.
+
+    dattn (N, H), dweights None or (N, ...) as attn_weights -> dprev_h (N, H), dA (N, H, ...).
+    Raises ValueError where they have not the outputs' shapes.
+    """
+    prev_h, A, weights = cache
+    flat = _flat("dot_product_attention_backward", A)
+    check_like("dot_product_attention_backward", dattn=(dattn, prev_h.shape))
+    da = (dattn[:, None] @ flat)[:, 0]                              # attn = A weights
+    if dweights is not None:
+        check_like("dot_product_attention_backward", dweights=(dweights, _grid(A)))
+        da = da + dweights.reshape(weights.shape)
+    dscores = softmax_backward(da, weights) / math.sqrt(flat.shape[1])
+    dprev_h = (flat @ dscores[:, :, None])[:, :, 0]                 # scores = prev_h A / sqrt(H)
+    dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]     # A stands in both lines
+    return dprev_h, dA.reshape(np.shape(A))
+
+
+class AttentionCache(NamedTuple):
+    looks: list                     # of dot_product_attention_forward, one a step
+    steps: list[LSTMStepCache]
+    A: np.ndarray
+
+
+def attention_forward(x, A, Wx, Wh, Wattn, b):
+    """An LSTM that attends to A with its last hidden state at every step, from h0 = c0 = mean of A over the regions.
+
+    attn_t = attention(h_{t-1}, A);  h_t, c_t = lstm_step(x_t, h_{t-1}, c_{t-1}) with a = x Wx + h Wh + attn Wattn + b
+
+    x (N, T, D) with T >= 1, A (N, H, ...), Wx (D, 4H), Wh and Wattn (H, 4H), b (4H,) -> h (N, T, H), cache.
+    Raises ValueError on shapes that do not fit.
+    """
+    flat = _flat("attention_forward", A)
+    check_shapes("attention_forward", x=(x, "N T D"), A=(flat, "N H L"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"),
+                 Wattn=(Wattn, "H 4H"), b=(b, "4H"))
+    check_steps("attention_forward", x)
+    h = c = flat.mean(axis=2)
+    hs, looks, steps = [], [], []
+    for t in range(x.shape[1]):
+        attn, _, look = dot_product_attention_forward(h, A)
+        h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b, attn, Wattn)
+        hs.append(h)
+        looks.append(look)
+        steps.append(step)
+    return np.stack(hs, axis=1), AttentionCache(looks, steps, A)
+
+
+def attention_backward(dh, cache):
+    """Gradients of attention_forward, by backpropagation through time.
+
+    dh (N, T, H) -> dx (N, T, D), dA (N, H, ...), dWx (D, 4H), dWh (H, 4H), dWattn (H, 4H), db (4H,).
+    Raises ValueError where dh is not h's shape.
+    """
+    looks, steps, A = cache
+    N, H = steps[0].i.shape
+    check_like("attention_backward", dh=(dh, (N, len(steps), H)))
+    dx, dinputs, dweights = [], [], []                      # sums over time of what all steps shared
+    dprev_h, dprev_c = np.zeros_like(steps[0].i), np.zeros_like(steps[0].i)     # nothing from beyond the last step
+    for t in reversed(range(len(steps))):
+        dx_t, dprev_h, dprev_c, dWx, dWh, db, dattn, dWattn = lstm_step_backward(dh[:, t] + dprev_h, dprev_c, steps[t])
+        dlook, dA_t = dot_product_attention_backward(dattn, looks[t])
+        dprev_h = dprev_h + dlook                           # h_{t-1} goes into the cell and chooses where to look
+        dx.append(dx_t)
+        accumulate(dinputs, [dA_t])
+        accumulate(dweights, [dWx, dWh, dWattn, db])
+    regions = math.prod(A.shape[2:])
+    dA = dinputs[0] + ((dprev_h + dprev_c) / regions).reshape(N, H, *[1] * (A.ndim - 2))    # h0 = c0 = mean of A
+    return np.stack(dx[::-1], axis=1), dA, *dweights
+
+
+def _flat(function, A):
+    """A (N, H, ...) as (N, H, L)."""
+    A = np.asarray(A)
+    if A.ndim < 3:
+        raise ValueError(f"{function}: A is {A.shape}, expected (N, H, L) or (N, H, height, width)")
+    return A.reshape(*A.shape[:2], math.prod(A.shape[2:]))
+
+
+def _grid(A):
+    return (np.shape(A)[0], *np.shape(A)[2:])
