@@ -6,7 +6,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from data.features import FeatureReader, check_same_kind
+from data.features import FeatureReader, PairReader, check_same_kind
 from data.files import hdf5_errors, read_hdf5, read_json
 from data.vocabulary import Vocabulary
 
@@ -72,15 +72,19 @@ class Dataset(NamedTuple):
                                      "attributes": reader.attributes()} for split, reader in self.features.items()}}
 
 
-def open_dataset(folder):
-    """Open a dataset folder -> Dataset, with pooled features where it has them and else the mean of the grid's.
+def open_dataset(folder, look="vector"):
+    """Open a dataset folder -> Dataset.
 
+    look: 'vector', one vector an image (pooled features where there are some, else the mean of the grid's); 'grid', the
+    regions; 'both', the regions and, where there are some, pooled features.
     Raises FileNotFoundError or ValueError that names the file, what was expected and what was found.
     """
     folder = Path(folder)
     if (folder / "dataset.json").is_file():
-        return _open_ours(folder)
+        return _open_ours(folder, look)
     if (folder / "coco2014_captions.h5").is_file():
+        if look != "vector":
+            raise ValueError(f"{folder}: has one vector an image, a model with attention needs a grid of regions")
         return _open_course(folder)
     raise FileNotFoundError(f"{folder}: no dataset here, expected a folder with dataset.json (made by "
                             "python -m scripts.prepare_data) or the course's with coco2014_captions.h5")
@@ -109,14 +113,14 @@ def _differences(then, now):
         "same model and layer, other numbers")
 
 
-def _open_ours(folder):
+def _open_ours(folder, look):
     path = folder / "dataset.json"
     try:
         info = read_json(path)
         name, pictures = info["name"], info["pictures"] and folder / info["pictures"]
-        files = {split: (folder / entry["path"], entry["fingerprint"], entry["shape"])     # an absolute path stays one
-                 for split, entry in (info["pooled"] or info["features"]).items()}
-        files["train"]
+        grid, pooled = ({split: (folder / entry["path"], entry["fingerprint"], entry["shape"])  # absolute paths stay
+                         for split, entry in (info[kind] or {}).items()} for kind in ("features", "pooled"))
+        (pooled or grid)["train"], grid["train"]
         fingerprint = info["vocabulary"]["fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a dataset's description, run scripts.prepare_data again "
@@ -125,19 +129,24 @@ def _open_ours(folder):
     if vocabulary.fingerprint() != fingerprint:
         raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "
                          "run scripts.prepare_data again")
-    readers = {split: _reader(folder, *entry) for split, entry in files.items()}
+    readers = {split: _reader(folder, look != "vector", *entry)
+               for split, entry in (grid if look != "vector" else pooled or grid).items()}
     check_same_kind(readers)
+    if look == "both" and pooled:
+        vectors = {split: _reader(folder, False, *pooled[split]) for split in readers}
+        check_same_kind(vectors)
+        readers = {split: PairReader(readers[split], vectors[split]) for split in readers}
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary)
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None
     return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
 
 
-def _reader(folder, path, fingerprint, shape):
+def _reader(folder, regions, path, fingerprint, shape):
     if not path.is_file():
         if not (folder / path.name).is_file():
             raise FileNotFoundError(f"{path}: no such feature file, expected there or in {folder}")
         path = folder / path.name                            # the features moved along with the folder
-    reader = FeatureReader(path)
+    reader = FeatureReader(path, regions)
     if reader.fingerprint() != fingerprint:
         raise ValueError(f"{path}: its content is not that of {folder / 'dataset.json'} "
                          f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")

@@ -18,19 +18,23 @@ BLOCK_BYTES = 2**24          # read at once, whatever the size of the file's chu
 class FeatureReader:
     """Rows of an HDF5 file with `features` (rows, D) or (rows, L, D), float16 or float32, and maybe `image_names`.
 
-    reader[rows] with integer rows (n,) gives float32 (n, D), the mean over the regions where the file has a grid.
+    reader[rows] with integer rows (n,) gives float32 (n, D), the mean over the regions where the file has a grid; or
+    with `regions` the grid itself, (n, L, D), of which a copy in memory keeps the file's dtype.
     Rows are checked for NaN and infinity as they are read. Raises ValueError that names the file and the row.
     """
 
-    def __init__(self, path):
-        self.path = str(path)
+    def __init__(self, path, regions=False):
+        self.path, self.regions = str(path), regions
         self._dataset = _open(self.path)
         self.file_shape, self.dtype = self._dataset.shape, self._dataset.dtype
-        self.shape = (self.file_shape[0], self.file_shape[-1])          # as reader[...] gives them
+        if regions and len(self.file_shape) != 3:
+            raise ValueError(f"{self.path}: features is {self.file_shape}, one vector an image, expected a grid "
+                             "(rows, L, D) for a model that looks at regions")
+        self.shape = self.file_shape if regions else (self.file_shape[0], self.file_shape[-1])   # as reader[...] gives
         row_bytes = math.prod(self.file_shape[1:]) * self.dtype.itemsize
         self._block = min(self._dataset.chunks[0] if self._dataset.chunks else 1, max(1, BLOCK_BYTES // row_bytes))
         self._slot = np.full(len(self), -1)                             # row -> place in the cache, or -1
-        self._cache = np.empty((0, self.shape[1]), np.float32)
+        self._cache = np.empty((0, *self.shape[1:]), self.dtype if regions else np.float32)
 
     def __len__(self):
         return self.file_shape[0]
@@ -38,15 +42,19 @@ class FeatureReader:
     def __getitem__(self, rows):
         rows = self._checked(rows)
         if (self._slot[rows] >= 0).all():
-            return self._cache[self._slot[rows]]
+            return self._cache[self._slot[rows]].astype(np.float32, copy=False)
         distinct, places = np.unique(rows, return_inverse=True)
-        return self._read(distinct)[places.reshape(rows.shape)]
+        return self._read(distinct)[places.reshape(rows.shape)].astype(np.float32, copy=False)
+
+    def in_memory(self, rows):
+        """Whether all of these rows are kept in memory."""
+        return bool((self._slot[rows] >= 0).all())
 
     def preload(self, rows, budget):
         """Keep these rows in memory if they fit into `budget` bytes -> the bytes used, 0 if they do not fit."""
         rows = np.unique(self._checked(rows))
         self._slot[:] = -1                                              # forget what an earlier call kept
-        size = len(rows) * self.shape[1] * 4
+        size = len(rows) * math.prod(self.shape[1:]) * self._cache.itemsize
         if size > budget:
             return 0
         self._cache = self._read(rows)
@@ -61,12 +69,13 @@ class FeatureReader:
         rows = np.unique(self._checked(rows))
         if (self._slot[rows] < 0).any() and len(rows) > limit:
             rows = rows[np.linspace(0, len(rows) - 1, limit).astype(int)]
-        total, square = np.zeros(self.shape[1]), np.zeros(self.shape[1])
+        total, square = np.zeros(self.shape[-1]), np.zeros(self.shape[-1])
         for i in range(0, len(rows), 256):
-            x = self[rows[i:i + 256]].astype(np.float64)
+            x = self[rows[i:i + 256]].reshape(-1, self.shape[-1]).astype(np.float64)
             total, square = total + x.sum(axis=0), square + (x**2).sum(axis=0)
-        mean = total / len(rows)
-        std = np.sqrt(np.maximum(square / len(rows) - mean**2, 0))
+        count = len(rows) * math.prod(self.shape[1:-1])
+        mean = total / count
+        std = np.sqrt(np.maximum(square / count - mean**2, 0))
         std[std <= 1e-6 * np.abs(mean)] = 1                             # no more than the sums' rounding
         return mean.astype(np.float32), std.astype(np.float32)
 
@@ -102,8 +111,8 @@ class FeatureReader:
         return digest.hexdigest()
 
     def _read(self, rows):
-        """Rows in rising order from disk -> float32 (n, D)."""
-        out = np.empty((len(rows), self.shape[1]), np.float32)
+        """Rows in rising order from disk, as they are cached."""
+        out = np.empty((len(rows), *self.shape[1:]), self._cache.dtype)
         for _, group in itertools.groupby(range(len(rows)), key=lambda i: rows[i] // self._block):
             group = list(group)                                         # rows that share a chunk are read together
             out[group] = self._read_block(rows[group])
@@ -111,10 +120,10 @@ class FeatureReader:
 
     def _read_block(self, rows):
         x = self._load(rows[0], rows[-1])[rows - rows[0]]
-        if x.ndim == 3:
+        if x.ndim == 3 and not self.regions:
             with np.errstate(over="ignore", invalid="ignore"):          # found below: they come through the mean
                 x = x.mean(axis=1, dtype=np.float32)
-        finite = np.isfinite(x).all(axis=1)
+        finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
         if not finite.all():
             raise ValueError(f"{self.path}: row {rows[finite.argmin()]} of features has NaN or infinity, "
                              "expected finite numbers: extract that image's features again")
@@ -132,6 +141,39 @@ class FeatureReader:
         if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
             raise ValueError(f"{self.path}: rows {rows.min()}..{rows.max()} asked for, expected 0..{len(self) - 1}")
         return rows.astype(np.intp)
+
+
+class PairReader:
+    """Grid and pooled features of the same images: reader[rows] gives (grid, pooled)."""
+
+    def __init__(self, grid, pooled):
+        if len(grid) != len(pooled):
+            raise ValueError(f"{pooled.path}: {len(pooled)} rows beside {len(grid)} of {grid.path}, expected as many")
+        self.grid, self.pooled, self.path, self.shape, self.file_shape = (
+            grid, pooled, grid.path, grid.shape, grid.file_shape)
+
+    def __len__(self):
+        return len(self.grid)
+
+    def __getitem__(self, rows):
+        return self.grid[rows], self.pooled[rows]
+
+    def in_memory(self, rows):
+        return self.grid.in_memory(rows) and self.pooled.in_memory(rows)
+
+    def preload(self, rows, budget):
+        """Keep the pooled rows in memory, and the grid's if both fit into `budget` bytes -> the bytes used."""
+        used = self.pooled.preload(rows, budget)
+        return used + self.grid.preload(rows, budget - used)
+
+    def image_names(self):
+        return self.grid.image_names()
+
+    def attributes(self):
+        return self.grid.attributes()
+
+    def fingerprint(self):
+        return hashlib.sha256((self.grid.fingerprint() + self.pooled.fingerprint()).encode()).hexdigest()
 
 
 def _open(path):
@@ -152,7 +194,7 @@ def check_same_kind(readers):
     """Require that the splits' features have one width and are of one model and layer. Raises ValueError."""
     first, *others = readers.values()
     for other in others:
-        kinds = [{"width": str(r.shape[1]), **{k: v for k, v in r.attributes().items() if k in MODEL_KEYS}}
+        kinds = [{"width": str(r.shape[-1]), **{k: v for k, v in r.attributes().items() if k in MODEL_KEYS}}
                  for r in (first, other)]
         for key in kinds[0].keys() & kinds[1].keys():
             if kinds[0][key] != kinds[1][key]:

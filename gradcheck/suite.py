@@ -9,7 +9,8 @@ from gradcheck.report import Report
 from gradcheck.shapes import SIZES, axes_names, draw_inputs, parse_shapes
 from models import CaptioningRNN
 
-N, T, D, W, H, V = (SIZES[letter] for letter in "NTDWHV")
+N, T, D, W, H, V, L = (SIZES[letter] for letter in "NTDWHVL")
+P = 7                               # width of pooled features
 LSTM = "Wx=D,4H:ifog Wh=H,4H:ifog b=4H:ifog"
 SHAPES = {                          # pair, and what is special about the case -> forward's arguments
     "affine": "x=N,D,W w=12,M b=M",
@@ -24,8 +25,20 @@ SHAPES = {                          # pair, and what is special about the case -
     "lstm_step": f"x=N,D prev_h=N,H prev_c=N,H {LSTM}",
     "lstm_step, with attention": f"x=N,D prev_h=N,H prev_c=N,H {LSTM} attn=N,H Wattn=H,4H:ifog",
     "lstm": f"x=N,T,D h0=N,H {LSTM}",
+    "dot_product_attention": "prev_h=N,H A=N,H,2,4",
+    "attention": "x=N,T,D A=N,H,2,4 Wx=D,4H:ifog Wh=H,4H:ifog Wattn=H,4H:ifog b=4H:ifog",
+    "additive_attention": "prev_h=N,H A=N,L,E keys=N,L,K Wq=H,K v=K Wbeta=H,E bbeta=E",
+    "bahdanau": "x=N,T,D h0=N,H c0=N,H A=N,L,E Wx=D,4H:ifog Wh=H,4H:ifog Wattn=E,4H:ifog b=4H:ifog Wa=E,K ba=K Wq=H,K "
+                "v=K Wbeta=H,E bbeta=E",
+    "initial_state": "features=N,P Wh0=P,H bh0=H Wc0=P,H bc0=H",
+    "doubly_stochastic_penalty": "weights=N,T,L mask=N,T<bool",
 }
-CELLS = ("rnn", "lstm")
+CELLS = ("rnn", "lstm", "attention", "bahdanau")
+GATE = "gate:ifog"
+MODEL_AXES = {
+    "W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", GATE), "Wh": ("H", GATE), "b": (GATE,),
+    "W_vocab": ("H", "V"), "b_vocab": ("V",),
+}
 DTYPES = ("float64", "float32")
 
 
@@ -53,11 +66,14 @@ def check_all(seed=0, dtypes=DTYPES):
             yield Row("models", f"CaptioningRNN {cell}", "", "textbook", check_captioner(cell, dtype, seed))
 
 
-def pair_of(name):
-    """Forward and backward of a pair; the loss, which returns its gradient itself, is made one."""
-    if name == "temporal_softmax_loss":
-        return rnnlayers.temporal_softmax_loss, lambda dloss, dx: dloss * dx
-    return getattr(rnnlayers, f"{name}_forward"), getattr(rnnlayers, f"{name}_backward")
+def pair_of(name, module=rnnlayers):
+    """Forward and backward of a pair; the losses, which return their gradient themselves, are made pairs."""
+    if name == "dot_product_attention":         # backward takes the gradient of the weights by keyword
+        return module.dot_product_attention_forward, lambda dattn, dweights, cache: (
+            module.dot_product_attention_backward(dattn, cache, dweights))
+    if not hasattr(module, f"{name}_forward"):
+        return getattr(module, name), lambda dloss, gradient: dloss * gradient
+    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
 
 
 def inputs_of(title, rng, dtype="float64", scale=1.0):
@@ -78,17 +94,25 @@ def axes_of(title):
 
 
 def check_captioner(cell, dtype, seed):
-    """The loss of a CaptioningRNN on a ragged batch, with dropout and standardised features."""
+    """The loss of a CaptioningRNN on a ragged batch, with all its options."""
     rng = np.random.default_rng(seed)
     words = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", *"abcdefgh"])}
-    stats = rng.standard_normal(D).astype(dtype), (1 + rng.random(D)).astype(dtype)
-    model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3, feature_stats=stats)
-    features, captions = rng.standard_normal((N, D)).astype(dtype), rng.integers(1, V, (N, T))
+    options = {"pooled_dim": P, "penalty": 0.5, "pooled_stats": _stats(rng, P, dtype)} if cell == "bahdanau" else {}
+    model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3,
+                          feature_stats=_stats(rng, D, dtype), **options)
+    vector, grid = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((N, L, D)).astype(dtype)
+    pooled = rng.standard_normal((N, P)).astype(dtype)
+    features = {"attention": grid, "bahdanau": (grid, pooled)}.get(cell, vector)
+    captions = rng.integers(1, V, (N, T))
     captions[0, -2:] = 0                                            # a padded row
-    gate = "gate:ifog" if cell == "lstm" else "H"
-    axes = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", gate), "Wh": ("H", gate),
-            "b": (gate,), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
+    axes = {name: names for name, names in MODEL_AXES.items() if name in model.params}
+    if cell == "rnn":
+        axes.update(Wx=("W", "H"), Wh=("H", "H"), b=("H",))
     report = check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params, axes=axes,
                          rng=seed)
     report.name = f"CaptioningRNN {cell}"
     return report
+
+
+def _stats(rng, width, dtype):
+    return rng.standard_normal(width).astype(dtype), (1 + rng.random(width)).astype(dtype)

@@ -1,15 +1,11 @@
-"""An image captioner: the image starts a recurrent network, which then predicts each word from those before it."""
+"""An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
+import math
+
 import numpy as np
 
+from models.cells import ALIASES, CELLS, Image
 from rnnlayers import (
-    affine_backward,
-    affine_forward,
-    lstm_backward,
-    lstm_forward,
-    lstm_step_forward,
-    rnn_backward,
-    rnn_forward,
-    rnn_step_forward,
+    doubly_stochastic_penalty,
     temporal_affine_backward,
     temporal_affine_forward,
     temporal_softmax_loss,
@@ -18,80 +14,97 @@ from rnnlayers import (
 )
 from rnnlayers.shapes import check_shapes
 
-GATES = {"rnn": 1, "lstm": 4}                     # blocks of H columns in Wx, Wh and b
-FORWARD = {"rnn": rnn_forward, "lstm": lstm_forward}
-BACKWARD = {"rnn": rnn_backward, "lstm": lstm_backward}
-
 
 class CaptioningRNN:
-    """Captions from feature vectors.
+    """Captions from image features.
 
-    h0 = features W_proj + b_proj;  x = W_embed[captions];  h = rnn or lstm (x, h0);  scores = h W_vocab + b_vocab
+    x = W_embed[captions];  h = cell(x, features);  scores = h W_vocab + b_vocab
 
-    `params` holds W_embed (V, W), W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH), b (mH,), W_vocab (H, V) and
-    b_vocab (V,), where m is 1 for an rnn and 4 for an lstm. They are read afresh at every call.
-    Source: Vinyals, Toshev, Bengio and Erhan (2015), "Show and tell: a neural image caption generator".
+    cell_type 'rnn' and 'lstm' take one vector a picture, (N, D), as h0 = features W_proj + b_proj; 'attention' (or
+    'attn') and 'bahdanau' look at a grid of regions at every step (models/cells.py). Their features are (N, L, D),
+    (N, D, height, width), or a pair (grid, pooled) with pooled (N, P), which starts 'bahdanau' in place of the mean.
+
+    `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) and b_vocab (V,); for rnn and lstm W_proj
+    (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every call.
+    Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
 
     def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
-                 *, forget_bias=0.0, dropout=0.0, feature_stats=None, seed=None):
+                 *, pooled_dim=None, forget_bias=0.0, dropout=0.0, penalty=0.0, feature_stats=None, pooled_stats=None,
+                 seed=None):
         """A model with random parameters.
 
-        word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn' or 'lstm'.
-        forget_bias: added to b at the forget gates of an lstm. dropout: share of the entries of word vectors and of h
-        that a training step drops. feature_stats: None, or the (mean, std), each (D,), that standardise features.
-        seed: int or Generator; None draws from NumPy's global state.
+        word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
+        'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau.
+        forget_bias: added to b at the forget gates. dropout: share of the entries of word vectors and of h that a
+        training step drops. penalty: weight of the doubly stochastic penalty, for bahdanau. feature_stats and
+        pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise features. seed: int or Generator;
+        None draws from NumPy's global state.
         Raises ValueError on an unknown cell_type, a vocabulary without <NULL>, or a dropout outside [0, 1).
         """
-        if cell_type not in FORWARD:
-            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(FORWARD)}")
+        cell_type = ALIASES.get(cell_type, cell_type)
+        if cell_type not in CELLS:
+            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELLS)}")
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}, expected a share in [0, 1)")
-        self.cell_type, self.dtype, self.dropout, self.feature_stats = cell_type, dtype, dropout, feature_stats
+        if cell_type != "bahdanau" and (pooled_dim or penalty):
+            raise ValueError(f"pooled_dim {pooled_dim} and penalty {penalty} belong to cell_type 'bahdanau'")
+        self.cell_type, self.cell, self.dtype, self.dropout = cell_type, CELLS[cell_type], dtype, dropout
+        self.pooled_dim, self.penalty = pooled_dim, penalty
+        self.feature_stats, self.pooled_stats = feature_stats, pooled_stats
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
+        self.input_dim, self.attends = input_dim, cell_type in ("attention", "bahdanau")
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
         self.params = self._initial(randn, len(word_to_idx), input_dim, wordvec_dim, hidden_dim)
-        if cell_type == "lstm":
+        if self.cell.gates == 4:
             self.params["b"][hidden_dim:2 * hidden_dim] += forget_bias
 
     def _initial(self, randn, V, D, W, H):
-        m = GATES[self.cell_type]
-        params = {
-            "W_embed": randn(V, W) / 100,
-            "W_proj": randn(D, H) / np.sqrt(D), "b_proj": np.zeros(H),
-            "Wx": randn(W, m * H) / np.sqrt(W), "Wh": randn(H, m * H) / np.sqrt(H), "b": np.zeros(m * H),
-            "W_vocab": randn(H, V) / np.sqrt(H), "b_vocab": np.zeros(V),
-        }
+        params = {"W_embed": randn(V, W) / 100, **self.cell.initial(randn, D, W, H, self.pooled_dim or D),
+                  "W_vocab": randn(H, V) / np.sqrt(H), "b_vocab": np.zeros(V)}
         return {name: value.astype(self.dtype) for name, value in params.items()}
 
     def loss(self, features, captions, rng=None):
         """Training loss and its gradients: sum over words, mean over captions of -log p(word | words before, image).
 
-        features (N, D), captions integer (N, T) with <NULL> as padding; rng: Generator for dropout, None for none
+        features as above, captions integer (N, T) with <NULL> as padding; rng: Generator for dropout, None for none
         -> loss, grads with the keys, shapes and dtypes of params. Raises ValueError on shapes or ids that do not fit.
         """
-        captions = self._check(features, captions)
+        captions = self._check(captions)
         words, targets = captions[:, :-1], captions[:, 1:]
-        scores, cache = self._forward(features, words, rng)
-        loss, dscores = temporal_softmax_loss(scores, targets, targets != self._null)
-        return loss, self._backward(dscores, cache)
+        counts = targets != self._null
+        scores, maps, cache = self._forward(features, words, rng)
+        loss, dscores = temporal_softmax_loss(scores, targets, counts)
+        dmaps = None
+        if maps is not None:
+            penalty, dmaps = doubly_stochastic_penalty(maps, counts)
+            loss, dmaps = loss + self.penalty * penalty, self.penalty * dmaps
+        return loss, self._backward(dscores, dmaps, cache)
 
     def scores(self, features, captions):
         """Scores of the next word after each word of a caption, without dropout.
 
-        features (N, D), captions integer (N, T) -> scores (N, T-1, V), to be compared with captions[:, 1:].
+        features, captions integer (N, T) -> scores (N, T-1, V), to be compared with captions[:, 1:].
         """
-        captions = self._check(features, captions)
-        return self._forward(features, captions[:, :-1], None)[0]
+        return self._forward(features, self._check(captions)[:, :-1], None)[0]
+
+    def attention(self, features, captions):
+        """Where the network looks before each word of given captions -> (N, T-1, L).
+
+        Raises ValueError for rnn and lstm, which do not look again.
+        """
+        if not self.attends:
+            raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected 'attention' or 'bahdanau'")
+        return self._forward(features, self._check(captions)[:, :-1], None)[1]
 
     def negative_log_likelihood(self, features, captions):
         """Total -log p of all words that are not <NULL>, and how many these are, without dropout.
 
-        features (N, D), captions integer (N, T) -> nll (float, in nats), words (int).
+        features, captions integer (N, T) -> nll (float, in nats), words (int).
         """
         captions = np.asarray(captions)
         targets = captions[:, 1:]
@@ -101,59 +114,86 @@ class CaptioningRNN:
     def sample(self, features, max_length=30):
         """Greedy captions: the most likely word at each step, until <END>.
 
-        features (N, D) -> captions int32 (N, max_length): the first column is the first word, not <START>; behind
-        <END> all is <NULL>. Raises ValueError where the vocabulary has no <START>.
+        features -> captions int32 (N, max_length): the first column is the first word, not <START>; behind <END> all
+        is <NULL>. Attention models also return where they looked for each word, (N, max_length, height, width): zero
+        behind <END>. Raises ValueError where the vocabulary has no <START>.
         """
         if self._start is None:
             raise ValueError("sample: word_to_idx has no '<START>', expected an id to start captions with")
         p = self.params
-        h, _ = self._project(features)
-        c = np.zeros_like(h)
-        captions = np.full((len(h), max_length), self._null, np.int32)
-        word, running = np.full(len(h), self._start), np.ones(len(h), bool)
+        state = self.cell.start(p, self._image(features))
+        N = len(state.h)
+        captions, maps = np.full((N, max_length), self._null, np.int32), []
+        word, running = np.full(N, self._start), np.ones(N, bool)
         for t in range(max_length):
             x, _ = word_embedding_forward(word, p["W_embed"])
-            h, c = self._step(x, h, c)
-            word = (h @ p["W_vocab"] + p["b_vocab"]).argmax(axis=1)
+            state = self.cell.step(p, x, state)
+            word = (state.h @ p["W_vocab"] + p["b_vocab"]).argmax(axis=1)
             captions[running, t] = word[running]
+            if self.attends:
+                maps.append(state.map * running[:, None])
             running &= word != self._end
             if not running.any():
                 break
-        return captions
+        return (captions, self._maps(features, maps, max_length)) if self.attends else captions
 
-    def _step(self, x, h, c):
-        weights = [self.params[name] for name in ("Wx", "Wh", "b")]
-        if self.cell_type == "rnn":
-            return rnn_step_forward(x, h, *weights)[0], c
-        return lstm_step_forward(x, h, c, *weights)[:2]
+    def _maps(self, features, maps, steps):
+        """A list of (N, L) as (N, steps, height, width), padded with zeros."""
+        maps = np.stack(maps, axis=1)
+        grid = features[0] if isinstance(features, (tuple, list)) else features
+        shape = np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(maps.shape[2])
+        padded = np.pad(maps, ((0, 0), (0, steps - maps.shape[1]), (0, 0)))
+        return padded.reshape(*padded.shape[:2], *shape)
 
     def _forward(self, features, words, rng):
         p = self.params
-        h0, cache_proj = self._project(features)
+        image = self._image(features)
+        if len(image.vector) != len(words):
+            raise ValueError(f"CaptioningRNN: features has {len(image.vector)} rows and captions {len(words)}, "
+                             "expected as many")
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = self._drop(x, rng)
-        h, cache_cell = FORWARD[self.cell_type](x, h0, p["Wx"], p["Wh"], p["b"])
+        h, maps, cache_cell = self.cell.forward(p, image, x)
         h, keep_h = self._drop(h, rng)
         scores, cache_vocab = temporal_affine_forward(h, p["W_vocab"], p["b_vocab"])
-        return scores, (cache_proj, cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
+        return scores, maps, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
 
-    def _backward(self, dscores, cache):
-        cache_proj, cache_embed, keep_x, cache_cell, keep_h, cache_vocab = cache
+    def _backward(self, dscores, dmaps, cache):
+        cache_embed, keep_x, cache_cell, keep_h, cache_vocab = cache
         grads = {}
         dh, grads["W_vocab"], grads["b_vocab"] = temporal_affine_backward(dscores, cache_vocab)
-        dx, dh0, grads["Wx"], grads["Wh"], grads["b"] = BACKWARD[self.cell_type](dh * keep_h, cache_cell)
+        dx, cell_grads = self.cell.backward(dh * keep_h, dmaps, cache_cell)
         grads["W_embed"] = word_embedding_backward(dx * keep_x, cache_embed)
-        _, grads["W_proj"], grads["b_proj"] = affine_backward(dh0, cache_proj)
-        return grads
+        grads.update(cell_grads)
+        return {name: grads[name] for name in self.params}
 
-    def _project(self, features):
-        features = np.asarray(features)
-        check_shapes("CaptioningRNN", W_proj=(self.params["W_proj"], "D H"), features=(features, "N D"))
-        if self.feature_stats is not None:
-            mean, std = self.feature_stats
-            features = (features - mean) / std
-        W = self.params["W_proj"]
-        return affine_forward(features.astype(W.dtype, copy=False), W, self.params["b_proj"])
+    def _image(self, features):
+        """Features as the cell takes them: checked, standardised, in the parameters' dtype."""
+        if not self.attends:
+            features = np.asarray(features)
+            check_shapes("CaptioningRNN", W_proj=(self.params["W_proj"], "D H"), features=(features, "N D"))
+            return Image(self._standard(features, self.feature_stats), None)
+        grid, pooled = features if isinstance(features, (tuple, list)) else (features, None)
+        grid = np.asarray(grid)
+        if grid.ndim == 4:
+            grid = grid.reshape(*grid.shape[:2], -1).transpose(0, 2, 1)
+        if grid.ndim != 3 or grid.shape[2] != self.input_dim:
+            raise ValueError(f"CaptioningRNN: features is {np.shape(features)}, expected (N, L, D) or (N, D, height, "
+                             f"width) with D={self.input_dim}, or a pair of it and pooled features (N, P)")
+        grid = self._standard(grid, self.feature_stats)
+        if not self.pooled_dim:
+            return Image(grid.mean(axis=1), grid)
+        if np.shape(pooled) != (len(grid), self.pooled_dim):
+            raise ValueError(f"CaptioningRNN: pooled features are {np.shape(pooled)}, expected (N, P) = "
+                             f"{(len(grid), self.pooled_dim)} beside the grid")
+        return Image(self._standard(np.asarray(pooled), self.pooled_stats), grid)
+
+    def _standard(self, features, stats):
+        dtype = self.params["W_vocab"].dtype
+        if stats is not None:
+            features = (features.astype(np.float32) if features.dtype == np.float16 else features) - stats[0]
+            features = features / stats[1]
+        return features.astype(dtype, copy=False)
 
     def _drop(self, x, rng):
         """Inverted dropout: x times a mask of 0 and 1 / (1 - dropout), and the mask, which backward needs again."""
@@ -162,12 +202,18 @@ class CaptioningRNN:
         keep = (rng.random(x.shape, dtype=np.float32) >= self.dropout) / np.asarray(1 - self.dropout, x.dtype)
         return x * keep, keep
 
-    def _check(self, features, captions):
+    def _check(self, captions):
         captions = np.asarray(captions)
-        check_shapes("CaptioningRNN", features=(features, "N D"), captions=(captions, "N T"))
+        check_shapes("CaptioningRNN", captions=(captions, "N T"))
         if captions.shape[1] < 2:
             raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with T >= 2")
         return captions
+
+
+def grid_shape(regions):
+    """Height and width of a grid of so many regions, row by row: a square where there is one, else one row."""
+    side = math.isqrt(regions)
+    return (side, side) if side * side == regions else (1, regions)
 
 
 def _standard_normal(rng):

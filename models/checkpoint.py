@@ -61,8 +61,9 @@ def save_checkpoint(path, model, run=None, solver=None):
     with h5py.File(buffer, "w") as f:
         f["config"], f["vocabulary"] = json.dumps(_config(model)), json.dumps(model.word_to_idx)
         f["run"] = json.dumps(run or {})
-        if model.feature_stats is not None:
-            f["feature_stats"] = np.stack(model.feature_stats).astype(np.float32)
+        for name in ("feature_stats", "pooled_stats"):
+            if getattr(model, name) is not None:
+                f[name] = np.stack(getattr(model, name)).astype(np.float32)
         for name, w in model.params.items():
             f[f"params/{name}"] = w
         if solver is not None:
@@ -92,17 +93,18 @@ def restore_solver(solver, checkpoint):
 
 
 def _config(model):
-    D, H = model.params["W_proj"].shape
-    return {"cell_type": model.cell_type, "input_dim": D, "wordvec_dim": model.params["W_embed"].shape[1],
-            "hidden_dim": H, "dtype": np.dtype(model.dtype).name, "dropout": model.dropout}
+    return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
+            "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
+            "dropout": model.dropout, "pooled_dim": model.pooled_dim, "penalty": model.penalty}
 
 
 def _load_model(f):
     config = json.loads(f["config"][()])
     dtype = np.dtype(config.pop("dtype")).type
     model = CaptioningRNN(json.loads(f["vocabulary"][()]), **config, dtype=dtype, seed=0)
-    if "feature_stats" in f:
-        model.feature_stats = tuple(_like(np.zeros((2, config["input_dim"]), np.float32), f["feature_stats"]))
+    for name, width in (("feature_stats", model.input_dim), ("pooled_stats", model.pooled_dim)):
+        if name in f:
+            setattr(model, name, tuple(_like(np.zeros((2, width), np.float32), f[name])))
     for name, w in model.params.items():
         model.params[name] = _like(w, f[f"params/{name}"])
     return model

@@ -15,9 +15,10 @@ def read_ahead(features, rows):
     def put(item):
         while not stop.is_set():
             try:
-                return ready.put(item, timeout=0.1)
+                ready.put(item, timeout=0.1)
+                return
             except queue.Full:
-                continue
+                pass
 
     def read():
         for r in rows:

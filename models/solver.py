@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from models.batches import caption_lengths, epoch_batches, sorted_batches, trim
+from models.read_ahead import read_ahead
 from models.schedules import SCHEDULES
 from rnnlayers import optim
 
@@ -73,7 +74,7 @@ class CaptioningSolver:
         self.loss_history, self.history = [], []
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
-        self._batches_epoch, self._batches, self.own_seed = None, None, None
+        self._batches_epoch, self._batches, self._ahead, self.own_seed = None, None, None, None
 
     @property
     def iterations_per_epoch(self):
@@ -93,15 +94,18 @@ class CaptioningSolver:
         """
         self.rounds = max(self.rounds, self.iteration // max(self.num_iterations, 1) + 1)
         start, self.stop = time.perf_counter() - self.seconds, False
-        while not (self.finished() or self.stop):
-            self._step()
-            self.seconds = time.perf_counter() - start
-            if self.verbose and (self.iteration - 1) % self.print_every == 0:
-                print(f"(Iteration {self.iteration:d} / {self.num_iterations:d}) loss: {self.loss_history[-1]:f}")
-            if self.iteration % self.iterations_per_epoch == 0:
-                self._end_epoch(start)
-            for callback in self.callbacks:
-                callback(self)
+        try:
+            while not (self.finished() or self.stop):
+                self._step()
+                self.seconds = time.perf_counter() - start
+                if self.verbose and (self.iteration - 1) % self.print_every == 0:
+                    print(f"(Iteration {self.iteration:d} / {self.num_iterations:d}) loss: {self.loss_history[-1]:f}")
+                if self.iteration % self.iterations_per_epoch == 0:
+                    self._end_epoch(start)
+                for callback in self.callbacks:
+                    callback(self)
+        finally:
+            self._stop_reading()
 
     def finished(self):
         """Whether all iterations are done or patience has run out."""
@@ -134,9 +138,24 @@ class CaptioningSolver:
     def _step(self):
         batch = self._next_batch()
         captions = self.data["train_captions"][batch]
-        loss = self.step(self.data["train_features"][self.data["train_image_idxs"][batch]], captions)
+        loss = self.step(self._read(batch), captions)
         self.epoch_nll += loss * len(captions)
         self.epoch_words += self.step_words
+
+    def _read(self, batch):
+        """Features of a batch; where they are on disk a thread reads ahead to the end of the epoch."""
+        features, rows = self.data["train_features"], self.data["train_image_idxs"]
+        if self.sampling != "epochs" or not _on_disk(features, rows):
+            return features[rows[batch]]
+        if self._ahead is None:
+            rest = self._batches[self.iteration % self.iterations_per_epoch:]
+            self._ahead = read_ahead(features, [rows[b] for b in rest])
+        return next(self._ahead)
+
+    def _stop_reading(self):
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
     def _next_batch(self):
         captions = self.data["train_captions"]
@@ -147,6 +166,7 @@ class CaptioningSolver:
         if self._batches_epoch != epoch:
             lengths = caption_lengths(captions, self.model.word_to_idx["<NULL>"])
             self._batches = epoch_batches(lengths, self.batch_size, self._generator("epoch", epoch))
+            self._stop_reading()
             self._batches_epoch = epoch
         return self._batches[k]
 
@@ -201,9 +221,12 @@ class CaptioningSolver:
         """Mean -log p of the split's words, in nats a word: total over all captions divided by their words."""
         captions, rows = self.data[f"{split}_captions"], self.data[f"{split}_image_idxs"]
         null, total, words = self.model.word_to_idx["<NULL>"], 0.0, 0
-        for batch in sorted_batches(caption_lengths(captions, null), self.batch_size):
-            nll, count = self.model.negative_log_likelihood(
-                self.data[f"{split}_features"][rows[batch]], trim(captions[batch], null))
+        batches = sorted_batches(caption_lengths(captions, null), self.batch_size)
+        source = self.data[f"{split}_features"]
+        wanted = [rows[batch] for batch in batches]
+        ahead = read_ahead(source, wanted) if _on_disk(source, rows) else (source[r] for r in wanted)
+        for batch, features in zip(batches, ahead):
+            nll, count = self.model.negative_log_likelihood(features, trim(captions[batch], null))
             total, words = total + nll, words + count
         return total / words
 
@@ -222,6 +245,10 @@ class CaptioningSolver:
             hits += int(((best == targets) & (targets != null)).sum())
             words += int((targets != null).sum())
         return hits / max(words, 1)
+
+
+def _on_disk(features, rows):
+    return hasattr(features, "in_memory") and not features.in_memory(rows)
 
 
 def _check_data(data, split):

@@ -1,6 +1,22 @@
 """Recurrent layers in NumPy, each an explicit forward and a hand-written backward."""
 from rnnlayers.activations import sigmoid
+from rnnlayers.additive_attention import (
+    additive_attention_backward,
+    additive_attention_forward,
+    bahdanau_backward,
+    bahdanau_forward,
+    doubly_stochastic_penalty,
+    initial_state_backward,
+    initial_state_forward,
+)
 from rnnlayers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
+from rnnlayers.attention import (
+    attention_backward,
+    attention_forward,
+    dot_product_attention,
+    dot_product_attention_backward,
+    dot_product_attention_forward,
+)
 from rnnlayers.embedding import word_embedding_backward, word_embedding_forward
 from rnnlayers.lstm import lstm_backward, lstm_forward, lstm_step_backward, lstm_step_forward
 from rnnlayers.rnn import rnn_backward, rnn_forward, rnn_step_backward, rnn_step_forward

@@ -32,7 +32,7 @@ def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b, attn=None, Wattn=None):
     a = x Wx + prev_h Wh + attn Wattn + b;  i, f, o = sigmoid(a_i, a_f, a_o);  g = tanh(a_g)
     next_c = f * prev_c + i * g;  next_h = o * tanh(next_c)
 
-    x (N, D), prev_h and prev_c (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,), attn (N, H), Wattn (H, 4H)
+    x (N, D), prev_h and prev_c (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,), attn (N, E), Wattn (E, 4H)
     -> next_h (N, H), next_c (N, H), cache. Raises ValueError on shapes that do not fit.
     Source: Hochreiter and Schmidhuber (1997); forget gate from Gers, Schmidhuber and Cummins (2000).
     """
@@ -52,7 +52,7 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
     """Gradients of lstm_step_forward.
 
     dnext_h, dnext_c (N, H) -> dx (N, D), dprev_h (N, H), dprev_c (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,),
-    and dattn (N, H), dWattn (H, 4H) behind them where forward had attention. Raises ValueError on shapes.
+    and dattn (N, E), dWattn (E, 4H) behind them where forward had attention. Raises ValueError on shapes.
     """
     x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c, attn, Wattn = cache
     check_like("lstm_step_backward", dnext_h=(dnext_h, i.shape), dnext_c=(dnext_c, i.shape))
@@ -66,7 +66,7 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
 def _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn):
     if (attn is None) != (Wattn is None):
         raise ValueError("lstm_step_forward: attn and Wattn belong together, expected both or neither")
-    attention = {} if attn is None else {"attn": (attn, "N H"), "Wattn": (Wattn, "H 4H")}
+    attention = {} if attn is None else {"attn": (attn, "N E"), "Wattn": (Wattn, "E 4H")}
     check_shapes("lstm_step_forward", x=(x, "N D"), prev_h=(prev_h, "N H"), prev_c=(prev_c, "N H"),
                  Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"), **attention)
 

@@ -1,7 +1,18 @@
-"""The softmax loss of a sequence of words."""
+"""Softmax, and the softmax loss of a sequence of words."""
 import numpy as np
 
 from rnnlayers.shapes import check_ids, check_shapes
+
+
+def softmax(x):
+    """Softmax over the last axis, exp(x) / sum of exp(x), without overflow. x (..., L) -> the same shape and dtype."""
+    e = np.exp(x - x.real.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(dout, out):
+    """Gradient of softmax, dx = out * (dout - sum over the last axis of dout * out). All (..., L)."""
+    return out * (dout - (dout * out).sum(axis=-1, keepdims=True))
 
 
 def temporal_softmax_loss(x, y, mask, verbose=False):

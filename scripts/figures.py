@@ -4,9 +4,13 @@ import textwrap
 import warnings
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+HEAT = colormaps["YlOrRd"]
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9702b", "#8a8f98"
 
 
@@ -65,6 +69,55 @@ def _tile(axes, picture, name, caption):
     caption = textwrap.fill(caption or "(no words)", 26, max_lines=6, placeholder=" ...")
     axes.text(0.5, -0.04, caption, ha="center", va="top", fontsize=8.5, transform=axes.transAxes,
               parse_math=False)
+
+
+def attention_figure(picture, words, maps, name, columns=6):
+    """A picture, and once more for each word of its caption with the map of where the network looked -> PNG bytes.
+
+    picture uint8 (h, w, 3) or None; words: list of str; maps (T, rows, columns), one a word, each adding up to 1.
+    All panels share one colour scale; the number in a corner is the map's entropy in nats.
+    """
+    rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
+    figure = Figure(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    picture = np.full((112, 112, 3), 235, np.uint8) if picture is None else picture
+    grid[0].imshow(picture)
+    grid[0].set_title(name, fontsize=8, color=GREY, parse_math=False, pad=4)
+    scale = Normalize(0, float(maps.max(initial=1e-9)))
+    for axes, word, weights in zip(grid[1:], words, maps):
+        _attention_panel(axes, picture, weights, scale)
+        axes.set_title(word, fontsize=12, parse_math=False, pad=4)
+    if words:
+        figure.colorbar(ScalarMappable(scale, HEAT), ax=list(grid), shrink=0.6, aspect=30, label="weight of a region")
+    return _png(figure)
+
+
+def _attention_panel(axes, picture, weights, scale):
+    """The picture in faded grey under the map, smooth between the regions' centres."""
+    height, width = picture.shape[:2]
+    grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2) / 255
+    smooth = upsample(weights, height, width)
+    colours = HEAT(scale(smooth))
+    strength = 0.85 * np.clip(scale(smooth), 0, 1)[..., None] ** 0.75
+    axes.imshow((0.55 * grey + 0.45) * (1 - strength) + colours[..., :3] * strength)
+    entropy = -(weights * np.log(np.maximum(weights, 1e-30))).sum()
+    axes.text(0.97, 0.03, f"{entropy:.1f}", transform=axes.transAxes, ha="right", va="bottom", fontsize=8,
+              bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5})
+
+
+def upsample(weights, height, width):
+    """A map (rows, columns) at every pixel, a Gaussian of half a region around every centre -> (height, width)."""
+    down, across = (_spread(n, size) for n, size in zip(weights.shape, (height, width)))
+    return down @ weights @ across.T
+
+
+def _spread(n, size):
+    """How much each of n regions counts at each of `size` pixels along one axis -> (size, n), rows that add up to 1."""
+    pixels = (np.arange(size)[:, None] + 0.5) * n / size - 0.5
+    near = np.exp(-0.5 * ((pixels - np.arange(n)) / 0.5) ** 2)
+    return near / near.sum(axis=1, keepdims=True)
 
 
 def _smooth(values, span=25):

@@ -27,6 +27,9 @@ LSTM_GATES = "di, df, do, dg = dc * g, dc * prev_c, dnext_h * tanh_c, dc * i"
 LSTM_DA = "np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])"
 LSTM_GRADS = "grads = da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)"
 LSTM_LOOP = "lstm_step_backward(dh[:, t] + dprev_h, dprev_c, cache[t])"
+DOT_DA = "dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]"
+DOT_START = "dA = dinputs[0] + ((dprev_h + dprev_c) / regions).reshape(N, H, *[1] * (A.ndim - 2))"
+PENALTY = "-2 * used * rest[:, None] / N"
 STACK, ADD = "np.stack(dx[::-1], axis=1)", "accumulate(dweights, dstep) "
 
 MUTANTS = [
@@ -135,11 +138,58 @@ MUTANTS = [
     Mutant("lstm", "dprev_c without f", LSTM_GRADS, LSTM_GRADS.replace("dc * f", "dc"), "cell state"),
     Mutant("lstm", "gate f 0.1 % off in dWh", LSTM_GRADS, LSTM_GRADS.replace(
         "prev_h.T @ da", "prev_h.T @ (da * np.where(np.arange(da.shape[1]) // f.shape[1] == 1, 1.001, 1))"), "block"),
+
+    Mutant("dot_product_attention", "softmax backward dropped", "softmax_backward(da, weights) /", "da /", ""),
+    Mutant("dot_product_attention", "sqrt(H) missing", "softmax_backward(da, weights) / math.sqrt",
+           "softmax_backward(da, weights) / (lambda H: 1)", "factor"),
+    Mutant("dot_product_attention", "dweights ignored", "da = da + dweights.reshape(weights.shape)", "pass",
+           "upstream"),
+    Mutant("dot_product_attention", "A as values alone", DOT_DA, "dA = dattn[:, :, None] * weights[:, None] #", ""),
+    Mutant("dot_product_attention", "A as keys alone", DOT_DA, "dA = prev_h[:, :, None] * dscores[:, None] #", ""),
+    Mutant("dot_product_attention", "dprev_h with the wrong sign", "return dprev_h, dA", "return -dprev_h, dA", "sign"),
+    Mutant("attention", "dA not accumulated over time", "accumulate(dinputs, [dA_t])", "dinputs = [dA_t]", ""),
+    Mutant("attention", "where to look forgotten", "dprev_h = dprev_h + dlook ", "dprev_h = dprev_h #", ""),
+    Mutant("attention", "weights of the wrong step", "dot_product_attention_backward(dattn, looks[t])",
+           "dot_product_attention_backward(dattn, looks[t - 1])", ""),
+    Mutant("attention", "the start from A forgotten", DOT_START, "dA = dinputs[0] #", ""),
+    Mutant("attention", "c0 forgotten", DOT_START, DOT_START.replace("dprev_h + dprev_c", "dprev_h"), ""),
+    Mutant("attention", "a sum for the mean", DOT_START, DOT_START.replace(" / regions", ""), ""),
+    Mutant("attention", "recurrence dropped", "dh[:, t] + dprev_h, dprev_c, steps[t]",
+           "dh[:, t], dprev_c, steps[t]", ""),
+    Mutant("attention", "dWattn and dWh exchanged", "[dWx, dWh, dWattn, db]", "[dWx, dWattn, dWh, db]", "exchanged"),
+
+    Mutant("additive_attention", "derivative of tanh missing", "* v * (1 - s**2)", "* v", ""),
+    Mutant("additive_attention", "softmax backward dropped", "de = softmax_backward(dweights + (A @ dz[:, :, None])"
+           "[:, :, 0], weights)", "de = dweights + (A @ dz[:, :, None])[:, :, 0]", ""),
+    Mutant("additive_attention", "derivative of gate missing", "dcontext * z * beta * (1 - beta)", "dcontext * z", ""),
+    Mutant("additive_attention", "gate forgotten in dz", "dz = dcontext * beta", "dz = dcontext", ""),
+    Mutant("additive_attention", "query a mean over regions", "dkeys.sum(axis=1)", "dkeys.mean(axis=1)", "factor"),
+    Mutant("additive_attention", "dweights ignored", "softmax_backward(dweights + (A", "softmax_backward((A",
+           "upstream"),
+    Mutant("additive_attention", "gate left out of dprev_h", "dquery @ Wq.T + dgate @ Wbeta.T", "dquery @ Wq.T", ""),
+    Mutant("bahdanau", "dA not accumulated over time", "accumulate(inputs, [dA, dkeys])", "inputs = [dA, dkeys]", ""),
+    Mutant("bahdanau", "keys forgotten in dA", "dA + dA_keys", "dA", ""),
+    Mutant("bahdanau", "where to look forgotten", "dprev_h = dprev_h + dlook ", "dprev_h = dprev_h #", ""),
+    Mutant("bahdanau", "weights of the wrong step", "dweights[:, t], looks[t]", "dweights[:, t], looks[t - 1]", ""),
+    Mutant("bahdanau", "gradient of the maps forgotten", "dweights[:, t], looks[t]", "0 * dweights[:, t], looks[t]",
+           "upstream"),
+    Mutant("bahdanau", "gradient of the maps of the wrong step", "dweights[:, t], looks[t]",
+           "dweights[:, t - 1], looks[t]", ""),
+    Mutant("bahdanau", "dc0 zero", "dprev_h, dprev_c, dA +", "dprev_h, 0 * dprev_c, dA +", "zero"),
+    Mutant("initial_state", "derivative of tanh missing", "dc0 * (1 - c0**2)", "dc0", "derivative"),
+    Mutant("initial_state", "cell path forgotten", "dfeatures_h + dfeatures_c", "dfeatures_h", "upstream"),
+    Mutant("initial_state", "states exchanged", "(cache_h, h0), (cache_c, c0) = cache",
+           "(cache_c, c0), (cache_h, h0) = cache", ""),
+    Mutant("doubly_stochastic_penalty", "gradient missing", PENALTY, "0 * used * rest[:, None] / N", "zero"),
+    Mutant("doubly_stochastic_penalty", "2 forgotten", PENALTY, "-used * rest[:, None] / N", "factor"),
+    Mutant("doubly_stochastic_penalty", "wrong sign", PENALTY, "2 * used * rest[:, None] / N", "sign"),
+    Mutant("doubly_stochastic_penalty", "mask left out", PENALTY, "-2 * (0 * used + 1) * rest[:, None] / N", "padding"),
+    Mutant("doubly_stochastic_penalty", "not divided by N", PENALTY, "-2 * used * rest[:, None]", "factor"),
 ]
 
 
 def pair_with(mutant):
-    """The correct forward and the wrong backward. Raises ValueError where the source no longer has the line."""
+    """Forward and the wrong backward. Raises ValueError where the source no longer has the line."""
     title = mutant.pair.partition(", ")[0]
     forward, _ = pair_of(title)
     original = importlib.import_module(forward.__module__)
@@ -149,6 +199,4 @@ def pair_with(mutant):
                          f"times in {original.__name__}, expected once: adapt the catalogue")
     module = types.ModuleType(f"{original.__name__} with {mutant.name}")
     exec(compile(source.replace(mutant.old, mutant.new), module.__name__, "exec"), module.__dict__)
-    if title == "temporal_softmax_loss":
-        return module.temporal_softmax_loss, lambda dloss, dx: dloss * dx
-    return forward, getattr(module, f"{title}_backward")
+    return pair_of(title, module)

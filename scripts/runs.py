@@ -6,6 +6,8 @@ from pathlib import Path
 from data.dataset import check_identity, open_dataset
 from models.checkpoint import load_checkpoint, write_atomically
 
+LOOK = {"attention": "grid", "bahdanau": "both"}            # what a model takes of a dataset's features, else "vector"
+
 
 def new_run(out, name):
     """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
@@ -56,9 +58,23 @@ def open_run_data(checkpoint, folder=None, captions=False):
     then = checkpoint.run["data"]
     if folder is None and not Path(then["folder"]).is_dir():
         raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
-    dataset = open_dataset(folder or then["folder"])
+    dataset = open_dataset(folder or then["folder"], LOOK.get(checkpoint.model.cell_type, "vector"))
     check_identity(then, dataset, captions)
     return dataset
+
+
+def load_attending_run(run, folder=None, split=None):
+    """The best checkpoint of an attention model, its dataset, and a split: the one asked for, else test, else val.
+
+    Raises ValueError where the model has no attention or there is no such split.
+    """
+    checkpoint = load_run(run)
+    if not checkpoint.model.attends:
+        raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected attention or bahdanau")
+    dataset = open_run_data(checkpoint, folder)
+    split = split or ("test" if "test" in dataset.captions else "val")
+    dataset.captions_of(split)
+    return checkpoint, dataset, split
 
 
 def write_history(path, history):

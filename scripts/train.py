@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from data.dataset import open_dataset
+from data.features import PairReader
 from data.scene_dataset import make_scene_dataset
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import restore_solver
 from scripts.command import run
-from scripts.runs import load_run, new_run, open_run_data
+from scripts.runs import LOOK, load_run, new_run, open_run_data
 from scripts.training_files import TrainingFiles, say
 
 SCENES = Path("datasets/scenes")
-BOUNDS = {"rnn": 0.1, "lstm": 0.5}          # training loss that --overfit has to reach, from the cs231n course
+BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # training loss that --overfit has to reach
 DEFAULTS = {
     "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
     "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
-    "patience": None, "overfit": None,
+    "penalty": 0.0, "patience": None, "overfit": None,
 }
 DEFAULTS_SCENES = {
     **DEFAULTS, "hidden": 256, "wordvec": 128, "epochs": 8, "lr": 4e-3, "dropout": 0.1, "weight_decay": 0.5,
@@ -29,18 +30,20 @@ DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some s
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
     "forget_bias": 0.0,
 }
-DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995}
+DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995, "attention": 0.995, "bahdanau": 0.995}
 AT_LEAST_1 = (lambda x: x >= 1, "at least 1")
 POSITIVE = (lambda x: 0 < x < math.inf, "a number above 0")
 NOT_NEGATIVE = (lambda x: 0 <= x < math.inf, "a number of at least 0")
 LIMITS = {
     **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "patience", "overfit"), AT_LEAST_1),
-    **dict.fromkeys(("lr", "lr_decay"), POSITIVE), **dict.fromkeys(("clip", "weight_decay", "seed"), NOT_NEGATIVE),
+    **dict.fromkeys(("lr", "lr_decay"), POSITIVE),
+    **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
     "forget_bias": (math.isfinite, "a finite number"),
     **dict.fromkeys(("dropout", "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
 }
 HELP = {
-    "model": "rnn or lstm", "hidden": "size of the hidden state", "wordvec": "size of the word vectors",
+    "model": "rnn, lstm, attention or bahdanau", "hidden": "size of the hidden state",
+    "wordvec": "size of the word vectors",
     "batch": "captions a step", "epochs": "passes over the training captions",
     "lr": "learning rate of Adam, at its peak",
     "schedule": "constant, exponential (--lr-decay an epoch), cosine or one-cycle",
@@ -48,12 +51,13 @@ HELP = {
     "clip": "largest norm of the whole gradient, 0 for none",
     "dropout": "share of the word vectors' and the outputs' entries dropped",
     "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
+    "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
     "seed": "of weights, order and dropout", "patience": "stop after so many epochs without a better validation loss",
     "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
 }
 TYPES = {"model": str, "schedule": str, "lr": float, "warmup": float, "lr_decay": float, "clip": float,
-         "dropout": float, "weight_decay": float, "forget_bias": float}
-CHOICES = {"model": ("rnn", "lstm"), "schedule": ("constant", "exponential", "cosine", "one-cycle")}
+         "dropout": float, "weight_decay": float, "penalty": float, "forget_bias": float}
+CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle")}
 
 
 def parse(argv=None):
@@ -91,11 +95,14 @@ def settings_of(args, dataset):
 
 def make_model(settings, dataset):
     """A fresh CaptioningRNN for the dataset, which standardises features by the training images' statistics."""
-    features = dataset.features["train"]
+    features, rows, options = dataset.features["train"], dataset.image_idxs["train"], {}
+    if isinstance(features, PairReader):
+        options = {"pooled_dim": features.pooled.shape[1], "pooled_stats": features.pooled.statistics(rows)}
+        features = features.grid
     return CaptioningRNN(
-        dataset.vocabulary.word_to_idx, features.shape[1], settings["wordvec"], settings["hidden"], settings["model"],
-        forget_bias=settings["forget_bias"], dropout=settings["dropout"], seed=settings["seed"],
-        feature_stats=features.statistics(dataset.image_idxs["train"]))
+        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"], settings["model"],
+        forget_bias=settings["forget_bias"], dropout=settings["dropout"], penalty=settings["penalty"],
+        seed=settings["seed"], feature_stats=features.statistics(rows), **options)
 
 
 def make_solver(model, settings, dataset):
@@ -123,7 +130,7 @@ def overfit_choice(image_idxs, n, seed):
 
 def start(args):
     """A new run -> solver, its files."""
-    dataset = open_data(args.data or SCENES)
+    dataset = open_data(args.data or SCENES, args.model or DEFAULTS["model"])
     settings = settings_of(args, dataset)
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(make_model(settings, dataset), settings, dataset)
@@ -155,12 +162,12 @@ def resume(args):
     return solver, TrainingFiles(folder, dataset, settings)
 
 
-def open_data(folder):
-    """Open a dataset; the scenes are made first where they are missing."""
+def open_data(folder, cell):
+    """Open a dataset as a model looks at it; the scenes are made first where they are missing."""
     if Path(folder) == SCENES and not SCENES.exists():
         say(f"making the scenes in {SCENES} ...")
         make_scene_dataset(SCENES)
-    return open_dataset(folder)
+    return open_dataset(folder, LOOK.get(cell, "vector"))
 
 
 def train(solver, files):

@@ -114,12 +114,26 @@ def best_model(solver):
 
 def caption_images(model, dataset, split, n=None, batch=128):
     """Greedy captions of the first n images of a split, or all -> rows, names, captions."""
+    rows, names, captions, _ = _sample(model, dataset, split, n, batch)
+    return rows, names, captions
+
+
+def attend_images(model, dataset, split, n=None, batch=128):
+    """The same of an attention model, with its maps -> rows, names, captions, maps (images, T, height, width)."""
+    rows, names, captions, maps = _sample(model, dataset, split, n, batch)
+    return rows, names, captions, np.concatenate(maps)
+
+
+def _sample(model, dataset, split, n, batch):
     rows, names = dataset.images(split)
     rows, names = rows[:n], names[:n]
-    captions = []
+    captions, maps = [], []
     for i in range(0, len(rows), batch):
-        captions += [dataset.vocabulary.decode(ids) for ids in model.sample(dataset.features[split][rows[i:i + batch]])]
-    return rows, names, captions
+        sampled = model.sample(dataset.features[split][rows[i:i + batch]])
+        ids, where = sampled if model.attends else (sampled, None)
+        captions += [dataset.vocabulary.decode(caption) for caption in ids]
+        maps.append(where)
+    return rows, names, captions, maps
 
 
 def caption_tiles(model, dataset, split, n):

@@ -1,9 +1,11 @@
-"""The numbers that the cs231n assignment prints for its checks."""
+"""The numbers that the assignments print for their checks: cs231n, and EECS 498 for attention."""
 import numpy as np
 import pytest
 
 from models import CaptioningRNN
 from rnnlayers import (
+    attention_forward,
+    dot_product_attention,
     lstm_forward,
     lstm_step_forward,
     rnn_forward,
@@ -120,3 +122,48 @@ def test_adam():
     np.testing.assert_allclose(config["v"][0], [0.69966, 0.68908382, 0.67851319, 0.66794809, 0.65738853], atol=1e-8)
     np.testing.assert_allclose(config["m"][0], [0.48, 0.49947368, 0.51894737, 0.53842105, 0.55789474], atol=1e-8)
     assert config["t"] == 6
+
+
+def test_dot_product_attention():
+    N, H = 2, 5
+    attn, weights = dot_product_attention(line(-0.4, 0.6, N, H), line(-0.4, 1.8, N, H, 4, 4))
+    expected_attn = [[-0.29784344, -0.07645979, 0.14492386, 0.36630751, 0.58769115],
+                     [0.81412643, 1.03551008, 1.25689373, 1.47827738, 1.69966103]]
+    expected_weights = [[[0.06511126, 0.06475411, 0.06439892, 0.06404568],
+                         [0.06369438, 0.06334500, 0.06299754, 0.06265198],
+                         [0.06230832, 0.06196655, 0.06162665, 0.06128861],
+                         [0.06095243, 0.06061809, 0.06028559, 0.05995491]],
+                        [[0.05717142, 0.05784357, 0.05852362, 0.05921167],
+                         [0.05990781, 0.06061213, 0.06132473, 0.06204571],
+                         [0.06277517, 0.06351320, 0.06425991, 0.06501540],
+                         [0.06577977, 0.06655312, 0.06733557, 0.06812722]]]
+    np.testing.assert_allclose(attn, expected_attn, atol=1e-8)
+    np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
+
+
+def test_lstm_step_with_attention():
+    N, D, H = 3, 4, 5
+    next_h, next_c, _ = lstm_step_forward(
+        line(-0.4, 1.2, N, D), line(-0.3, 0.7, N, H), line(-0.4, 0.9, N, H), line(-2.1, 1.3, D, 4 * H),
+        line(-0.7, 2.2, H, 4 * H), line(0.3, 0.7, 4 * H), line(0.6, 1.8, N, H), line(1.3, 4.2, H, 4 * H))
+    expected_h = [[0.53704256, 0.59980774, 0.65596820, 0.70569729, 0.74932626],
+                  [0.78729857, 0.82010653, 0.84828362, 0.87235677, 0.89283167],
+                  [0.91017981, 0.92483119, 0.93717126, 0.94754073, 0.95623746]]
+    expected_c = [[0.59999328, 0.69285041, 0.78570758, 0.87856479, 0.97142202],
+                  [1.06428558, 1.15714276, 1.24999992, 1.34285708, 1.43571424],
+                  [1.52857143, 1.62142857, 1.71428571, 1.80714286, 1.90000000]]
+    np.testing.assert_allclose(next_h, expected_h, atol=1e-8)
+    np.testing.assert_allclose(next_c, expected_c, atol=1e-8)
+
+
+def test_attention():
+    N, D, H, T = 2, 5, 4, 3
+    h, _ = attention_forward(line(-0.4, 0.6, N, T, D), line(-0.4, 1.8, N, H, 4, 4), line(-0.2, 0.9, D, 4 * H),
+                             line(-0.3, 0.6, H, 4 * H), line(1.3, 4.2, H, 4 * H), line(0.2, 0.7, 4 * H))
+    expected = [[[0.56141729, 0.70274849, 0.80000386, 0.86349400],
+                 [0.89556391, 0.92856726, 0.94950579, 0.96281018],
+                 [0.96792077, 0.97535465, 0.98039623, 0.98392994]],
+                [[0.95065880, 0.97135490, 0.98344373, 0.99045552],
+                 [0.99317679, 0.99607466, 0.99774317, 0.99870293],
+                 [0.99907382, 0.99946784, 0.99969426, 0.99982435]]]
+    np.testing.assert_allclose(h, expected, atol=1e-8)

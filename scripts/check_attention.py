@@ -1,0 +1,126 @@
+"""Say whether a model's attention is alive, and on scenes whether it points at what the words name.
+
+Written as JSON too: into RUN/attention.json, or where --out says. Exit code 1 if the attention is dead.
+"""
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from data.scenes import COLOURS, SIDE
+from models.checkpoint import write_atomically
+from scripts.check_scenes import SHAPE_OF
+from scripts.command import run
+from scripts.runs import load_attending_run
+from scripts.training_files import attend_images
+
+DEAD = 1e-3                         # change of the map from word to word below which it is no attention
+
+
+def liveliness(words, maps):
+    """How much maps change and how sharp they are, over all words that were generated.
+
+    words: words of each caption; maps (n, T, height, width) -> dict. Change is the total variation distance between the
+    maps of two words that follow each other, 0 (the same) to 1 (nothing in common); entropy is in nats.
+    """
+    flat = maps.reshape(*maps.shape[:2], -1).astype(np.float64)
+    rows = [flat[i, :len(caption)] for i, caption in enumerate(words)]
+    changes = np.concatenate([np.abs(np.diff(row, axis=0)).sum(axis=1) / 2 for row in rows])
+    every = np.concatenate(rows)
+    entropy = -(every * np.log(np.maximum(every, 1e-30))).sum(axis=1)
+    change = float(changes.sum() / max(len(changes), 1))
+    mass = every.sum(axis=0) / max(len(every), 1)
+    return {"words": len(every), "change": change, "entropy": float(entropy.sum() / max(len(every), 1)),
+            "entropy_uniform": float(np.log(every.shape[1])), "verdict": "dead" if change < DEAD else "alive",
+            "mass": mass.reshape(maps.shape[2:]).tolist()}
+
+
+def pointing(words, maps, objects, rng):
+    """How often the peak of a noun's map lies on an object that the noun names.
+
+    words and maps as in liveliness, objects: of each picture, with shape, colour and box -> dict of shares: hits and
+    mass on the objects, hits with the maps of a caption in random order, and chance, the objects' share of the grid.
+    A noun counts if an object of its shape is in the picture, and of its colour where that stands before it.
+    """
+    found = {"accuracy": [], "mass": [], "shuffled": [], "chance": []}
+    for caption, row, items in zip(words, maps, objects):
+        order = rng.permutation(len(caption))
+        for t, boxes in named_boxes(caption, items):
+            inside = cells_inside(boxes, row.shape[1:])
+            found["accuracy"].append(inside[peak(row[t])])
+            found["mass"].append(float((row[t] * inside).sum()))
+            found["shuffled"].append(inside[peak(row[order[t]])])
+            found["chance"].append(float(inside.mean()))
+    return {"nouns": len(found["chance"]), **{name: float(np.mean(values)) for name, values in found.items() if values}}
+
+
+def named_boxes(caption, items):
+    """Places of the shape nouns in a caption, and boxes of the objects that each names -> [(place, boxes), ...]."""
+    found = []
+    for t, word in enumerate(caption):
+        if word in SHAPE_OF:
+            colour = caption[t - 1] if t and caption[t - 1] in COLOURS else None
+            boxes = [item["box"] for item in items
+                     if item["shape"] == SHAPE_OF[word] and colour in (None, item["colour"])]
+            if boxes:
+                found.append((t, boxes))
+    return found
+
+
+def cells_inside(boxes, grid):
+    """Which cells' centres are inside any of the boxes, each grown by half a cell -> bool (height, width)."""
+    cell = np.array([SIDE / grid[1], SIDE / grid[0]])                   # width and height in pixels
+    y, x = (np.indices(grid) + 0.5) * cell[::-1, None, None]
+    inside = np.zeros(grid, bool)
+    for x0, y0, x1, y1 in boxes:
+        inside |= (x >= x0 - cell[0] / 2) & (x <= x1 + cell[0] / 2) & (y >= y0 - cell[1] / 2) & (y <= y1 + cell[1] / 2)
+    return inside
+
+
+def peak(weights):
+    return np.unravel_index(weights.argmax(), weights.shape)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m scripts.check_attention", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="folder of a run of an attention model")
+    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
+    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: RUN/attention.json)")
+    args = parser.parse_args(argv)
+    checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)
+    rows, _, captions, maps = attend_images(checkpoint.model, dataset, split)
+    words = [caption.split() for caption in captions]
+    result = {"run": str(args.run), "cell_type": checkpoint.model.cell_type, "split": split, "images": len(rows),
+              **liveliness(words, maps)}
+    path = dataset.folder / "objects.json"
+    if path.is_file():
+        objects = json.loads(path.read_text())
+        result["pointing"] = pointing(words, maps, [objects[row] for row in rows], np.random.default_rng(0))
+    out = args.out or Path(checkpoint.path).parent / "attention.json"
+    write_atomically(out, json.dumps(result, indent=1).encode())
+    print(summary(result))
+    print(f"written to {out}")
+    return 1 if result["verdict"] == "dead" else 0
+
+
+def summary(result):
+    """The result in a few lines."""
+    differ = f"maps differ by {result['change']:.3f} between words"
+    if result["verdict"] == "dead":
+        differ = f"maps differ by less than {DEAD:g} between words ({result['change']:.1e})"
+    mass = np.array(result["mass"])
+    sharp = f"entropy {result['entropy']:.2f} of at most {result['entropy_uniform']:.2f} nats"
+    lines = [f"{result['verdict']}: {differ}; {sharp}",
+             f"{result['words']} words of {result['images']} {result['split']} images; mass by region, per cent:",
+             *("  " + " ".join(f"{100 * share:4.1f}" for share in row) for row in mass)]
+    if "pointing" in result and result["pointing"]["nouns"]:
+        p = result["pointing"]
+        lines.append(f"pointing: {p['accuracy']:.1%} of {p['nouns']} nouns peak on what they name (chance "
+                     f"{p['chance']:.1%}, maps shuffled between words {p['shuffled']:.1%}); mass on it {p['mass']:.1%}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,140 @@
+"""scripts.check_attention and scripts.show_attention."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import check_attention, show_attention, train
+from scripts.check_attention import cells_inside, liveliness, named_boxes, pointing
+from scripts.figures import attention_figure, upsample
+from scripts.runs import load_run
+
+FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "2"]
+RED_RING = {"shape": "ring", "colour": "red", "box": [0, 0, 30, 30]}
+BLUE_RING = {"shape": "ring", "colour": "blue", "box": [80, 80, 110, 110]}
+
+
+def one_hot(*places):
+    maps = np.zeros((len(places), 7, 7))
+    for t, place in enumerate(places):
+        maps[(t, *place)] = 1
+    return maps
+
+
+def test_liveliness_of_maps_that_move_and_that_stand_still():
+    words = ["a red ring".split(), "a".split()]
+    moving = np.stack([one_hot((0, 0), (3, 3), (6, 6)), np.full((3, 7, 7), 1 / 49)])
+    found = liveliness(words, moving)
+    assert found["words"] == 4 and found["change"] == 1 and found["verdict"] == "alive"
+    assert found["entropy"] == pytest.approx(np.log(49) / 4) and np.sum(found["mass"]) == pytest.approx(1)
+    still = np.repeat(moving[:, :1], 3, axis=1)
+    assert liveliness(words, still)["verdict"] == "dead"
+
+
+@pytest.mark.parametrize("caption, expected", [
+    ("a red ring", [(2, [RED_RING["box"]])]),
+    ("a ring", [(1, [RED_RING["box"], BLUE_RING["box"]])]),
+    ("a green ring", []), ("a red star", []), ("", []),
+    ("a blue ring and a red ring", [(2, [BLUE_RING["box"]]), (6, [RED_RING["box"]])]),
+])
+def test_which_objects_a_noun_names(caption, expected):
+    assert named_boxes(caption.split(), [RED_RING, BLUE_RING]) == expected
+
+
+def test_boxes_are_grown_by_half_a_cell():
+    assert np.argwhere(cells_inside([[17, 33, 30, 46]], (7, 7))).tolist() == [[2, 1]]
+    assert np.argwhere(cells_inside([[17, 33, 32, 48]], (7, 7))).tolist() == [[2, 1], [2, 2], [3, 1], [3, 2]]
+    assert not cells_inside([], (7, 7)).any()
+
+
+def test_no_words_at_all_are_dead():
+    assert liveliness([[], []], np.zeros((2, 3, 7, 7)))["verdict"] == "dead"
+
+
+def test_pointing_counts_peaks_on_what_is_named(rng):
+    words = [["red", "ring"]] * 3
+    maps = np.stack([one_hot((6, 6), (1, 1)), one_hot((6, 6), (0, 0)), one_hot((0, 0), (6, 6))])
+    found = pointing(words, maps, [[RED_RING, BLUE_RING]] * 3, rng)
+    assert found["nouns"] == 3 and found["accuracy"] == pytest.approx(2 / 3) == found["mass"]
+    assert found["chance"] == pytest.approx(cells_inside([RED_RING["box"]], (7, 7)).mean())
+
+
+def test_maps_are_upsampled_smoothly(rng):
+    weights = rng.random((3, 5))
+    shown = upsample(weights, 60, 100)
+    assert shown.shape == (60, 100) and weights.min() <= shown.min() and shown.max() <= weights.max()
+    np.testing.assert_allclose(upsample(np.full((3, 5), 0.2), 60, 100), 0.2)
+    np.testing.assert_allclose(upsample(weights[:, ::-1], 60, 100), shown[:, ::-1])
+    peak = np.unravel_index(upsample(one_hot((2, 5))[0], 112, 112).argmax(), (112, 112))
+    assert abs(peak[0] - 39.5) < 1 and abs(peak[1] - 87.5) < 1
+
+
+@pytest.mark.parametrize("words", [[], ["a"], "a caption with $ signs and more than one row of words".split()])
+def test_figures_of_captions_of_any_length(words):
+    maps = np.full((len(words), 7, 7), 1 / 49)
+    assert attention_figure(None, words, maps, "na_me$.jpg").startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module", params=["attention", "bahdanau"])
+def attending(request, small_scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / request.param
+    train.main(["--data", str(small_scenes), "--model", request.param, "--out", str(out), *FAST])
+    return out
+
+
+def test_a_run_is_checked_and_drawn(attending, tmp_path, capsys):
+    assert check_attention.main([str(attending), "--out", str(tmp_path / "a.json")]) in (0, 1)
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["images"] == 12 and found["verdict"] in ("alive", "dead") and np.shape(found["mass"]) == (7, 7)
+    assert found["verdict"] in capsys.readouterr().out
+    show_attention.main([str(attending), "--split", "val", "--n", "2", "--out", str(tmp_path / "figures")])
+    assert len(list((tmp_path / "figures").iterdir())) == 2
+    show_attention.main([str(attending), "--image-names", "scene-00075.png", "--out", str(tmp_path / "one")])
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["scene-00075.png"]
+
+
+def test_attention_that_does_not_look_is_dead(attending, tmp_path, monkeypatch, capsys):
+    checkpoint = load_run(attending)
+    blind = {"attention": ("W_proj", "b_proj"), "bahdanau": ("v",)}[checkpoint.model.cell_type]
+    for name in blind:
+        checkpoint.model.params[name][:] = 0
+    monkeypatch.setattr("scripts.runs.load_run", lambda run: checkpoint)
+    assert check_attention.main([str(attending), "--out", str(tmp_path / "a.json")]) == 1
+    assert "dead: maps differ by less than 0.001 between words" in capsys.readouterr().out
+
+
+def test_pictures_from_a_folder(attending, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("L", (50, 30)).save(pictures / "scene-00074.png")
+    show_attention.main([str(attending), "--images", str(pictures), "--out", str(tmp_path / "out")])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["scene-00074.png"]
+
+
+@pytest.mark.parametrize("argv, message", [
+    (["--n", "0"], "--n 0: expected at least 1"),
+    (["--split", "nope"], "no split 'nope'"),
+    (["--image-names", "no.png"], "'no.png' is not in the test split"),
+    (["--images", "/no/such/folder"], "no such folder of pictures"),
+])
+def test_bad_input(argv, message, attending, tmp_path):
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        show_attention.main([str(attending), "--out", str(tmp_path / "o"), *argv])
+    assert message in str(error.value) and not (tmp_path / "o").exists()
+
+
+def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path):
+    with pytest.raises(ValueError, match="has no picture of the test split"):
+        show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")])
+    (tmp_path / "scene-00073.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="no picture that can be read"):
+        show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")])
+
+
+def test_a_model_without_attention_is_refused(small_scenes, tmp_path):
+    train.main(["--data", str(small_scenes), "--out", str(tmp_path / "run"), "--model", "rnn", *FAST])
+    for main in (check_attention.main, lambda argv: show_attention.main([*argv, "--out", str(Path(argv[0]) / "o")])):
+        with pytest.raises(ValueError, match="expected attention or bahdanau"):
+            main([str(tmp_path / "run")])
