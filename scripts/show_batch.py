@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data.dataset import open_dataset
 from models.checkpoint import write_atomically
 from scripts.command import run
 from scripts.figures import sheet
-from scripts.train import SCENES, open_data
+from scripts.train import SCENES, made
 
 
 def parse(argv=None):
@@ -42,7 +43,7 @@ def print_batch(dataset, split, captions, rows):
 
 def main(argv=None):
     args = parse(argv)
-    dataset = open_data(args.data)
+    dataset = open_dataset(made(args.data))
     captions, rows = draw(dataset, args.split, args.n, args.seed)
     print_batch(dataset, args.split, captions, rows)
     if dataset.pictures is not None:

@@ -38,7 +38,7 @@ def weights(path):
         return {name: w[()].tobytes() for name, w in f["params"].items()}
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "attention", "bahdanau"])
 def test_a_run_writes_its_files(cell, small_scenes, tmp_path, capsys):
     out = tmp_path / "run"
     assert call(train.main, "--data", small_scenes, "--model", cell, "--out", out, *FAST) == 0
@@ -64,7 +64,7 @@ def test_runs_are_numbered(small_scenes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert call(train.main, "--data", small_scenes, *FAST, "--epochs", 1) == 0
-    assert sorted(os.listdir("runs")) == ["scenes-lstm-1", "scenes-lstm-2"]
+    assert sorted(os.listdir("runs")) == ["scenes-attention-1", "scenes-attention-2"]
 
 
 def test_streaming_trains_as_the_cache_does(small_scenes, tmp_path):
@@ -117,7 +117,7 @@ def test_a_stopped_run_resumes_bit_for_bit(how, epochs, small_scenes, whole_run,
 @pytest.fixture
 def finished(small_scenes, tmp_path):
     out = tmp_path / "done"
-    assert call(train.main, "--data", small_scenes, "--out", out, *FAST) == 0
+    assert call(train.main, "--data", small_scenes, "--model", "lstm", "--out", out, *FAST) == 0
     return out
 
 
@@ -221,7 +221,7 @@ def test_bad_data_is_one_line_and_writes_nothing(change, parts, small_scenes, tm
     data = tmp_path / "data"
     shutil.copytree(small_scenes, data)
     change(data)
-    assert call(train.main, "--data", data, "--out", tmp_path / "run", *FAST) == 2
+    assert call(train.main, "--data", data, "--model", "lstm", "--out", tmp_path / "run", *FAST) == 2
     one_line_error(capsys, *parts)
     assert not (tmp_path / "run").exists()
 
