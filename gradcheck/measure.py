@@ -50,7 +50,7 @@ class Measured:
             return
         self.settled.add(j)
         line, w = self.probe.line(self.entries[j]), self.weights
-        for unit in {1.0, self.probe.size if self.probe.size < 1e-3 else 1.0}:      # the second where all of x is tiny
+        for unit in (1.0, self.probe.size)[:1 + (self.probe.size < 1e-3)]:      # the second where all of x is tiny
             sides = [line.sides(unit * h) for h in KINK_STEPS]
             widths = [np.abs(w * (right - left)).sum() for right, left in sides]
             size = np.abs(w * self.probe.base).sum() + np.abs(w * sides[0][0]).sum()
