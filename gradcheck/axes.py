@@ -63,7 +63,7 @@ class Axes:
     def axis(self, letter):
         """Position of the axis of that name, in small or capital letters, or None."""
         names = [axis.name.lower() for axis in self.axes]
-        return names.index(letter) if letter in names else None
+        return names.index(letter.lower()) if letter.lower() in names else None
 
 
 def axes_of(inputs, axes):

@@ -59,6 +59,13 @@ def test_a_factor_is_named_after_the_axis_it_comes_from(factor, words, dtype, rn
     assert report.problem if dtype is np.float32 and "1.000002" in words else words in report.diagnoses[0].sentence
 
 
+def test_a_mean_is_named_with_capital_axes_too(rng):
+    inputs = {"x": rng.standard_normal((3, 5, 4)), "w": rng.standard_normal((4, 4))}
+    axes = {"x": ("N", "T", "D"), "w": ("D", "M")}
+    report = check_pair(forward, lambda d, c: (d @ c[1].T, dw_of(c[0], d) / len(d)), inputs, axes=axes)
+    assert "1/3, the length of axis N, a mean where a sum belongs" in str(report)
+
+
 def test_a_factor_that_only_happens_to_be_a_length_is_not_called_a_mean(rng):
     """d(x^2) = 2 x dout with the 2 forgotten, at a batch of 2: half the gradient, but no mean over the batch."""
     report = check_pair(lambda x: (x**2, x), lambda dout, x: dout * x, {"x": rng.standard_normal((2, 4))},
