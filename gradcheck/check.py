@@ -1,4 +1,5 @@
 """The two checks: of a forward/backward pair, and of a loss over a dict of parameters."""
+import math
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from gradcheck.report import Report, entry_line, worst_entries
 from gradcheck.traps import cut_to_one
 
 BUDGET = (EVALUATIONS, SECONDS)
+CUT = 200                           # evaluations for a pair whose batch or time is cut to length 1
 
 
 def check_pair(forward, backward, inputs, *, wrt=None, axes=None, method="auto", budget=BUDGET, rng=None):
@@ -96,8 +98,8 @@ def _check_pair(pair, axes, method, budget, rng, report):
                 raise Trouble(f"with {words}: {trouble}") from trouble
 
 
-def _judge_numbers(subject, axes, method, budget, rng, douts, grads, report):
-    numbers = measure_all(subject, axes, method, budget, rng, douts, grads)
+def _judge_numbers(subject, axes, method, budget, rng, douts, grads, report, most=math.inf):
+    numbers = measure_all(subject, axes, method, budget, rng, douts, grads, most)
     judge_all(subject, numbers, douts, grads, rng, report)
 
 
@@ -112,7 +114,7 @@ def _check_cut(pair, method, budget, rng):
     dout, small = draw(outs, rng), Report(pair.name, "")
     grads = pair.backward(dout, cache)
     check_gradients(grads, pair.inputs, pair.names)
-    _judge_numbers(pair, axes_of(pair.inputs, None), method, budget, rng, [dout], [grads], small)
+    _judge_numbers(pair, axes_of(pair.inputs, None), method, budget, rng, [dout], [grads], small, CUT)
     if not small.ok:
         verdict = next(verdict for verdict in small.verdicts if not verdict.ok)
         raise Trouble(f"{verdict.name} is wrong, {entry_line(worst_entries(verdict)[0])}")
@@ -127,15 +129,18 @@ class Numbers(NamedTuple):
     measure: object                 # (name, method) -> Measured
 
 
-def measure_all(subject, axes, method, budget, rng, douts, grads):
-    """Numeric gradients for upstream gradients `douts` -> Numbers. `grads` tell where a sample looks first."""
+def measure_all(subject, axes, method, budget, rng, douts, grads, most=math.inf):
+    """Numeric gradients for upstream gradients `douts` -> Numbers. `grads` tell where a sample looks first.
+
+    most: evaluations for them, if the budget reaches that far.
+    """
     analytic, truth = _flat(subject, grads), subject.truth()
     probes = {name: Probe(subject.function(name), truth[name], name, axes[name].place, budget.watch)
               for name in subject.names}
     weights = next(iter(probes.values())).weights(douts)
     methods = {name: resolve(method, probe, weights, axes[name].groups().values(), rng)
                for name, probe in probes.items()}
-    entries = _plan(probes, methods, axes, analytic, budget, rng)
+    entries = _plan(probes, methods, axes, analytic, budget, rng, most)
 
     def measure(name, by):
         found = Measured(probes[name], axes[name], weights, by, entries[name], sure=method != "auto")
@@ -190,14 +195,14 @@ def _flat(subject, grads):
     return {name: np.array([np.asarray(grad[name], float).ravel() for grad in grads]) for name in subject.names}
 
 
-def _plan(probes, methods, axes, analytic, budget, rng):
+def _plan(probes, methods, axes, analytic, budget, rng, most):
     """Flat entries to measure of each array: all, or a sample that the budget reaches for."""
     calls = {"complex": 1, "central": 2, "richardson": 4}
     for name, probe in probes.items():
         if probe.x.size:
             probe.line(0).slope(methods[name])              # so that the budget knows what one costs
     need = {name: calls[methods[name]] * probe.x.size for name, probe in probes.items()}
-    left = budget.left()
+    left = min(most, budget.left())
     budget.announce(min(left, sum(need.values())))
     share = left // 2 // len(probes)
     return {name: np.arange(probe.x.size) if sum(need.values()) <= left or need[name] <= share else

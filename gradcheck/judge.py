@@ -79,8 +79,8 @@ def _allowed(measured, analytic, dtype, scale):
         columns = measured.columns(group)
         largest = np.abs(measured.numeric[:, columns]).max(axis=1, initial=0)
         limit = tolerance * largest
-        if single:                              # sums over an array round to parts of its largest entries
-            limit = np.maximum(limit, FLOAT32_BLOCK * whole)
+        if single:                              # sums round to parts of their largest terms, and terms may cancel
+            limit = np.maximum(limit, np.maximum(FLOAT32_BLOCK * whole, 2 * np.finfo(np.float32).eps * scale))
         uncertain = 3 * measured.spread[:, columns].max(axis=1, initial=0)
         rounding = (FLOAT32 if single else 1e-12) * scale
         yours = np.abs(analytic[:, measured.entries[columns]]).max(axis=1, initial=0)
