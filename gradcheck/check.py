@@ -9,7 +9,7 @@ from gradcheck.axes import axes_of
 from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
 from gradcheck.contract import check_contract, check_gradients
 from gradcheck.diagnose import diagnose
-from gradcheck.judge import contradicted, judge, tolerance_of
+from gradcheck.judge import Scale, contradicted, judge, tolerance_of
 from gradcheck.layouts import check_layouts
 from gradcheck.measure import Measured, sample, search_by_projections
 from gradcheck.model import Model
@@ -125,7 +125,7 @@ class Numbers(NamedTuple):
     probes: dict
     measured: dict
     weights: np.ndarray             # upstream gradients (K, size of all outputs)
-    scale: np.ndarray               # (K,) beside which a gradient counts as zero
+    scale: Scale
     measure: object                 # (name, method) -> Measured
 
 
@@ -148,10 +148,9 @@ def measure_all(subject, axes, method, budget, rng, douts, grads, most=math.inf)
             search_by_projections(found, analytic[name], tolerance_of(by, grads[0][name].dtype), rng)
         return found
     measured = {name: measure(name, methods[name]) for name in subject.names}
-    # zero is what is tiny beside the largest gradient, or beside the largest product of output and upstream
-    scale = np.max([np.abs(weights * next(iter(probes.values())).base).max(axis=1, initial=0),
-                    *[np.abs(found.numeric).max(axis=1, initial=0) for found in measured.values()]], axis=0)
-    return Numbers(probes, measured, weights, scale, measure)
+    largest = np.max([np.abs(found.numeric).max(axis=1, initial=0) for found in measured.values()], axis=0)
+    products = np.abs(weights * next(iter(probes.values())).base).max(axis=1, initial=0)
+    return Numbers(probes, measured, weights, Scale(largest, np.maximum(largest, products)), measure)
 
 
 def judge_all(subject, numbers, douts, grads, rng, report):

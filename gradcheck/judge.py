@@ -13,6 +13,12 @@ EPS = np.finfo(np.float64).eps
 TOLERANCE = {"complex": 1e-11, "central": 1e-7, "richardson": 1e-7}
 
 
+class Scale(NamedTuple):
+    """What numbers of a check are large or small beside, (K,) each."""
+    gradients: np.ndarray           # the largest gradient
+    terms: np.ndarray               # that, or the largest product of output and upstream gradient
+
+
 class Verdict(NamedTuple):
     """What came of one array."""
     name: str                       # of the gradient, "dWh"
@@ -32,8 +38,8 @@ class Verdict(NamedTuple):
 def judge(name, measured, analytic, dtype, scale, jittered):
     """Verdict on analytic (K, size).
 
-    scale (K,): the largest gradient, or product of output and upstream gradient, of the whole check. jittered(measured,
-    column, eps): how far the numeric gradient moves when the inputs do by a few eps of their size.
+    scale: the Scale of the whole check. jittered(measured, column, eps): how far the numeric gradient moves when the
+    inputs do by a few eps of their size.
     """
     tolerance = tolerance_of(measured.method, dtype)
     if measured.method != "complex":
@@ -80,11 +86,11 @@ def _allowed(measured, analytic, dtype, scale):
         largest = np.abs(measured.numeric[:, columns]).max(axis=1, initial=0)
         limit = tolerance * largest
         if single:                              # sums round to parts of their largest terms, and terms may cancel
-            limit = np.maximum(limit, np.maximum(FLOAT32_BLOCK * whole, 2 * np.finfo(np.float32).eps * scale))
+            limit = np.maximum(limit, np.maximum(FLOAT32_BLOCK * whole, 2 * np.finfo(np.float32).eps * scale.gradients))
         uncertain = 3 * measured.spread[:, columns].max(axis=1, initial=0)
-        rounding = (FLOAT32 if single else 1e-12) * scale
+        rounding = (FLOAT32 if single else 1e-12) * scale.terms
         yours = np.abs(analytic[:, measured.entries[columns]]).max(axis=1, initial=0)
-        if (largest <= np.maximum(uncertain, 1e-14 * scale)).all() and (yours <= rounding).all():
+        if (largest <= np.maximum(uncertain, 1e-14 * scale.terms)).all() and (yours <= rounding).all():
             unexercised.append(name)            # zero on both sides, but for rounding
             limit = np.maximum(limit, rounding + uncertain)
         allowed[:, columns] = np.minimum(allowed[:, columns], limit[:, None])
@@ -98,7 +104,7 @@ def _is_rounding(measured, error, allowed, dtype, scale, jittered):
     slope of forward itself moves as much when the inputs move by a few units in the last place.
     """
     tolerance = tolerance_of(measured.method, dtype)
-    if (error <= 1e-7 / tolerance * allowed).all() and (error <= 100 * EPS * scale[:, None]).all():
+    if (error <= 1e-7 / tolerance * allowed).all() and (error <= 100 * EPS * scale.terms[:, None]).all():
         return True
     worst = int((error / np.maximum(allowed, np.finfo(float).tiny)).max(axis=0).argmax())
     if (tolerance > TOLERANCE["complex"] and np.dtype(dtype).itemsize == 8) or worst in measured.kinks:
