@@ -57,6 +57,7 @@ class CaptioningRNN:
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
+        self.last_penalty = 0.0                 # the part of the latest loss that is no likelihood
         self.input_dim, self.attends = input_dim, cell_type in ("attention", "bahdanau")
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
         self.params = self._initial(randn, len(word_to_idx), input_dim, wordvec_dim, hidden_dim)
@@ -82,7 +83,8 @@ class CaptioningRNN:
         dmaps = None
         if maps is not None:
             penalty, dmaps = doubly_stochastic_penalty(maps, counts)
-            loss, dmaps = loss + self.penalty * penalty, self.penalty * dmaps
+            self.last_penalty, dmaps = self.penalty * penalty, self.penalty * dmaps
+            loss = loss + self.last_penalty
         return loss, self._backward(dscores, dmaps, cache)
 
     def scores(self, features, captions):
@@ -118,6 +120,8 @@ class CaptioningRNN:
         is <NULL>. Attention models also return where they looked for each word, (N, max_length, height, width): zero
         behind <END>. Raises ValueError where the vocabulary has no <START>.
         """
+        if not isinstance(max_length, (int, np.integer)) or max_length < 1:
+            raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
         if self._start is None:
             raise ValueError("sample: word_to_idx has no '<START>', expected an id to start captions with")
         p = self.params
@@ -140,7 +144,7 @@ class CaptioningRNN:
     def _maps(self, features, maps, steps):
         """A list of (N, L) as (N, steps, height, width), padded with zeros."""
         maps = np.stack(maps, axis=1)
-        grid = features[0] if isinstance(features, (tuple, list)) else features
+        grid = features[0] if isinstance(features, tuple) else features
         shape = np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(maps.shape[2])
         padded = np.pad(maps, ((0, 0), (0, steps - maps.shape[1]), (0, 0)))
         return padded.reshape(*padded.shape[:2], *shape)
@@ -173,8 +177,11 @@ class CaptioningRNN:
             features = np.asarray(features)
             check_shapes("CaptioningRNN", W_proj=(self.params["W_proj"], "D H"), features=(features, "N D"))
             return Image(self._standard(features, self.feature_stats), None)
-        grid, pooled = features if isinstance(features, (tuple, list)) else (features, None)
+        grid, pooled = features if isinstance(features, tuple) and len(features) == 2 else (features, None)
         grid = np.asarray(grid)
+        if grid.dtype.kind not in "fiub" or 0 in grid.shape[1:]:
+            raise ValueError(f"CaptioningRNN: features is {grid.dtype} {grid.shape}, expected real numbers of at least "
+                             "one region")
         if grid.ndim == 4:
             grid = grid.reshape(*grid.shape[:2], -1).transpose(0, 2, 1)
         if grid.ndim != 3 or grid.shape[2] != self.input_dim:

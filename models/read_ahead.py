@@ -2,11 +2,11 @@
 import queue
 import threading
 
-DEPTH = 2                   # batches that wait, which bounds the memory
+DEPTH = 2                   # batches that wait, beside the one that is being read: this bounds the memory
 
 
 def read_ahead(features, rows):
-    """Yield features[r] for each r in the list `rows`, read by one thread that is at most DEPTH batches ahead.
+    """Yield features[r] for each r in the list `rows`, read by one thread while DEPTH batches wait at most.
 
     What the reading raises is raised here. The thread ends with the generator, also where that is closed early.
     """
@@ -24,7 +24,7 @@ def read_ahead(features, rows):
         for r in rows:
             try:
                 put((features[r], None))
-            except Exception as error:                  # raised where the batch is wanted
+            except BaseException as error:                  # raised where the batch is wanted
                 put((None, error))
             if stop.is_set():
                 return

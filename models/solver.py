@@ -132,7 +132,7 @@ class CaptioningSolver:
             self.model.params[name] = self._updated(name, w, grads[name] * scale if scale != 1 else grads[name])
         self.iteration += 1
         self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
-        self.loss_history.append(float(loss))
+        self.loss_history.append(float(loss) - float(getattr(self.model, "last_penalty", 0)))    # the likelihood alone
         return self.loss_history[-1]
 
     def _step(self):

@@ -1,16 +1,18 @@
 """Say whether a model's attention is alive, and on scenes whether it points at what the words name.
 
-Written as JSON too: into RUN/attention.json, or where --out says. Exit code 1 if the attention is dead.
+Written as JSON too: into RUN/attention.json, or where --out says. Exit code 1 if the attention is dead or cannot
+be judged.
 """
 import argparse
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 
 from data.scenes import COLOURS, SIDE
 from models.checkpoint import write_atomically
-from scripts.check_scenes import SHAPE_OF
+from scripts.check_scenes import SHAPE_OF, read_objects
 from scripts.command import run
 from scripts.runs import load_attending_run
 from scripts.training_files import attend_images
@@ -18,29 +20,31 @@ from scripts.training_files import attend_images
 DEAD = 1e-3                         # change of the map from word to word below which it is no attention
 
 
-def liveliness(words, maps):
+def liveliness(maps):
     """How much maps change and how sharp they are, over all words that were generated.
 
-    words: words of each caption; maps (n, T, height, width) -> dict. Change is the total variation distance between the
-    maps of two words that follow each other, 0 (the same) to 1 (nothing in common); entropy is in nats.
+    maps: an array (words, height, width) for each caption -> dict. Change is the total variation distance between the
+    maps of two words that follow each other, 0 (the same) to 1 (nothing in common), None where no caption has two words
+    or there is one region only; entropy is in nats.
     """
-    flat = maps.reshape(*maps.shape[:2], -1).astype(np.float64)
-    rows = [flat[i, :len(caption)] for i, caption in enumerate(words)]
-    changes = np.concatenate([np.abs(np.diff(row, axis=0)).sum(axis=1) / 2 for row in rows])
+    rows = [row.reshape(len(row), math.prod(row.shape[1:])).astype(np.float64) for row in maps]
+    changes = np.concatenate([np.abs(np.diff(row, axis=0)).sum(axis=1) / 2 for row in rows if len(row)] or [[]])
     every = np.concatenate(rows)
-    entropy = -(every * np.log(np.maximum(every, 1e-30))).sum(axis=1)
-    change = float(changes.sum() / max(len(changes), 1))
-    mass = every.sum(axis=0) / max(len(every), 1)
-    return {"words": len(every), "change": change, "entropy": float(entropy.sum() / max(len(every), 1)),
+    if not len(changes) or every.shape[1] < 2:
+        return {"words": len(every), "change": None, "entropy": None, "entropy_uniform": None, "mass": None,
+                "verdict": "nothing to judge"}
+    change, entropy = float(changes.mean()), -(every * np.log(np.maximum(every, 1e-30))).sum(axis=1)
+    return {"words": len(every), "change": change, "entropy": float(entropy.mean()),
             "entropy_uniform": float(np.log(every.shape[1])), "verdict": "dead" if change < DEAD else "alive",
-            "mass": mass.reshape(maps.shape[2:]).tolist()}
+            "mass": every.mean(axis=0).reshape(maps[0].shape[1:]).tolist()}
 
 
 def pointing(words, maps, objects, rng):
     """How often the peak of a noun's map lies on an object that the noun names.
 
-    words and maps as in liveliness, objects: of each picture, with shape, colour and box -> dict of shares: hits and
-    mass on the objects, hits with the maps of a caption in random order, and chance, the objects' share of the grid.
+    words of each caption, maps as in liveliness, objects: of each picture, with shape, colour and box -> dict of
+    shares: hits and mass on the objects, hits with the maps of a caption in random order, and chance, the objects' share of the
+    grid.
     A noun counts if an object of its shape is in the picture, and of its colour where that stands before it.
     """
     found = {"accuracy": [], "mass": [], "shuffled": [], "chance": []}
@@ -90,23 +94,27 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: RUN/attention.json)")
     args = parser.parse_args(argv)
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)
-    rows, _, captions, maps = attend_images(checkpoint.model, dataset, split)
-    words = [caption.split() for caption in captions]
+    out = args.out or Path(checkpoint.path).parent / "attention.json"
+    if not out.absolute().parent.is_dir() or out.is_dir():
+        raise ValueError(f"--out {out}: expected a file in a folder that exists")
+    rows, _ = dataset.images(split)
+    words, maps = attend_images(checkpoint.model, dataset, split, rows)
     result = {"run": str(args.run), "cell_type": checkpoint.model.cell_type, "split": split, "images": len(rows),
-              **liveliness(words, maps)}
+              **liveliness(maps)}
     path = dataset.folder / "objects.json"
     if path.is_file():
-        objects = json.loads(path.read_text())
+        objects = read_objects(path, len(dataset.features[split]))
         result["pointing"] = pointing(words, maps, [objects[row] for row in rows], np.random.default_rng(0))
-    out = args.out or Path(checkpoint.path).parent / "attention.json"
     write_atomically(out, json.dumps(result, indent=1).encode())
     print(summary(result))
     print(f"written to {out}")
-    return 1 if result["verdict"] == "dead" else 0
+    return 0 if result["verdict"] == "alive" else 1
 
 
 def summary(result):
     """The result in a few lines."""
+    if result["change"] is None:
+        return f"{result['verdict']}: no caption of {result['images']} has two words, or the grid has one region"
     differ = f"maps differ by {result['change']:.3f} between words"
     if result["verdict"] == "dead":
         differ = f"maps differ by less than {DEAD:g} between words ({result['change']:.1e})"

@@ -1,7 +1,7 @@
 """Grade captions of scenes: how many name a colour and shape ("red circle"), and how many of those named are there."""
 import argparse
-import json
 
+from data.files import read_json
 from data.scenes import COLOURS, SHAPES, shape_words
 from scripts.command import run
 from scripts.runs import load_run, open_run_data
@@ -24,6 +24,17 @@ def grade(captions, objects):
     return sum(map(bool, named)) / len(captions), sum(len(a & b) for a, b in zip(named, there)) / max(total, 1)
 
 
+def read_objects(path, rows):
+    """The objects of each picture of a scenes folder, one list for each of so many rows. Raises ValueError."""
+    objects = read_json(path)
+    keys = {"shape", "colour", "box"}
+    if not isinstance(objects, list) or len(objects) != rows or not all(
+            isinstance(items, list) and all(isinstance(item, dict) and keys <= set(item) for item in items)
+            for items in objects):
+        raise ValueError(f"{path}: not a list of the objects of {rows} pictures, make the scenes again")
+    return objects
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.check_scenes", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run on scenes")
@@ -36,7 +47,7 @@ def main(argv=None):
     if not path.is_file():
         raise ValueError(f"{args.run}: trained on {dataset.name}, expected a run on scenes (no {path})")
     rows, _, captions = caption_images(checkpoint.model, dataset, args.split)
-    objects = json.loads(path.read_text())
+    objects = read_objects(path, len(dataset.features[args.split]))
     naming, right = grade(captions, [objects[row] for row in rows])
     print(f"{len(captions)} pictures of {args.split}: {naming:.1%} of captions name a colour and shape, "
           f"{right:.1%} of those named are in the picture")

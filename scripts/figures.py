@@ -75,7 +75,7 @@ def attention_figure(picture, words, maps, name, columns=6):
     """A picture, and once more for each word of its caption with the map of where the network looked -> PNG bytes.
 
     picture uint8 (h, w, 3) or None; words: list of str; maps (T, rows, columns), one a word, each adding up to 1.
-    All panels share one colour scale; the number in a corner is the map's entropy in nats.
+    All panels share one colour scale; a cross marks a map's peak, the number in a corner is its entropy in nats.
     """
     rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
     figure = Figure(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")
@@ -90,7 +90,12 @@ def attention_figure(picture, words, maps, name, columns=6):
         _attention_panel(axes, picture, weights, scale)
         axes.set_title(word, fontsize=12, parse_math=False, pad=4)
     if words:
-        figure.colorbar(ScalarMappable(scale, HEAT), ax=list(grid), shrink=0.6, aspect=30, label="weight of a region")
+        bar = figure.colorbar(ScalarMappable(scale, HEAT), ax=list(grid), shrink=0.6, aspect=30, pad=0.01)
+        bar.set_label(f"weight of a region (+ peak); in the corner: entropy of at most {np.log(maps[0].size):.1f} nats",
+                      fontsize=7)
+        bar.ax.tick_params(labelsize=7)
+    else:
+        grid[0].text(0.5, -0.06, "(no words)", ha="center", va="top", transform=grid[0].transAxes, fontsize=9)
     return _png(figure)
 
 
@@ -99,9 +104,12 @@ def _attention_panel(axes, picture, weights, scale):
     height, width = picture.shape[:2]
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2) / 255
     smooth = upsample(weights, height, width)
-    colours = HEAT(scale(smooth))
-    strength = 0.85 * np.clip(scale(smooth), 0, 1)[..., None] ** 0.75
+    smooth *= weights.max() / max(smooth.max(), 1e-30)                  # smoothing flattens peaks: keep their height
+    colours, strength = HEAT(scale(smooth)), np.clip(scale(smooth), 0, 1)[..., None] ** 0.6
     axes.imshow((0.55 * grey + 0.45) * (1 - strength) + colours[..., :3] * strength)
+    row, column = np.unravel_index(weights.argmax(), weights.shape)
+    axes.plot((column + 0.5) * width / weights.shape[1] - 0.5, (row + 0.5) * height / weights.shape[0] - 0.5, "+",
+              color="black", markersize=7, markeredgewidth=1.2)
     entropy = -(weights * np.log(np.maximum(weights, 1e-30))).sum()
     axes.text(0.97, 0.03, f"{entropy:.1f}", transform=axes.transAxes, ha="right", va="bottom", fontsize=8,
               bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5})

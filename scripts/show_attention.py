@@ -1,6 +1,7 @@
 """Draw where an attention model looked for each word: one figure an image, RUN's greedy captions."""
 import argparse
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from models.checkpoint import write_atomically
 from scripts.command import run
 from scripts.figures import attention_figure
 from scripts.runs import load_attending_run
+from scripts.training_files import attend_images
+
+SIDE = 320                          # pixels of the longer side of a picture in a figure
 
 
 def parse(argv=None):
@@ -48,9 +52,22 @@ def picture_of(dataset, row, name, folder):
         return dataset.picture(row)
     try:
         with Image.open(folder / name) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except OSError as error:
+            image.draft("RGB", (SIDE, SIDE))                            # a JPEG is decoded at about the size needed
+            image = ImageOps.exif_transpose(image).convert("RGB")
+            image.thumbnail((SIDE, SIDE))
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{folder / name}: no picture that can be read ({error})") from error
+
+
+def figure_name(name, taken):
+    """A file name for the figure of an image: the image's, without folders and odd characters, unlike those taken."""
+    stem = re.sub(r"[^\w-]+", "_", str(Path(name).with_suffix("")))[-80:].strip("_") or "image"
+    path, k = f"{stem}.png", 2
+    while path in taken:
+        path, k = f"{stem}-{k}.png", k + 1
+    taken.add(path)
+    return path
 
 
 def main(argv=None):
@@ -61,14 +78,22 @@ def main(argv=None):
         raise FileNotFoundError(f"{args.images}: no such folder of pictures")
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)
     rows, names = choose(dataset, split, args.image_names, args.n, args.images)
-    captions, maps = checkpoint.model.sample(dataset.features[split][np.array(rows)])
+    if args.out.exists() and not args.out.is_dir():
+        raise ValueError(f"--out {args.out}: a file, expected a folder for the figures")
+    captions, maps = attend_images(checkpoint.model, dataset, split, np.array(rows))
     args.out.mkdir(parents=True, exist_ok=True)
-    for row, name, ids, where in zip(rows, names, captions, maps):
-        words = dataset.vocabulary.decode(ids).split()
-        figure = attention_figure(picture_of(dataset, row, name, args.images), words, where[:len(words)], name)
-        path = args.out / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', Path(name).stem)}.png"
-        write_atomically(path, figure)
-        print(f"{path}: {' '.join(words)}")
+    taken, broken = set(), 0
+    for row, name, words, where in zip(rows, names, captions, maps):
+        try:
+            picture = picture_of(dataset, row, name, args.images)
+        except ValueError as error:                                     # the others are drawn all the same
+            print(f"error: {error}", file=sys.stderr)
+            broken += 1
+            continue
+        path = args.out / figure_name(name, taken)
+        write_atomically(path, attention_figure(picture, words, where, name))
+        print(f"{path}: {' '.join(words) or '(no words)'}")
+    return 2 if broken else 0
 
 
 if __name__ == "__main__":

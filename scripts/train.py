@@ -133,6 +133,8 @@ def start(args):
     """A new run -> solver, its files."""
     folder = made(args.data or SCENES)
     settings = settings_of(args, scenes=(folder / "objects.json").is_file())
+    if settings["penalty"] and settings["model"] != "bahdanau":
+        raise ValueError(f"--penalty {settings['penalty']:g} with --model {settings['model']}: it belongs to bahdanau")
     dataset = open_dataset(folder, LOOK.get(settings["model"], "vector"))
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")

@@ -112,28 +112,34 @@ def best_model(solver):
     return model
 
 
-def caption_images(model, dataset, split, n=None, batch=128):
+def caption_images(model, dataset, split, n=None):
     """Greedy captions of the first n images of a split, or all -> rows, names, captions."""
-    rows, names, captions, _ = _sample(model, dataset, split, n, batch)
+    rows, names = dataset.images(split)
+    rows, names = rows[:n], names[:n]
+    captions = [dataset.vocabulary.decode(ids) for ids, _ in _sampled(model, dataset, split, rows)]
     return rows, names, captions
 
 
-def attend_images(model, dataset, split, n=None, batch=128):
-    """The same of an attention model, with its maps -> rows, names, captions, maps (images, T, height, width)."""
-    rows, names, captions, maps = _sample(model, dataset, split, n, batch)
-    return rows, names, captions, np.concatenate(maps)
+def attend_images(model, dataset, split, rows):
+    """Words of the greedy captions of some images, and where the model looked for each word.
+
+    -> list of lists of str, list of arrays (words, height, width)
+    """
+    vocabulary, words, maps = dataset.vocabulary, [], []
+    for ids, where in _sampled(model, dataset, split, rows):
+        ids = ids.tolist()
+        ids = ids[:ids.index(vocabulary.end)] if vocabulary.end in ids else ids
+        steps = [t for t, i in enumerate(ids) if i not in (vocabulary.null, vocabulary.start)]
+        words.append([vocabulary.idx_to_word[ids[t]] for t in steps])
+        maps.append(where[steps])
+    return words, maps
 
 
-def _sample(model, dataset, split, n, batch):
-    rows, names = dataset.images(split)
-    rows, names = rows[:n], names[:n]
-    captions, maps = [], []
+def _sampled(model, dataset, split, rows, batch=128):
+    """Yield ids and maps (None without attention) of each image."""
     for i in range(0, len(rows), batch):
         sampled = model.sample(dataset.features[split][rows[i:i + batch]])
-        ids, where = sampled if model.attends else (sampled, None)
-        captions += [dataset.vocabulary.decode(caption) for caption in ids]
-        maps.append(where)
-    return rows, names, captions, maps
+        yield from zip(*sampled) if model.attends else zip(sampled, [None] * len(sampled))
 
 
 def caption_tiles(model, dataset, split, n):

@@ -47,6 +47,13 @@ def test_the_penalty_is_in_the_loss_but_not_in_the_likelihood(word_to_idx, rng):
     used = (captions[:, 1:] != 0)[:, :, None]
     rest = 1 - (used * plain.attention(grid, captions)).sum(axis=1)
     assert weighed.loss(grid, captions)[0] - plain.loss(grid, captions)[0] == pytest.approx(2 * (rest**2).sum() / N)
+    data = {"train_captions": captions, "train_image_idxs": np.arange(N), "train_features": grid}
+    losses = [CaptioningSolver(model, data, batch_size=N, num_epochs=1, verbose=False, seed=1, sampling="epochs")
+              for model in (plain, weighed)]
+    for solver in losses:
+        solver.train()
+    assert losses[0].loss_history == pytest.approx(losses[1].loss_history)       # what is reported is the likelihood
+    plain, weighed = (make(word_to_idx, "bahdanau", penalty=weight) for weight in (0.0, 2.0))
     assert plain.negative_log_likelihood(grid, captions) == weighed.negative_log_likelihood(grid, captions)
 
 
@@ -137,6 +144,9 @@ def test_a_checkpoint_brings_it_back_whole(options, word_to_idx, tmp_path, rng):
     (lambda m: m("bahdanau", pooled_dim=P).loss(np.zeros((2, 9, D)), np.ones((2, 3), int)), "pooled features are ()"),
     (lambda m: m("bahdanau", pooled_dim=P).loss((np.zeros((2, 9, D)), np.zeros((2, 7))), np.ones((2, 3), int)),
      "pooled features are (2, 7), expected (N, P) = (2, 8)"),
+    (lambda m: m("attention").loss([np.zeros((9, D))] * 3, np.ones((2, 3), int)), "features has 3 rows and captions 2"),
+    (lambda m: m("attention").loss(np.zeros((2, 0, D)), np.ones((2, 3), int)), "expected real numbers of at least one"),
+    (lambda m: m("attention").sample(np.zeros((2, 9, D)), 0), "max_length is 0, expected a whole number"),
     (lambda m: m("attention", penalty=1.0), "belong to cell_type 'bahdanau'"),
     (lambda m: m("lstm").attention(np.zeros((2, D)), np.ones((2, 3), int)), "cell_type is 'lstm'"),
 ])

@@ -1,5 +1,6 @@
 """scripts.check_attention and scripts.show_attention."""
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 from scripts import check_attention, show_attention, train
 from scripts.check_attention import cells_inside, liveliness, named_boxes, pointing
 from scripts.figures import attention_figure, upsample
-from scripts.runs import load_run
+from scripts.runs import load_run, open_run_data
+from scripts.training_files import attend_images
 
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "2"]
 RED_RING = {"shape": "ring", "colour": "red", "box": [0, 0, 30, 30]}
@@ -24,13 +26,11 @@ def one_hot(*places):
 
 
 def test_liveliness_of_maps_that_move_and_that_stand_still():
-    words = ["a red ring".split(), "a".split()]
-    moving = np.stack([one_hot((0, 0), (3, 3), (6, 6)), np.full((3, 7, 7), 1 / 49)])
-    found = liveliness(words, moving)
+    moving = [one_hot((0, 0), (3, 3), (6, 6)), np.full((1, 7, 7), 1 / 49), np.zeros((0, 7, 7))]
+    found = liveliness(moving)
     assert found["words"] == 4 and found["change"] == 1 and found["verdict"] == "alive"
     assert found["entropy"] == pytest.approx(np.log(49) / 4) and np.sum(found["mass"]) == pytest.approx(1)
-    still = np.repeat(moving[:, :1], 3, axis=1)
-    assert liveliness(words, still)["verdict"] == "dead"
+    assert liveliness([np.repeat(moving[0][:1], 3, axis=0)])["verdict"] == "dead"
 
 
 @pytest.mark.parametrize("caption, expected", [
@@ -49,8 +49,10 @@ def test_boxes_are_grown_by_half_a_cell():
     assert not cells_inside([], (7, 7)).any()
 
 
-def test_no_words_at_all_are_dead():
-    assert liveliness([[], []], np.zeros((2, 3, 7, 7)))["verdict"] == "dead"
+@pytest.mark.parametrize("maps", [[np.zeros((0, 7, 7))] * 2, [np.full((1, 7, 7), 1 / 49)], [np.ones((4, 1, 1))]])
+def test_where_nothing_can_be_compared_nothing_is_dead(maps):
+    found = liveliness(maps)
+    assert found["verdict"] == "nothing to judge" and found["change"] is None
 
 
 def test_pointing_counts_peaks_on_what_is_named(rng):
@@ -100,6 +102,7 @@ def test_attention_that_does_not_look_is_dead(attending, tmp_path, monkeypatch, 
     blind = {"attention": ("W_proj", "b_proj"), "bahdanau": ("v",)}[checkpoint.model.cell_type]
     for name in blind:
         checkpoint.model.params[name][:] = 0
+    checkpoint.model.params["b_vocab"][5] += 100                        # says one word for ever
     monkeypatch.setattr("scripts.runs.load_run", lambda run: checkpoint)
     assert check_attention.main([str(attending), "--out", str(tmp_path / "a.json")]) == 1
     assert "dead: maps differ by less than 0.001 between words" in capsys.readouterr().out
@@ -109,7 +112,7 @@ def test_pictures_from_a_folder(attending, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     Image.new("L", (50, 30)).save(pictures / "scene-00074.png")
-    show_attention.main([str(attending), "--images", str(pictures), "--out", str(tmp_path / "out")])
+    assert show_attention.main([str(attending), "--images", str(pictures), "--out", str(tmp_path / "out")]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scene-00074.png"]
 
 
@@ -125,12 +128,48 @@ def test_bad_input(argv, message, attending, tmp_path):
     assert message in str(error.value) and not (tmp_path / "o").exists()
 
 
-def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path):
+def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path, capsys):
     with pytest.raises(ValueError, match="has no picture of the test split"):
         show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")])
     (tmp_path / "scene-00073.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="no picture that can be read"):
-        show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")])
+    Image.new("RGB", (900, 700)).save(tmp_path / "scene-00074.png")
+    assert show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["scene-00074.png"]      # the others are drawn
+    assert "scene-00073.png: no picture that can be read" in capsys.readouterr().err
+    image = show_attention.picture_of(None, 0, "scene-00074.png", tmp_path)
+    assert max(image.shape) == show_attention.SIDE
+
+
+def test_every_image_has_a_figure_of_its_own():
+    taken = set()
+    names = ["a/1.jpg", "b/1.jpg", "x y.jpg", "x_y.jpg", "日本.jpg", "中国.jpg", "../up.jpg", "...", "n" * 300 + ".jpg"]
+    files = [show_attention.figure_name(name, taken) for name in names]
+    assert len(set(files)) == len(names) and all("/" not in file and len(file) < 90 for file in files)
+
+
+def test_words_and_maps_stay_together_where_null_is_said(attending, monkeypatch, rng):
+    checkpoint = load_run(attending)
+    dataset = open_run_data(checkpoint)
+    maps = rng.random((1, 5, 7, 7))
+    monkeypatch.setattr(checkpoint.model, "sample", lambda features: (np.array([[5, 0, 6, 2, 7]]), maps), raising=False)
+    words, kept = attend_images(checkpoint.model, dataset, "val", dataset.images("val")[0][:1])
+    assert words == [[dataset.vocabulary.idx_to_word[i] for i in (5, 6)]]
+    np.testing.assert_array_equal(kept[0], maps[0, [0, 2]])
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "no json", '[[{"shape": "ring"}]]'])
+def test_damaged_objects_are_one_clear_error(content, attending, small_scenes, tmp_path):
+    shutil.copytree(small_scenes, tmp_path / "scenes")
+    (tmp_path / "scenes" / "objects.json").write_text(content)
+    with pytest.raises(ValueError, match="objects.json: "):
+        check_attention.main([str(attending), "--data", str(tmp_path / "scenes"), "--out", str(tmp_path / "a.json")])
+
+
+@pytest.mark.parametrize("main, out", [(check_attention.main, "no/such/a.json"), (show_attention.main, "file")])
+def test_a_bad_out_is_found_first(main, out, attending, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="--out"):
+        main([str(attending), "--out", str(tmp_path / out)])
 
 
 def test_a_model_without_attention_is_refused(small_scenes, tmp_path):
