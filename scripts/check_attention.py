@@ -42,9 +42,8 @@ def liveliness(maps):
 def pointing(words, maps, objects, rng):
     """How often the peak of a noun's map lies on an object that the noun names.
 
-    words of each caption, maps as in liveliness, objects of each picture -> dict of
-    shares: hits and mass on the objects, hits with the maps of a caption in random order, and chance, the objects' share of the
-    grid.
+    words of each caption, maps as in liveliness, objects of each picture -> dict of shares: hits, mass on the objects,
+    hits with the maps of a caption in random order, and chance, the objects' share of the grid.
     A noun counts if an object of its shape is in the picture, and of its colour where that stands before it.
     """
     found = {"accuracy": [], "mass": [], "shuffled": [], "chance": []}

@@ -73,7 +73,7 @@ def test_maps_are_upsampled_smoothly(rng):
     assert abs(peak[0] - 39.5) < 1 and abs(peak[1] - 87.5) < 1
 
 
-@pytest.mark.parametrize("words", [[], ["a"], "a caption with $ signs and more than one row of words".split()])
+@pytest.mark.parametrize("words", [[], ["a"], ["a", "$", "sign", "and", *"several rows"]])
 def test_figures_of_captions_of_any_length(words):
     maps = np.full((len(words), 7, 7), 1 / 49)
     assert attention_figure(None, words, maps, "na_me$.jpg").startswith(b"\x89PNG")
