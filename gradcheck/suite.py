@@ -32,6 +32,7 @@ SHAPES = {                          # pair, and what is special about the case -
                 "v=K Wbeta=H,E bbeta=E",
     "initial_state": "features=N,P Wh0=P,H bh0=H Wc0=P,H bc0=H",
     "doubly_stochastic_penalty": "weights=N,T,L mask=N,T<bool",
+    "doubly_stochastic_penalty, a padded row": "weights=N,T,L mask=N,T<bool",
 }
 CELLS = ("rnn", "lstm", "attention", "bahdanau")
 GATE = "gate:ifog"

@@ -183,7 +183,8 @@ MUTANTS = [
     Mutant("doubly_stochastic_penalty", "gradient missing", PENALTY, "0 * used * rest[:, None] / N", "zero"),
     Mutant("doubly_stochastic_penalty", "2 forgotten", PENALTY, "-used * rest[:, None] / N", "factor"),
     Mutant("doubly_stochastic_penalty", "wrong sign", PENALTY, "2 * used * rest[:, None] / N", "sign"),
-    Mutant("doubly_stochastic_penalty", "mask left out", PENALTY, "-2 * (0 * used + 1) * rest[:, None] / N", "padding"),
+    Mutant("doubly_stochastic_penalty, a padded row",
+           "mask left out", PENALTY, "-2 * (0 * used + 1) * rest[:, None] / N", "padding"),
     Mutant("doubly_stochastic_penalty", "not divided by N", PENALTY, "-2 * used * rest[:, None]", "factor"),
 ]
 
