@@ -86,7 +86,10 @@ def settings_of(args, scenes):
     if scenes and asked.get("model") in ("rnn", "lstm"):
         defaults = {**DEFAULTS_SCENES, **SCENES_SEEN_ONCE}
     if args.overfit is not None:
-        defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[asked.get("model", DEFAULTS["model"])]}
+        model = asked.get("model", DEFAULTS["model"])
+        defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model]}
+        if model == "attention":                        # learns by heart more slowly: 80 epochs are too few for some seeds
+            defaults["epochs"] = 120
     settings = {**defaults, **asked}
     for name, (fits, expected) in LIMITS.items():
         if settings[name] is not None and not fits(settings[name]):
