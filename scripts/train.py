@@ -88,7 +88,7 @@ def settings_of(args, scenes):
     if args.overfit is not None:
         model = asked.get("model", DEFAULTS["model"])
         defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model]}
-        if model == "attention":                        # learns by heart more slowly: 80 epochs are too few for some seeds
+        if model == "attention":            # learns by heart more slowly: 80 epochs are too few for some seeds
             defaults["epochs"] = 120
     settings = {**defaults, **asked}
     for name, (fits, expected) in LIMITS.items():
