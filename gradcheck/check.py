@@ -32,7 +32,8 @@ def check_pair(forward, backward, inputs, *, wrt=None, axes=None, method="auto",
     wrt: names of the inputs that have a gradient, all by default. axes: name of an input -> names of its axes, such as
     {"Wh": ("h", "gate:ifog")}: the axis gate consists of four equal blocks. Axes called n and t (batch, time) are also
     checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations, seconds); a sample
-    is checked where it does not reach for all entries. rng: Generator or seed of the upstream gradients.
+    is checked where it does not reach for all entries. rng: Generator or seed of the upstream gradients; None is always
+    the same, so that a report can be repeated.
     -> Report. A wrong pair is a Report that is not ok, also where it raises; ValueError is for wrong use alone.
     """
     check_method(method)
@@ -69,9 +70,9 @@ def check_model(loss, params, *, wrt=None, axes=None, method="auto", budget=BUDG
 
 
 def generator(rng):
-    """A Generator from what default_rng takes. Raises ValueError on anything else."""
+    """A Generator from what default_rng takes; None is seed 0. Raises ValueError on anything else."""
     try:
-        return np.random.default_rng(rng)
+        return np.random.default_rng(0 if rng is None else rng)
     except (TypeError, ValueError) as error:
         raise ValueError(f"rng is {rng!r}, expected a Generator, a whole number or None") from error
 
@@ -138,7 +139,7 @@ def measure_all(subject, axes, method, budget, rng, douts, grads, most=math.inf)
     probes = {name: Probe(subject.function(name), truth[name], name, axes[name].place, budget.watch)
               for name in subject.names}
     weights = next(iter(probes.values())).weights(douts)
-    methods = {name: resolve(method, probe, weights, axes[name].groups().values(), rng)
+    methods = {name: resolve(method, probe, axes[name].groups().values(), rng)
                for name, probe in probes.items()}
     entries = _plan(probes, methods, axes, analytic, budget, rng, most)
 

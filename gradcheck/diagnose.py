@@ -4,11 +4,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gradcheck.cells import cell_mistakes
-from gradcheck.mistakes import CATALOGUE
+from gradcheck.mistakes import CATALOGUE, FIT
 from gradcheck.numeric import Probe, Trouble
 from gradcheck.pair import draw
-
-FIT = 1e-6
 
 
 class Diagnosis(NamedTuple):

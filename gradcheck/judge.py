@@ -88,7 +88,7 @@ def _allowed(measured, analytic, dtype, scale):
         if single:                              # sums round to parts of their largest terms, and terms may cancel
             limit = np.maximum(limit, np.maximum(FLOAT32_BLOCK * whole, 2 * np.finfo(np.float32).eps * scale.gradients))
         uncertain = 3 * measured.spread[:, columns].max(axis=1, initial=0)
-        rounding = (FLOAT32 if single else 1e-12) * scale.terms
+        rounding = (FLOAT32 if single else 100 * EPS) * scale.terms
         yours = np.abs(analytic[:, measured.entries[columns]]).max(axis=1, initial=0)
         if (largest <= np.maximum(uncertain, 1e-14 * scale.terms)).all() and (yours <= rounding).all():
             unexercised.append(name)            # zero on both sides, but for rounding

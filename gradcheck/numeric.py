@@ -40,7 +40,7 @@ def numeric_grad(f, x, dout, method="auto"):
     check_method(method)
     probe = Probe(f, x)
     weights = probe.weights([dout])
-    asked, method = method, resolve(method, probe, weights, [np.arange(probe.x.size)], np.random.default_rng(0))
+    asked, method = method, resolve(method, probe, [np.arange(probe.x.size)], np.random.default_rng(0))
     lines = (probe.line(entry) for entry in range(probe.x.size))
     slope = _careful if asked != method == "central" else (lambda line, weights: weights @ line.slope(method))
     return np.array([slope(line, weights)[0] for line in lines]).reshape(probe.x.shape)
@@ -216,11 +216,11 @@ class Line:
         return 4 * EPS * (base if weights is None else np.abs(weights) @ base) / (h * self.scale)
 
 
-def resolve(method, probe, weights, groups, rng):
+def resolve(method, probe, groups, rng):
     """The method that 'auto' stands for at this probe; 'complex' has to be fit for it. groups: flat entries to test."""
     if method not in ("auto", "complex") or probe.x.size == 0:
         return "central" if method == "auto" else method
-    if all(carries_complex(probe, weights, entries, rng) for entries in groups):
+    if all(carries_complex(probe, entries, rng) for entries in groups):
         return "complex"
     if method == "complex":
         raise Trouble(f"forward does not carry complex numbers through from {probe.name} (a .real, an abs, a real "
@@ -228,7 +228,7 @@ def resolve(method, probe, weights, groups, rng):
     return "central"
 
 
-def carries_complex(probe, weights, entries, rng):
+def carries_complex(probe, entries, rng):
     """Whether the complex step along a random direction agrees with real differences, output by output."""
     direction = rng.standard_normal(len(entries))
     line = probe.projection(entries, direction / np.linalg.norm(direction))

@@ -144,7 +144,7 @@ class CaptioningRNN:
     def _maps(self, features, maps, steps):
         """A list of (N, L) as (N, steps, height, width), padded with zeros."""
         maps = np.stack(maps, axis=1)
-        grid = features[0] if isinstance(features, tuple) else features
+        grid, _ = split_pair(features)
         shape = np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(maps.shape[2])
         padded = np.pad(maps, ((0, 0), (0, steps - maps.shape[1]), (0, 0)))
         return padded.reshape(*padded.shape[:2], *shape)
@@ -177,7 +177,7 @@ class CaptioningRNN:
             features = np.asarray(features)
             check_shapes("CaptioningRNN", W_proj=(self.params["W_proj"], "D H"), features=(features, "N D"))
             return Image(self._standard(features, self.feature_stats), None)
-        grid, pooled = features if isinstance(features, tuple) and len(features) == 2 else (features, None)
+        grid, pooled = split_pair(features)
         grid = np.asarray(grid)
         if grid.dtype.kind not in "fiub" or 0 in grid.shape[1:]:
             raise ValueError(f"CaptioningRNN: features is {grid.dtype} {grid.shape}, expected real numbers of at least "
@@ -215,6 +215,12 @@ class CaptioningRNN:
         if captions.shape[1] < 2:
             raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with T >= 2")
         return captions
+
+
+def split_pair(features):
+    """Features as (grid, pooled): a pair as it is, a grid alone with None. Two grids of one batch are no pair."""
+    is_pair = isinstance(features, (tuple, list)) and len(features) == 2 and np.ndim(features[0]) in (3, 4)
+    return features if is_pair else (features, None)
 
 
 def grid_shape(regions):

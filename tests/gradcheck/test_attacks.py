@@ -56,6 +56,20 @@ def test_a_small_gradient_beside_a_large_one_is_not_let_off(forward, backward, r
     assert not check_pair(forward, backward, {"x": rng.standard_normal(4), "b": rng.standard_normal(4)}).ok
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_gradient_that_drowns_is_not_taken_for_zero(seed):
+    rng = np.random.default_rng(seed)           # b moves the output by less than differences of it can show
+    report = check_pair(lambda x, b: (1e6 * x + 1e-8 * b * b, (x, b)), lambda d, c: (1e6 * d, 2e-6 * d * c[1]),
+                        {"x": rng.standard_normal(4), "b": rng.standard_normal(4)}, rng=rng)
+    assert not report.ok
+
+
+def test_a_report_can_be_repeated(rng):
+    inputs = {"x": rng.standard_normal((3, 4))}
+    texts = {str(check_pair(lambda x: (np.sin(x), x), lambda d, x: d * np.cos(x) * 1.001, inputs)) for _ in range(3)}
+    assert len(texts) == 1
+
+
 @pytest.mark.parametrize("backward, dtype", [
     (lambda d, x: (2 * d * x).astype("f2").astype(x.dtype), "f4"),
     (lambda d, x: 2 * d * x * (1 + x.dtype.type(0.02) * np.sin(x.dtype.type(1e6) * x)), "f4"),

@@ -67,6 +67,14 @@ def test_features_as_a_list_of_regions_or_as_a_map(cell, word_to_idx, rng):
     assert grid_shape(49) == (7, 7)
 
 
+def test_a_pair_may_be_a_list_and_a_list_of_grids_is_a_batch(word_to_idx, rng):
+    model, captions = make(word_to_idx, "bahdanau", pooled_dim=P), ragged(rng)
+    grid, pooled = rng.standard_normal((N, L, D)), rng.standard_normal((N, P))
+    assert model.loss([grid, pooled], captions)[0] == model.loss((grid, pooled), captions)[0]
+    plain = make(word_to_idx, "attention")
+    assert plain.loss(list(grid[:2]), captions[:2])[0] == plain.loss(grid[:2], captions[:2])[0]
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_and_batches_change_nothing(cell, word_to_idx, rng):
     model, grid, captions = make(word_to_idx, cell, penalty=0.5 * (cell == "bahdanau")), rng.standard_normal(
