@@ -1,0 +1,370 @@
+"""The parts of a step that are no matrix products: each a loop for Numba, beside its twin in NumPy.
+
+The compiled ones serve float32, whose digits their exp and tanh have; other dtypes go to the twin. They are serial:
+BLAS has the only threads. fastmath names what each may do: sums in any order ("reassoc"), fused products and sums
+("contract"); never blanket, for a NaN has to stay one.
+"""
+import math
+
+import numpy as np
+from numba import njit
+
+from rnnlayers.activations import sigmoid
+from rnnlayers.softmax import softmax, softmax_backward
+
+ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
+FUSED = {"contract", "nsz"}
+SUMS = {"contract", "nsz", "reassoc"}
+# tanh x = x p(x^2) / q(x^2) to 4e-7 of itself for |x| < 9, where float32 reaches 1: fitted, largest error made smallest
+P0, P1, P2, P3, P4 = (np.float32(c) for c in (9.99999980e-01, 1.33810343e-01, 3.49559659e-03, 2.06091508e-05,
+                                              1.33546343e-08))
+Q1, Q2, Q3, Q4 = (np.float32(c) for c in (4.67143500e-01, 2.58770192e-02, 3.28564554e-04, 7.77657240e-07))
+NINE = np.float32(9)
+# exp x = 2^k e^r with k whole and |r| <= log(2) / 2, e^r by its Taylor series, 2^k by its bits
+LOG2E, LOG2_HIGH, LOG2_LOW = np.float32(1 / math.log(2)), np.float32(0.693359375), np.float32(-2.12194440e-4)
+E2, E3, E4, E5, E6 = (np.float32(1 / math.factorial(k)) for k in (2, 3, 4, 5, 6))
+LOWEST = np.float32(-87)
+ROUND = np.float32(1.5 * 2**23)     # added and taken away, it leaves a whole number
+
+
+def compiled(twin, fastmath=FUSED):
+    """Decorator of a loop: compiled for float32 (by the dtype of the first argument), else `twin`."""
+    def decorate(loop):
+        fast = njit(loop, cache=True, nogil=True, error_model="numpy", fastmath=fastmath)
+
+        def kernel(*args):
+            return fast(*args) if args[0].dtype == np.float32 else twin(*args)
+        kernel.__doc__, kernel.fast, kernel.twin = twin.__doc__, fast, twin
+        return kernel
+    return decorate
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _tanh(x):
+    x = min(max(x, -NINE), NINE)
+    u = x * x
+    return x * ((((P4 * u + P3) * u + P2) * u + P1) * u + P0) / ((((Q4 * u + Q3) * u + Q2) * u + Q1) * u + ONE)
+
+
+def rnn_twin(a, x, index):
+    """h = tanh(a + x), in place of a (n, H); x (U, H) holds the projection of each distinct input, index (n,) which."""
+    np.tanh(a + x[index], out=a)
+
+
+@compiled(rnn_twin)
+def rnn_step(a, x, index):
+    for r in range(len(a)):
+        h, xr = a[r], x[index[r]]
+        for j in range(h.size):
+            h[j] = _tanh(h[j] + xr[j])
+
+
+def lstm_twin(a, x, index, prev_c, c, tanh_c, h):
+    """Gates i, f, o, g in place of a (n, 4H), and c, tanh_c, h (n, H) of rnnlayers.lstm.lstm_step_forward."""
+    H = c.shape[1]
+    a += x[index]
+    a[:, :3 * H], a[:, 3 * H:] = sigmoid(a[:, :3 * H]), np.tanh(a[:, 3 * H:])
+    i, f, o, g = np.split(a, 4, axis=1)
+    c[:] = f * prev_c[:len(a)] + i * g
+    np.tanh(c, out=tanh_c)
+    np.multiply(o, tanh_c, out=h)
+
+
+@compiled(lstm_twin)
+def lstm_step(a, x, index, prev_c, c, tanh_c, h):
+    n, H = c.shape
+    for r in range(n):
+        gates, xr = a[r], x[index[r]]
+        for j in range(3 * H):
+            gates[j] = HALF + HALF * _tanh(HALF * (gates[j] + xr[j]))          # sigmoid
+        for j in range(3 * H, 4 * H):
+            gates[j] = _tanh(gates[j] + xr[j])
+        i, f, o, g = gates[:H], gates[H:2 * H], gates[2 * H:3 * H], gates[3 * H:]
+        before, now, squashed, out = prev_c[r], c[r], tanh_c[r], h[r]
+        for j in range(H):
+            now[j] = f[j] * before[j] + i[j] * g[j]
+        for j in range(H):
+            squashed[j] = _tanh(now[j])
+        for j in range(H):
+            out[j] = o[j] * squashed[j]
+
+
+def lstm_back_twin(a, prev_c, tanh_c, dh, dc):
+    """da in place of the gates a (n, 4H), dprev_c in place of dc (n, H), from dh (n, H): lstm_step_backward."""
+    i, f, o, g = np.split(a, 4, axis=1)
+    dc += dh * o * (1 - tanh_c**2)
+    di, df, do, dg = dc * g, dc * prev_c[:len(a)], dh * tanh_c, dc * i
+    dc *= f
+    a[:] = np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])
+
+
+@compiled(lstm_back_twin)
+def lstm_step_back(a, prev_c, tanh_c, dh, dc):
+    n, H = dh.shape
+    for r in range(n):
+        gates, before, squashed, dhr, dcr = a[r], prev_c[r], tanh_c[r], dh[r], dc[r]
+        i, f, o, g = gates[:H], gates[H:2 * H], gates[2 * H:3 * H], gates[3 * H:]
+        for j in range(H):
+            d = dcr[j] + dhr[j] * o[j] * (ONE - squashed[j] * squashed[j])
+            di, df = d * g[j] * i[j] * (ONE - i[j]), d * before[j] * f[j] * (ONE - f[j])
+            do, dg = dhr[j] * squashed[j] * o[j] * (ONE - o[j]), d * i[j] * (ONE - g[j] * g[j])
+            dcr[j] = d * f[j]
+            i[j], f[j], o[j], g[j] = di, df, do, dg
+
+
+def look_twin(h, A, weights, attn):
+    """weights (n, L) and attn (n, H) of rnnlayers.attention.dot_product_attention, A (>= n, L, H), h (n, H)."""
+    A = A[:len(h)]
+    weights[:] = softmax((A @ h[:, :, None])[:, :, 0] / math.sqrt(h.shape[1]))
+    attn[:] = (weights[:, None] @ A)[:, 0]
+
+
+@compiled(look_twin, fastmath=SUMS)
+def look(h, A, weights, attn):
+    scale = np.float32(1 / math.sqrt(h.shape[1]))
+    for r in range(len(h)):
+        _dots(A[r], h[r], weights[r])
+        w = weights[r]
+        for place in range(w.size):
+            w[place] *= scale
+        _softmax(w)
+        _weighted_sum(w, A[r], attn[r])
+
+
+def look_back_twin(dattn, dmaps, A, weights, dscores, dh):
+    """dscores (n, L) and dh (n, H) of dot_product_attention_backward, dmaps (n, L) what arrives at the weights."""
+    A = A[:len(dattn)]
+    dweights = (A @ dattn[:, :, None])[:, :, 0] + dmaps
+    dscores[:] = softmax_backward(dweights, weights) / math.sqrt(A.shape[2])
+    dh[:] = (dscores[:, None] @ A)[:, 0]
+
+
+@compiled(look_back_twin, fastmath=SUMS)
+def look_back(dattn, dmaps, A, weights, dscores, dh):
+    scale = np.float32(1 / math.sqrt(A.shape[2]))
+    for r in range(len(dattn)):
+        d = dscores[r]
+        _dots(A[r], dattn[r], d)
+        _softmax_back(d, dmaps[r], weights[r])
+        for place in range(d.size):
+            d[place] *= scale
+        _weighted_sum(d, A[r], dh[r])
+
+
+def regions_twin(dA, starts, lengths, dscores, h, weights, dattn):
+    """Add to dA (N, L, H) what all steps bring: dscores x h (through the scores) + weights x dattn (the context)."""
+    for n, length in enumerate(lengths):
+        rows = starts[:length] + n
+        dA[n] += dscores[rows].T @ h[rows] + weights[rows].T @ dattn[rows]
+
+
+@compiled(regions_twin)
+def add_regions(dA, starts, lengths, dscores, h, weights, dattn):
+    for n in range(len(lengths)):
+        for place in range(dA.shape[1]):
+            out = dA[n, place]
+            for t in range(lengths[n]):
+                r = starts[t] + n
+                d, w, hr, dr = dscores[r, place], weights[r, place], h[r], dattn[r]
+                for j in range(out.size):
+                    out[j] += d * hr[j] + w * dr[j]
+
+
+def additive_look_twin(query, gate, keys, A, v, s, weights, z, context):
+    """s, weights, z of rnnlayers.additive_attention.additive_attention_forward, beta in place of gate, context."""
+    np.tanh(keys[:len(query)] + query[:, None], out=s)
+    weights[:] = softmax(s @ v)
+    z[:] = (weights[:, None] @ A[:len(query)])[:, 0]
+    gate[:] = sigmoid(gate)
+    np.multiply(gate, z, out=context)
+
+
+@compiled(additive_look_twin, fastmath=SUMS)
+def additive_look(query, gate, keys, A, v, s, weights, z, context):
+    for r in range(len(query)):
+        q, w = query[r], weights[r]
+        for place in range(w.size):
+            key, sr = keys[r, place], s[r, place]
+            for k in range(q.size):
+                sr[k] = _tanh(key[k] + q[k])
+        _dots(s[r], v, w)
+        _softmax(w)
+        _weighted_sum(w, A[r], z[r])
+        beta, zr, out = gate[r], z[r], context[r]
+        for j in range(out.size):
+            beta[j] = HALF + HALF * _tanh(HALF * beta[j])
+            out[j] = beta[j] * zr[j]
+
+
+def additive_look_back_twin(dcontext, dmaps, A, v, s, weights, z, beta, de, dquery, dgate):
+    """de (n, L) at the energies, dquery (n, K), dgate (n, E) of additive_attention_backward."""
+    A = A[:len(dcontext)]
+    dgate[:] = dcontext * z * beta * (1 - beta)
+    dz = dcontext * beta
+    de[:] = softmax_backward(dmaps + (A @ dz[:, :, None])[:, :, 0], weights)
+    dquery[:] = np.einsum("nl,nlk->nk", de, 1 - s**2) * v
+
+
+@compiled(additive_look_back_twin, fastmath=SUMS)
+def additive_look_back(dcontext, dmaps, A, v, s, weights, z, beta, de, dquery, dgate):
+    for r in range(len(dcontext)):
+        dc, zr, b, out, dq, d = dcontext[r], z[r], beta[r], dgate[r], dquery[r], de[r]
+        for j in range(out.size):
+            out[j] = dc[j] * b[j]                                   # dz, for a moment
+        _dots(A[r], out, d)
+        _softmax_back(d, dmaps[r], weights[r])
+        for j in range(out.size):
+            out[j] = dc[j] * zr[j] * b[j] * (ONE - b[j])
+        dq[:] = ZERO
+        for place in range(d.size):
+            sr, slope = s[r, place], d[place]
+            for k in range(dq.size):
+                dq[k] += slope * (ONE - sr[k] * sr[k])
+        for k in range(dq.size):
+            dq[k] *= v[k]
+
+
+def keys_twin(de, s, v, starts, lengths, dkeys, dv):
+    """dkeys (N, L, K) and dv (K,): sums over all steps of energies = v . tanh(keys + query)."""
+    dv[:] = np.tensordot(de, s, 2)
+    dkeys[:] = 0
+    for n, length in enumerate(lengths):
+        rows = starts[:length] + n
+        dkeys[n] = np.einsum("tl,tlk->lk", de[rows], 1 - s[rows]**2) * v
+
+
+@compiled(keys_twin)
+def sum_keys(de, s, v, starts, lengths, dkeys, dv):
+    dv[:] = ZERO
+    for n in range(len(dkeys)):
+        for place in range(dkeys.shape[1]):
+            out = dkeys[n, place]
+            out[:] = ZERO
+            for t in range(lengths[n] if n < len(lengths) else 0):
+                r = starts[t] + n
+                slope, sr = de[r, place], s[r, place]
+                for k in range(out.size):
+                    out[k] += slope * (ONE - sr[k] * sr[k])
+                    dv[k] += slope * sr[k]
+            for k in range(out.size):
+                out[k] *= v[k]
+
+
+def softmax_loss_twin(z, b, targets, N):
+    """Scores z (M, V) without their bias b (V,) -> (softmax - one hot) / N in place of z; the loss: temporal_softmax_loss."""
+    z += b
+    z -= z.max(axis=1, keepdims=True)
+    rows = np.arange(len(z))
+    chosen = z[rows, targets]
+    np.exp(z, out=z)
+    total = z.sum(axis=1)
+    z /= total[:, None]
+    z[rows, targets] -= 1
+    z /= N
+    return float((np.log(total) - chosen).sum()) / N
+
+
+@compiled(softmax_loss_twin)
+def softmax_loss(z, b, targets, N):
+    loss, V = 0.0, z.shape[1]
+    bits = np.empty(V, np.int32)
+    powers = bits.view(np.float32)
+    for r in range(len(z)):
+        row, target = z[r], targets[r]
+        top = _add_and_top(row, b)
+        chosen = row[target] - top
+        _exp_parts(row, top, bits)
+        total = _product_sum(row, powers)
+        loss += math.log(total) - chosen
+        scale = ONE / (total * np.float32(N))
+        for j in range(V):
+            row[j] *= scale
+        row[target] -= ONE / np.float32(N)
+    return loss / N
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
+def _add_and_top(row, b):
+    """row += b; -> its largest entry. A NaN need not show here: the exponentials show it."""
+    top = np.float32(-np.inf)
+    for j in range(row.size):
+        row[j] += b[j]
+        top = max(top, row[j])
+    return top
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _exp_parts(row, top, bits):
+    """exp(row - top) as e^r in place of row, and the bits of 2^k."""
+    for j in range(row.size):
+        x = max(row[j] - top, LOWEST)
+        k = (x * LOG2E + ROUND) - ROUND
+        r = (x - k * LOG2_HIGH) - k * LOG2_LOW
+        row[j] = (((((E6 * r + E5) * r + E4) * r + E3) * r + E2) * r + ONE) * r + ONE
+        bits[j] = (np.int32(k) + 127) << 23
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+def _product_sum(row, factor):
+    """row *= factor; -> the sum of row."""
+    total = ZERO
+    for j in range(row.size):
+        row[j] *= factor[j]
+        total += row[j]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+def _dots(A, x, out):
+    """out = A x for A (L, H)."""
+    for place in range(len(A)):
+        row, total = A[place], ZERO
+        for j in range(row.size):
+            total += row[j] * x[j]
+        out[place] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+def _weighted_sum(w, A, out):
+    """out = w A for A (L, H)."""
+    out[:] = ZERO
+    for place in range(len(A)):
+        row, weight = A[place], w[place]
+        for j in range(row.size):
+            out[j] += weight * row[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _softmax(x):
+    top, total = x.max(), ZERO
+    for j in range(x.size):
+        x[j] = math.exp(x[j] - top)
+        total += x[j]
+    for j in range(x.size):
+        x[j] /= total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _softmax_back(d, more, out):
+    """softmax_backward of d + more, in place of d."""
+    total = ZERO
+    for j in range(d.size):
+        d[j] += more[j]
+        total += d[j] * out[j]
+    for j in range(d.size):
+        d[j] = out[j] * (d[j] - total)
+
+
+def scatter_twin(rows, index, out):
+    """out (U, W): the sum of the rows (M, W) that each index names."""
+    out[:] = 0
+    np.add.at(out, index, rows)
+
+
+@compiled(scatter_twin)
+def scatter_add(rows, index, out):
+    out[:] = ZERO
+    for r in range(len(rows)):
+        row, total = rows[r], out[index[r]]
+        for j in range(row.size):
+            total[j] += row[j]

@@ -1,0 +1,33 @@
+"""Matrix products with few rows, in the form that BLAS does fastest (docs/performance.md has the table)."""
+import numpy as np
+
+FEW = 5
+
+
+def times(h, W, out):
+    """out = h W for h (n, H), W (H, G). A few rows one by one: a product of matrices costs more than n of vectors."""
+    if len(h) <= FEW:
+        np.matmul(h[:, None], W, out=out[:, None])
+    else:
+        np.matmul(h, W, out=out)
+
+
+def times_transposed(da, W, scratch):
+    """da W^T (n, H) for da (n, G), W (H, G), in scratch (>= nH,): as the transpose of W da^T, which reads W in order."""
+    n, H = len(da), len(W)
+    out = scratch[:n * H]
+    if n <= FEW:
+        return np.matmul(da[:, None], W.T, out=out.reshape(n, 1, H))[:, 0]
+    return np.matmul(W, da.T, out=out.reshape(H, n)).T
+
+
+def add_to_step_before(dh, dh0, steps, t, dprev_h):
+    """Add dprev_h (n, H) to what arrives at the h that step t started from: rows of dh, or dh0."""
+    target = dh[steps[t - 1][0]:] if t else dh0
+    target[:len(dprev_h)] += dprev_h
+
+
+def zeros(name, shape, dtype, memory):
+    array = memory(name, shape, dtype)
+    array[:] = 0
+    return array
