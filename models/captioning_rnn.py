@@ -1,8 +1,11 @@
 """An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
+import importlib.util
 import math
+import os
 
 import numpy as np
 
+from models import on_engine
 from models.cells import ALIASES, CELLS, Image
 from rnnlayers import (
     doubly_stochastic_penalty,
@@ -31,7 +34,7 @@ class CaptioningRNN:
 
     def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
                  *, pooled_dim=None, forget_bias=0.0, dropout=0.0, penalty=0.0, feature_stats=None, pooled_stats=None,
-                 seed=None):
+                 seed=None, backend=None):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
@@ -39,8 +42,9 @@ class CaptioningRNN:
         forget_bias: added to b at the forget gates. dropout: share of the entries of word vectors and of h that a
         training step drops. penalty: weight of the doubly stochastic penalty, for bahdanau. feature_stats and
         pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise features. seed: int or Generator;
-        None draws from NumPy's global state.
-        Raises ValueError on an unknown cell_type, a vocabulary without <NULL>, or a dropout outside [0, 1).
+        None draws from NumPy's global state. backend: 'engine' or 'textbook', who computes loss, likelihood and
+        captions; None: $RNNLAYERS_BACKEND, else the engine if it is there.
+        Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, a dropout outside [0, 1).
         """
         cell_type = ALIASES.get(cell_type, cell_type)
         if cell_type not in CELLS:
@@ -57,6 +61,7 @@ class CaptioningRNN:
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
+        self.backend, self.memory = choose_backend(backend), on_engine.fresh
         self.last_penalty = 0.0                 # the part of the latest loss that is no likelihood
         self.input_dim, self.attends = input_dim, cell_type in ("attention", "bahdanau")
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
@@ -76,6 +81,9 @@ class CaptioningRNN:
         -> loss, grads with the keys, shapes and dtypes of params. Raises ValueError on shapes or ids that do not fit.
         """
         captions = self._check(captions)
+        if self._engine():
+            loss, self.last_penalty, grads = on_engine.loss(self, features, captions, rng, self.memory)
+            return loss, grads
         words, targets = captions[:, :-1], captions[:, 1:]
         counts = targets != self._null
         scores, maps, cache = self._forward(features, words, rng)
@@ -108,10 +116,13 @@ class CaptioningRNN:
 
         features, captions integer (N, T) -> nll (float, in nats), words (int).
         """
-        captions = np.asarray(captions)
+        captions = self._check(captions)
         targets = captions[:, 1:]
+        words = int((targets != self._null).sum())
+        if self._engine():
+            return on_engine.negative_log_likelihood(self, features, captions, self.memory), words
         loss, _ = temporal_softmax_loss(self.scores(features, captions), targets, targets != self._null)
-        return float(loss) * len(captions), int((targets != self._null).sum())
+        return float(loss) * len(captions), words
 
     def sample(self, features, max_length=30):
         """Greedy captions: the most likely word at each step, until <END>.
@@ -124,37 +135,45 @@ class CaptioningRNN:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
         if self._start is None:
             raise ValueError("sample: word_to_idx has no '<START>', expected an id to start captions with")
-        p = self.params
-        state = self.cell.start(p, self._image(features))
-        N = len(state.h)
-        captions, maps = np.full((N, max_length), self._null, np.int32), []
-        word, running = np.full(N, self._start), np.ones(N, bool)
+        state = self.start(features)
+        N, rows = len(state.h), np.arange(len(state.h))
+        captions, word, maps = np.full((N, max_length), self._null, np.int32), np.full(N, self._start), None
         for t in range(max_length):
-            x, _ = word_embedding_forward(word, p["W_embed"])
-            state = self.cell.step(p, x, state)
-            word = (state.h @ p["W_vocab"] + p["b_vocab"]).argmax(axis=1)
-            captions[running, t] = word[running]
+            scores, state = self.step(word, state)
+            word = scores.argmax(axis=1)
+            captions[rows, t] = word
             if self.attends:
-                maps.append(state.map * running[:, None])
-            running &= word != self._end
-            if not running.any():
+                maps = np.zeros((N, max_length, state.map.shape[1]), state.map.dtype) if maps is None else maps
+                maps[rows, t] = state.map
+            going = word != self._end
+            if not going.all():                             # who has ended needs no more words
+                rows, word, state = rows[going], word[going], state.select(going)
+            if not len(rows):
                 break
-        return (captions, self._maps(features, maps, max_length)) if self.attends else captions
+        return (captions, maps.reshape(N, max_length, *_grid(features, maps.shape[2]))) if self.attends else captions
 
-    def _maps(self, features, maps, steps):
-        """A list of (N, L) as (N, steps, height, width), padded with zeros."""
-        maps = np.stack(maps, axis=1)
-        grid, _ = split_pair(features)
-        shape = np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(maps.shape[2])
-        padded = np.pad(maps, ((0, 0), (0, steps - maps.shape[1]), (0, 0)))
-        return padded.reshape(*padded.shape[:2], *shape)
+    def start(self, features):
+        """The state of a network that has seen pictures and no word yet. Its `select(rows)` is that of some of them."""
+        image = self.image(features)
+        return on_engine.start(self, image) if self._engine() else self.cell.start(self.params, image)
+
+    def step(self, words, state):
+        """Feed one word to each caption: words integer (n,) -> scores (n, V) of the next word, state."""
+        words, p = np.asarray(words), self.params
+        if self._engine():
+            return on_engine.step(self, words, state)
+        x, _ = word_embedding_forward(words, p["W_embed"])
+        state = self.cell.step(p, x, state)
+        return state.h @ p["W_vocab"] + p["b_vocab"], state
+
+    def _engine(self):
+        """Whether the engine can compute with the parameters as they are now."""
+        dtypes = {w.dtype for w in self.params.values()}
+        return self.backend == "engine" and dtypes in ({np.dtype(np.float32)}, {np.dtype(np.float64)})
 
     def _forward(self, features, words, rng):
         p = self.params
-        image = self._image(features)
-        if len(image.vector) != len(words):
-            raise ValueError(f"CaptioningRNN: features has {len(image.vector)} rows and captions {len(words)}, "
-                             "expected as many")
+        image = self.image(features, len(words))
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = self._drop(x, rng)
         h, maps, cache_cell = self.cell.forward(p, image, x)
@@ -171,8 +190,14 @@ class CaptioningRNN:
         grads.update(cell_grads)
         return {name: grads[name] for name in self.params}
 
+    def image(self, features, N=None):
+        """Features as the cell takes them: checked, to be N if given, standardised, in the parameters' dtype."""
+        image = self._image(features)
+        if N is not None and len(image.vector) != N:
+            raise ValueError(f"CaptioningRNN: features has {len(image.vector)} rows and captions {N}, expected as many")
+        return image
+
     def _image(self, features):
-        """Features as the cell takes them: checked, standardised, in the parameters' dtype."""
         if not self.attends:
             features = np.asarray(features)
             check_shapes("CaptioningRNN", W_proj=(self.params["W_proj"], "D H"), features=(features, "N D"))
@@ -204,10 +229,24 @@ class CaptioningRNN:
 
     def _drop(self, x, rng):
         """Inverted dropout: x times a mask of 0 and 1 / (1 - dropout), and the mask, which backward needs again."""
-        if rng is None or self.dropout == 0:
+        keep = self.keep(x.shape, rng)
+        if keep is None:
             return x, 1
-        keep = (rng.random(x.shape, dtype=np.float32) >= self.dropout) / np.asarray(1 - self.dropout, x.dtype)
+        keep = keep * np.asarray(self.keep_scale, x.dtype)
         return x * keep, keep
+
+    def keep(self, shape, rng):
+        """Which entries dropout keeps, bool; None for all. Draws 16 bits an entry: dropout is rounded to 1/65536."""
+        if rng is None or self.dropout == 0:
+            return None
+        size = math.prod(shape)
+        draws = rng.integers(0, 2**64 - 1, -(-size // 4), np.uint64, endpoint=True).view(np.uint16)
+        return (draws[:size] >= round(self.dropout * 2**16)).reshape(shape)
+
+    @property
+    def keep_scale(self):
+        """One over the share that dropout keeps."""
+        return 1 / (1 - round(self.dropout * 2**16) / 2**16)
 
     def _check(self, captions):
         captions = np.asarray(captions)
@@ -221,6 +260,25 @@ def split_pair(features):
     """Features as (grid, pooled): a pair as it is, a grid alone with None. Two grids of one batch are no pair."""
     is_pair = isinstance(features, (tuple, list)) and len(features) == 2 and np.ndim(features[0]) in (3, 4)
     return features if is_pair else (features, None)
+
+
+def choose_backend(backend=None):
+    """'engine' or 'textbook': the argument, else $RNNLAYERS_BACKEND, else the engine if Numba is there.
+
+    Raises ValueError on another name.
+    """
+    backend = backend or os.environ.get("RNNLAYERS_BACKEND") or None
+    if backend is None:
+        return "engine" if importlib.util.find_spec("numba") else "textbook"
+    if backend not in ("engine", "textbook"):
+        raise ValueError(f"backend is {backend!r}, expected 'engine' or 'textbook' (or $RNNLAYERS_BACKEND)")
+    return backend
+
+
+def _grid(features, regions):
+    """Height and width of the maps over features."""
+    grid, _ = split_pair(features)
+    return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)
 
 
 def grid_shape(regions):

@@ -48,6 +48,11 @@ class State(NamedTuple):
     seen: tuple = ()                # what it looks at
     map: np.ndarray | None = None   # where it looked last, (N, L)
 
+    def select(self, rows):
+        """The state of some captions alone, or in another order."""
+        return State(self.h[rows], self.c[rows], tuple(a[rows] for a in self.seen),
+                     None if self.map is None else self.map[rows])
+
 
 class Plain:
     """The picture as h0; then it is not seen again. An RNN or an LSTM."""

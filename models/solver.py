@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from models import on_engine
 from models.batches import caption_lengths, epoch_batches, sorted_batches, trim
 from models.read_ahead import read_ahead
 from models.schedules import SCHEDULES
@@ -74,7 +75,7 @@ class CaptioningSolver:
         self.loss_history, self.history = [], []
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
-        self._batches_epoch, self._batches, self._ahead, self.own_seed = None, None, None, None
+        self._batches_epoch, self._batches, self._ahead, self.own_seed, self._memory = None, None, None, None, None
 
     @property
     def iterations_per_epoch(self):
@@ -123,17 +124,31 @@ class CaptioningSolver:
         were.
         """
         captions = trim(np.asarray(captions), self.model.word_to_idx["<NULL>"])
-        loss, grads = self.model.loss(features, captions, *self._dropout_rng())
+        loss, grads = self._loss_and_grads(features, captions)
         if not math.isfinite(loss):
             raise FloatingPointError(f"loss is {loss} at step {self.iteration + 1}: "
                                      "lower the learning rate or clip the gradients")
         scale = self._clip_scale(grads)
         for name, w in self.model.params.items():
-            self.model.params[name] = self._updated(name, w, grads[name] * scale if scale != 1 else grads[name])
+            self._update(name, w, grads[name], scale)
         self.iteration += 1
         self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
         self.loss_history.append(float(loss) - float(getattr(self.model, "last_penalty", 0)))    # the likelihood alone
         return self.loss_history[-1]
+
+    def _loss_and_grads(self, features, captions):
+        """The model's loss; on the engine its arrays are the solver's own, and the same at every step."""
+        if not self._on_engine():
+            return self.model.loss(features, captions, *self._dropout_rng())
+        self._memory = self._memory or on_engine.workspace()
+        self.model.memory = self._memory
+        try:
+            return self.model.loss(features, captions, *self._dropout_rng())
+        finally:
+            self.model.memory = on_engine.fresh
+
+    def _on_engine(self):
+        return getattr(self.model, "backend", None) == "engine"
 
     def _step(self):
         batch = self._next_batch()
@@ -187,17 +202,20 @@ class CaptioningSolver:
             raise FloatingPointError(f"a gradient is not finite at step {self.iteration + 1}: lower the learning rate")
         return min(1, self.clip / norm) if norm else 1
 
-    def _updated(self, name, w, dw):
+    def _update(self, name, w, dw, scale):
+        """Move one parameter by the update rule, with its gradient times scale; on the engine in place."""
         config = self.optim_configs[name]
         if self.schedule in SCHEDULES:
             progress = min((self.iteration + 0.5) / self.num_iterations, 1)    # the middle of the step: not 0, not 1
             factor = SCHEDULES[self.schedule](progress, self.warmup)
             config["learning_rate"] = self.optim_config["learning_rate"] * factor
-        next_w, config = self.rule(w, dw, config)
-        self.optim_configs[name] = config
-        if self.weight_decay and w.ndim > 1:
-            next_w = next_w - float(config["learning_rate"]) * self.weight_decay * w
-        return next_w
+        decay = self.weight_decay if w.ndim > 1 else 0
+        if self._on_engine() and on_engine.update(self.update_rule, w, dw, config, scale, decay):
+            return
+        next_w, self.optim_configs[name] = self.rule(w, dw * scale if scale != 1 else dw, config)
+        if decay:
+            next_w = next_w - float(self.optim_configs[name]["learning_rate"]) * decay * w
+        self.model.params[name] = next_w
 
     def _end_epoch(self, start):
         self.epoch += 1

@@ -5,13 +5,20 @@ state is put into the same dict, which is also returned; neither w, dw nor the a
 """
 import numpy as np
 
+DEFAULTS = {            # None stands for zeros like w
+    "sgd": {"learning_rate": 1e-2},
+    "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9, "velocity": None},
+    "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8, "cache": None},
+    "adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "m": None, "v": None, "t": 0},
+}
+
 
 def sgd(w, dw, config=None):
     """Stochastic gradient descent, w <- w - lr dw.
 
     w, dw of one shape; config: learning_rate 1e-2 -> next_w, config.
     """
-    config = _fill(w, dw, config, learning_rate=1e-2)
+    config = fill("sgd", w, dw, config)
     return w - float(config["learning_rate"]) * dw, config
 
 
@@ -21,7 +28,7 @@ def sgd_momentum(w, dw, config=None):
     w, dw of one shape; config: learning_rate 1e-2, momentum 0.9, velocity (zeros) -> next_w, config.
     Source: Polyak (1964).
     """
-    config = _fill(w, dw, config, learning_rate=1e-2, momentum=0.9, velocity=None)
+    config = fill("sgd_momentum", w, dw, config)
     v = float(config["momentum"]) * config["velocity"] - float(config["learning_rate"]) * dw
     config["velocity"] = v
     return w + v, config
@@ -33,7 +40,7 @@ def rmsprop(w, dw, config=None):
     w, dw of one shape; config: learning_rate 1e-2, decay_rate 0.99, epsilon 1e-8, cache (zeros) -> next_w, config.
     Source: Tieleman and Hinton (2012), lecture 6.5.
     """
-    config = _fill(w, dw, config, learning_rate=1e-2, decay_rate=0.99, epsilon=1e-8, cache=None)
+    config = fill("rmsprop", w, dw, config)
     decay = float(config["decay_rate"])
     config["cache"] = decay * config["cache"] + (1 - decay) * dw**2
     return w - float(config["learning_rate"]) * dw / (np.sqrt(config["cache"]) + float(config["epsilon"])), config
@@ -46,7 +53,7 @@ def adam(w, dw, config=None):
     w, dw of one shape; config: learning_rate 1e-3, beta1 0.9, beta2 0.999, epsilon 1e-8, m and v (zeros), t 0
     -> next_w, config. Source: Kingma and Ba (2015), algorithm 1.
     """
-    config = _fill(w, dw, config, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, m=None, v=None, t=0)
+    config = fill("adam", w, dw, config)
     beta1, beta2 = float(config["beta1"]), float(config["beta2"])
     config["t"] += 1
     config["m"] = beta1 * config["m"] + (1 - beta1) * dw
@@ -56,15 +63,15 @@ def adam(w, dw, config=None):
     return w - step * config["m"] / (root + float(config["epsilon"])), config
 
 
-def _fill(w, dw, config, **defaults):
-    """config with missing entries filled in; a default of None stands for zeros like w.
+def fill(rule, w, dw, config):
+    """config with missing entries filled in. Raises ValueError where dw has not w's shape.
 
     The rules read hyperparameters through float(), since a NumPy float64 scalar would turn float32 weights to float64.
     """
     if np.shape(w) != np.shape(dw):
         raise ValueError(f"update rule: dw is {np.shape(dw)}, expected {np.shape(w)}, the shape of w")
     config = {} if config is None else config
-    for key, value in defaults.items():
+    for key, value in DEFAULTS[rule].items():
         if key not in config:
             config[key] = np.zeros_like(w) if value is None else value
     return config

@@ -1,7 +1,9 @@
-"""The engine: the mathematics of rnnlayers/*.py on packed rows, with NumPy's BLAS for products and Numba for the rest.
+"""The engine: the mathematics of rnnlayers/*.py on packed rows, BLAS for the products and Numba for the rest.
 
-What each step does, and what it gained, is told in docs/performance.md. The textbook is its oracle (tests/engine).
+What each technique gains is told in docs/performance.md. The textbook is the engine's oracle.
 """
-from rnnlayers.engine.captioner import loss_and_gradients, negative_log_likelihood
+from rnnlayers.engine.captioner import loss_and_gradients, negative_log_likelihood, start, step
+from rnnlayers.engine.cells import check_params
 from rnnlayers.engine.packing import Packed, pack
+from rnnlayers.engine.updates import update
 from rnnlayers.engine.workspace import Workspace, fresh

@@ -1,4 +1,4 @@
-"""Loss and gradients of a captioner on packed rows: models.captioning_rnn.CaptioningRNN.loss with the textbook, by parts."""
+"""Loss, gradients and single steps of a captioner: models.captioning_rnn.CaptioningRNN on packed rows."""
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ def loss_and_gradients(cell_type, p, image, packed, N, keep_x, keep_h, penalty, 
     da, cell_grads = cell.backward(p, dh, dmaps, cache, packed, memory)
     grads.update(cell_grads)
     grads.update(_input_gradients(p, da, words, keep_x, memory))
-    return loss + extra, extra, {name: grads[name] for name in p}
+    return h.dtype.type(loss + extra), extra, {name: grads[name] for name in p}
 
 
 def negative_log_likelihood(cell_type, p, image, packed, memory):
@@ -43,6 +43,21 @@ def negative_log_likelihood(cell_type, p, image, packed, memory):
         z = np.matmul(part, p["W_vocab"], out=memory("chunk", (len(part), len(p["b_vocab"])), h.dtype))
         total += softmax_loss(z, p["b_vocab"], targets[start:start + CHUNK], 1)
     return total
+
+
+def start(cell_type, p, image):
+    """The state before the first word. image (vector, grid), the captions' order."""
+    return CELLS[cell_type].start(p, image)
+
+
+def step(cell_type, p, words, state):
+    """Feed a word (n,) to each caption -> scores of the next one (n, V), state."""
+    distinct, index = np.unique(words, return_inverse=True)
+    x = p["W_embed"][distinct] @ p["Wx"] + p["b"]
+    state = CELLS[cell_type].step(p, x, index, state)
+    scores = state.h @ p["W_vocab"]
+    scores += p["b_vocab"]
+    return scores, state
 
 
 def _words(W_embed, packed, keep_x, memory):
@@ -102,7 +117,7 @@ def _input_gradients(p, da, words, keep_x, memory):
 
 
 def _penalty(maps, packed, N, weight, memory):
-    """The doubly stochastic penalty (rnnlayers.additive_attention) times its weight, and its gradient at maps (M, L)."""
+    """rnnlayers.additive_attention.doubly_stochastic_penalty times its weight, and the gradient at maps (M, L)."""
     if maps is None:
         return 0.0, None
     dmaps = memory("dmaps", maps.shape, maps.dtype)

@@ -1,54 +1,77 @@
 """What the captioners differ in, on packed rows: the engine's side of models/cells.py.
 
-forward(p, image, x, index, packed, memory) -> h, maps, cache; backward(p, dh, dmaps, cache, packed, memory) -> da, grads.
+Whole captions: forward(p, image, x, index, packed, memory) -> h, maps, cache;
+backward(p, dh, dmaps, cache, packed, memory) -> da, grads. One word at a time: start(p, image) -> state; step(p, x, index, state) -> state.
 image is (vector, grid), in the packed order; x holds W_embed Wx + b for each distinct word, index names its rows.
 """
+from typing import NamedTuple
+
 import numpy as np
 
 from rnnlayers.additive_attention import initial_state_backward, initial_state_forward
-from rnnlayers.affine import affine_backward, affine_forward
 from rnnlayers.engine.additive import additive_backward, additive_forward
 from rnnlayers.engine.attention import attention_backward, attention_forward
+from rnnlayers.engine.kernels import additive_look, look, lstm_step, rnn_step
+from rnnlayers.engine.products import times
 from rnnlayers.engine.recurrent import lstm_backward, lstm_forward, rnn_backward, rnn_forward
+from rnnlayers.engine.workspace import fresh
+from rnnlayers.shapes import check_shapes
 
 INITIAL = ("W_init_h", "b_init_h", "W_init_c", "b_init_c")
+LOOKING = ("Wh", "Wattn", "Wq", "v", "Wbeta", "bbeta")
 
 
-class RNN:
-    @staticmethod
-    def forward(p, image, x, index, packed, memory):
-        h0, cache_proj = affine_forward(image[0][:packed.active], p["W_proj"], p["b_proj"])
-        h, cache = rnn_forward(x, index, h0, p["Wh"], packed, memory)
-        return h, None, (cache_proj, cache)
+class State(NamedTuple):
+    """What the network carries from word to word."""
+    h: np.ndarray
+    c: np.ndarray
+    seen: tuple = ()                # what it looks at, arrays with a row for each caption
+    weights: tuple = ()             # parameters as the steps want them
+    map: np.ndarray | None = None   # where it looked last, (n, L)
 
-    @staticmethod
-    def backward(p, dh, dmaps, cache, packed, memory):
-        da, dh0, dWh = rnn_backward(dh, cache[1], p["Wh"], packed, memory)
-        _, dW_proj, db_proj = affine_backward(dh0, cache[0])
-        return da, {"W_proj": dW_proj, "b_proj": db_proj, "Wh": dWh}
+    def select(self, rows):
+        """The state of some captions alone, or in another order."""
+        return State(self.h[rows], self.c[rows], tuple(a[rows] for a in self.seen), self.weights,
+                     None if self.map is None else self.map[rows])
 
 
-class LSTM:
-    @staticmethod
-    def forward(p, image, x, index, packed, memory):
-        h0, cache_proj = affine_forward(image[0][:packed.active], p["W_proj"], p["b_proj"])
-        h, cache = lstm_forward(x, index, h0, np.zeros_like(h0), p["Wh"], packed, memory)
-        return h, None, (cache_proj, cache)
+class Plain:
+    """An RNN or an LSTM, with the picture as h0."""
+    shapes = {"W_proj": "D H", "b_proj": "H"}
 
-    @staticmethod
-    def backward(p, dh, dmaps, cache, packed, memory):
-        da, dh0, _, dWh = lstm_backward(dh, cache[1], p["Wh"], packed, memory)
-        _, dW_proj, db_proj = affine_backward(dh0, cache[0])
-        return da, {"W_proj": dW_proj, "b_proj": db_proj, "Wh": dWh}
+    def __init__(self, gates, forward, backward):
+        self.gates, self._forward, self._backward = gates, forward, backward
+
+    def forward(self, p, image, x, index, packed, memory):
+        vector = image[0][:packed.active]
+        h, cache = self._forward(x, index, vector @ p["W_proj"] + p["b_proj"], p["Wh"], packed, memory)
+        return h, None, (vector, cache)
+
+    def backward(self, p, dh, dmaps, cache, packed, memory):
+        vector, cache = cache
+        da, dh0, dWh = self._backward(dh, cache, p["Wh"], packed, memory)
+        return da, {**_affine_grads(vector, dh0, "W_proj", "b_proj", memory), "Wh": dWh}
+
+    def start(self, p, image):
+        h = image[0] @ p["W_proj"] + p["b_proj"]
+        return State(h, np.zeros_like(h))
+
+    def step(self, p, x, index, state):
+        a = _times(state.h, p["Wh"])
+        if self.gates == 4:
+            return State(*_lstm(a, x, index, state.c))
+        rnn_step(a, x, index)
+        return State(a, state.c)
 
 
 class DotProduct:
+    """An LSTM that looks at the projected regions by scaled dot products; h0 = c0 = their mean."""
+    gates, shapes = 4, {"W_proj": "D H", "b_proj": "H", "Wattn": "H 4H"}
+
     @staticmethod
     def forward(p, image, x, index, packed, memory):
         grid = image[1]
-        A = memory("A", (*grid.shape[:2], len(p["Wh"])), grid.dtype)
-        np.matmul(_flat(grid), p["W_proj"], out=_flat(A))
-        A += p["b_proj"]
+        A = _affine(grid, p["W_proj"], p["b_proj"], "A", memory)
         h, maps, cache = attention_forward(x, index, A, p["Wh"], p["Wattn"], packed, memory)
         return h, maps, (grid, cache)
 
@@ -58,17 +81,32 @@ class DotProduct:
         da, dA, dWh, dWattn = attention_backward(dh, dmaps, cache, packed, memory)
         return da, {**_affine_grads(grid, dA, "W_proj", "b_proj", memory), "Wh": dWh, "Wattn": dWattn}
 
+    @staticmethod
+    def start(p, image):
+        A = _affine(image[1], p["W_proj"], p["b_proj"], "A", fresh)
+        mean = A.mean(axis=1)
+        return State(mean, mean, (A,), (np.concatenate([p["Wh"], p["Wattn"]]),))
+
+    @staticmethod
+    def step(p, x, index, state):
+        (A,), (W,), (n, H) = state.seen, state.weights, state.h.shape
+        both, attn, weights = np.empty((n, 2 * H), A.dtype), np.empty((n, H), A.dtype), np.empty(A.shape[:2], A.dtype)
+        look(state.h, A, weights, attn)
+        both[:, :H], both[:, H:] = state.h, attn
+        return State(*_lstm(_times(both, W), x, index, state.c), state.seen, state.weights, weights)
+
 
 class Additive:
+    """An LSTM with the attention of Show, Attend and Tell; its first state comes from the whole picture."""
+    gates, shapes = 4, {"W_init_h": "P H", "b_init_h": "H", "W_init_c": "P H", "b_init_c": "H", "Wattn": "D 4H",
+                        "Wa": "D K", "ba": "K", "Wq": "H K", "v": "K", "Wbeta": "H D", "bbeta": "D"}
+
     @staticmethod
     def forward(p, image, x, index, packed, memory):
         vector, grid = image
         h0, c0, cache_init = initial_state_forward(vector[:packed.active], *[p[name] for name in INITIAL])
-        keys = memory("keys", (*grid.shape[:2], len(p["v"])), grid.dtype)
-        np.matmul(_flat(grid), p["Wa"], out=_flat(keys))
-        keys += p["ba"]
-        h, maps, cache = additive_forward(x, index, h0, c0, grid, keys, p["Wh"], p["Wattn"], p["Wq"], p["v"], p["Wbeta"],
-                                          p["bbeta"], packed, memory)
+        keys = _affine(grid, p["Wa"], p["ba"], "keys", memory)
+        h, maps, cache = additive_forward(x, index, h0, c0, grid, keys, *[p[name] for name in LOOKING], packed, memory)
         return h, maps, (cache_init, grid, cache)
 
     @staticmethod
@@ -77,10 +115,57 @@ class Additive:
         da, dh0, dc0, dkeys, *dlook = additive_backward(dh, dmaps, cache, packed, memory)
         _, *dinitial = initial_state_backward(dh0, dc0, cache_init)
         return da, {**dict(zip(INITIAL, dinitial)), **_affine_grads(grid, dkeys, "Wa", "ba", memory),
-                    **dict(zip(("Wh", "Wattn", "Wq", "v", "Wbeta", "bbeta"), dlook))}
+                    **dict(zip(LOOKING, dlook))}
+
+    @staticmethod
+    def start(p, image):
+        vector, grid = image
+        h, c, _ = initial_state_forward(vector, *[p[name] for name in INITIAL])
+        keys = _affine(grid, p["Wa"], p["ba"], "keys", fresh)
+        return State(h, c, (grid, keys), (np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1),))
+
+    @staticmethod
+    def step(p, x, index, state):
+        (A, keys), (W,), G, K = state.seen, state.weights, p["Wh"].shape[1], len(p["v"])
+        product = _times(state.h, W)
+        query, beta = np.ascontiguousarray(product[:, G:G + K]), product[:, G + K:] + p["bbeta"]
+        weights, z, context = np.empty(A.shape[:2], A.dtype), np.empty_like(beta), np.empty_like(beta)
+        additive_look(query, beta, keys, A, p["v"], weights, z, context)
+        a = _times(context, p["Wattn"])
+        a += product[:, :G]
+        return State(*_lstm(a, x, index, state.c), state.seen, state.weights, weights)
 
 
-CELLS = {"rnn": RNN, "lstm": LSTM, "attention": DotProduct, "bahdanau": Additive}
+CELLS = {
+    "rnn": Plain(1, rnn_forward, rnn_backward), "lstm": Plain(4, lstm_forward, lstm_backward),
+    "attention": DotProduct, "bahdanau": Additive,
+}
+
+
+def check_params(cell_type, p):
+    """Require parameters that fit together: compiled loops would read past the end of others. Raises ValueError."""
+    cell, G = CELLS[cell_type], f"{CELLS[cell_type].gates}H".removeprefix("1")
+    shapes = {"W_vocab": "H V", "b_vocab": "V", "W_embed": "V W", "Wx": f"W {G}", "Wh": f"H {G}", "b": G, **cell.shapes}
+    check_shapes("CaptioningRNN", **{name: (p[name], letters) for name, letters in shapes.items()})
+
+
+def _affine(x, W, b, name, memory):
+    out = memory(name, (*x.shape[:-1], W.shape[1]), W.dtype)
+    np.matmul(_flat(x), W, out=_flat(out))
+    out += b
+    return out
+
+
+def _times(h, W):
+    out = np.empty((len(h), W.shape[1]), W.dtype)
+    times(h, W, out)
+    return out
+
+
+def _lstm(a, x, index, prev_c):
+    h, c, tanh_c = (np.empty_like(prev_c) for _ in range(3))
+    lstm_step(a, x, index, prev_c, c, tanh_c, h)
+    return h, c
 
 
 def _affine_grads(x, dout, W, b, memory):

@@ -24,6 +24,7 @@ NINE = np.float32(9)
 LOG2E, LOG2_HIGH, LOG2_LOW = np.float32(1 / math.log(2)), np.float32(0.693359375), np.float32(-2.12194440e-4)
 E2, E3, E4, E5, E6 = (np.float32(1 / math.factorial(k)) for k in (2, 3, 4, 5, 6))
 LOWEST = np.float32(-87)
+LANES = 64
 ROUND = np.float32(1.5 * 2**23)     # added and taken away, it leaves a whole number
 
 
@@ -75,11 +76,11 @@ def lstm_step(a, x, index, prev_c, c, tanh_c, h):
     n, H = c.shape
     for r in range(n):
         gates, xr = a[r], x[index[r]]
+        i, f, o, g, xg = gates[:H], gates[H:2 * H], gates[2 * H:3 * H], gates[3 * H:], xr[3 * H:]
         for j in range(3 * H):
             gates[j] = HALF + HALF * _tanh(HALF * (gates[j] + xr[j]))          # sigmoid
-        for j in range(3 * H, 4 * H):
-            gates[j] = _tanh(gates[j] + xr[j])
-        i, f, o, g = gates[:H], gates[H:2 * H], gates[2 * H:3 * H], gates[3 * H:]
+        for j in range(H):
+            g[j] = _tanh(g[j] + xg[j])
         before, now, squashed, out = prev_c[r], c[r], tanh_c[r], h[r]
         for j in range(H):
             now[j] = f[j] * before[j] + i[j] * g[j]
@@ -170,24 +171,24 @@ def add_regions(dA, starts, lengths, dscores, h, weights, dattn):
                     out[j] += d * hr[j] + w * dr[j]
 
 
-def additive_look_twin(query, gate, keys, A, v, s, weights, z, context):
-    """s, weights, z of rnnlayers.additive_attention.additive_attention_forward, beta in place of gate, context."""
-    np.tanh(keys[:len(query)] + query[:, None], out=s)
-    weights[:] = softmax(s @ v)
-    z[:] = (weights[:, None] @ A[:len(query)])[:, 0]
+def additive_look_twin(query, gate, keys, A, v, weights, z, context):
+    """weights, z of rnnlayers.additive_attention.additive_attention_forward, beta in place of gate, and context."""
+    n = len(query)
+    weights[:] = softmax(np.tanh(keys[:n] + query[:, None]) @ v)
+    z[:] = (weights[:, None] @ A[:n])[:, 0]
     gate[:] = sigmoid(gate)
     np.multiply(gate, z, out=context)
 
 
 @compiled(additive_look_twin, fastmath=SUMS)
-def additive_look(query, gate, keys, A, v, s, weights, z, context):
+def additive_look(query, gate, keys, A, v, weights, z, context):
     for r in range(len(query)):
         q, w = query[r], weights[r]
         for place in range(w.size):
-            key, sr = keys[r, place], s[r, place]
+            key, energy = keys[r, place], ZERO
             for k in range(q.size):
-                sr[k] = _tanh(key[k] + q[k])
-        _dots(s[r], v, w)
+                energy += v[k] * _tanh(key[k] + q[k])
+            w[place] = energy
         _softmax(w)
         _weighted_sum(w, A[r], z[r])
         beta, zr, out = gate[r], z[r], context[r]
@@ -196,62 +197,48 @@ def additive_look(query, gate, keys, A, v, s, weights, z, context):
             out[j] = beta[j] * zr[j]
 
 
-def additive_look_back_twin(dcontext, dmaps, A, v, s, weights, z, beta, de, dquery, dgate):
-    """de (n, L) at the energies, dquery (n, K), dgate (n, E) of additive_attention_backward."""
-    A = A[:len(dcontext)]
+def additive_look_back_twin(dcontext, dmaps, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
+    """dquery (n, K), dgate (n, E) of additive_attention_backward; adds to dkeys (>= n, L, K) and dv (K,).
+
+    tanh(keys + query) is computed again: to keep it from the forward pass costs more time, and L times the memory.
+    """
+    n = len(dcontext)
+    s = np.tanh(keys[:n] + query[:, None])
     dgate[:] = dcontext * z * beta * (1 - beta)
     dz = dcontext * beta
-    de[:] = softmax_backward(dmaps + (A @ dz[:, :, None])[:, :, 0], weights)
-    dquery[:] = np.einsum("nl,nlk->nk", de, 1 - s**2) * v
+    de = softmax_backward(dmaps + (A[:n] @ dz[:, :, None])[:, :, 0], weights)
+    through = de[:, :, None] * (1 - s**2)
+    dquery[:] = through.sum(axis=1) * v
+    dkeys[:n] += through * v
+    dv += np.tensordot(de, s, 2)
 
 
 @compiled(additive_look_back_twin, fastmath=SUMS)
-def additive_look_back(dcontext, dmaps, A, v, s, weights, z, beta, de, dquery, dgate):
+def additive_look_back(dcontext, dmaps, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
+    s, de = np.empty_like(v), np.empty_like(weights[0])
     for r in range(len(dcontext)):
-        dc, zr, b, out, dq, d = dcontext[r], z[r], beta[r], dgate[r], dquery[r], de[r]
+        dc, zr, b, out, q, dq = dcontext[r], z[r], beta[r], dgate[r], query[r], dquery[r]
         for j in range(out.size):
             out[j] = dc[j] * b[j]                                   # dz, for a moment
-        _dots(A[r], out, d)
-        _softmax_back(d, dmaps[r], weights[r])
+        _dots(A[r], out, de)
+        _softmax_back(de, dmaps[r], weights[r])
         for j in range(out.size):
             out[j] = dc[j] * zr[j] * b[j] * (ONE - b[j])
         dq[:] = ZERO
-        for place in range(d.size):
-            sr, slope = s[r, place], d[place]
-            for k in range(dq.size):
-                dq[k] += slope * (ONE - sr[k] * sr[k])
-        for k in range(dq.size):
-            dq[k] *= v[k]
-
-
-def keys_twin(de, s, v, starts, lengths, dkeys, dv):
-    """dkeys (N, L, K) and dv (K,): sums over all steps of energies = v . tanh(keys + query)."""
-    dv[:] = np.tensordot(de, s, 2)
-    dkeys[:] = 0
-    for n, length in enumerate(lengths):
-        rows = starts[:length] + n
-        dkeys[n] = np.einsum("tl,tlk->lk", de[rows], 1 - s[rows]**2) * v
-
-
-@compiled(keys_twin)
-def sum_keys(de, s, v, starts, lengths, dkeys, dv):
-    dv[:] = ZERO
-    for n in range(len(dkeys)):
-        for place in range(dkeys.shape[1]):
-            out = dkeys[n, place]
-            out[:] = ZERO
-            for t in range(lengths[n] if n < len(lengths) else 0):
-                r = starts[t] + n
-                slope, sr = de[r, place], s[r, place]
-                for k in range(out.size):
-                    out[k] += slope * (ONE - sr[k] * sr[k])
-                    dv[k] += slope * sr[k]
-            for k in range(out.size):
-                out[k] *= v[k]
+        for place in range(de.size):
+            key, dkey, slope = keys[r, place], dkeys[r, place], de[place]
+            for k in range(q.size):
+                s[k] = _tanh(key[k] + q[k])
+            for k in range(q.size):
+                dv[k] += slope * s[k]
+            for k in range(q.size):
+                through = slope * (ONE - s[k] * s[k]) * v[k]
+                dq[k] += through
+                dkey[k] += through
 
 
 def softmax_loss_twin(z, b, targets, N):
-    """Scores z (M, V) without their bias b (V,) -> (softmax - one hot) / N in place of z; the loss: temporal_softmax_loss."""
+    """temporal_softmax_loss of scores z (M, V) without their bias b (V,): (softmax - one hot) / N in place; -> loss."""
     z += b
     z -= z.max(axis=1, keepdims=True)
     rows = np.arange(len(z))
@@ -283,14 +270,20 @@ def softmax_loss(z, b, targets, N):
     return loss / N
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
 def _add_and_top(row, b):
     """row += b; -> its largest entry. A NaN need not show here: the exponentials show it."""
-    top = np.float32(-np.inf)
-    for j in range(row.size):
+    tops = np.full(LANES, row[0] + b[0], np.float32)        # side by side: the loop over lanes is one instruction
+    blocks = row.size // LANES
+    for block in range(blocks):
+        part, bias = row[block * LANES:(block + 1) * LANES], b[block * LANES:(block + 1) * LANES]
+        for lane in range(LANES):
+            part[lane] += bias[lane]
+            tops[lane] = part[lane] if part[lane] > tops[lane] else tops[lane]
+    for j in range(blocks * LANES, row.size):
         row[j] += b[j]
-        top = max(top, row[j])
-    return top
+        tops[0] = row[j] if row[j] > tops[0] else tops[0]
+    return tops.max()
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)

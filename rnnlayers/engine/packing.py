@@ -12,6 +12,8 @@ class Packed(NamedTuple):
     targets: np.ndarray             # (M,) ids of the words behind them
     scored: slice | np.ndarray      # rows whose target counts
     lengths: np.ndarray             # (active,) rows of each caption that has any
+    caption: np.ndarray             # (M,) and time (M,): where each row stands in (N, T)
+    time: np.ndarray
 
     @property
     def steps(self):
@@ -40,4 +42,5 @@ def pack(words, targets, null):
     caption = order[np.arange(starts[-1]) - np.asarray(starts)[time]]
     scored = real[caption, time]
     return Packed(order, starts, words[caption, time], targets[caption, time],
-                  slice(None) if scored.all() else np.flatnonzero(scored), lengths[order[:counts.max(initial=0)]])
+                  slice(None) if scored.all() else np.flatnonzero(scored), lengths[order[:counts.max(initial=0)]],
+                  caption, time)

@@ -13,7 +13,7 @@ def times(h, W, out):
 
 
 def times_transposed(da, W, scratch):
-    """da W^T (n, H) for da (n, G), W (H, G), in scratch (>= nH,): as the transpose of W da^T, which reads W in order."""
+    """da W^T (n, H) for da (n, G), W (H, G), in scratch (>= nH,): the transpose of W da^T, which reads W in order."""
     n, H = len(da), len(W)
     out = scratch[:n * H]
     if n <= FEW:

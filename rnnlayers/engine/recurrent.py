@@ -1,7 +1,7 @@
 """The time loops of the plain RNN and the LSTM on packed rows: rnnlayers.rnn and rnnlayers.lstm, line by line.
 
-Only h Wh has to wait for the step before. What comes from the inputs is done before the loop (x, one row for each distinct
-input, b included; index (M,) says which), what goes to the weights after it, as single products over all M rows.
+Only h Wh has to wait for the step before. What comes from the inputs is done before the loop (x, one row for each
+distinct input, b included; index (M,) says which), what goes to the weights after it, in single products over M rows.
 """
 import numpy as np
 
@@ -36,11 +36,12 @@ def rnn_backward(dh, cache, Wh, packed, memory):
     return dh, dh0, np.matmul(prev.T, dh, out=memory("dWh", Wh.shape, h.dtype))
 
 
-def lstm_forward(x, index, h0, c0, Wh, packed, memory):
-    """x (U, 4H), h0 and c0 (>= active, H) -> h (M, H), cache."""
+def lstm_forward(x, index, h0, Wh, packed, memory):
+    """x (U, 4H), h0 (>= active, H) -> h (M, H), cache. The first cell state is zero."""
     M, H, dtype = len(index), len(Wh), x.dtype
     gates = memory("gates", (M, 4 * H), dtype)
     h, prev, c, tanh_c = (memory(name, (M, H), dtype) for name in ("h", "prev", "c", "tanh_c"))
+    c0 = np.zeros_like(h0)
     h_before, c_before = h0, c0
     for s, e in packed.steps:
         prev[s:e] = h_before[:e - s]
@@ -51,7 +52,7 @@ def lstm_forward(x, index, h0, c0, Wh, packed, memory):
 
 
 def lstm_backward(dh, cache, Wh, packed, memory):
-    """dh (M, H), overwritten -> da (M, 4H), dh0 and dc0 (active, H), dWh."""
+    """dh (M, H), overwritten -> da (M, 4H), dh0 (active, H), dWh."""
     gates, prev, c, tanh_c, c0 = cache
     N, H = packed.active, len(Wh)
     dh0, dc = zeros("dh0", (N, H), dh.dtype, memory), zeros("dc", (N, H), dh.dtype, memory)
@@ -61,4 +62,4 @@ def lstm_backward(dh, cache, Wh, packed, memory):
         s, e = steps[t]
         lstm_step_back(gates[s:e], c[steps[t - 1][0]:s] if t else c0, tanh_c[s:e], dh[s:e], dc[:e - s])
         add_to_step_before(dh, dh0, steps, t, times_transposed(gates[s:e], Wh, back))
-    return gates, dh0, dc, np.matmul(prev.T, gates, out=memory("dWh", Wh.shape, dh.dtype))
+    return gates, dh0, np.matmul(prev.T, gates, out=memory("dWh", Wh.shape, dh.dtype))

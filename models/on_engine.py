@@ -1,0 +1,79 @@
+"""CaptioningRNN's work done by rnnlayers.engine: what it needs of features, captions and dropout, in packed order.
+
+The engine, and with it Numba, is imported by the first call.
+"""
+import numpy as np
+
+from rnnlayers.shapes import check_ids
+
+
+def fresh(name, shape, dtype):
+    """Memory for the engine that no later call touches."""
+    return np.empty(shape, dtype)
+
+
+def loss(model, features, captions, rng, memory):
+    """CaptioningRNN.loss -> loss, the penalty's part of it, gradients in memory's arrays."""
+    from rnnlayers import engine
+    packed, image = _pack(engine, model, features, captions, memory)
+    N, T = len(captions), captions.shape[1] - 1
+    masks = [model.keep((N, T, model.params[name].shape[axis]), rng) for name, axis in (("W_embed", 1), ("W_vocab", 0))]
+    keeps = [_rows(packed, keep, model, memory, name) for name, keep in zip(("keep x", "keep h"), masks)]
+    return engine.loss_and_gradients(model.cell_type, model.params, image, packed, N, *keeps, model.penalty, memory)
+
+
+def negative_log_likelihood(model, features, captions, memory):
+    """Total -log p of all words that are not <NULL>, in nats."""
+    from rnnlayers import engine
+    packed, image = _pack(engine, model, features, captions, memory)
+    return engine.negative_log_likelihood(model.cell_type, model.params, image, packed, memory)
+
+
+def start(model, image):
+    """CaptioningRNN.start, of an Image."""
+    from rnnlayers import engine
+    engine.check_params(model.cell_type, model.params)
+    return engine.start(model.cell_type, model.params, image)
+
+
+def step(model, words, state):
+    """CaptioningRNN.step."""
+    from rnnlayers import engine
+    check_ids("CaptioningRNN", "words", words, len(model.params["W_embed"]))
+    return engine.step(model.cell_type, model.params, words, state)
+
+
+def workspace():
+    """Memory for the engine that is the same at every call."""
+    from rnnlayers import engine
+    return engine.Workspace()
+
+
+def update(rule, w, dw, config, scale, weight_decay):
+    """Update w and config in place; -> whether that can be: else the caller has to take rnnlayers.optim."""
+    from rnnlayers import engine
+    arrays = [w, dw, *(a for a in config.values() if isinstance(a, np.ndarray))]
+    if w.dtype not in (np.float32, np.float64) or not all(
+            a.dtype == w.dtype and a.shape == w.shape and a.flags.c_contiguous and a.flags.writeable for a in arrays):
+        return False
+    engine.update(rule, w, dw, config, scale, weight_decay)
+    return True
+
+
+def _pack(engine, model, features, captions, memory):
+    """The packed batch, and its features in the packed order, (vector, grid)."""
+    engine.check_params(model.cell_type, model.params)
+    check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
+    image = model.image(features, len(captions))
+    packed = engine.pack(captions[:, :-1], captions[:, 1:], model._null)
+    image = [None if part is None else np.take(part, packed.order, 0, memory(name, part.shape, part.dtype), "clip")
+             for name, part in zip(image._fields, image)]
+    return packed, image
+
+
+def _rows(packed, keep, model, memory, name):
+    """A mask (N, T, W) as packed rows of 0 and 1 / (1 - dropout)."""
+    if keep is None:
+        return None
+    rows = memory(name, (len(packed.words), keep.shape[2]), model.params["W_vocab"].dtype)
+    return np.multiply(keep[packed.caption, packed.time], model.keep_scale, out=rows)
