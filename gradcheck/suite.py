@@ -1,4 +1,5 @@
 """The project's own table: every public pair of rnnlayers and the whole models, in float64 and float32."""
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -63,8 +64,8 @@ def check_all(seed=0, dtypes=DTYPES):
             inputs = inputs_of(title, np.random.default_rng(seed), dtype)
             report = check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed)
             yield Row("pairs", name, case, "textbook", report)
-        for cell in CELLS:
-            yield Row("models", f"CaptioningRNN {cell}", "", "textbook", check_captioner(cell, dtype, seed))
+        for cell, backend in product(CELLS, ("textbook", "engine")):
+            yield Row("models", f"CaptioningRNN {cell}", "", backend, check_captioner(cell, dtype, seed, backend))
 
 
 def pair_of(name, module=rnnlayers):
@@ -94,13 +95,16 @@ def axes_of(title):
     return axes_names(parse_shapes(SHAPES[title]))
 
 
-def check_captioner(cell, dtype, seed):
-    """The loss of a CaptioningRNN on a ragged batch, with all its options."""
+def check_captioner(cell, dtype, seed, backend):
+    """The loss of a CaptioningRNN on a ragged batch, with all its options.
+
+    Complex parameters go to the textbook, so the engine's gradients too are held to its complex step.
+    """
     rng = np.random.default_rng(seed)
     words = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", *"abcdefgh"])}
     options = {"pooled_dim": P, "penalty": 0.5, "pooled_stats": _stats(rng, P, dtype)} if cell == "bahdanau" else {}
     model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3,
-                          feature_stats=_stats(rng, D, dtype), **options)
+                          feature_stats=_stats(rng, D, dtype), backend=backend, **options)
     vector, grid = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((N, L, D)).astype(dtype)
     pooled = rng.standard_normal((N, P)).astype(dtype)
     features = {"attention": grid, "bahdanau": (grid, pooled)}.get(cell, vector)

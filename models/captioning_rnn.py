@@ -135,26 +135,37 @@ class CaptioningRNN:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
         if self._start is None:
             raise ValueError("sample: word_to_idx has no '<START>', expected an id to start captions with")
-        state = self.start(features)
-        N, rows = len(state.h), np.arange(len(state.h))
-        captions, word, maps = np.full((N, max_length), self._null, np.int32), np.full(N, self._start), None
-        for t in range(max_length):
+        image = self.image(features)
+        captions = np.full((len(image.vector), max_length), self._null, np.int32)
+        alone = on_engine.greedy_alone(self, image, max_length) if self._engine() and len(captions) == 1 else None
+        if alone is not None:
+            captions[0, :len(alone)] = alone
+            return captions
+        maps = self._sample_steps(self._first_state(image), captions)
+        return (captions, maps.reshape(*captions.shape, *_grid(features, maps.shape[2]))) if self.attends else captions
+
+    def _sample_steps(self, state, captions):
+        """Fill captions (N, T) step by step -> where attention models looked, (N, T, L), else None."""
+        rows, word, maps = np.arange(len(captions)), np.full(len(captions), self._start), None
+        for t in range(captions.shape[1]):
             scores, state = self.step(word, state)
             word = scores.argmax(axis=1)
             captions[rows, t] = word
             if self.attends:
-                maps = np.zeros((N, max_length, state.map.shape[1]), state.map.dtype) if maps is None else maps
+                maps = np.zeros((*captions.shape, state.map.shape[1]), state.map.dtype) if maps is None else maps
                 maps[rows, t] = state.map
             going = word != self._end
+            if not going.any():
+                break
             if not going.all():                             # who has ended needs no more words
                 rows, word, state = rows[going], word[going], state.select(going)
-            if not len(rows):
-                break
-        return (captions, maps.reshape(N, max_length, *_grid(features, maps.shape[2]))) if self.attends else captions
+        return maps
 
     def start(self, features):
         """The state of a network that has seen pictures and no word yet. Its `select(rows)` is that of some of them."""
-        image = self.image(features)
+        return self._first_state(self.image(features))
+
+    def _first_state(self, image):
         return on_engine.start(self, image) if self._engine() else self.cell.start(self.params, image)
 
     def step(self, words, state):

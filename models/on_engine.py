@@ -43,6 +43,13 @@ def step(model, words, state):
     return engine.step(model.cell_type, model.params, words, state)
 
 
+def greedy_alone(model, image, length):
+    """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
+    from rnnlayers import engine
+    end = -1 if model._end is None else model._end
+    return engine.greedy_alone(model.cell_type, model.params, image, model._start, end, length)
+
+
 def workspace():
     """Memory for the engine that is the same at every call."""
     from rnnlayers import engine

@@ -19,6 +19,20 @@ def run(main):
     sys.exit(status)
 
 
+def set_threads(number):
+    """Let BLAS, the only thread pool there is, have so many threads; None leaves it as it is. Raises ValueError."""
+    if number is None:
+        return
+    if number < 1:
+        raise ValueError(f"--threads {number}: expected at least 1")
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        raise ValueError("--threads needs threadpoolctl: pip install -e \".[threads]\", or put "
+                         f"OPENBLAS_NUM_THREADS={number} before the command") from None
+    threadpool_limits(number)
+
+
 def _say(text, status):
     print(" ".join(text.split()), file=sys.stderr)
     return status

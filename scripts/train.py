@@ -12,7 +12,7 @@ from data.features import PairReader
 from data.scene_dataset import make_scene_dataset
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import restore_solver
-from scripts.command import run
+from scripts.command import run, set_threads
 from scripts.runs import LOOK, load_run, new_run, open_run_data
 from scripts.training_files import TrainingFiles, say
 
@@ -70,6 +70,7 @@ def parse(argv=None):
     parser.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped; settings are the run's")
     parser.add_argument("--cache-mb", type=float, default=1024, metavar="MB",
                         help="memory for features; a split that does not fit is read batch by batch (default 1024)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
     for name, default in DEFAULTS.items():
         shown = f" (default {default}; scenes {DEFAULTS_SCENES[name]})" if DEFAULTS_SCENES[name] != default else (
             "" if default is None else f" (default {default})")
@@ -203,6 +204,7 @@ def main(argv=None):
     args = parse(argv)
     if not 0 <= args.cache_mb < math.inf:
         raise ValueError(f"--cache-mb {args.cache_mb}: expected a number of at least 0")
+    set_threads(args.threads)
     solver, files = resume(args) if args.resume else start(args)
     say(files.describe(solver))
     try:

@@ -4,9 +4,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlayers.engine.cells import CELLS, column_sums
-from rnnlayers.engine.kernels import scatter_add, softmax_loss
+from rnnlayers.engine.kernels import greedy, scatter_add, softmax_loss
 
 CHUNK = 256                         # rows whose scores exist at a time where no gradient is wanted
+ALONE_BYTES = 8 * 2**20             # of weights, up to which one compiled loop captions one image fastest
 
 
 class Words(NamedTuple):
@@ -58,6 +59,19 @@ def step(cell_type, p, words, state):
     scores = state.h @ p["W_vocab"]
     scores += p["b_vocab"]
     return scores, state
+
+
+def greedy_alone(cell_type, p, image, first, end, length):
+    """The most likely words of one caption by one compiled loop -> ids (T,), T <= length; None where steps are faster.
+
+    They are for attention, and for weights that are too large for one core's caches (docs/performance.md).
+    """
+    names = ("W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab")
+    if cell_type not in ("rnn", "lstm") or sum(p[name].nbytes for name in names[1:]) > ALONE_BYTES:
+        return None
+    state, words = start(cell_type, p, image), np.empty(length, np.int64)
+    weights = [np.ascontiguousarray(p[name]) for name in names]
+    return words[:greedy(*weights, state.h[0], state.c[0], first, end, words)]
 
 
 def _words(W_embed, packed, keep_x, memory):

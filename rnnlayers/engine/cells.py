@@ -1,7 +1,8 @@
 """What the captioners differ in, on packed rows: the engine's side of models/cells.py.
 
 Whole captions: forward(p, image, x, index, packed, memory) -> h, maps, cache;
-backward(p, dh, dmaps, cache, packed, memory) -> da, grads. One word at a time: start(p, image) -> state; step(p, x, index, state) -> state.
+backward(p, dh, dmaps, cache, packed, memory) -> da, grads.
+One word at a time: start(p, image) -> state; step(p, x, index, state) -> state.
 image is (vector, grid), in the packed order; x holds W_embed Wx + b for each distinct word, index names its rows.
 """
 from typing import NamedTuple

@@ -361,3 +361,61 @@ def scatter_add(rows, index, out):
         row, total = rows[r], out[index[r]]
         for j in range(row.size):
             total[j] += row[j]
+
+
+def greedy_twin(W_embed, Wx, Wh, b, W_vocab, b_vocab, h, c, word, end, words):
+    """The most likely words of one caption, in words (T,) -> how many until `end`. Of an RNN or LSTM; overwrites h, c (H,)."""
+    H = len(h)
+    for t in range(len(words)):
+        a = W_embed[word] @ Wx + h @ Wh + b
+        if len(a) == H:
+            h[:] = np.tanh(a)
+        else:
+            i, f, o, g = *np.split(sigmoid(a[:3 * H]), 3), np.tanh(a[3 * H:])
+            c[:] = f * c + i * g
+            h[:] = o * np.tanh(c)
+        word = words[t] = (h @ W_vocab + b_vocab).argmax()
+        if word == end:
+            return t + 1
+    return len(words)
+
+
+@compiled(greedy_twin)
+def greedy(W_embed, Wx, Wh, b, W_vocab, b_vocab, h, c, word, end, words):
+    a, scores, H = np.empty_like(b), np.empty_like(b_vocab), len(h)
+    i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+    for t in range(len(words)):
+        a[:] = b
+        _add_product(W_embed[word], Wx, a)
+        _add_product(h, Wh, a)
+        if len(a) == H:
+            for j in range(H):
+                h[j] = _tanh(a[j])
+        else:
+            for j in range(H):
+                c[j] = (HALF + HALF * _tanh(HALF * f[j])) * c[j] + (HALF + HALF * _tanh(HALF * i[j])) * _tanh(g[j])
+            for j in range(H):
+                h[j] = (HALF + HALF * _tanh(HALF * o[j])) * _tanh(c[j])
+        scores[:] = b_vocab
+        _add_product(h, W_vocab, scores)
+        word = words[t] = scores.argmax()
+        if word == end:
+            return t + 1
+    return len(words)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _add_product(x, W, out):
+    """out += x W for x (H,), W (H, G): four rows at a time, so that out is read and written less often."""
+    k = 0
+    while k + 4 <= x.size:
+        a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
+        A, B, C, D = W[k], W[k + 1], W[k + 2], W[k + 3]
+        for j in range(out.size):
+            out[j] += (a * A[j] + b * B[j]) + (c * C[j] + d * D[j])
+        k += 4
+    while k < x.size:
+        a, A = x[k], W[k]
+        for j in range(out.size):
+            out[j] += a * A[j]
+        k += 1

@@ -1,0 +1,88 @@
+"""The peer in PyTorch: the same captioners as a practised user writes them, for the benchmark alone.
+
+Fused Adam, nn.LSTM where the cell allows it, projections of the picture outside the time loop, no step past the longest
+caption. It needs `pip install -e ".[bench]"`.
+"""
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Captioner(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        c, self.cell, self.H = config, config.cell, config.H
+        self.embed, self.out = nn.Embedding(c.V, c.W), nn.Linear(c.H, c.V)
+        if c.cell in ("rnn", "lstm"):
+            self.start = nn.Linear(c.D, c.H)
+            self.rnn = (nn.RNN if c.cell == "rnn" else nn.LSTM)(c.W, c.H, batch_first=True)
+        elif c.cell == "attention":
+            self.project, self.step = nn.Linear(c.D, c.H), nn.LSTMCell(c.W + c.H, c.H)
+        else:
+            self.keys, self.query, self.energy = nn.Linear(c.D, c.H), nn.Linear(c.H, c.H), nn.Linear(c.H, 1)
+            self.start_h, self.start_c = nn.Linear(c.D, c.H), nn.Linear(c.D, c.H)
+            self.gate, self.step = nn.Linear(c.H, c.D), nn.LSTMCell(c.W + c.D, c.H)
+
+    def forward(self, features, captions):
+        x = self.embed(captions[:, :-1])
+        h = {"attention": self.dot_product, "bahdanau": self.additive}.get(self.cell, self.plain)(features, x)
+        return F.cross_entropy(self.out(h).flatten(0, 1), captions[:, 1:].flatten(), ignore_index=0)
+
+    def first(self, features):
+        h = self.start(features)[None]
+        return h if self.cell == "rnn" else (h, torch.zeros_like(h))
+
+    def plain(self, features, x):
+        return self.rnn(x, self.first(features))[0]
+
+    def dot_product(self, features, x):
+        A = self.project(features)
+        h = c = A.mean(1)
+        hs = []
+        for t in range(x.shape[1]):
+            weights = torch.softmax((A @ h[:, :, None]).squeeze(2) / math.sqrt(self.H), 1)
+            h, c = self.step(torch.cat([x[:, t], (weights[:, None] @ A).squeeze(1)], 1), (h, c))
+            hs.append(h)
+        return torch.stack(hs, 1)
+
+    def additive(self, features, x):
+        mean, keys = features.mean(1), self.keys(features)
+        h, c = torch.tanh(self.start_h(mean)), torch.tanh(self.start_c(mean))
+        hs = []
+        for t in range(x.shape[1]):
+            weights = torch.softmax(self.energy(torch.tanh(keys + self.query(h)[:, None])).squeeze(2), 1)
+            context = torch.sigmoid(self.gate(h)) * (weights[:, None] @ features).squeeze(1)
+            h, c = self.step(torch.cat([x[:, t], context], 1), (h, c))
+            hs.append(h)
+        return torch.stack(hs, 1)
+
+    @torch.no_grad()
+    def greedy(self, features, words):
+        state, word, out = self.first(features), torch.ones(len(features), dtype=torch.long), []
+        for _ in range(words):
+            h, state = self.rnn(self.embed(word)[:, None], state)
+            word = self.out(h[:, 0]).argmax(1)
+            out.append(word)
+        return torch.stack(out, 1)
+
+
+def step_of(config, batch, compiled):
+    """A function that makes one training step, or captions all images."""
+    torch.manual_seed(0)
+    model = Captioner(config)
+    if config.images:
+        images = torch.randn(config.images, config.D)
+        return lambda: [model.greedy(part, 20) for part in images.split(config.N)]
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    run = torch.compile(model) if compiled else model
+    features, captions = (torch.from_numpy(a) for a in batch)
+
+    def step():
+        optimiser.zero_grad()
+        loss = run(features, captions)
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+    return step

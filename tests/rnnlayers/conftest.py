@@ -1,0 +1,82 @@
+"""Captioners of both backends that have the same parameters, and a way to compare what they say."""
+import numpy as np
+import pytest
+
+from models import CaptioningRNN
+
+WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefg"]
+D, W, H, L, P = 5, 4, 7, 6, 8
+VARIANTS = {
+    "rnn": ("rnn", {}), "lstm": ("lstm", {}), "attention": ("attention", {}), "bahdanau": ("bahdanau", {}),
+    "bahdanau, penalty": ("bahdanau", {"penalty": 0.5}),
+    "bahdanau, penalty, pooled": ("bahdanau", {"penalty": 0.5, "pooled_dim": P}),
+}
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request):
+    return request.param
+
+
+@pytest.fixture
+def captioner():
+    """Function: variant, backend, dtype -> a CaptioningRNN whose parameters, biases too, are normal times scale."""
+    def make(variant, backend="engine", dtype=np.float64, scale=1, words=WORDS, **options):
+        cell, more = VARIANTS[variant]
+        model = CaptioningRNN({word: i for i, word in enumerate(words)}, D, W, H, cell, dtype, backend=backend, seed=1,
+                              **more, **options)
+        rng = np.random.default_rng(4)
+        for name, w in model.params.items():
+            model.params[name] = (scale * rng.standard_normal(w.shape)).astype(dtype)
+        return model
+    return make
+
+
+@pytest.fixture
+def pictures():
+    """Function: variant, N -> features for N pictures, float32."""
+    def make(variant, N, seed=5):
+        rng = np.random.default_rng(seed)
+        grid = rng.standard_normal((N, L, D)).astype(np.float32)
+        if "pooled" in variant:
+            return grid, rng.standard_normal((N, P)).astype(np.float32)
+        return grid[:, 0] if variant in ("rnn", "lstm") else grid
+    return make
+
+
+@pytest.fixture
+def ragged():
+    """Function: N, T -> captions (N, T) of ids 1, words, and 0 behind the last one."""
+    def make(N, T, seed=0):
+        rng = np.random.default_rng(seed)
+        captions = rng.integers(3, len(WORDS), (N, T))
+        captions[:, 0] = 1
+        for row, length in zip(captions, rng.integers(2, T + 1, N)):
+            row[length:] = 0
+        return captions
+    return make
+
+
+@pytest.fixture
+def close():
+    """Function: found is expected up to tolerance times the largest entry, or times `largest`; shapes are the same."""
+    def check(found, expected, tolerance, largest=None):
+        found, expected = np.asarray(found), np.asarray(expected)
+        assert found.shape == expected.shape
+        largest = np.abs(expected).max(initial=0) if largest is None else largest
+        error = np.abs(found.astype(np.float64) - expected).max(initial=0)
+        assert error <= tolerance * largest, f"error {error:.2e}, largest {largest:.2e}"
+    return check
+
+
+@pytest.fixture
+def same_loss(close):
+    """Function: two results of loss agree up to tolerance times the largest entry of all gradients."""
+    def check(found, expected, tolerance):
+        (loss, grads), (loss2, grads2) = found, expected
+        close(loss, loss2, tolerance)
+        assert list(grads) == list(grads2)
+        largest = max(np.abs(g).max() for g in grads2.values())
+        for name in grads:
+            close(grads[name], grads2[name], tolerance, largest)
+    return check
