@@ -32,13 +32,15 @@ def negative_log_likelihood(model, features, captions, memory):
 def start(model, image):
     """CaptioningRNN.start, of an Image."""
     from rnnlayers import engine
-    engine.check_params(model.cell_type, model.params)
+    engine.check_params(model.cell_type, model.params, image)
     return engine.start(model.cell_type, model.params, image)
 
 
 def step(model, words, state):
     """CaptioningRNN.step."""
     from rnnlayers import engine
+    if words.shape != (len(state.h),):
+        raise ValueError(f"CaptioningRNN: words is {words.shape}, expected ({len(state.h)},), one for each caption")
     check_ids("CaptioningRNN", "words", words, len(model.params["W_embed"]))
     return engine.step(model.cell_type, model.params, words, state)
 
@@ -46,6 +48,8 @@ def step(model, words, state):
 def greedy_alone(model, image, length):
     """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
     from rnnlayers import engine
+    engine.check_params(model.cell_type, model.params, image)
+    check_ids("CaptioningRNN", "words", np.asarray(model._start), len(model.params["W_embed"]))
     end = -1 if model._end is None else model._end
     return engine.greedy_alone(model.cell_type, model.params, image, model._start, end, length)
 
@@ -69,9 +73,9 @@ def update(rule, w, dw, config, scale, weight_decay):
 
 def _pack(engine, model, features, captions, memory):
     """The packed batch, and its features in the packed order, (vector, grid)."""
-    engine.check_params(model.cell_type, model.params)
-    check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
     image = model.image(features, len(captions))
+    engine.check_params(model.cell_type, model.params, image)
+    check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
     packed = engine.pack(captions[:, :-1], captions[:, 1:], model._null)
     image = [None if part is None else np.take(part, packed.order, 0, memory(name, part.shape, part.dtype), "clip")
              for name, part in zip(image._fields, image)]

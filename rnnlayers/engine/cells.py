@@ -38,7 +38,7 @@ class State(NamedTuple):
 
 class Plain:
     """An RNN or an LSTM, with the picture as h0."""
-    shapes = {"W_proj": "D H", "b_proj": "H"}
+    shapes, image = {"W_proj": "D H", "b_proj": "H"}, ("N D", "N L D")
 
     def __init__(self, gates, forward, backward):
         self.gates, self._forward, self._backward = gates, forward, backward
@@ -67,7 +67,8 @@ class Plain:
 
 class DotProduct:
     """An LSTM that looks at the projected regions by scaled dot products; h0 = c0 = their mean."""
-    gates, shapes = 4, {"W_proj": "D H", "b_proj": "H", "Wattn": "H 4H"}
+    gates, image = 4, ("N D", "N L D")
+    shapes = {"W_proj": "D H", "b_proj": "H", "Wattn": "H 4H"}
 
     @staticmethod
     def forward(p, image, x, index, packed, memory):
@@ -99,8 +100,9 @@ class DotProduct:
 
 class Additive:
     """An LSTM with the attention of Show, Attend and Tell; its first state comes from the whole picture."""
-    gates, shapes = 4, {"W_init_h": "P H", "b_init_h": "H", "W_init_c": "P H", "b_init_c": "H", "Wattn": "D 4H",
-                        "Wa": "D K", "ba": "K", "Wq": "H K", "v": "K", "Wbeta": "H D", "bbeta": "D"}
+    gates, image = 4, ("N P", "N L D")
+    shapes = {"W_init_h": "P H", "b_init_h": "H", "W_init_c": "P H", "b_init_c": "H", "Wattn": "D 4H", "Wa": "D K",
+              "ba": "K", "Wq": "H K", "v": "K", "Wbeta": "H D", "bbeta": "D"}
 
     @staticmethod
     def forward(p, image, x, index, packed, memory):
@@ -143,11 +145,13 @@ CELLS = {
 }
 
 
-def check_params(cell_type, p):
-    """Require parameters that fit together: compiled loops would read past the end of others. Raises ValueError."""
+def check_params(cell_type, p, image):
+    """Require parameters and features that fit: compiled loops would read past the end of others. Raises ValueError."""
     cell, G = CELLS[cell_type], f"{CELLS[cell_type].gates}H".removeprefix("1")
     shapes = {"W_vocab": "H V", "b_vocab": "V", "W_embed": "V W", "Wx": f"W {G}", "Wh": f"H {G}", "b": G, **cell.shapes}
-    check_shapes("CaptioningRNN", **{name: (p[name], letters) for name, letters in shapes.items()})
+    pictures = {name: (part, letters) for name, part, letters in zip(("features", "grid"), image, cell.image)
+                if part is not None}
+    check_shapes("CaptioningRNN", **{name: (p[name], letters) for name, letters in shapes.items()}, **pictures)
 
 
 def _affine(x, W, b, name, memory):

@@ -19,7 +19,7 @@ SUMS = {"contract", "nsz", "reassoc"}
 P0, P1, P2, P3, P4 = (np.float32(c) for c in (9.99999980e-01, 1.33810343e-01, 3.49559659e-03, 2.06091508e-05,
                                               1.33546343e-08))
 Q1, Q2, Q3, Q4 = (np.float32(c) for c in (4.67143500e-01, 2.58770192e-02, 3.28564554e-04, 7.77657240e-07))
-NINE = np.float32(9)
+EIGHTY_ONE = np.float32(81)
 # exp x = 2^k e^r with k whole and |r| <= log(2) / 2, e^r by its Taylor series, 2^k by its bits
 LOG2E, LOG2_HIGH, LOG2_LOW = np.float32(1 / math.log(2)), np.float32(0.693359375), np.float32(-2.12194440e-4)
 E2, E3, E4, E5, E6 = (np.float32(1 / math.factorial(k)) for k in (2, 3, 4, 5, 6))
@@ -42,9 +42,9 @@ def compiled(twin, fastmath=FUSED):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
 def _tanh(x):
-    x = min(max(x, -NINE), NINE)
-    u = x * x
-    return x * ((((P4 * u + P3) * u + P2) * u + P1) * u + P0) / ((((Q4 * u + Q3) * u + Q2) * u + Q1) * u + ONE)
+    u = min(x * x, EIGHTY_ONE)
+    y = x * ((((P4 * u + P3) * u + P2) * u + P1) * u + P0) / ((((Q4 * u + Q3) * u + Q2) * u + Q1) * u + ONE)
+    return math.copysign(ONE, x) if x * x >= EIGHTY_ONE or abs(y) > ONE else y      # a NaN stays a NaN
 
 
 def rnn_twin(a, x, index):
@@ -364,7 +364,7 @@ def scatter_add(rows, index, out):
 
 
 def greedy_twin(W_embed, Wx, Wh, b, W_vocab, b_vocab, h, c, word, end, words):
-    """The most likely words of one caption, in words (T,) -> how many until `end`. Of an RNN or LSTM; overwrites h, c (H,)."""
+    """The likeliest words of one caption, into words (T,), until `end` -> how many. RNN or LSTM; overwrites h, c."""
     H = len(h)
     for t in range(len(words)):
         a = W_embed[word] @ Wx + h @ Wh + b

@@ -131,8 +131,7 @@ def test_sample(variant, dtype, N, captioner, pictures, close):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_caption_of_one_picture_is_that_of_the_picture_among_others(variant, dtype, captioner, pictures):
     model, features = captioner(variant, "engine", dtype), pictures(variant, 30)
-    for word in (2, 7):                                     # some end, some do not
-        model.params["b_vocab"][word] += 2
+    model.params["b_vocab"][:], model.params["W_vocab"][:] = 0, 3 * model.params["W_vocab"]
     together = model.sample(features, 9)
     np.testing.assert_array_equal(np.concatenate([model.sample(features[n:n + 1], 9) for n in range(30)]), together)
     assert (together == 2).any() and not (together == 2).any(axis=1).all()
@@ -263,11 +262,11 @@ def test_parameters_are_read_afresh(variant, captioner, pictures, ragged, same_l
                 if replace:
                     model.params[name] = model.params[name] * 1.5
                 else:
-                    model.params[name] += 0.1
+                    model.params[name][..., ::2] += 0.1
             result = engine.loss(features, captions)
             same_loss(result, textbook.loss(features, captions), 1e-10)
             losses.append(result[0])
-    assert len(set(losses)) >= len(losses) - 1              # softmax does not see a constant in b_vocab
+    assert len(set(losses)) == len(losses)
 
 
 # the solver
@@ -278,9 +277,9 @@ def test_parameters_are_read_afresh(variant, captioner, pictures, ragged, same_l
 def test_training(rule, dtype, cell, captioner, data, close):
     models = [captioner(cell, backend, dtype, 0.5, dropout=0.3) for backend in ("engine", "textbook")]
     before = dict(models[0].params)
-    solvers = [CaptioningSolver(model, data(cell), update_rule=rule, optim_config={"learning_rate": 1e-2, **RULES[rule]},
-                                clip=0.5, weight_decay=0.1, batch_size=4, num_epochs=1, seed=2, verbose=False)
-               for model in models]
+    options = {"update_rule": rule, "optim_config": {"learning_rate": 1e-2, **RULES[rule]}, "clip": 0.5,
+               "weight_decay": 0.1, "batch_size": 4, "num_epochs": 1, "seed": 2, "verbose": False}
+    solvers = [CaptioningSolver(model, data(cell), **options) for model in models]
     for solver in solvers:
         solver.train()
     assert solvers[0].iteration == 5
@@ -358,7 +357,7 @@ def test_parameters_that_do_not_fit(call, variant, captioner, pictures, ragged):
             args = (pictures(variant, N),) if "sample" in call else (pictures(variant, N), ragged(N, 5))
             with pytest.raises(ValueError) as error:
                 getattr(model, call.removesuffix(" one"))(*args)
-            assert name in str(error.value) or "from" in str(error.value), f"{name}, axis {axis}: {error.value}"
+            assert name in str(error.value), f"{name} without a row of axis {axis}"
 
 
 def test_features_of_wrong_count(variant, captioner, pictures, ragged):
