@@ -162,7 +162,10 @@ class CaptioningRNN:
         return maps
 
     def start(self, features):
-        """The state of a network that has seen pictures and no word yet. Its `select(rows)` is that of some of them."""
+        """The state of a network that has seen pictures and no word yet. Its `select(rows)` is that of some of them.
+
+        It holds copies of some parameters: these are not to change before its last step.
+        """
         return self._first_state(self.image(features))
 
     def _first_state(self, image):
@@ -262,8 +265,8 @@ class CaptioningRNN:
     def _check(self, captions):
         captions = np.asarray(captions)
         check_shapes("CaptioningRNN", captions=(captions, "N T"))
-        if captions.shape[1] < 2:
-            raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with T >= 2")
+        if captions.shape[0] < 1 or captions.shape[1] < 2:
+            raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with N >= 1 and T >= 2")
         return captions
 
 

@@ -8,7 +8,7 @@ from rnnlayers.shapes import check_ids
 
 
 def fresh(name, shape, dtype):
-    """Memory for the engine that no later call touches."""
+    """Memory for the engine that no later call touches: engine.fresh, which is not to be had without Numba."""
     return np.empty(shape, dtype)
 
 
@@ -49,7 +49,7 @@ def greedy_alone(model, image, length):
     """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
     from rnnlayers import engine
     engine.check_params(model.cell_type, model.params, image)
-    check_ids("CaptioningRNN", "words", np.asarray(model._start), len(model.params["W_embed"]))
+    check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.params["W_embed"]))
     end = -1 if model._end is None else model._end
     return engine.greedy_alone(model.cell_type, model.params, image, model._start, end, length)
 

@@ -46,7 +46,7 @@ def attention_backward(dh, dmaps, cache, packed, memory):
     dA = memory("dA", A.shape, dtype)
     dA[:N] = ((dh0 + dc) / L)[:, None]                      # h0 = c0 = mean of A
     dA[N:] = 0
-    prev_h = memory("h", (M, H), dtype)
+    prev_h = memory("h", (M, H), dtype)                     # in the place of h, which nobody needs by now
     prev_h[:] = both[:, :H]
     add_regions(dA, np.array(packed.starts), packed.lengths, dscores, prev_h, weights, dattn)
     dW = np.matmul(both.T, gates, out=memory("dW", W.shape, dtype))

@@ -43,7 +43,7 @@ def negative_log_likelihood(cell_type, p, image, packed, memory):
         part = h[start:start + CHUNK]
         z = np.matmul(part, p["W_vocab"], out=memory("chunk", (len(part), len(p["b_vocab"])), h.dtype))
         total += softmax_loss(z, p["b_vocab"], targets[start:start + CHUNK], 1)
-    return total
+    return float(total)
 
 
 def start(cell_type, p, image):

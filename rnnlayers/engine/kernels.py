@@ -29,7 +29,7 @@ ROUND = np.float32(1.5 * 2**23)     # added and taken away, it leaves a whole nu
 
 
 def compiled(twin, fastmath=FUSED):
-    """Decorator of a loop: compiled for float32 (by the dtype of the first argument), else `twin`."""
+    """Decorator of a loop: compiled for float32, else `twin`. All floating arguments are of the first one's dtype."""
     def decorate(loop):
         fast = njit(loop, cache=True, nogil=True, error_model="numpy", fastmath=fastmath)
 
@@ -73,21 +73,24 @@ def lstm_twin(a, x, index, prev_c, c, tanh_c, h):
 
 @compiled(lstm_twin)
 def lstm_step(a, x, index, prev_c, c, tanh_c, h):
-    n, H = c.shape
-    for r in range(n):
-        gates, xr = a[r], x[index[r]]
-        i, f, o, g, xg = gates[:H], gates[H:2 * H], gates[2 * H:3 * H], gates[3 * H:], xr[3 * H:]
-        for j in range(3 * H):
-            gates[j] = HALF + HALF * _tanh(HALF * (gates[j] + xr[j]))          # sigmoid
-        for j in range(H):
-            g[j] = _tanh(g[j] + xg[j])
-        before, now, squashed, out = prev_c[r], c[r], tanh_c[r], h[r]
-        for j in range(H):
-            now[j] = f[j] * before[j] + i[j] * g[j]
-        for j in range(H):
-            squashed[j] = _tanh(now[j])
-        for j in range(H):
-            out[j] = o[j] * squashed[j]
+    for r in range(len(a)):
+        _lstm_row(a[r], x[index[r]], prev_c[r], c[r], tanh_c[r], h[r])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _lstm_row(a, x, prev_c, c, tanh_c, h):
+    H = c.size
+    i, f, o, g, xg = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:], x[3 * H:]
+    for j in range(3 * H):
+        a[j] = HALF + HALF * _tanh(HALF * (a[j] + x[j]))            # sigmoid
+    for j in range(H):
+        g[j] = _tanh(g[j] + xg[j])
+    for j in range(H):
+        c[j] = f[j] * prev_c[j] + i[j] * g[j]
+    for j in range(H):
+        tanh_c[j] = _tanh(c[j])
+    for j in range(H):
+        h[j] = o[j] * tanh_c[j]
 
 
 def lstm_back_twin(a, prev_c, tanh_c, dh, dc):
@@ -101,16 +104,66 @@ def lstm_back_twin(a, prev_c, tanh_c, dh, dc):
 
 @compiled(lstm_back_twin)
 def lstm_step_back(a, prev_c, tanh_c, dh, dc):
-    n, H = dh.shape
-    for r in range(n):
-        gates, before, squashed, dhr, dcr = a[r], prev_c[r], tanh_c[r], dh[r], dc[r]
-        i, f, o, g = gates[:H], gates[H:2 * H], gates[2 * H:3 * H], gates[3 * H:]
-        for j in range(H):
-            d = dcr[j] + dhr[j] * o[j] * (ONE - squashed[j] * squashed[j])
-            di, df = d * g[j] * i[j] * (ONE - i[j]), d * before[j] * f[j] * (ONE - f[j])
-            do, dg = dhr[j] * squashed[j] * o[j] * (ONE - o[j]), d * i[j] * (ONE - g[j] * g[j])
-            dcr[j] = d * f[j]
-            i[j], f[j], o[j], g[j] = di, df, do, dg
+    for r in range(len(a)):
+        _lstm_row_back(a[r], prev_c[r], tanh_c[r], dh[r], dc[r])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _lstm_row_back(a, prev_c, tanh_c, dh, dc):
+    H = dc.size
+    i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+    for j in range(H):
+        d = dc[j] + dh[j] * o[j] * (ONE - tanh_c[j] * tanh_c[j])
+        di, df = d * g[j] * i[j] * (ONE - i[j]), d * prev_c[j] * f[j] * (ONE - f[j])
+        do, dg = dh[j] * tanh_c[j] * o[j] * (ONE - o[j]), d * i[j] * (ONE - g[j] * g[j])
+        dc[j] = d * f[j]
+        i[j], f[j], o[j], g[j] = di, df, do, dg
+
+
+def lstm_loop_twin(h0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
+    """The whole time loop of rnnlayers.engine.recurrent.lstm_forward, from a first cell state of zeros."""
+    h_before, c_before = h0, np.zeros_like(h0)
+    for s, e in zip(starts, starts[1:]):
+        prev[s:e] = h_before[:e - s]
+        gates[s:e] = prev[s:e] @ Wh
+        lstm_twin(gates[s:e], x, index[s:e], c_before, c[s:e], tanh_c[s:e], h[s:e])
+        h_before, c_before = h[s:e], c[s:e]
+
+
+@compiled(lstm_loop_twin)
+def lstm_loop(h0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
+    h_before, c_before = h0, np.zeros_like(h0)
+    for t in range(len(starts) - 1):
+        s, e = starts[t], starts[t + 1]
+        for r in range(s, e):
+            prev[r] = h_before[r - s]
+            gates[r] = ZERO
+            _add_product(prev[r], Wh, gates[r])
+            _lstm_row(gates[r], x[index[r]], c_before[r - s], c[r], tanh_c[r], h[r])
+        h_before, c_before = h[s:e], c[s:e]
+
+
+def lstm_loop_back_twin(dh, starts, Wh, gates, c, tanh_c, dh0, dc):
+    """The whole loop of lstm_backward: da in place of gates; adds to dh (M, H), dh0 and dc (active, H)."""
+    for t in range(len(starts) - 2, -1, -1):
+        s, e = starts[t], starts[t + 1]
+        c_before = c[starts[t - 1]:s] if t else np.zeros_like(dh0)
+        lstm_back_twin(gates[s:e], c_before, tanh_c[s:e], dh[s:e], dc[:e - s])
+        before = dh[starts[t - 1]:] if t else dh0
+        before[:e - s] += gates[s:e] @ Wh.T
+
+
+@compiled(lstm_loop_back_twin)
+def lstm_loop_back(dh, starts, Wh, gates, c, tanh_c, dh0, dc):
+    zeros, dprev_h = np.zeros_like(dh0[0]), np.empty_like(dh0[0])
+    for t in range(len(starts) - 2, -1, -1):
+        s = starts[t]
+        for r in range(s, starts[t + 1]):
+            n = r - s
+            _lstm_row_back(gates[r], c[starts[t - 1] + n] if t else zeros, tanh_c[r], dh[r], dc[n])
+            _dots(Wh, gates[r], dprev_h)
+            before = dh[starts[t - 1] + n] if t else dh0[n]
+            before += dprev_h
 
 
 def look_twin(h, A, weights, attn):
@@ -198,7 +251,7 @@ def additive_look(query, gate, keys, A, v, weights, z, context):
 
 
 def additive_look_back_twin(dcontext, dmaps, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
-    """dquery (n, K), dgate (n, E) of additive_attention_backward; adds to dkeys (>= n, L, K) and dv (K,).
+    """dquery (n, K), dgate (n, E) of additive_attention_backward, n >= 1; adds to dkeys (>= n, L, K) and dv (K,).
 
     tanh(keys + query) is computed again: to keep it from the forward pass costs more time, and L times the memory.
     """

@@ -5,8 +5,10 @@ distinct input, b included; index (M,) says which), what goes to the weights aft
 """
 import numpy as np
 
-from rnnlayers.engine.kernels import lstm_step, lstm_step_back, rnn_step
+from rnnlayers.engine.kernels import lstm_loop, lstm_loop_back, lstm_step, lstm_step_back, rnn_step
 from rnnlayers.engine.products import add_to_step_before, times, times_transposed, zeros
+
+FEW_BYTES = 2**19                   # of Wh times captions, up to which one compiled loop beats BLAS step by step
 
 
 def rnn_forward(x, index, h0, Wh, packed, memory):
@@ -42,6 +44,9 @@ def lstm_forward(x, index, h0, Wh, packed, memory):
     gates = memory("gates", (M, 4 * H), dtype)
     h, prev, c, tanh_c = (memory(name, (M, H), dtype) for name in ("h", "prev", "c", "tanh_c"))
     c0 = np.zeros_like(h0)
+    if _few(packed, Wh):
+        lstm_loop(h0, x, index, np.array(packed.starts), Wh, gates, prev, c, tanh_c, h)
+        return h, (gates, prev, c, tanh_c, c0)
     h_before, c_before = h0, c0
     for s, e in packed.steps:
         prev[s:e] = h_before[:e - s]
@@ -58,8 +63,16 @@ def lstm_backward(dh, cache, Wh, packed, memory):
     dh0, dc = zeros("dh0", (N, H), dh.dtype, memory), zeros("dc", (N, H), dh.dtype, memory)
     back = memory("back", (H * N,), dh.dtype)
     steps = packed.steps
+    if _few(packed, Wh):
+        lstm_loop_back(dh, np.array(packed.starts), Wh, gates, c, tanh_c, dh0, dc)
+        steps = []
     for t in reversed(range(len(steps))):
         s, e = steps[t]
         lstm_step_back(gates[s:e], c[steps[t - 1][0]:s] if t else c0, tanh_c[s:e], dh[s:e], dc[:e - s])
         add_to_step_before(dh, dh0, steps, t, times_transposed(gates[s:e], Wh, back))
     return gates, dh0, np.matmul(prev.T, gates, out=memory("dWh", Wh.shape, dh.dtype))
+
+
+def _few(packed, Wh):
+    """Whether the batch is so small that one compiled loop over all steps is faster than a product for each."""
+    return packed.active > 0 and packed.active * Wh.nbytes <= FEW_BYTES

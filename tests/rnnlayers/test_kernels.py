@@ -40,6 +40,24 @@ class Args:
         a = np.hstack([sigmoid(self.large(n, 3 * H)), np.tanh(self.large(n, H))])
         return a, self.normal(n + 2, H), np.tanh(self.large(n, H)), self.normal(n, H), self.normal(n, H)
 
+    def rows(self):
+        """starts of the rows of a ragged batch of n captions, and how many rows there are."""
+        lengths = self.rng.integers(1, 5, self.n)
+        starts = np.cumsum([0, *((lengths > t).sum() for t in range(lengths.max()))])
+        return starts, starts[-1]
+
+    def lstm_loop(self):
+        n, H, (starts, M) = self.n, self.width, self.rows()
+        outs = [np.ones((M, width)) for width in (4 * H, H, H, H, H)]
+        return (self.normal(n, H), self.large(3, 4 * H), self.index(M, 3), starts,
+                self.normal(H, 4 * H, scale=H**-0.5), *outs)
+
+    def lstm_loop_back(self):
+        n, H, (starts, M) = self.n, self.width, self.rows()
+        gates = np.hstack([sigmoid(self.large(M, 3 * H)), np.tanh(self.large(M, H))])
+        return (self.normal(M, H), starts, self.normal(H, 4 * H, scale=H**-0.5), gates, self.normal(M, H),
+                np.tanh(self.large(M, H)), self.normal(n, H), np.zeros((n, H)))
+
     def look(self):
         n, H = self.n, self.width
         return self.large(n, H), self.normal(n + 1, L, H), np.ones((n, L)), np.ones((n, H))
@@ -86,7 +104,7 @@ class Args:
         return self.greedy(4)
 
 
-KERNELS = [name for name in vars(Args) if not name.startswith("_") and name not in ("normal", "large", "index")]
+KERNELS = [name for name in vars(Args) if not name.startswith("_") and name not in ("normal", "large", "index", "rows")]
 INPUTS = {"rnn_step": (0, 1), "lstm_step": (0, 1, 3), "look": (0, 1), "additive_look": (0, 1, 2, 3, 4)}
 
 
