@@ -266,7 +266,7 @@ class CaptioningRNN:
         captions = np.asarray(captions)
         check_shapes("CaptioningRNN", captions=(captions, "N T"))
         if captions.shape[0] < 1 or captions.shape[1] < 2:
-            raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with N >= 1 and T >= 2")
+            raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with T >= 2 and N >= 1")
         return captions
 
 

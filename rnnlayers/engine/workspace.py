@@ -12,8 +12,8 @@ def fresh(name, shape, dtype):
 class Workspace:
     """Arrays that live across steps, one for each name: the system clears every fresh page before it hands it out.
 
-    workspace(name, shape, dtype) -> array of undefined contents, the same memory whenever the name is asked for: what an
-    earlier call put there is gone. It grows and never shrinks.
+    workspace(name, shape, dtype) -> array of undefined contents, the same memory whenever the name is asked for: what
+    an earlier call put there is gone. It grows and never shrinks.
     """
 
     def __init__(self):
