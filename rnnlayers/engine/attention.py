@@ -4,7 +4,7 @@ Images lie in the order of the packed captions, and a region is a row: A (N, L, 
 """
 import numpy as np
 
-from rnnlayers.engine.kernels import add_regions, look, look_back, lstm_step, lstm_step_back
+from rnnlayers.engine.kernels import look, look_back, lstm_step, lstm_step_back
 from rnnlayers.engine.products import add_to_step_before, times, times_transposed, zeros
 
 
@@ -46,8 +46,8 @@ def attention_backward(dh, dmaps, cache, packed, memory):
     dA = memory("dA", A.shape, dtype)
     dA[:N] = ((dh0 + dc) / L)[:, None]                      # h0 = c0 = mean of A
     dA[N:] = 0
-    prev_h = memory("h", (M, H), dtype)                     # in the place of h, which nobody needs by now
-    prev_h[:] = both[:, :H]
-    add_regions(dA, np.array(packed.starts), packed.lengths, dscores, prev_h, weights, dattn)
+    for n, length in enumerate(packed.lengths):             # the regions stand in the scores and in the context
+        rows = np.array(packed.starts[:length]) + n
+        dA[n] += dscores[rows].T @ both[rows, :H] + weights[rows].T @ dattn[rows]
     dW = np.matmul(both.T, gates, out=memory("dW", W.shape, dtype))
     return gates, dA, dW[:H], dW[H:]

@@ -205,25 +205,6 @@ def look_back(dattn, dmaps, A, weights, dscores, dh):
         _weighted_sum(d, A[r], dh[r])
 
 
-def regions_twin(dA, starts, lengths, dscores, h, weights, dattn):
-    """Add to dA (N, L, H) what all steps bring: dscores x h (through the scores) + weights x dattn (the context)."""
-    for n, length in enumerate(lengths):
-        rows = starts[:length] + n
-        dA[n] += dscores[rows].T @ h[rows] + weights[rows].T @ dattn[rows]
-
-
-@compiled(regions_twin)
-def add_regions(dA, starts, lengths, dscores, h, weights, dattn):
-    for n in range(len(lengths)):
-        for place in range(dA.shape[1]):
-            out = dA[n, place]
-            for t in range(lengths[n]):
-                r = starts[t] + n
-                d, w, hr, dr = dscores[r, place], weights[r, place], h[r], dattn[r]
-                for j in range(out.size):
-                    out[j] += d * hr[j] + w * dr[j]
-
-
 def additive_look_twin(query, gate, keys, A, v, weights, z, context):
     """weights, z of rnnlayers.additive_attention.additive_attention_forward, beta in place of gate, and context."""
     n = len(query)

@@ -68,14 +68,6 @@ class Args:
         return (self.normal(n, H), self.normal(n, L), self.normal(n + 1, L, H), weights, np.ones((n, L)),
                 np.ones((n, H)))
 
-    def add_regions(self):
-        n, H = self.n, self.width
-        lengths = np.sort(self.rng.integers(1, 5, n))[::-1].copy()
-        starts = np.cumsum([0, *((lengths > t).sum() for t in range(lengths[0]))])
-        M = starts[-1]
-        return (self.normal(n + 1, L, H), starts, lengths, self.normal(M, L), self.normal(M, H),
-                softmax(self.normal(M, L)), self.normal(M, H))
-
     def additive_look(self):
         n, K = self.n, self.width
         return (self.large(n, K), self.large(n, E), self.large(n + 1, L, K), self.normal(n + 1, L, E), self.normal(K),
