@@ -16,6 +16,7 @@ from rnnlayers import (
     word_embedding_forward,
 )
 from rnnlayers.shapes import check_shapes
+from rnnlayers.workspace import aligned, fresh
 
 
 class CaptioningRNN:
@@ -61,7 +62,7 @@ class CaptioningRNN:
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
-        self.backend, self.memory = choose_backend(backend), on_engine.fresh
+        self.backend, self.memory = choose_backend(backend), fresh
         self.last_penalty = 0.0                 # the part of the latest loss that is no likelihood
         self.input_dim, self.attends = input_dim, cell_type in ("attention", "bahdanau")
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
@@ -72,7 +73,7 @@ class CaptioningRNN:
     def _initial(self, randn, V, D, W, H):
         params = {"W_embed": randn(V, W) / 100, **self.cell.initial(randn, D, W, H, self.pooled_dim or D),
                   "W_vocab": randn(H, V) / np.sqrt(H), "b_vocab": np.zeros(V)}
-        return {name: value.astype(self.dtype) for name, value in params.items()}
+        return {name: aligned(value.astype(self.dtype)) for name, value in params.items()}
 
     def loss(self, features, captions, rng=None):
         """Training loss and its gradients: sum over words, mean over captions of -log p(word | words before, image).

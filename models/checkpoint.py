@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
+from rnnlayers.workspace import aligned
 
 SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
 
@@ -106,7 +107,7 @@ def _load_model(f):
         if name in f:
             setattr(model, name, tuple(_like(np.zeros((2, width), np.float32), f[name])))
     for name, w in model.params.items():
-        model.params[name] = _like(w, f[f"params/{name}"])
+        model.params[name] = aligned(_like(w, f[f"params/{name}"]))
     return model
 
 

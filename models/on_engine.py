@@ -5,11 +5,7 @@ The engine, and with it Numba, is imported by the first call.
 import numpy as np
 
 from rnnlayers.shapes import check_ids
-
-
-def fresh(name, shape, dtype):
-    """Memory for the engine that no later call touches: engine.fresh, which is not to be had without Numba."""
-    return np.empty(shape, dtype)
+from rnnlayers.workspace import aligned
 
 
 def loss(model, features, captions, rng, memory):
@@ -54,16 +50,13 @@ def greedy_alone(model, image, length):
     return engine.greedy_alone(model.cell_type, model.params, image, model._start, end, length)
 
 
-def workspace():
-    """Memory for the engine that is the same at every call."""
-    from rnnlayers import engine
-    return engine.Workspace()
-
-
 def update(rule, w, dw, config, scale, weight_decay):
     """Update w and config in place; -> whether that can be: else the caller has to take rnnlayers.optim."""
     from rnnlayers import engine
-    arrays = [w, dw, *(a for a in config.values() if isinstance(a, np.ndarray))]
+    for name, value in config.items():
+        if isinstance(value, np.ndarray):
+            config[name] = aligned(value)
+    arrays = [w, dw, *(value for value in config.values() if isinstance(value, np.ndarray))]
     if w.dtype not in (np.float32, np.float64) or not all(
             a.dtype == w.dtype and a.shape == w.shape and a.flags.c_contiguous and a.flags.writeable for a in arrays):
         return False

@@ -9,6 +9,7 @@ from models.batches import caption_lengths, epoch_batches, sorted_batches, trim
 from models.read_ahead import read_ahead
 from models.schedules import SCHEDULES
 from rnnlayers import optim
+from rnnlayers.workspace import Workspace, fresh
 
 OPTIONS = {
     "update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10, "print_every": 10,
@@ -75,7 +76,8 @@ class CaptioningSolver:
         self.loss_history, self.history = [], []
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
-        self._batches_epoch, self._batches, self._ahead, self.own_seed, self._memory = None, None, None, None, None
+        self._batches_epoch, self._batches, self._ahead, self.own_seed = None, None, None, None
+        self._memory = Workspace()
 
     @property
     def iterations_per_epoch(self):
@@ -140,12 +142,11 @@ class CaptioningSolver:
         """The model's loss; on the engine its arrays are the solver's own, and the same at every step."""
         if not self._on_engine():
             return self.model.loss(features, captions, *self._dropout_rng())
-        self._memory = self._memory or on_engine.workspace()
         self.model.memory = self._memory
         try:
             return self.model.loss(features, captions, *self._dropout_rng())
         finally:
-            self.model.memory = on_engine.fresh
+            self.model.memory = fresh
 
     def _on_engine(self):
         return getattr(self.model, "backend", None) == "engine"

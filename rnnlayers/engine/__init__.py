@@ -6,4 +6,3 @@ from rnnlayers.engine.captioner import greedy_alone, loss_and_gradients, negativ
 from rnnlayers.engine.cells import check_params
 from rnnlayers.engine.packing import Packed, pack
 from rnnlayers.engine.updates import update
-from rnnlayers.engine.workspace import Workspace, fresh

@@ -5,6 +5,7 @@ import numpy as np
 
 from rnnlayers.engine.cells import CELLS, column_sums
 from rnnlayers.engine.kernels import greedy, scatter_add, softmax_loss
+from rnnlayers.engine.products import times_transposed
 
 CHUNK = 256                         # rows whose scores exist at a time where no gradient is wanted
 ALONE_BYTES = 8 * 2**20             # of weights, up to which one compiled loop captions one image fastest
@@ -38,11 +39,11 @@ def negative_log_likelihood(cell_type, p, image, packed, memory):
     """Total -log p of all scored targets, in nats. image (vector, grid) in the packed order."""
     words = _words(p["W_embed"], packed, None, memory)
     h, _, _ = CELLS[cell_type].forward(p, image, _project(p, words, memory), words.rows, packed, memory)
-    h, targets, total = h[packed.scored], packed.targets[packed.scored], 0.0
+    h, targets, total, unused = h[packed.scored], packed.targets[packed.scored], 0.0, np.empty_like(p["b_vocab"])
     for start in range(0, len(h), CHUNK):
         part = h[start:start + CHUNK]
         z = np.matmul(part, p["W_vocab"], out=memory("chunk", (len(part), len(p["b_vocab"])), h.dtype))
-        total += softmax_loss(z, p["b_vocab"], targets[start:start + CHUNK], 1)
+        total += softmax_loss(z, p["b_vocab"], targets[start:start + CHUNK], 1, unused)
     return float(total)
 
 
@@ -97,9 +98,9 @@ def _vocabulary(p, h, packed, N, keep_h, memory):
     every = isinstance(packed.scored, slice)
     scored = h if every else h[packed.scored]
     z = np.matmul(scored, p["W_vocab"], out=memory("scores", (len(scored), len(p["b_vocab"])), h.dtype))
-    loss = softmax_loss(z, p["b_vocab"], packed.targets[packed.scored], N)
-    grads = {"W_vocab": np.matmul(scored.T, z, out=memory("dW_vocab", p["W_vocab"].shape, h.dtype)),
-             "b_vocab": column_sums(z)}
+    grads = {name: memory(f"d{name}", p[name].shape, h.dtype) for name in ("W_vocab", "b_vocab")}
+    loss = softmax_loss(z, p["b_vocab"], packed.targets[packed.scored], N, grads["b_vocab"])
+    np.matmul(scored.T, z, out=grads["W_vocab"])
     dh = memory("dh", h.shape, h.dtype)
     if every:
         np.matmul(z, p["W_vocab"].T, out=dh)
@@ -117,9 +118,9 @@ def _input_gradients(p, da, words, keep_x, memory):
     if keep_x is None:                                      # words that are the same word share one row
         da_x = memory("da of words", (len(words.distinct), da.shape[1]), da.dtype)
         scatter_add(da, words.index, da_x)
-    dx = np.matmul(da_x, p["Wx"].T, out=memory("dx", words.vectors.shape, da.dtype))
+    dx = times_transposed(da_x, p["Wx"], memory("dx", (words.vectors.size,), da.dtype))
     if keep_x is not None:
-        dx *= keep_x
+        dx = np.multiply(dx, keep_x, out=memory("dx kept", keep_x.shape, da.dtype))
         total = memory("dx of words", (len(words.distinct), dx.shape[1]), da.dtype)
         scatter_add(dx, words.index, total)
         dx = total

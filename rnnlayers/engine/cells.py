@@ -15,8 +15,8 @@ from rnnlayers.engine.attention import attention_backward, attention_forward
 from rnnlayers.engine.kernels import additive_look, look, lstm_step, rnn_step
 from rnnlayers.engine.products import times
 from rnnlayers.engine.recurrent import lstm_backward, lstm_forward, rnn_backward, rnn_forward
-from rnnlayers.engine.workspace import fresh
 from rnnlayers.shapes import check_shapes
+from rnnlayers.workspace import fresh
 
 INITIAL = ("W_init_h", "b_init_h", "W_init_c", "b_init_c")
 LOOKING = ("Wh", "Wattn", "Wq", "v", "Wbeta", "bbeta")

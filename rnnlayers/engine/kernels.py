@@ -271,8 +271,11 @@ def additive_look_back(dcontext, dmaps, query, keys, A, v, weights, z, beta, dqu
                 dkey[k] += through
 
 
-def softmax_loss_twin(z, b, targets, N):
-    """temporal_softmax_loss of scores z (M, V) without their bias b (V,): (softmax - one hot) / N in place; -> loss."""
+def softmax_loss_twin(z, b, targets, N, db):
+    """temporal_softmax_loss of scores z (M, V) without their bias b (V,): (softmax - one hot) / N in place; -> loss.
+
+    db (V,) becomes the bias's gradient.
+    """
     z += b
     z -= z.max(axis=1, keepdims=True)
     rows = np.arange(len(z))
@@ -282,12 +285,14 @@ def softmax_loss_twin(z, b, targets, N):
     z /= total[:, None]
     z[rows, targets] -= 1
     z /= N
+    db[:] = z.sum(axis=0)
     return float((np.log(total) - chosen).sum()) / N
 
 
 @compiled(softmax_loss_twin)
-def softmax_loss(z, b, targets, N):
+def softmax_loss(z, b, targets, N, db):
     loss, V = 0.0, z.shape[1]
+    db[:] = ZERO
     bits = np.empty(V, np.int32)
     powers = bits.view(np.float32)
     for r in range(len(z)):
@@ -300,7 +305,9 @@ def softmax_loss(z, b, targets, N):
         scale = ONE / (total * np.float32(N))
         for j in range(V):
             row[j] *= scale
+            db[j] += row[j]
         row[target] -= ONE / np.float32(N)
+        db[target] -= ONE / np.float32(N)
     return loss / N
 
 

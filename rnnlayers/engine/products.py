@@ -1,7 +1,9 @@
 """Matrix products with few rows, in the form that BLAS does fastest (docs/performance.md has the table)."""
 import numpy as np
 
-FEW = 5
+FEW = 7                             # rows up to which products of a vector each are faster, one by one
+FEW_TRANSPOSED = 4
+MANY = 256                          # rows from which a product is as fast in either form
 
 
 def times(h, W, out):
@@ -16,8 +18,10 @@ def times_transposed(da, W, scratch):
     """da W^T (n, H) for da (n, G), W (H, G), in scratch (>= nH,): the transpose of W da^T, which reads W in order."""
     n, H = len(da), len(W)
     out = scratch[:n * H]
-    if n <= FEW:
+    if n <= FEW_TRANSPOSED:
         return np.matmul(da[:, None], W.T, out=out.reshape(n, 1, H))[:, 0]
+    if n >= MANY:
+        return np.matmul(da, W.T, out=out.reshape(n, H))
     return np.matmul(W, da.T, out=out.reshape(H, n)).T
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models import CaptioningRNN, CaptioningSolver
-from rnnlayers.engine import Workspace, pack
+from rnnlayers.engine import pack
+from rnnlayers.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefg"]

@@ -82,7 +82,7 @@ class Args:
 
     def softmax_loss(self):
         n, V = self.n, self.width
-        return self.large(n, V), self.normal(V), self.index(n, V), 3
+        return self.large(n, V), self.normal(V), self.index(n, V), 3, np.ones(V)
 
     def scatter_add(self):
         return self.large(self.n, self.width), self.index(self.n, 4), np.ones((4, self.width))
@@ -154,21 +154,21 @@ def test_a_nan_stays_one(name, place, width):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("V", [1, 5, 64, 200])
 def test_a_loss_of_scores_that_are_no_numbers(place, bad, V):
-    scores, bias, targets, N = arrays(Args(3, V, 1).softmax_loss(), np.float32)
+    scores, bias, targets, N, db = arrays(Args(3, V, 1).softmax_loss(), np.float32)
     scores[place, V // 2] = bad
     with np.errstate(all="ignore"):
-        assert not np.isfinite(kernels.softmax_loss.fast(scores, bias, targets, N))
+        assert not np.isfinite(kernels.softmax_loss.fast(scores, bias, targets, N, db))
 
 
 @pytest.mark.parametrize("V", [5, 64, 200])
 def test_a_score_of_minus_infinity(V):
     """A word that cannot be costs nothing, unless it is the target."""
-    scores, bias, targets, N = arrays(Args(3, V, 1).softmax_loss(), np.float32)
+    scores, bias, targets, N, db = arrays(Args(3, V, 1).softmax_loss(), np.float32)
     for place, infinite in ((targets[1] - 1, False), (targets[1], True)):
         z = scores.copy()
         z[1, place] = -np.inf
         with np.errstate(all="ignore"):
-            loss = kernels.softmax_loss.fast(z, bias, targets, N)
+            loss = kernels.softmax_loss.fast(z, bias, targets, N, db)
         assert np.isinf(loss) == infinite and not np.isnan(loss)
 
 
@@ -177,8 +177,8 @@ def test_a_score_of_minus_infinity(V):
 def test_a_loss_of_huge_scores(V, n, rng):
     scores, bias = rng.integers(-10**4, 10**4, (n, V)).astype(np.float32), rng.integers(-9, 9, V).astype(np.float32)
     targets, double = rng.integers(0, V, n), scores.astype(np.float64)
-    loss = kernels.softmax_loss.fast(scores, bias, targets, n)
-    assert loss == pytest.approx(kernels.softmax_loss.twin(double, bias, targets, n), rel=1e-6)
+    loss = kernels.softmax_loss.fast(scores, bias, targets, n, np.ones_like(bias))
+    assert loss == pytest.approx(kernels.softmax_loss.twin(double, bias, targets, n, np.ones(len(bias))), rel=1e-6)
     np.testing.assert_allclose(scores, double, rtol=0, atol=1e-6)
 
 
