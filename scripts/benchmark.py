@@ -95,7 +95,9 @@ def draw_growth(found, path):
         for side, times in sides.items():
             ax.loglog(GROWTH[letter], times, marker="o", markersize=3, label=side)
         ax.set_xlabel(names[letter])
-        ax.grid(alpha=0.3, which="both")
+        ax.set_xticks(GROWTH[letter], [f"{size:,}" for size in GROWTH[letter]], fontsize=8)
+        ax.minorticks_off()
+        ax.grid(alpha=0.3)
     axes[0].set_ylabel("milliseconds a step")
     axes[0].legend(frameon=False)
     base = CONFIGS[GROWING]
