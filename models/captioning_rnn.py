@@ -83,7 +83,8 @@ class CaptioningRNN:
         """
         captions = self._check(captions)
         if self._engine():
-            loss, self.last_penalty, grads = on_engine.loss(self, features, captions, rng, self.memory)
+            memory, self.memory = self.memory, fresh        # a workspace serves one call: a second would overwrite it
+            loss, self.last_penalty, grads = on_engine.loss(self, features, captions, rng, memory)
             return loss, grads
         words, targets = captions[:, :-1], captions[:, 1:]
         counts = targets != self._null

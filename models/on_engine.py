@@ -35,6 +35,7 @@ def start(model, image):
 def step(model, words, state):
     """CaptioningRNN.step."""
     from rnnlayers import engine
+    engine.check_state(model.cell_type, model.params, state)
     if words.shape != (len(state.h),):
         raise ValueError(f"CaptioningRNN: words is {words.shape}, expected ({len(state.h)},), one for each caption")
     check_ids("CaptioningRNN", "words", words, len(model.params["W_embed"]))

@@ -33,6 +33,8 @@ class CaptioningSolver:
     validate: measure the val split at each epoch's end and keep `best_params`; patience: stop after so many epochs
     without a better one. callbacks: called with the solver after every step; setting `solver.stop` ends training.
 
+    On the engine (models.CaptioningRNN, backend) the arrays in `params` are updated in place, and gradients that loss()
+    returned within a step are overwritten by the next step: copy what you keep. best_params are copies.
     After training: loss_history (one float a step), history (one dict an epoch; losses in nats a word), optim_configs,
     epoch, best_params, best_val_loss. Raises ValueError on unknown options and data that do not fit together.
     """

@@ -5,6 +5,7 @@ alike. Times are medians; the ratio is the other side's median divided by the en
 share is that of the machine's own sgemm peak, on the operations that no padding and no repeated word needs.
 """
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -110,6 +111,11 @@ def main(argv=None):
     if args.rounds < 1 or args.steps < 1 or args.threads < 1:
         raise ValueError("--rounds, --steps and --threads: expected numbers of at least 1")
     names = [config_of(name).name for name in args.config or CONFIGS]
+    for path in filter(None, (args.json, args.growth)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"{path}: its folder is not there")
+    if args.peers and not importlib.util.find_spec("torch"):
+        raise ValueError('--peers needs PyTorch: pip install -e ".[bench]"')
     sides = [side for side in SIDES if side in ("engine", *args.peers) or side == "textbook" and not args.no_textbook]
     peak = measure("peak", None, 1, args.threads)["peak"]
     print(f"{args.threads} threads, sgemm peak {peak / 1e9:.0f} GFLOP/s, {args.rounds} rounds of {args.steps} steps",

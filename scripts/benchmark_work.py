@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from scripts.command import run
+
 SIDES = ("engine", "textbook", "torch", "torch-compiled")
 WARMUP = 4
 
@@ -51,7 +53,12 @@ def config_of(name):
     if base not in CONFIGS or not re.fullmatch(r"(?:[VDWHNTL]=\d+(?:,|$))*", sizes):
         raise ValueError(f"config {name!r}: expected one of {', '.join(CONFIGS)}, or one of them with sizes, "
                          "lstm-batch:N=64,H=256")
-    return replace(CONFIGS[base], name=name, **{size[0]: int(size[2:]) for size in sizes.split(",") if size})
+    sizes = {size[0]: int(size[2:]) for size in sizes.split(",") if size}
+    for letter, size in sizes.items():
+        least = {"V": 5, "T": 3}.get(letter, 1)
+        if size < least or letter == "L" and not CONFIGS[base].L:
+            raise ValueError(f"config {name!r}: {letter}={size}, expected at least {least}, and L for attention alone")
+    return replace(CONFIGS[base], name=name, **sizes)
 
 
 def make_batch(config, seed=0):
@@ -130,6 +137,8 @@ def main():
     if args.side == "peak":
         print(json.dumps({"peak": sgemm_peak()}))
         return
+    if args.config is None:
+        parser.error("expected a configuration")
     step = step_of(args.config, args.side)
     first = timed(step)
     for _ in range(WARMUP - 1 if not args.config.images else 0):
@@ -142,4 +151,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -38,7 +38,7 @@ class State(NamedTuple):
 
 class Plain:
     """An RNN or an LSTM, with the picture as h0."""
-    shapes, image = {"W_proj": "D H", "b_proj": "H"}, ("N D", "N L D")
+    shapes, image, seen = {"W_proj": "D H", "b_proj": "H"}, ("N D", "N L D"), ()
 
     def __init__(self, gates, forward, backward):
         self.gates, self._forward, self._backward = gates, forward, backward
@@ -67,7 +67,7 @@ class Plain:
 
 class DotProduct:
     """An LSTM that looks at the projected regions by scaled dot products; h0 = c0 = their mean."""
-    gates, image = 4, ("N D", "N L D")
+    gates, image, seen = 4, ("N D", "N L D"), ("N L H",)
     shapes = {"W_proj": "D H", "b_proj": "H", "Wattn": "H 4H"}
 
     @staticmethod
@@ -100,7 +100,7 @@ class DotProduct:
 
 class Additive:
     """An LSTM with the attention of Show, Attend and Tell; its first state comes from the whole picture."""
-    gates, image = 4, ("N P", "N L D")
+    gates, image, seen = 4, ("N P", "N L D"), ("N L D", "N L K")
     shapes = {"W_init_h": "P H", "b_init_h": "H", "W_init_c": "P H", "b_init_c": "H", "Wattn": "D 4H", "Wa": "D K",
               "ba": "K", "Wq": "H K", "v": "K", "Wbeta": "H D", "bbeta": "D"}
 
@@ -145,13 +145,28 @@ CELLS = {
 }
 
 
+def check_state(cell_type, p, state):
+    """Require a state that fits the parameters as they are now, for the same reason. Raises ValueError."""
+    if not isinstance(state, State) or np.ndim(state.h) != 2 or len(state.seen) != len(CELLS[cell_type].seen):
+        raise ValueError(f"CaptioningRNN: state is {type(state).__name__}, expected what start, step or select of this "
+                         "model returned")
+    seen = {f"state.seen[{k}]": pair for k, pair in enumerate(zip(state.seen, CELLS[cell_type].seen))}
+    arrays = {**_letters(cell_type, p), "state.h": (state.h, "N H"), "state.c": (state.c, "N H"), **seen}
+    check_shapes("CaptioningRNN", **arrays)
+
+
 def check_params(cell_type, p, image):
     """Require parameters and features that fit: compiled loops would read past the end of others. Raises ValueError."""
+    pairs = zip(("features", "grid"), image, CELLS[cell_type].image)
+    pictures = {name: (part, letters) for name, part, letters in pairs if part is not None}
+    check_shapes("CaptioningRNN", **_letters(cell_type, p), **pictures)
+
+
+def _letters(cell_type, p):
+    """Name -> (parameter, its shape in letters)."""
     cell, G = CELLS[cell_type], f"{CELLS[cell_type].gates}H".removeprefix("1")
     shapes = {"W_vocab": "H V", "b_vocab": "V", "W_embed": "V W", "Wx": f"W {G}", "Wh": f"H {G}", "b": G, **cell.shapes}
-    pictures = {name: (part, letters) for name, part, letters in zip(("features", "grid"), image, cell.image)
-                if part is not None}
-    check_shapes("CaptioningRNN", **{name: (p[name], letters) for name, letters in shapes.items()}, **pictures)
+    return {name: (p[name], letters) for name, letters in shapes.items()}
 
 
 def _affine(x, W, b, name, memory):

@@ -40,7 +40,16 @@ def compiled(twin, fastmath=FUSED):
     return decorate
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def part(fastmath):
+    """Decorator of what kernels are made of: always inlined.
+
+    As functions of their own they are other code in the process that compiles a kernel than in one that takes it from
+    the cache, and the first run would differ from later ones in its last digits.
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath, forceinline=True)
+
+
+@part(FUSED)
 def _tanh(x):
     u = min(x * x, EIGHTY_ONE)
     y = x * ((((P4 * u + P3) * u + P2) * u + P1) * u + P0) / ((((Q4 * u + Q3) * u + Q2) * u + Q1) * u + ONE)
@@ -77,7 +86,7 @@ def lstm_step(a, x, index, prev_c, c, tanh_c, h):
         _lstm_row(a[r], x[index[r]], prev_c[r], c[r], tanh_c[r], h[r])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _lstm_row(a, x, prev_c, c, tanh_c, h):
     H = c.size
     i, f, o, g, xg = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:], x[3 * H:]
@@ -108,7 +117,7 @@ def lstm_step_back(a, prev_c, tanh_c, dh, dc):
         _lstm_row_back(a[r], prev_c[r], tanh_c[r], dh[r], dc[r])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _lstm_row_back(a, prev_c, tanh_c, dh, dc):
     H = dc.size
     i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
@@ -311,7 +320,7 @@ def softmax_loss(z, b, targets, N, db):
     return loss / N
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _add_and_top(row, b):
     """row += b; -> its largest entry. A NaN need not show here: the exponentials show it."""
     tops = np.full(LANES, row[0] + b[0], np.float32)        # side by side: the loop over lanes is one instruction
@@ -327,7 +336,7 @@ def _add_and_top(row, b):
     return tops.max()
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _exp_parts(row, top, bits):
     """exp(row - top) as e^r in place of row, and the bits of 2^k."""
     for j in range(row.size):
@@ -338,7 +347,7 @@ def _exp_parts(row, top, bits):
         bits[j] = (np.int32(k) + 127) << 23
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+@part(SUMS)
 def _product_sum(row, factor):
     """row *= factor; -> the sum of row."""
     total = ZERO
@@ -348,7 +357,7 @@ def _product_sum(row, factor):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+@part(SUMS)
 def _dots(A, x, out):
     """out = A x for A (L, H)."""
     for place in range(len(A)):
@@ -358,7 +367,7 @@ def _dots(A, x, out):
         out[place] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS)
+@part(SUMS)
 def _weighted_sum(w, A, out):
     """out = w A for A (L, H)."""
     out[:] = ZERO
@@ -368,7 +377,7 @@ def _weighted_sum(w, A, out):
             out[j] += weight * row[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _softmax(x):
     top, total = x.max(), ZERO
     for j in range(x.size):
@@ -378,7 +387,7 @@ def _softmax(x):
         x[j] /= total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _softmax_back(d, more, out):
     """softmax_backward of d + more, in place of d."""
     total = ZERO
@@ -445,7 +454,7 @@ def greedy(W_embed, Wx, Wh, b, W_vocab, b_vocab, h, c, word, end, words):
     return len(words)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+@part(FUSED)
 def _add_product(x, W, out):
     """out += x W for x (H,), W (H, G): four rows at a time, so that out is read and written less often."""
     k = 0

@@ -442,3 +442,57 @@ print(model.backend, "numba" in sys.modules)
 def test_a_captioner_is_on_the_engine_by_default(monkeypatch):
     monkeypatch.delenv("RNNLAYERS_BACKEND", raising=False)
     assert CaptioningRNN({word: i for i, word in enumerate(WORDS)}, 3, 3, 3).backend == "engine"
+
+
+def test_the_process_that_compiles_computes_the_same_bits(tmp_path):
+    """Kernels taken from Numba's cache are the code that the first process ran."""
+    code = """
+import numpy as np
+from models import CaptioningRNN
+rng = np.random.default_rng(0)
+words = {"<NULL>": 0, "<START>": 1, **{str(i): i for i in range(2, 70)}}
+for cell in ("rnn", "lstm", "attention", "bahdanau"):
+    model = CaptioningRNN(words, 20, 9, 24, cell, seed=1, backend="engine")
+    features = rng.standard_normal((40, 7, 20) if model.attends else (40, 20), np.float32)
+    loss, grads = model.loss(features, rng.integers(1, 70, (40, 5)))
+    print(cell, [hash(g.tobytes()) for g in grads.values()])
+"""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "0"}
+    first, second = (subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+                     for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout and first.stdout.count("\n") == 4
+
+
+@pytest.mark.parametrize("variant", ["lstm", "attention", "bahdanau"])
+def test_a_state_that_does_not_fit(variant, captioner, pictures):
+    model = captioner(variant)                                              # float64: no compiled loop is at risk
+    state, words = model.start(pictures(variant, 3)), np.ones(3, int)
+    wrong = [state._replace(c=state.c[:1]), state._replace(c=np.zeros((3, 50))), None, state.select(0),
+             captioner("rnn" if state.seen else "attention").start(pictures("rnn" if state.seen else "attention", 3))]
+    wrong += [state._replace(seen=tuple(a[:1] for a in state.seen))] if state.seen else []
+    for other in wrong:
+        with pytest.raises(ValueError):
+            model.step(words, other)
+    model.params["Wx"] = model.params["Wx"][:, :1]
+    with pytest.raises(ValueError, match="Wx"):
+        model.step(words, state)
+
+
+def test_a_loss_that_adds_up_two_calls(captioner, data):
+    """A second call within a step has memory of its own."""
+    params = []
+    for backend in ("engine", "textbook"):
+        model = captioner("lstm", backend)
+        single = model.loss
+
+        def loss(features, captions, single=single):
+            (l1, g1), (l2, g2) = single(features[:2], captions[:2]), single(features[2:], captions[2:])
+            return (l1 + l2) / 2, {name: (g1[name] + g2[name]) / 2 for name in g1}
+        model.loss = loss
+        solver = CaptioningSolver(model, data("lstm"), optim_config={"learning_rate": 0.5}, verbose=False)
+        for _ in range(3):
+            solver.step(data("lstm")["train_features"][:4], data("lstm")["train_captions"][:4])
+        params.append(model.params)
+    for name in params[0]:
+        np.testing.assert_allclose(params[0][name], params[1][name], rtol=1e-9, atol=1e-12)
