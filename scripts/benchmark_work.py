@@ -131,7 +131,7 @@ def timed(f):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("side", choices=(*SIDES, "peak"))
-    parser.add_argument("config", nargs="?", type=config_of)
+    parser.add_argument("config", nargs="?")
     parser.add_argument("--steps", type=int, default=15)
     args = parser.parse_args()
     if args.side == "peak":
@@ -139,13 +139,14 @@ def main():
         return
     if args.config is None:
         parser.error("expected a configuration")
-    step = step_of(args.config, args.side)
+    config = config_of(args.config)
+    step = step_of(config, args.side)
     first = timed(step)
-    for _ in range(WARMUP - 1 if not args.config.images else 0):
+    for _ in range(WARMUP - 1 if not config.images else 0):
         step()
-    steps = math.ceil(args.steps / 5) if args.config.images else args.steps         # seconds, not milliseconds, each
+    steps = math.ceil(args.steps / 5) if config.images else args.steps         # seconds, not milliseconds, each
     times = [timed(step) for _ in range(steps)]
-    print(json.dumps({"side": args.side, "config": asdict(args.config), "first_s": first, "times_s": times,
+    print(json.dumps({"side": args.side, "config": asdict(config), "first_s": first, "times_s": times,
                       "median_s": statistics.median(times),
                       "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
