@@ -53,6 +53,10 @@ class State(NamedTuple):
         return State(self.h[rows], self.c[rows], tuple(a[rows] for a in self.seen),
                      None if self.map is None else self.map[rows])
 
+    def reorder(self, rows):
+        """The state after captions of the same picture took each other's places: what they see stays."""
+        return self._replace(h=self.h[rows], c=self.c[rows])
+
 
 class Plain:
     """The picture as h0; then it is not seen again. An RNN or an LSTM."""

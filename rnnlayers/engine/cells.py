@@ -35,6 +35,10 @@ class State(NamedTuple):
         return State(self.h[rows], self.c[rows], tuple(a[rows] for a in self.seen), self.weights,
                      None if self.map is None else self.map[rows])
 
+    def reorder(self, rows):
+        """The state after captions of the same picture took each other's places: what they see stays."""
+        return self._replace(h=self.h[rows], c=self.c[rows])
+
 
 class Plain:
     """An RNN or an LSTM, with the picture as h0."""

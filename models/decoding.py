@@ -1,0 +1,114 @@
+"""Captions of a batch of images, from any model with start and step: greedy, by beam search, or drawn at random.
+
+`<NULL>` and `<START>` are never chosen, `<UNK>` only where it is allowed. Lengths count the chosen words, `<END>` among
+them. Log-probabilities are the model's own, before temperature and before words were ruled out.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from models.search import Hypothesis, search
+
+
+class Decoded(NamedTuple):
+    captions: np.ndarray            # int32 (N, T) the best caption of each image: words, <END>, then <NULL>
+    log_probs: np.ndarray           # float64 (N,) of its words and <END>, given the image
+    finished: np.ndarray            # bool (N,) whether <END> came within max_length
+    maps: np.ndarray | None         # (N, T, L) where an attention model looked for each word, zero behind <END>
+    beams: list                     # for each image its Hypotheses, the best first, unfinished ones last
+    history: list | None            # for each image a list of steps, each a list of models.search.Node
+
+
+def greedy(model, features, max_length=30, **options):
+    """The most likely word at each step: a beam of one. Options as in beam_search -> Decoded."""
+    return beam_search(model, features, 1, max_length, **options)
+
+
+def beam_search(model, features, beam=3, max_length=30, *, normalisation=1.0, allow_unknown=False,
+                block_trigrams=False, history=False):
+    """The best of the captions that a beam finds: argmax of sum log p(word) / length**normalisation.
+
+    Each step extends the `beam` best unfinished captions by every word. Of all extensions, those by <END> among the
+    `beam` best are set aside as finished, and the `beam` best others go on. An image is done when `beam` captions are
+    finished, or at max_length, where an unfinished caption stands in only if none is finished.
+    features as the model takes them; block_trigrams: no three words twice in a caption; history: keep the beam of
+    every step -> Decoded. Raises ValueError on options out of range, no images, and weights that are not finite.
+    Source: Graves (2012), "Sequence transduction", section 2.5; Wu et al. (2016), section 7, for normalisation.
+    """
+    beam = _whole("beam", beam)
+    if not np.isfinite(normalisation):
+        raise ValueError(f"decoding: normalisation is {normalisation}, expected a finite number")
+    found, steps = search(model, features, beam, _whole("max_length", max_length), _best, allow_unknown,
+                          block_trigrams, history)
+    return _decoded(model, found, max_length, beam, normalisation, steps)
+
+
+def sample(model, features, rng, max_length=30, *, temperature=1.0, top_k=None, top_p=1.0, allow_unknown=False,
+           block_trigrams=False):
+    """Captions drawn word by word from p**(1 / temperature), normalised.
+
+    rng: Generator; top_k: only from so many of the most likely words; top_p: only from the fewest of these that hold
+    so much of the probability -> Decoded. Raises ValueError as beam_search does.
+    Source: Holtzman et al. (2020), "The curious case of neural text degeneration", sections 3.1 to 3.3.
+    """
+    top_k = None if top_k is None else _whole("top_k", top_k)
+    if not 0 < temperature < np.inf or not 0 < top_p <= 1:
+        raise ValueError(f"decoding: temperature {temperature}, top_p {top_p}, expected temperature > 0, 0 < top_p <= 1")
+
+    def draw(log_p, total):
+        z = _likely(log_p[:, 0] / temperature, top_k, top_p)
+        word = (z + rng.gumbel(size=z.shape)).argmax(axis=1)[:, None]       # a draw from softmax(z) (Gumbel 1954)
+        return np.zeros_like(word), word, total + np.take_along_axis(log_p[:, 0], word, axis=1)
+    found, _ = search(model, features, 1, _whole("max_length", max_length), draw, allow_unknown, block_trigrams, False)
+    return _decoded(model, found, max_length, 1, 0.0, None)
+
+
+def _best(log_p, total):
+    """The 2K best extensions of K captions: log_p (n, K, V), total (n, K) -> parent, word, total (n, 2K).
+
+    At most K of them end, as each caption ends in one way only: K others are left to go on.
+    """
+    n, K, V = log_p.shape
+    width = min(2 * K, V)
+    words = np.argpartition(log_p, V - width, axis=2)[:, :, V - width:]
+    words.sort(axis=2)                                      # of equally likely words the first, as argmax has it
+    totals = (total[:, :, None] + np.take_along_axis(log_p, words, axis=2)).reshape(n, -1)
+    order = np.argsort(-totals, axis=1, kind="stable")[:, :2 * K]
+    word = np.take_along_axis(words.reshape(n, -1), order, axis=1)
+    return order // width, word, np.take_along_axis(totals, order, axis=1)
+
+
+def _likely(z, top_k, top_p):
+    """z (n, V), unnormalised log-probabilities, with -inf for all but the likely words."""
+    if top_k is None and top_p == 1:
+        return z
+    order = np.argsort(-z, axis=1, kind="stable")
+    p = np.exp(np.take_along_axis(z, order, axis=1) - z.max(axis=1, keepdims=True))
+    p[:, top_k or p.shape[1]:] = 0
+    p /= p.sum(axis=1, keepdims=True)
+    likely = (p > 0) & (np.cumsum(p, axis=1) - p < top_p)   # what the words before hold is not enough
+    kept = np.zeros_like(likely)
+    np.put_along_axis(kept, order, likely, axis=1)
+    return np.where(kept, z, -np.inf)
+
+
+def _decoded(model, found, max_length, beam, normalisation, history):
+    """The hypotheses found for each image, ranked."""
+    def rank(hypothesis):
+        return hypothesis.finished, hypothesis.log_prob / len(hypothesis.ids)**normalisation
+    beams = [sorted(hypotheses, key=rank, reverse=True)[:beam] for hypotheses in found]
+    best = [hypotheses[0] for hypotheses in beams]
+    captions = np.full((len(best), max_length), model.word_to_idx["<NULL>"], np.int32)
+    maps = None if best[0].maps is None else np.zeros((*captions.shape, best[0].maps.shape[1]), best[0].maps.dtype)
+    for i, hypothesis in enumerate(best):
+        captions[i, :len(hypothesis.ids)] = hypothesis.ids
+        if maps is not None:
+            maps[i, :len(hypothesis.ids)] = hypothesis.maps
+    return Decoded(captions, np.array([h.log_prob for h in best]), np.array([h.finished for h in best]), maps, beams,
+                   history)
+
+
+def _whole(name, number):
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+        raise ValueError(f"decoding: {name} is {number!r}, expected a whole number of at least 1")
+    return int(number)

@@ -1,0 +1,138 @@
+"""The loop of every decoder: K captions an image, all extended by a word at each step, for all images at once."""
+from typing import NamedTuple
+
+import numpy as np
+
+IDLE = 0.25                 # share of images that are done at which their rows are dropped: it copies what the others see
+
+
+class Hypothesis(NamedTuple):
+    ids: list                       # its words, and <END> if finished
+    log_prob: float                 # of these, given the image
+    finished: bool                  # whether <END> was chosen
+    maps: np.ndarray | None         # (len(ids), L) where an attention model looked for each
+
+
+class Node(NamedTuple):
+    """A caption of a beam after one step. A step's nodes: those that go on, best first, then those that ended."""
+    parent: int                     # which node of the step before
+    word: int
+    log_prob: float                 # of all words so far
+    ended: bool
+
+
+def search(model, features, beam, max_length, choose, allow_unknown, block_trigrams, history):
+    """Extend captions until each image has `beam` finished ones, or to max_length words.
+
+    choose(log_p (n, K, V), total (n, K)) -> parent, word, total (n, C), the best first, with at least K for the captions
+    that go on; total is the sum of log p, -inf where there is no caption
+    -> for each image its Hypotheses, and with `history` its steps, each a list of Nodes, else None.
+    """
+    beams = _Beams(model, features, beam, max_length, allow_unknown, block_trigrams, history)
+    for t in range(max_length):
+        choice = choose(beams.log_p(t), beams.total)
+        beams.extend(t, *choice)
+        if not len(beams.images):
+            break
+    beams.cut()
+    return beams.found, beams.history
+
+
+class _Beams:
+    """The images that still need words, K rows each; a row whose total is -inf is empty."""
+
+    def __init__(self, model, features, beam, max_length, allow_unknown, block_trigrams, history):
+        self.model, self.K, self.block_trigrams = model, beam, block_trigrams
+        null, self.start, self.end, unknown = map(model.word_to_idx.get, ("<NULL>", "<START>", "<END>", "<UNK>"))
+        if self.start is None:
+            raise ValueError("decoding: word_to_idx has no '<START>', expected an id to start captions with")
+        self.never = [i for i in (null, self.start, None if allow_unknown else unknown) if i is not None]
+        state = model.start(features)
+        n = len(state.h)
+        if not n:
+            raise ValueError("decoding: features are of no image, expected at least one")
+        self.state, self.images = state.select(np.repeat(np.arange(n), beam)), np.arange(n)
+        self.total = np.full((n, beam), -np.inf)
+        self.total[:, 0] = 0                                # the rows of an image are alike at first: one counts
+        self.ids, self.maps = np.zeros((n, beam, max_length), np.int32), None
+        self.found, self.history = [[] for _ in range(n)], [[] for _ in range(n)] if history else None
+
+    def log_p(self, t):
+        """Feed each row its last word -> log p of the next, (n, K, V), -inf where that is ruled out."""
+        last = self.ids[:, :, t - 1].ravel() if t else np.full(self.total.size, self.start)
+        scores, self.state = self.model.step(last, self.state)
+        if self.state.map is not None:
+            self._look(t, self.state.map)
+        log_p = log_softmax(scores)
+        log_p[:, self.never] = -np.inf
+        if self.block_trigrams:
+            log_p[completed_trigrams(self.ids.reshape(len(log_p), -1)[:, :t])] = -np.inf
+        return log_p.reshape(*self.total.shape, -1)
+
+    def _look(self, t, maps):
+        if self.maps is None:
+            self.maps = np.zeros((*self.ids.shape, maps.shape[1]), maps.dtype)
+        self.maps[:, :, t] = maps.reshape(*self.total.shape, -1)
+
+    def extend(self, t, parent, word, total):
+        """Set finished captions aside; the K best others go on, with a word more."""
+        there, ends = np.isfinite(total), word == self.end
+        goes, ends = there & ~ends, there & ends & (np.arange(word.shape[1]) < self.K)
+        slots = np.argsort(~goes, axis=1, kind="stable")[:, :self.K]
+        self._record(parent, word, total, goes, ends, slots)
+        for i, k in np.argwhere(ends):
+            self._set_aside(i, parent[i, k], [*self.ids[i, parent[i, k], :t], self.end], total[i, k], True)
+        parent, word, total, goes = (np.take_along_axis(a, slots, axis=1) for a in (parent, word, total, goes))
+        places = np.arange(len(parent))[:, None]
+        self.ids = self.ids[places, parent]
+        self.ids[:, :, t] = word
+        self.maps = None if self.maps is None else self.maps[places, parent]
+        self.state = self.state.reorder((places * self.K + parent).ravel())
+        self._leave(np.where(goes, total, -np.inf))
+
+    def _leave(self, total):
+        """Images with enough finished captions, or without any row, need no more words."""
+        needs = np.array([len(self.found[i]) < self.K for i in self.images]) & np.isfinite(total).any(axis=1)
+        self.total = np.where(needs[:, None], total, -np.inf)
+        if needs.any() and (~needs).mean() < IDLE:
+            return
+        rows = (np.flatnonzero(needs)[:, None] * self.K + np.arange(self.K)).ravel()
+        self.images, self.total, self.ids = self.images[needs], self.total[needs], self.ids[needs]
+        self.maps, self.state = None if self.maps is None else self.maps[needs], self.state.select(rows)
+
+    def cut(self):
+        """Captions that are still going on at the bound on length."""
+        for i, k in np.argwhere(np.isfinite(self.total)):
+            self._set_aside(i, k, self.ids[i, k].tolist(), self.total[i, k], False)
+
+    def _set_aside(self, i, k, ids, log_prob, finished):
+        maps = None if self.maps is None else self.maps[i, k, :len(ids)].copy()
+        self.found[self.images[i]].append(Hypothesis([int(word) for word in ids], float(log_prob), finished, maps))
+
+    def _record(self, parent, word, total, goes, ends, slots):
+        if self.history is None:
+            return
+        for i, image in enumerate(self.images):
+            chosen = [k for k in slots[i] if goes[i, k]] + np.flatnonzero(ends[i]).tolist()
+            if chosen:
+                self.history[image].append([Node(int(parent[i, k]), int(word[i, k]), float(total[i, k]),
+                                                 bool(ends[i, k])) for k in chosen])
+
+
+def log_softmax(scores):
+    """Log of the softmax over the last axis, in a new array. Raises ValueError where it is not finite."""
+    with np.errstate(invalid="ignore"):                     # found below
+        z = scores - scores.max(axis=-1, keepdims=True)
+        z -= np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    if np.isnan(z).any():
+        raise ValueError("decoding: the model's scores are not finite: its weights or the features are damaged")
+    return z
+
+
+def completed_trigrams(ids):
+    """Words that would repeat a trigram of their row: integer (R, t) -> rows, words."""
+    if ids.shape[1] < 3:
+        return np.zeros(0, int), np.zeros(0, int)
+    seen = (ids[:, :-2] == ids[:, -2:-1]) & (ids[:, 1:-1] == ids[:, -1:])     # the last two words, earlier
+    rows, places = np.nonzero(seen)
+    return rows, ids[rows, places + 2]
