@@ -8,6 +8,7 @@ import numpy as np
 
 from data.features import FeatureReader, PairReader, check_same_kind
 from data.files import hdf5_errors, read_hdf5, read_json
+from data.tokenizer import tokenize
 from data.vocabulary import Vocabulary
 
 COURSE_FEATURES = "{split}2014_vgg16_fc7_pca.h5"
@@ -53,6 +54,26 @@ class Dataset(NamedTuple):
         """Name of the image in each row of the split's features -> list of str."""
         reader = self.features[split]
         return reader.image_names() or [f"{split}-{row}" for row in range(len(reader))]
+
+    def references(self, split):
+        """What people wrote of each image of a split, tokenised, in the order of `images` -> name -> list of str.
+
+        From references.json; a course folder has none: there captions as the model learns them, cut and with <UNK>.
+        Raises ValueError where an image lacks them.
+        """
+        rows, names = self.images(split)
+        path = self.folder / "references.json"
+        if not (self.folder / "dataset.json").is_file():
+            by_row = {row: [] for row in rows}
+            for ids, row in zip(*self.captions_of(split)):
+                by_row[row].append(self.vocabulary.decode(ids))
+            return {name: by_row[row] for row, name in zip(rows, names)}
+        try:
+            texts = read_json(path)[split]
+            return {name: [tokenize(text) for text in _not_empty(texts[name])] for name in names}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not the references of the {split} split, run scripts.prepare_data again "
+                             f"({type(error).__name__}: {error})") from error
 
     def picture(self, row):
         """The image of a row of the features -> uint8 (height, width, 3), or None where there are no pictures."""
@@ -151,6 +172,12 @@ def _reader(folder, regions, path, fingerprint, shape):
         raise ValueError(f"{path}: its content is not that of {folder / 'dataset.json'} "
                          f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")
     return reader
+
+
+def _not_empty(texts):
+    if not isinstance(texts, list) or not texts:
+        raise TypeError(f"{texts!r:.60} is no list of captions")
+    return texts
 
 
 def _pictures(path, rows):

@@ -39,3 +39,8 @@ def read_ahead(features, rows):
     finally:
         stop.set()
         thread.join()
+
+
+def on_disk(features, rows):
+    """Whether some of these rows of features would have to be read from a file."""
+    return hasattr(features, "in_memory") and not features.in_memory(rows)

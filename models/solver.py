@@ -5,8 +5,9 @@ import time
 import numpy as np
 
 from models import on_engine
-from models.batches import caption_lengths, epoch_batches, sorted_batches, trim
-from models.read_ahead import read_ahead
+from models.batches import caption_lengths, epoch_batches, trim
+from models.likelihood import split_loss
+from models.read_ahead import on_disk, read_ahead
 from models.schedules import SCHEDULES
 from rnnlayers import optim
 from rnnlayers.workspace import Workspace, fresh
@@ -15,7 +16,8 @@ OPTIONS = {
     "update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10, "print_every": 10,
     "verbose": True,                                  # up to here the course's, from here on our own
     "sampling": "replacement", "seed": None, "schedule": "exponential", "warmup": 0.1, "clip": None,
-    "weight_decay": 0.0, "validate": False, "patience": None, "callbacks": (),
+    "weight_decay": 0.0, "validate": False, "patience": None, "scorer": None, "score_every": 1, "select": "val_loss",
+    "callbacks": (),
 }
 
 
@@ -30,8 +32,11 @@ class CaptioningSolver:
     seed: int or Generator; None draws from NumPy's global state. schedule: constant, exponential (by lr_decay),
     cosine or one-cycle, the last two with `warmup`, a share of all steps. clip: largest global norm of the gradients.
     weight_decay: w <- w - lr weight_decay w for matrices, apart from the update rule (Loshchilov and Hutter 2019).
-    validate: measure the val split at each epoch's end and keep `best_params`; patience: stop after so many epochs
-    without a better one. callbacks: called with the solver after every step; setting `solver.stop` ends training.
+    validate: measure the val split at each epoch's end and keep `best_params`; scorer: called with the model after
+    every `score_every`-th epoch and the last, -> dict of further columns of history; select: what tells the best
+    epoch, 'val_loss' (the smallest) or a column of the scorer's (the largest); patience: stop after so many
+    measurements of it without a better one. callbacks: called with the solver after every step; setting `solver.stop`
+    ends training.
 
     On the engine (models.CaptioningRNN, backend) the arrays in `params` are updated in place, and gradients that loss()
     returned within a step are overwritten by the next step: copy what you keep. best_params are copies.
@@ -71,6 +76,11 @@ class CaptioningSolver:
             raise ValueError(f"lr_decay {self.lr_decay} belongs to schedule 'exponential', not to {self.schedule!r}")
         if self.patience is not None and not self.validate:
             raise ValueError("patience needs validate=True")
+        if self.score_every < 1:
+            raise ValueError(f"score_every is {self.score_every}, expected at least 1")
+        if self.scorer is not None and not self.validate or self.scorer is None and self.select != "val_loss":
+            raise ValueError(f"scorer {self.scorer}, select {self.select!r}: a scorer needs validate=True, and select "
+                             "another than 'val_loss' a scorer")
 
     def _reset(self):
         self.iteration, self.epoch, self.seconds, self.stop, self.rounds = 0, 0, 0.0, False, 1
@@ -116,10 +126,25 @@ class CaptioningSolver:
         """Whether all iterations are done or patience has run out."""
         if self.iteration >= self.rounds * self.num_iterations:
             return True
-        if self.patience is None or not self.history:
-            return False
-        losses = [row["val_loss"] for row in self.history]
-        return len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        return self.patience is not None and self._since_best() >= self.patience
+
+    @property
+    def best_epoch(self):
+        """The epoch with the best validation loss so far, or the best of what `select` names; 0 before there is one."""
+        measured = self._measured()
+        return max(measured, key=self._quality)["epoch"] if measured else 0
+
+    def _measured(self):
+        return [row for row in self.history if self._quality(row) is not None]
+
+    def _since_best(self):
+        """Measurements since the best one."""
+        return sum(row["epoch"] > self.best_epoch for row in self._measured())
+
+    def _quality(self, row):
+        """What is the larger the better an epoch is, None where it was not measured."""
+        value = row.get(self.select)
+        return -value if value is not None and self.select == "val_loss" else value
 
     def step(self, features, captions):
         """One training step on a given batch: features as the model takes them, captions (N, T) -> loss (float).
@@ -163,7 +188,7 @@ class CaptioningSolver:
     def _read(self, batch):
         """Features of a batch; where they are on disk a thread reads ahead to the end of the epoch."""
         features, rows = self.data["train_features"], self.data["train_image_idxs"]
-        if self.sampling != "epochs" or not _on_disk(features, rows):
+        if self.sampling != "epochs" or not on_disk(features, rows):
             return features[rows[batch]]
         if self._ahead is None:
             rest = self._batches[self.iteration % self.iterations_per_epoch:]
@@ -232,24 +257,17 @@ class CaptioningSolver:
                 raise FloatingPointError(f"validation loss is {row['val_loss']} after epoch {self.epoch}: "
                                          "lower the learning rate or clip the gradients")
             row["val_perplexity"] = math.exp(min(row["val_loss"], 700))
-            if row["val_loss"] < self.best_val_loss:
-                self.best_val_loss = row["val_loss"]
-                self.best_params = {name: w.copy() for name, w in self.model.params.items()}
+            self.best_val_loss = min(row["val_loss"], self.best_val_loss)
+        if self.scorer is not None and (self.epoch % self.score_every == 0 or self.epoch % self.num_epochs == 0):
+            row.update(self.scorer(self.model))
         row["seconds"] = self.seconds = time.perf_counter() - start
         self.history.append(row)
+        if self.best_epoch == self.epoch:
+            self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 
     def validation_loss(self, split="val"):
         """Mean -log p of the split's words, in nats a word: total over all captions divided by their words."""
-        captions, rows = self.data[f"{split}_captions"], self.data[f"{split}_image_idxs"]
-        null, total, words = self.model.word_to_idx["<NULL>"], 0.0, 0
-        batches = sorted_batches(caption_lengths(captions, null), self.batch_size)
-        source = self.data[f"{split}_features"]
-        wanted = [rows[batch] for batch in batches]
-        ahead = read_ahead(source, wanted) if _on_disk(source, rows) else (source[r] for r in wanted)
-        for batch, features in zip(batches, ahead):
-            nll, count = self.model.negative_log_likelihood(features, trim(captions[batch], null))
-            total, words = total + nll, words + count
-        return total / words
+        return split_loss(self.model, self.data, split, self.batch_size)
 
     def check_accuracy(self, X, y, num_samples=None, batch_size=100):
         """Share of words that are the most likely one after the words before them.
@@ -266,10 +284,6 @@ class CaptioningSolver:
             hits += int(((best == targets) & (targets != null)).sum())
             words += int((targets != null).sum())
         return hits / max(words, 1)
-
-
-def _on_disk(features, rows):
-    return hasattr(features, "in_memory") and not features.in_memory(rows)
 
 
 def _check_data(data, split):

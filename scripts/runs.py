@@ -78,9 +78,9 @@ def load_attending_run(run, folder=None, split=None):
 
 
 def write_history(path, history):
-    """Write history.csv: one line an epoch, the columns of its rows."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]) if history else ["epoch"], lineterminator="\n")
+    """Write history.csv: one line an epoch, the columns of all rows; empty where an epoch has not measured one."""
+    text, columns = io.StringIO(), dict.fromkeys(key for row in history for key in row)
+    writer = csv.DictWriter(text, list(columns) or ["epoch"], lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in history)
     write_atomically(path, text.getvalue().encode())

@@ -12,6 +12,8 @@ from data.features import PairReader
 from data.scene_dataset import make_scene_dataset
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import restore_solver
+from models.metrics import score_captions
+from scripts.captions import caption_split
 from scripts.command import run, set_threads
 from scripts.runs import LOOK, load_run, new_run, open_run_data
 from scripts.training_files import TrainingFiles, say
@@ -21,7 +23,7 @@ BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # tr
 DEFAULTS = {
     "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
     "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
-    "penalty": 0.0, "patience": None, "overfit": None,
+    "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss", "patience": None, "overfit": None,
 }
 # Strong decay and dropout keep an attention model from remembering what it saw: it has to look again at every word.
 DEFAULTS_SCENES = {
@@ -37,7 +39,8 @@ AT_LEAST_1 = (lambda x: x >= 1, "at least 1")
 POSITIVE = (lambda x: 0 < x < math.inf, "a number above 0")
 NOT_NEGATIVE = (lambda x: 0 <= x < math.inf, "a number of at least 0")
 LIMITS = {
-    **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "patience", "overfit"), AT_LEAST_1),
+    **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "score_every", "score_beam", "patience", "overfit"),
+                    AT_LEAST_1),
     **dict.fromkeys(("lr", "lr_decay"), POSITIVE),
     **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
     "forget_bias": (math.isfinite, "a finite number"),
@@ -54,12 +57,21 @@ HELP = {
     "dropout": "share of the word vectors' and the outputs' entries dropped",
     "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
     "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
-    "seed": "of weights, order and dropout", "patience": "stop after so many epochs without a better validation loss",
+    "seed": "of weights, order and dropout",
+    "score_every": "caption and score the validation split every K epochs, and after the last: val_cider and val_bleu4 "
+                   "in history.csv",
+    "score_beam": "beam of these captions",
+    "select": "what makes an epoch the best one, for best.h5 and --patience: the validation loss, or the CIDEr of "
+              "--score-every (1 if not given)",
+    "patience": "stop after so many epochs (with --select cider, scorings) without a better one",
     "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
 }
-TYPES = {"model": str, "schedule": str, "lr": float, "warmup": float, "lr_decay": float, "clip": float,
+TYPES = {"model": str, "schedule": str, "select": str, "lr": float, "warmup": float, "lr_decay": float, "clip": float,
          "dropout": float, "weight_decay": float, "penalty": float, "forget_bias": float}
-CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle")}
+CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
+           "select": ("loss", "cider")}
+METAVARS = {"overfit": "N", "score_every": "K", "score_beam": "K"}
+COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 
 
 def parse(argv=None):
@@ -75,7 +87,7 @@ def parse(argv=None):
         shown = f" (default {default}; scenes {DEFAULTS_SCENES[name]})" if DEFAULTS_SCENES[name] != default else (
             "" if default is None else f" (default {default})")
         parser.add_argument("--" + name.replace("_", "-"), type=TYPES.get(name, int), choices=CHOICES.get(name),
-                            metavar=None if name in CHOICES else "N" if name == "overfit" else "X",
+                            metavar=METAVARS.get(name, None if name in CHOICES else "X"),
                             help=HELP[name] + shown)
     return parser.parse_args(argv)
 
@@ -95,6 +107,10 @@ def settings_of(args, scenes):
     for name, (fits, expected) in LIMITS.items():
         if settings[name] is not None and not fits(settings[name]):
             raise ValueError(f"--{name.replace('_', '-')} {settings[name]}: expected {expected}")
+    if settings["overfit"] is not None and (settings["score_every"] or settings["select"] != "loss"):
+        raise ValueError("--score-every and --select cider with --overfit: it learns by heart, nothing is validated")
+    if settings["select"] == "cider":
+        settings["score_every"] = settings["score_every"] or 1
     return settings
 
 
@@ -122,7 +138,22 @@ def make_solver(model, settings, dataset):
         batch_size=settings["batch"], num_epochs=settings["epochs"], lr_decay=settings["lr_decay"],
         schedule=settings["schedule"], warmup=settings["warmup"], clip=settings["clip"] or None,
         weight_decay=settings["weight_decay"], seed=settings["seed"], patience=settings["patience"],
+        scorer=scorer(dataset, settings["score_beam"]) if settings["score_every"] else None,
+        score_every=settings["score_every"] or 1, select=COLUMN[settings["select"]],
         sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
+
+
+def scorer(dataset, beam):
+    """What scores a model on the validation split -> a function of a model, to columns of history.csv."""
+    rows, names = dataset.images("val")
+    references = dataset.references("val")
+
+    def score(model):
+        beams = caption_split(model, dataset, "val", rows, beam)
+        captions = [dataset.vocabulary.decode(hypotheses[0].ids) for hypotheses in beams]
+        corpus = score_captions(dict(zip(names, captions)), references).corpus
+        return {"val_cider": corpus["CIDEr"], "val_bleu4": corpus["BLEU-4"]}
+    return score
 
 
 def overfit_choice(image_idxs, n, seed):
@@ -167,7 +198,7 @@ def resume(args):
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(checkpoint.model, settings, dataset)
     restore_solver(solver, checkpoint)
-    if np.isfinite(solver.best_val_loss):
+    if solver.best_epoch:
         solver.best_params = load_run(folder, "best").model.params
     return solver, TrainingFiles(folder, dataset, settings)
 

@@ -62,7 +62,7 @@ class TrainingFiles:
 
     def _end_epoch(self, solver):
         row = solver.history[-1]
-        if solver.best_params and row["val_loss"] == solver.best_val_loss:
+        if solver.best_epoch == row["epoch"]:
             # before last.h5: a run killed in between repeats this epoch and writes the same best again
             with self._say_how_to_go_on():
                 save_checkpoint(self.folder / "best.h5", best_model(solver), {**self.run, "epoch": row["epoch"]})

@@ -1,0 +1,188 @@
+"""Caption a split with a trained run and score it, beside what is easy (floors) and what people reach (the ceiling).
+
+Writes RUN/evaluate/SPLIT-beamK/captions.json, in COCO's results format, and scores.json. Floors: one caption for all
+images (the most central training caption), a random training caption, the first caption of the training image with the
+nearest features. Human: each image's first reference against its others.
+"""
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from data.coco_captions import image_id
+from data.dataset import open_dataset
+from models.bootstrap import paired_bootstrap
+from models.checkpoint import write_atomically
+from models.ensemble import Ensemble
+from models.likelihood import split_loss
+from models.metrics import MEASURES, score_captions
+from scripts.captions import caption_split
+from scripts.coco_scores import java_scores
+from scripts.command import run, set_threads
+from scripts.floors import constant_caption, nearest_images
+from scripts.runs import LOOK, load_run, open_run_data
+
+BUDGET = 2**31                      # bytes of a split's features that are read before, instead of batch by batch
+LABELS = {"constant": "one caption for all", "random": "random training caption", "nearest": "nearest image's caption"}
+
+
+class Captioner(NamedTuple):
+    """A run, or several that decide each word together."""
+    model: object
+    dataset: object
+    folder: Path
+    epoch: int | None
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m scripts.evaluate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
+    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
+    parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
+    parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
+    parser.add_argument("--max-length", type=int, default=30, metavar="T", help="bound on words (default 30)")
+    parser.add_argument("--normalisation", type=float, default=1.0, metavar="A",
+                        help="captions are ranked by log p / length**A (default 1)")
+    parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
+    parser.add_argument("--ensemble", nargs="+", default=[], metavar="RUN",
+                        help="runs on the same data that decide each word together with the first one")
+    parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of the "
+                        "difference in CIDEr and BLEU-4 over resampled images")
+    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
+    args = parser.parse_args(argv)
+    for name in ("beam", "batch", "max_length"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least 1")
+    if not math.isfinite(args.normalisation):
+        raise ValueError(f"--normalisation {args.normalisation}: expected a finite number")
+    return args
+
+
+def load_captioner(runs, data):
+    """One run, or an ensemble of some -> Captioner. Raises ValueError where they do not fit together."""
+    checkpoints = [load_run(path) for path in runs]
+    first = checkpoints[0]
+    dataset = open_run_data(first, data)
+    for path, other in zip(runs[1:], checkpoints[1:]):
+        if LOOK.get(other.model.cell_type) != LOOK.get(first.model.cell_type):
+            raise ValueError(f"--ensemble {path}: a {other.model.cell_type} takes other features than a "
+                             f"{first.model.cell_type}, expected runs that share them")
+        open_run_data(other, str(dataset.folder))           # raises where vocabulary or features differ
+    model = first.model if len(checkpoints) == 1 else Ensemble([c.model for c in checkpoints])
+    folder = Path(first.path).parent
+    return Captioner(model, dataset, folder, first.run.get("epoch"))
+
+
+def caption(captioner, split, args):
+    """Captions of the split -> image name -> str."""
+    rows, names = captioner.dataset.images(split)
+    captioner.dataset.features[split].preload(rows, BUDGET)
+    beams = caption_split(captioner.model, captioner.dataset, split, rows, args.beam, args.batch,
+                          max_length=args.max_length, normalisation=args.normalisation,
+                          block_trigrams=args.block_trigrams)
+    return {name: captioner.dataset.vocabulary.decode(beam[0].ids) for name, beam in zip(names, beams)}
+
+
+def floors(dataset, split, references):
+    """Captions that need no captioner -> name -> image name -> str."""
+    vectors = open_dataset(dataset.folder, "vector")
+    train, (train_rows, _), (rows, _) = dataset.references("train"), dataset.images("train"), dataset.images(split)
+    every, first = [text for texts in train.values() for text in texts], [texts[0] for texts in train.values()]
+    drawn = np.random.default_rng(0).integers(len(every), size=len(references))
+    near = nearest_images(vectors.features["train"], train_rows, vectors.features[split], rows)
+    return {"constant": dict.fromkeys(references, constant_caption(every)),
+            "random": {name: every[k] for name, k in zip(references, drawn)},
+            "nearest": {name: first[k] for name, k in zip(references, near)}}
+
+
+def human(references):
+    """Scores of each image's first reference against its others, of the images that have others; None if none has."""
+    several = {name: texts for name, texts in references.items() if len(texts) > 1}
+    if not several:
+        return None
+    return score_captions({name: texts[0] for name, texts in several.items()},
+                          {name: texts[1:] for name, texts in several.items()}).corpus
+
+
+def evaluate(captioner, split, args):
+    """Everything about the captioner on a split -> the content of scores.json, captions, CaptionScores, a note."""
+    references = captioner.dataset.references(split)
+    captions = caption(captioner, split, args)
+    loss = split_loss(captioner.model, captioner.dataset.arrays(), split, args.batch)
+    scores = score_captions(captions, references)
+    extra, note = java_scores(captions, references)
+    easy = floors(captioner.dataset, split, references)
+    result = {
+        "run": str(args.run), "ensemble": args.ensemble, "epoch": captioner.epoch, "split": split,
+        "images": len(captions), "beam": args.beam, "max_length": args.max_length,
+        "normalisation": args.normalisation, "block_trigrams": args.block_trigrams,
+        "loss": loss, "perplexity": math.exp(min(loss, 700)), **scores.corpus, **extra,
+        "floors": {name: score_captions(texts, references).corpus for name, texts in easy.items()},
+        "human": human(references),
+    }
+    result["floors"]["constant"]["caption"] = next(iter(easy["constant"].values()))
+    return result, captions, scores, note
+
+
+def compare(scores, captions, references, args, split):
+    """This run's scores less those of --against -> a part of scores.json. Raises ValueError on other images."""
+    other = load_captioner([args.against], args.data)
+    if other.dataset.references(split) != references:
+        raise ValueError(f"--against {args.against}: its {split} split has other images or references ("
+                         f"{other.dataset.folder}), expected the same")
+    theirs = score_captions(caption(other, split, args), references)
+    differences = paired_bootstrap(scores, theirs, np.random.default_rng(0))
+    return {"run": args.against, **theirs.corpus,
+            "difference": {name: d._asdict() for name, d in differences.items()}}
+
+
+def table(result):
+    """The scores as lines of text."""
+    rows = {"this run": result, **{LABELS[name]: scores for name, scores in result["floors"].items()}}
+    if result["human"]:
+        rows["human"] = result["human"]
+    if "against" in result:
+        rows[result["against"]["run"]] = result["against"]
+    width = max(map(len, rows))
+    measures = [*MEASURES, *(name for name in ("METEOR", "SPICE") if name in result)]
+    lines = [" " * width + "".join(f"{name:>9s}" for name in measures)]
+    for label, scores in rows.items():
+        lines.append(f"{label:{width}s}" + "".join(
+            f"{scores[name]:9.3f}" if name in scores else " " * 9 for name in measures))
+    return lines
+
+
+def main(argv=None):
+    args = parse(argv)
+    set_threads(args.threads)
+    began = time.perf_counter()
+    captioner = load_captioner([args.run, *args.ensemble], args.data)
+    split = args.split or ("test" if "test" in captioner.dataset.captions else "val")
+    captioner.dataset.captions_of(split)
+    result, captions, scores, note = evaluate(captioner, split, args)
+    if args.against is not None:
+        result["against"] = compare(scores, captions, captioner.dataset.references(split), args, split)
+    members = f"-ensemble{1 + len(args.ensemble)}" if args.ensemble else ""
+    folder = captioner.folder / "evaluate" / f"{split}-beam{args.beam}{members}"
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = [{"image_id": image_id(name), "caption": text} for name, text in captions.items()]
+    write_atomically(folder / "captions.json", json.dumps(entries, indent=0).encode())
+    write_atomically(folder / "scores.json", json.dumps(result, indent=1).encode())
+    print(f"{len(captions):,} images of {split}, beam {args.beam}: loss {result['loss']:.3f} nats a word, "
+          f"perplexity {result['perplexity']:.2f}")
+    print(*table(result), sep="\n")
+    for name, d in result.get("against", {}).get("difference", {}).items():
+        print(f"{name}: {d['difference']:+.3f} against {args.against}, 95 % of resamples {d['low']:+.3f} to {d['high']:+.3f}")
+    if note:
+        print(note)
+    print(f"written to {folder} in {time.perf_counter() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,42 @@
+"""What a captioner has to be better than: captions made without looking, or by looking up."""
+import numpy as np
+
+from models.ngrams import count_grams
+
+BLOCK = 4096                        # training images compared at a time
+
+
+def constant_caption(captions):
+    """The most central caption: its word counts have the largest mean cosine with those of all captions -> str.
+
+    captions: tokenised training captions, list of str.
+    """
+    _, (grams,) = count_grams([caption.split() for caption in captions], 1)
+    norm = np.sqrt(np.bincount(grams.caption, grams.count**2, len(captions)))
+    share = grams.count / norm[grams.caption]
+    mean = np.bincount(grams.gram, share, grams.ids)
+    return captions[int(np.bincount(grams.caption, share * mean[grams.gram], len(captions)).argmax())]
+
+
+def nearest_images(known, known_rows, reader, rows, batch=256):
+    """The training image nearest to each image: largest cosine of features less the training mean.
+
+    known, reader: read by rows, as data.features.FeatureReader, one vector an image; known_rows (n,), rows (m,)
+    -> int (m,), places in known_rows.
+    """
+    mean = sum(known[known_rows[i:i + BLOCK]].sum(axis=0, dtype=np.float64)
+               for i in range(0, len(known_rows), BLOCK)) / len(known_rows)
+    wanted = np.concatenate([_unit(reader[rows[i:i + batch]] - mean) for i in range(0, len(rows), batch)])
+    best, place = np.full(len(rows), -np.inf), np.zeros(len(rows), int)
+    for i in range(0, len(known_rows), BLOCK):
+        cosine = wanted @ _unit(known[known_rows[i:i + BLOCK]] - mean).T
+        here = cosine.argmax(axis=1)
+        value = cosine[np.arange(len(rows)), here]
+        place = np.where(value > best, i + here, place)
+        best = np.maximum(value, best)
+    return place
+
+
+def _unit(x):
+    x = x.astype(np.float32)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,74 @@
+"""Score captions against references, both in COCO's JSON formats: BLEU-1 to 4, ROUGE-L and CIDEr.
+
+candidates.json is a list of {"image_id", "caption"}, references.json an object with "annotations", a list of
+{"image_id", "caption"}, any number an image. Captions are tokenised as the COCO evaluation does it, and the scores are
+those it gives. Images that have references but no candidate are not scored, which a line says.
+"""
+import argparse
+import csv
+import io
+import sys
+from pathlib import Path
+
+from data.coco_captions import read_candidates, read_references
+from models.checkpoint import write_atomically
+from models.metrics import MEASURES, score_captions
+from scripts.coco_scores import java_scores
+from scripts.command import run
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m scripts.score", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("candidates", type=Path, metavar="candidates.json", help="one caption an image")
+    parser.add_argument("references", type=Path, metavar="references.json", help="what people wrote")
+    parser.add_argument("--per-image", type=Path, metavar="out.csv", help="write the scores of each image too")
+    return parser.parse_args(argv)
+
+
+def pair(candidates, references, names):
+    """References of the candidates' images, and notes on what is odd. Raises ValueError for an image without any."""
+    unknown = [key for key in candidates if key not in references]
+    if unknown:
+        like = next(iter(references))
+        raise ValueError(f"{names[0]}: {len(unknown)} of {len(candidates)} images have no reference in {names[1]}, the "
+                         f"first is image_id {unknown[0]!r}; ids there are like {like!r}")
+    notes, left = [], len(references) - len(candidates)
+    if left:
+        notes.append(f"{left:,} images of {names[1]} have no candidate and are not scored")
+    empty = sum(not caption for caption in candidates.values())
+    if empty:
+        notes.append(f"{empty:,} candidates have no word: they count, with scores of nearly 0")
+    if len(candidates) == 1:
+        notes.append("CIDEr of a single image is 0: it weighs words by how few of the images have them")
+    return {key: references[key] for key in candidates}, notes
+
+
+def per_image_csv(scores):
+    """One line an image -> bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image_id", *MEASURES])
+    writer.writerows([key, *(row[name] for name in MEASURES)] for key, row in scores.per_image.items())
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def main(argv=None):
+    args = parse(argv)
+    if args.per_image is not None and (not args.per_image.absolute().parent.is_dir() or args.per_image.is_dir()):
+        raise ValueError(f"--per-image {args.per_image}: expected a file in a folder that exists")
+    candidates = read_candidates(args.candidates)
+    references, notes = pair(candidates, read_references(args.references), (args.candidates, args.references))
+    scores = score_captions(candidates, references)
+    extra, note = java_scores(candidates, references)
+    for line in filter(None, [*notes, note]):
+        print(line, file=sys.stderr)
+    if args.per_image is not None:
+        write_atomically(args.per_image, per_image_csv(scores))
+    print(f"{len(candidates):,} images")
+    for name, score in {**scores.corpus, **extra}.items():
+        print(f"{name:8s} {score:.4f}")
+
+
+if __name__ == "__main__":
+    run(main)
