@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.search import Hypothesis, search
+from models.search import search
 
 
 class Decoded(NamedTuple):
@@ -15,7 +15,7 @@ class Decoded(NamedTuple):
     log_probs: np.ndarray           # float64 (N,) of its words and <END>, given the image
     finished: np.ndarray            # bool (N,) whether <END> came within max_length
     maps: np.ndarray | None         # (N, T, L) where an attention model looked for each word, zero behind <END>
-    beams: list                     # for each image its Hypotheses, the best first, unfinished ones last
+    beams: list                     # for each image its models.search.Hypotheses, the best first, unfinished ones last
     history: list | None            # for each image a list of steps, each a list of models.search.Node
 
 
@@ -53,7 +53,8 @@ def sample(model, features, rng, max_length=30, *, temperature=1.0, top_k=None, 
     """
     top_k = None if top_k is None else _whole("top_k", top_k)
     if not 0 < temperature < np.inf or not 0 < top_p <= 1:
-        raise ValueError(f"decoding: temperature {temperature}, top_p {top_p}, expected temperature > 0, 0 < top_p <= 1")
+        raise ValueError(f"decoding: temperature is {temperature} and top_p {top_p}, expected temperature > 0 and "
+                         "0 < top_p <= 1")
 
     def draw(log_p, total):
         z = _likely(log_p[:, 0] / temperature, top_k, top_p)

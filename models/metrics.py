@@ -92,7 +92,7 @@ def longest_common_subsequences(words, others):
 
 
 def _bleu_counts(images, image, lengths, grams):
-    """The first `images` captions are the candidates; image (captions,) says of which picture each is -> (images, 10)."""
+    """The first `images` captions are the candidates; image (captions,): which picture each is of -> (images, 10)."""
     guesses = [np.maximum(lengths[:images] - n, 0) for n in range(ORDERS)]
     matches = []
     for caption, gram, count, ids in grams:
@@ -145,11 +145,11 @@ def _look_up(wanted, keys, values):
 def _check(candidates, references):
     if not candidates:
         raise ValueError("score_captions: no candidates, expected at least one caption")
-    for ids, there, lacking in ((candidates.keys() - references.keys(), "a candidate", "references"),
-                                (references.keys() - candidates.keys(), "references", "a candidate")):
+    for one, other, lacking in ((candidates, references, "references"), (references, candidates, "candidate")):
+        ids = [i for i in one if i not in other]
         if ids:
-            some = ", ".join(sorted(map(repr, ids))[:3])
-            raise ValueError(f"score_captions: {len(ids)} images have {there} but no {lacking}: {some}")
+            some = ", ".join(map(repr, ids[:3]))
+            raise ValueError(f"score_captions: {len(ids)} of {len(one)} images have no {lacking}: {some}")
     for i, caption in candidates.items():
         if not isinstance(caption, str):
             raise ValueError(f"score_captions: candidate of {i!r} is {type(caption).__name__}, expected a string")

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-IDLE = 0.25                 # share of images that are done at which their rows are dropped: it copies what the others see
+IDLE = 0.25     # share of images that are done at which their rows are dropped, which copies all that the others see
 
 
 class Hypothesis(NamedTuple):
@@ -24,8 +24,8 @@ class Node(NamedTuple):
 def search(model, features, beam, max_length, choose, allow_unknown, block_trigrams, history):
     """Extend captions until each image has `beam` finished ones, or to max_length words.
 
-    choose(log_p (n, K, V), total (n, K)) -> parent, word, total (n, C), the best first, with at least K for the captions
-    that go on; total is the sum of log p, -inf where there is no caption
+    choose(log_p (n, K, V), total (n, K)) -> parent, word, total (n, C), the best first, with C >= K; total is the sum of
+    log p, -inf where there is no caption
     -> for each image its Hypotheses, and with `history` its steps, each a list of Nodes, else None.
     """
     beams = _Beams(model, features, beam, max_length, allow_unknown, block_trigrams, history)

@@ -36,8 +36,9 @@ def parse(argv=None):
 def check(args):
     """Raises ValueError for numbers out of range and options that do not go together."""
     for name, least in (("n", 0), ("seed", 0), ("beam", 1), ("alternatives", 1)):
-        if (getattr(args, name) or least) < least:
-            raise ValueError(f"--{name} {getattr(args, name)}: expected at least {least}")
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise ValueError(f"--{name} {value}: expected at least {least}")
     drawing = {"--temperature": args.temperature, "--top-p": args.top_p, "--top-k": args.top_k}
     given = [name for name, value in drawing.items() if value is not None]
     if given and not args.sample:
@@ -49,7 +50,7 @@ def check(args):
 
 
 def decoder(args):
-    """What the options ask for -> a function (model, features, beam) -> for each image its Hypotheses, the best first."""
+    """What the options ask for: a function (model, features, beam) -> for each image its Hypotheses, best first."""
     if not args.sample:
         return beams_of
     options = {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p}

@@ -51,8 +51,8 @@ def parse(argv=None):
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
     parser.add_argument("--ensemble", nargs="+", default=[], metavar="RUN",
                         help="runs on the same data that decide each word together with the first one")
-    parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of the "
-                        "difference in CIDEr and BLEU-4 over resampled images")
+    parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of "
+                        "the difference in CIDEr and BLEU-4 over resampled images")
     parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
     args = parser.parse_args(argv)
@@ -178,7 +178,8 @@ def main(argv=None):
           f"perplexity {result['perplexity']:.2f}")
     print(*table(result), sep="\n")
     for name, d in result.get("against", {}).get("difference", {}).items():
-        print(f"{name}: {d['difference']:+.3f} against {args.against}, 95 % of resamples {d['low']:+.3f} to {d['high']:+.3f}")
+        print(f"{name}: {d['difference']:+.3f} against {args.against}, 95 % of resamples between {d['low']:+.3f} and "
+              f"{d['high']:+.3f}")
     if note:
         print(note)
     print(f"written to {folder} in {time.perf_counter() - began:.1f} s")

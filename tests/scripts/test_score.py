@@ -1,0 +1,136 @@
+"""scripts.score on files as people have them."""
+import csv
+import importlib
+import json
+import shutil
+import sys
+from types import ModuleType
+
+import pytest
+
+from models.metrics import MEASURES, score_captions
+from scripts import coco_scores, score
+from tests.scripts.test_train import call
+
+CANDIDATES = [{"image_id": 1, "caption": "A dog runs."}, {"image_id": "zwei", "caption": "Zwei Männer, 走る!"}]
+REFERENCES = [{"image_id": 1, "id": 1, "caption": "the dog is running"}, {"image_id": 1, "id": 2, "caption": "A dog"},
+              {"image_id": "zwei", "id": 3, "caption": "zwei männer"}]
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A function that writes the two files and gives their paths."""
+    def write(candidates, references):
+        paths = tmp_path / "candidates.json", tmp_path / "references.json"
+        for path, content in zip(paths, (candidates, references)):
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return paths
+    return write
+
+
+def printed(capsys):
+    """What scripts.score printed -> {measure: score}, lines on standard error."""
+    out, err = capsys.readouterr()
+    return {name: float(value) for name, value in (line.split() for line in out.splitlines()[1:])}, err.splitlines()
+
+
+def test_the_published_demonstration_from_raw_text(real_data, tmp_path, capsys):
+    folder, out = real_data / "caption_scores", tmp_path / "out.csv"
+    assert call(score.main, folder / "candidates.json", folder / "references.json", "--per-image", out) == 0
+    scores, notes = printed(capsys)
+    expected = json.loads((folder / "expected_corpus.json").read_text())
+    for name in MEASURES:
+        assert scores[name] == pytest.approx(expected[name.replace("-", "_").replace("BLEU", "Bleu")], abs=5e-4)
+    assert len(notes) == 1 and notes[0].startswith("METEOR and SPICE are left out")
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    each = json.loads((folder / "expected_per_image.json").read_text())
+    assert len(rows) == 1000
+    assert max(abs(float(row["CIDEr"]) - each[row["image_id"]]["CIDEr"]) for row in rows) < 5e-4
+
+
+def test_text_of_all_kinds_is_tokenised(files, capsys, tmp_path):
+    paths = files(CANDIDATES, {"images": [], "annotations": REFERENCES})
+    assert call(score.main, *paths, "--per-image", tmp_path / "out.csv") == 0
+    found, _ = printed(capsys)
+    expected = score_captions({1: "a dog runs", 2: "zwei männer 走る"}, {1: ["the dog is running", "a dog"],
+                                                                       2: ["zwei männer"]})
+    assert found == pytest.approx(expected.corpus, abs=5e-5)
+    assert "zwei" in (tmp_path / "out.csv").read_text(encoding="utf-8")
+
+
+def test_images_without_a_candidate_are_left_out_and_told(files, capsys):
+    assert call(score.main, *files(CANDIDATES[:1], {"annotations": REFERENCES})) == 0
+    _, notes = printed(capsys)
+    assert "1 images of" in notes[0] and "have no candidate" in notes[0] and "CIDEr of a single image" in notes[1]
+
+
+def test_empty_captions_count(files, capsys):
+    empty = [{"image_id": 1, "caption": " . "}, CANDIDATES[1]]
+    assert call(score.main, *files(empty, {"annotations": REFERENCES})) == 0
+    scores, notes = printed(capsys)
+    assert "1 candidates have no word" in notes[0]
+    assert scores["ROUGE-L"] == pytest.approx(score_captions({1: "", 2: "zwei männer 走る"}, {
+        1: ["the dog is running", "a dog"], 2: ["zwei männer"]}).corpus["ROUGE-L"], abs=5e-5)
+
+
+GOOD = {"annotations": REFERENCES}
+
+
+@pytest.mark.parametrize("candidates, references, message", [
+    (CANDIDATES + [{"image_id": 7, "caption": "a"}], GOOD, "1 of 3 images have no reference"),
+    ([{"image_id": "1", "caption": "a"}], GOOD, "the first is image_id '1'; ids there are like 1"),
+    (CANDIDATES + CANDIDATES[:1], GOOD, "entry 2: image_id 1 a second time"),
+    ([], GOOD, "a list of 0 entries"), ({"annotations": []}, GOOD, "an object with annotations"),
+    ([{"image_id": 1}], GOOD, "entry 0 is {'image_id': 1}"), ([7], GOOD, "entry 0 is 7"),
+    ([{"image_id": None, "caption": "a"}], GOOD, "image_id is None"),
+    ([{"image_id": [1], "caption": "a"}], GOOD, "image_id is [1]"),
+    ([{"image_id": True, "caption": "a"}], GOOD, "image_id is True"),
+    ([{"image_id": 1, "caption": None}], GOOD, "caption is None"),
+    (CANDIDATES, [], "object with a list of annotations, found a list of 0"), (CANDIDATES, {"images": []}, "found an"),
+    (CANDIDATES, {"annotations": [{"caption": "a"}]}, "annotations[0] is"),
+    ("{", GOOD, "expected JSON"), (CANDIDATES, "\xff", "expected JSON"),
+])
+def test_wrong_files(candidates, references, message, files, capsys):
+    assert call(score.main, *files(candidates, references)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("error: ") and message in err
+
+
+def test_files_that_are_not_there(files, tmp_path, capsys):
+    paths = files(CANDIDATES, GOOD)
+    assert call(score.main, tmp_path / "none.json", paths[1]) == 2
+    assert call(score.main, *paths, "--per-image", tmp_path / "no" / "out.csv") == 2
+    assert call(score.main, *paths, "--per-image", tmp_path) == 2
+    assert capsys.readouterr().err.count("error:") == 3
+
+
+def fake(monkeypatch, name, scores):
+    """A package pycocoevalcap whose METEOR or SPICE gives `scores` or raises it."""
+    class Scorer:
+        def compute_score(self, truth, found):
+            assert truth == {0: ["a b"], 1: ["c"]} and found == {0: ["a"], 1: ["c"]}
+            print("chatter")
+            if isinstance(scores, Exception):
+                raise scores
+            return scores, []
+    module = ModuleType(name)
+    setattr(module, name.capitalize(), Scorer)
+    monkeypatch.setitem(sys.modules, f"pycocoevalcap.{name}.{name}", module)
+
+
+def test_meteor_and_spice_where_they_are_installed(monkeypatch, capsys):
+    candidates, references = {"x": "a", "y": "c"}, {"x": ["a b"], "y": ["c"]}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    scores, note = coco_scores.java_scores(candidates, references)
+    assert scores == {} and "no java on the PATH" in note
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
+    fake(monkeypatch, "meteor", 0.25)
+    fake(monkeypatch, "spice", OSError("no\nmodels"))
+    scores, note = coco_scores.java_scores(candidates, references)
+    assert scores == {"METEOR": 0.25} and note == "SPICE is left out: OSError: no models"
+    assert capsys.readouterr().out == ""
