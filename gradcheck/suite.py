@@ -21,6 +21,8 @@ SHAPES = {                          # pair, and what is special about the case -
     "temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
     "temporal_softmax_loss, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
     "temporal_softmax_loss, all masked": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "label_smoothing_penalty": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "label_smoothing_penalty, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
     "rnn_step": "x=N,D prev_h=N,H Wx=D,H Wh=H,H b=H",
     "rnn": "x=N,T,D h0=N,H Wx=D,H Wh=H,H b=H",
     "lstm_step": f"x=N,D prev_h=N,H prev_c=N,H {LSTM}",
@@ -103,8 +105,9 @@ def check_captioner(cell, dtype, seed, backend):
     rng = np.random.default_rng(seed)
     words = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", *"abcdefgh"])}
     options = {"pooled_dim": P, "penalty": 0.5, "pooled_stats": _stats(rng, P, dtype)} if cell == "bahdanau" else {}
-    model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3,
-                          feature_stats=_stats(rng, D, dtype), backend=backend, **options)
+    model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3, input_dropout=0.2,
+                          feature_dropout=0.25, feature_clip=1.5, smoothing=0.1, feature_stats=_stats(rng, D, dtype),
+                          backend=backend, **options)
     vector, grid = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((N, L, D)).astype(dtype)
     pooled = rng.standard_normal((N, P)).astype(dtype)
     features = {"attention": grid, "bahdanau": (grid, pooled)}.get(cell, vector)

@@ -7,8 +7,10 @@ import numpy as np
 
 from models import on_engine
 from models.cells import ALIASES, CELLS, Image
+from models.dropout import drop
 from rnnlayers import (
     doubly_stochastic_penalty,
+    label_smoothing_penalty,
     temporal_affine_backward,
     temporal_affine_forward,
     temporal_softmax_loss,
@@ -34,31 +36,39 @@ class CaptioningRNN:
     """
 
     def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
-                 *, pooled_dim=None, forget_bias=0.0, dropout=0.0, penalty=0.0, feature_stats=None, pooled_stats=None,
-                 seed=None, backend=None):
+                 *, pooled_dim=None, forget_bias=0.0, dropout=0.0, input_dropout=None, feature_dropout=0.0, penalty=0.0,
+                 smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None, seed=None, backend=None):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
         'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau.
-        forget_bias: added to b at the forget gates. dropout: share of the entries of word vectors and of h that a
-        training step drops. penalty: weight of the doubly stochastic penalty, for bahdanau. feature_stats and
-        pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise features. seed: int or Generator;
+        forget_bias: added to b at the forget gates. dropout: share of the entries of h that a training step drops;
+        input_dropout: of the word vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and
+        bahdanau. penalty: weight of the doubly stochastic penalty, for bahdanau. smoothing: share of the target's
+        probability that is spread over all words. feature_stats and pooled_stats: None, or the (mean, std), each (D,)
+        and (P,), that standardise features; feature_clip: None, or the bound of what comes out. seed: int or Generator;
         None draws from NumPy's global state. backend: 'engine' or 'textbook', who computes loss, likelihood and
         captions; None: $RNNLAYERS_BACKEND, else the engine if it is there.
-        Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, a dropout outside [0, 1).
+        Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, shares outside [0, 1).
         """
         cell_type = ALIASES.get(cell_type, cell_type)
         if cell_type not in CELLS:
             raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELLS)}")
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}, expected a share in [0, 1)")
+        input_dropout = dropout if input_dropout is None else input_dropout
+        for name, share in (("dropout", dropout), ("input_dropout", input_dropout), ("feature_dropout", feature_dropout),
+                            ("smoothing", smoothing)):
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} is {share}, expected a share in [0, 1)")
+        if feature_clip is not None and not feature_clip > 0:
+            raise ValueError(f"feature_clip is {feature_clip}, expected None or a number above 0")
         if cell_type != "bahdanau" and (pooled_dim or penalty):
             raise ValueError(f"pooled_dim {pooled_dim} and penalty {penalty} belong to cell_type 'bahdanau'")
-        self.cell_type, self.cell, self.dtype, self.dropout = cell_type, CELLS[cell_type], dtype, dropout
-        self.pooled_dim, self.penalty = pooled_dim, penalty
-        self.feature_stats, self.pooled_stats = feature_stats, pooled_stats
+        self.cell_type, self.cell, self.dtype = cell_type, CELLS[cell_type], dtype
+        self.dropout, self.input_dropout, self.feature_dropout = dropout, input_dropout, feature_dropout
+        self.pooled_dim, self.penalty, self.smoothing = pooled_dim, penalty, smoothing
+        self.feature_stats, self.pooled_stats, self.feature_clip = feature_stats, pooled_stats, feature_clip
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
@@ -90,12 +100,14 @@ class CaptioningRNN:
         counts = targets != self._null
         scores, maps, cache = self._forward(features, words, rng)
         loss, dscores = temporal_softmax_loss(scores, targets, counts)
-        dmaps = None
+        self.last_penalty, dmaps = 0.0, None
+        if self.smoothing:
+            penalty, dpenalty = label_smoothing_penalty(scores, targets, counts)
+            self.last_penalty, dscores = self.smoothing * penalty, dscores + self.smoothing * dpenalty
         if maps is not None:
             penalty, dmaps = doubly_stochastic_penalty(maps, counts)
-            self.last_penalty, dmaps = self.penalty * penalty, self.penalty * dmaps
-            loss = loss + self.last_penalty
-        return loss, self._backward(dscores, dmaps, cache)
+            self.last_penalty, dmaps = self.last_penalty + self.penalty * penalty, self.penalty * dmaps
+        return loss + self.last_penalty, self._backward(dscores, dmaps, cache)
 
     def scores(self, features, captions):
         """Scores of the next word after each word of a caption, without dropout.
@@ -189,11 +201,11 @@ class CaptioningRNN:
 
     def _forward(self, features, words, rng):
         p = self.params
-        image = self.image(features, len(words))
+        image = self.drop_features(self.image(features, len(words)), rng)
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
-        x, keep_x = self._drop(x, rng)
+        x, keep_x = drop(x, rng, self.input_dropout)
         h, maps, cache_cell = self.cell.forward(p, image, x)
-        h, keep_h = self._drop(h, rng)
+        h, keep_h = drop(h, rng, self.dropout)
         scores, cache_vocab = temporal_affine_forward(h, p["W_vocab"], p["b_vocab"])
         return scores, maps, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
 
@@ -241,28 +253,13 @@ class CaptioningRNN:
         if stats is not None:
             features = (features.astype(np.float32) if features.dtype == np.float16 else features) - stats[0]
             features = features / stats[1]
+        if self.feature_clip is not None:
+            features = features.clip(-self.feature_clip, self.feature_clip)
         return features.astype(dtype, copy=False)
 
-    def _drop(self, x, rng):
-        """Inverted dropout: x times a mask of 0 and 1 / (1 - dropout), and the mask, which backward needs again."""
-        keep = self.keep(x.shape, rng)
-        if keep is None:
-            return x, 1
-        keep = keep * np.asarray(self.keep_scale, x.dtype)
-        return x * keep, keep
-
-    def keep(self, shape, rng):
-        """Which entries dropout keeps, bool; None for all. Draws 16 bits an entry: dropout is rounded to 1/65536."""
-        if rng is None or self.dropout == 0:
-            return None
-        size = math.prod(shape)
-        draws = rng.integers(0, 2**64 - 1, -(-size // 4), np.uint64, endpoint=True).view(np.uint16)
-        return (draws[:size] >= round(self.dropout * 2**16)).reshape(shape)
-
-    @property
-    def keep_scale(self):
-        """One over the share that dropout keeps."""
-        return 1 / (1 - round(self.dropout * 2**16) / 2**16)
+    def drop_features(self, image, rng):
+        """The image with entries of its vector dropped, as feature_dropout says."""
+        return image._replace(vector=drop(image.vector, rng, self.feature_dropout)[0])
 
     def _check(self, captions):
         captions = np.asarray(captions)

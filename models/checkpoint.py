@@ -18,6 +18,7 @@ import numpy as np
 from models.captioning_rnn import CaptioningRNN
 from rnnlayers.workspace import aligned
 
+OPTIONS = ("dropout", "input_dropout", "feature_dropout", "feature_clip", "pooled_dim", "penalty", "smoothing")
 SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
 
 
@@ -96,7 +97,7 @@ def restore_solver(solver, checkpoint):
 def _config(model):
     return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
             "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
-            "dropout": model.dropout, "pooled_dim": model.pooled_dim, "penalty": model.penalty}
+            **{name: getattr(model, name) for name in OPTIONS}}
 
 
 def _load_model(f):

@@ -4,6 +4,7 @@ The engine, and with it Numba, is imported by the first call.
 """
 import numpy as np
 
+from models.dropout import keep_scale, kept
 from rnnlayers.shapes import check_ids
 from rnnlayers.workspace import aligned
 
@@ -11,11 +12,12 @@ from rnnlayers.workspace import aligned
 def loss(model, features, captions, rng, memory):
     """CaptioningRNN.loss -> loss, the penalty's part of it, gradients in memory's arrays."""
     from rnnlayers import engine
-    packed, image = _pack(engine, model, features, captions, memory)
-    N, T = len(captions), captions.shape[1] - 1
-    masks = [model.keep((N, T, model.params[name].shape[axis]), rng) for name, axis in (("W_embed", 1), ("W_vocab", 0))]
-    keeps = [_rows(packed, keep, model, memory, name) for name, keep in zip(("keep x", "keep h"), masks)]
-    return engine.loss_and_gradients(model.cell_type, model.params, image, packed, N, *keeps, model.penalty, memory)
+    packed, image = _pack(engine, model, features, captions, memory, rng)
+    (N, T), (H, _) = captions[:, 1:].shape, model.params["W_vocab"].shape
+    sizes = (("keep x", model.params["W_embed"].shape[1], model.input_dropout), ("keep h", H, model.dropout))
+    keeps = [_rows(packed, kept((N, T, size), rng, share), share, model, memory, name) for name, size, share in sizes]
+    return engine.loss_and_gradients(model.cell_type, model.params, image, packed, N, *keeps, model.penalty,
+                                     model.smoothing, memory)
 
 
 def negative_log_likelihood(model, features, captions, memory):
@@ -65,9 +67,9 @@ def update(rule, w, dw, config, scale, weight_decay):
     return True
 
 
-def _pack(engine, model, features, captions, memory):
+def _pack(engine, model, features, captions, memory, rng=None):
     """The packed batch, and its features in the packed order, (vector, grid)."""
-    image = model.image(features, len(captions))
+    image = model.drop_features(model.image(features, len(captions)), rng)
     engine.check_params(model.cell_type, model.params, image)
     check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
     packed = engine.pack(captions[:, :-1], captions[:, 1:], model._null)
@@ -76,9 +78,9 @@ def _pack(engine, model, features, captions, memory):
     return packed, image
 
 
-def _rows(packed, keep, model, memory, name):
-    """A mask (N, T, W) as packed rows of 0 and 1 / (1 - dropout)."""
+def _rows(packed, keep, share, model, memory, name):
+    """A mask (N, T, W) as packed rows of 0 and 1 / (1 - share)."""
     if keep is None:
         return None
     rows = memory(name, (len(packed.words), keep.shape[2]), model.params["W_vocab"].dtype)
-    return np.multiply(keep[packed.caption, packed.time], model.keep_scale, out=rows)
+    return np.multiply(keep[packed.caption, packed.time], keep_scale(share), out=rows)

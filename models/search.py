@@ -24,8 +24,8 @@ class Node(NamedTuple):
 def search(model, features, beam, max_length, choose, allow_unknown, block_trigrams, history):
     """Extend captions until each image has `beam` finished ones, or to max_length words.
 
-    choose(log_p (n, K, V), total (n, K)) -> parent, word, total (n, C), the best first, with C >= K; total is the sum of
-    log p, -inf where there is no caption
+    choose(log_p (n, K, V), total (n, K)) -> parent, word, total (n, C), the best first, with C >= K; total is the sum
+    of log p, -inf where there is no caption
     -> for each image its Hypotheses, and with `history` its steps, each a list of Nodes, else None.
     """
     beams = _Beams(model, features, beam, max_length, allow_unknown, block_trigrams, history)

@@ -220,7 +220,8 @@ class CaptioningSolver:
         return np.random.default_rng([self.own_seed, ("batch", "epoch", "dropout").index(purpose), number])
 
     def _dropout_rng(self):
-        return (self._generator("dropout", self.iteration),) if getattr(self.model, "dropout", 0) else ()
+        shares = (getattr(self.model, name, 0) for name in ("dropout", "input_dropout", "feature_dropout"))
+        return (self._generator("dropout", self.iteration),) if any(shares) else ()
 
     def _clip_scale(self, grads):
         if self.clip is None:

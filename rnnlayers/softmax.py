@@ -23,7 +23,7 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     Ids under a False mask are not looked at. Raises ValueError on shapes, ids outside 0..V-1 or a mask that is not
     made of zeros and ones.
     """
-    y, mask = np.asarray(y), _boolean(mask)
+    y, mask = np.asarray(y), _boolean("temporal_softmax_loss", mask)
     check_shapes("temporal_softmax_loss", x=(x, "N T V"), y=(y, "N T"), mask=(mask, "N T"))
     N, T, V = x.shape
     y = np.where(mask, y, 0)
@@ -42,8 +42,30 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     return loss, dx.reshape(N, T, V)
 
 
-def _boolean(mask):
+def label_smoothing_penalty(x, y, mask):
+    """How far the scores of the targets are above the mean score: what overconfidence costs.
+
+    penalty = 1/N sum over n, t of mask[n, t] (x[n, t, y[n, t]] - mean over v of x[n, t, v])
+
+    temporal_softmax_loss + eps penalty is the cross entropy with the target (1 - eps) one hot + eps/V, as the
+    log-sum-exp of the scores is the same for all words. x (N, T, V) scores, y integer (N, T) word ids, mask bool (N, T)
+    -> penalty, dx (N, T, V). Raises ValueError as temporal_softmax_loss does.
+    Source: Szegedy et al. (2016), "Rethinking the Inception architecture", section 7.
+    """
+    y, mask = np.asarray(y), _boolean("label_smoothing_penalty", mask)
+    check_shapes("label_smoothing_penalty", x=(x, "N T V"), y=(y, "N T"), mask=(mask, "N T"))
+    N, T, V = x.shape
+    y = np.where(mask, y, 0)
+    check_ids("label_smoothing_penalty", "y", y, V)
+    n, t = np.indices((N, T))
+    penalty = np.where(mask, x[n, t, y] - x.mean(axis=2), 0).sum() / N
+    dx = np.full_like(x, -1 / (N * V))                                 # the mean over v
+    dx[n, t, y] += np.asarray(1 / N, x.dtype)                          # the target's own score
+    return penalty, np.where(mask[:, :, None], dx, 0)
+
+
+def _boolean(function, mask):
     mask = np.asarray(mask)
     if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
-        raise ValueError("temporal_softmax_loss: mask has values other than 0 and 1, expected a bool array (N, T)")
+        raise ValueError(f"{function}: mask has values other than 0 and 1, expected a bool array (N, T)")
     return mask.astype(bool)

@@ -15,9 +15,14 @@ BLUE, ORANGE, GREY = "#2a6fbb", "#d9702b", "#8a8f98"
 
 
 def curves(loss_history, history, steps_per_epoch):
-    """Loss of every step, and perplexity on training and validation data after every epoch -> PNG bytes."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """Loss of every step, perplexity after every epoch, and CIDEr where it was measured -> PNG bytes."""
+    scored = [row for row in history if "val_cider" in row]
+    figure = Figure(figsize=(14 if scored else 10, 4), layout="constrained")
+    left, right, *third = figure.subplots(1, 3 if scored else 2)
+    for axes in third:
+        axes.plot([row["epoch"] for row in scored], [row["val_cider"] for row in scored], "o-", color=ORANGE,
+                  markersize=4, label="validation")
+        axes.set(title="CIDEr", xlabel="epoch")
     steps = np.arange(1, len(loss_history) + 1)
     style = "." if len(steps) < 3 else "-"
     left.plot(steps, loss_history, style, color=GREY, alpha=0.4, linewidth=0.7, label="each step")
@@ -29,12 +34,12 @@ def curves(loss_history, history, steps_per_epoch):
             perplexity = [np.exp(min(row[key], 50)) for row in history]
             right.plot(epochs, perplexity, "o-", color=colour, markersize=4, label=label)
     right.set(title="Perplexity", xlabel=f"epoch of {steps_per_epoch:,} steps", ylabel="per word", yscale="log")
-    for axes in (left, right):
+    for axes in figure.axes:
         axes.xaxis.get_major_locator().set_params(integer=True)
     right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.yaxis.set_major_formatter("{x:g}")
     right.yaxis.set_minor_formatter(NullFormatter())
-    for axes in (left, right):
+    for axes in figure.axes:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:

@@ -22,7 +22,8 @@ SCENES = Path("datasets/scenes")
 BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # training loss that --overfit has to reach
 DEFAULTS = {
     "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
-    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
+    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0, "feature_clip": None,
+    "smoothing": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
     "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss", "patience": None, "overfit": None,
 }
 # Strong decay and dropout keep an attention model from remembering what it saw: it has to look again at every word.
@@ -41,10 +42,10 @@ NOT_NEGATIVE = (lambda x: 0 <= x < math.inf, "a number of at least 0")
 LIMITS = {
     **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "score_every", "score_beam", "patience", "overfit"),
                     AT_LEAST_1),
-    **dict.fromkeys(("lr", "lr_decay"), POSITIVE),
+    **dict.fromkeys(("lr", "lr_decay", "feature_clip"), POSITIVE),
     **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
     "forget_bias": (math.isfinite, "a finite number"),
-    **dict.fromkeys(("dropout", "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
+    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
 }
 HELP = {
     "model": "rnn, lstm, attention or bahdanau", "hidden": "size of the hidden state",
@@ -54,7 +55,11 @@ HELP = {
     "schedule": "constant, exponential (--lr-decay an epoch), cosine or one-cycle",
     "warmup": "share of the steps in which cosine and one-cycle rise", "lr_decay": "factor an epoch, for exponential",
     "clip": "largest norm of the whole gradient, 0 for none",
-    "dropout": "share of the word vectors' and the outputs' entries dropped",
+    "dropout": "share of the outputs' entries dropped, and of the word vectors' without --input-dropout",
+    "input_dropout": "share of the word vectors' entries dropped",
+    "feature_dropout": "share of the entries dropped of the vector that starts rnn, lstm and bahdanau",
+    "feature_clip": "bound of standardised features, in standard deviations",
+    "smoothing": "label smoothing: share of the target's probability that is spread over all words",
     "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
     "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
     "seed": "of weights, order and dropout",
@@ -67,9 +72,11 @@ HELP = {
     "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
 }
 TYPES = {"model": str, "schedule": str, "select": str, "lr": float, "warmup": float, "lr_decay": float, "clip": float,
-         "dropout": float, "weight_decay": float, "penalty": float, "forget_bias": float}
+         "dropout": float, "input_dropout": float, "feature_dropout": float, "feature_clip": float, "smoothing": float,
+         "weight_decay": float, "penalty": float, "forget_bias": float}
 CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
            "select": ("loss", "cider")}
+MODEL_OPTIONS = ("forget_bias", "dropout", "input_dropout", "feature_dropout", "feature_clip", "penalty", "smoothing")
 METAVARS = {"overfit": "N", "score_every": "K", "score_beam": "K"}
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 
@@ -122,8 +129,8 @@ def make_model(settings, dataset):
         features = features.grid
     return CaptioningRNN(
         dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"], settings["model"],
-        forget_bias=settings["forget_bias"], dropout=settings["dropout"], penalty=settings["penalty"],
-        seed=settings["seed"], feature_stats=features.statistics(rows), **options)
+        seed=settings["seed"], feature_stats=features.statistics(rows), **options,
+        **{name: settings[name] for name in MODEL_OPTIONS})
 
 
 def make_solver(model, settings, dataset):

@@ -19,16 +19,18 @@ class Words(NamedTuple):
     rows: np.ndarray                # (M,) which vector
 
 
-def loss_and_gradients(cell_type, p, image, packed, N, keep_x, keep_h, penalty, memory):
-    """The course's loss of a batch of N captions and its gradients, keys and shapes as in p; the penalty's part.
+def loss_and_gradients(cell_type, p, image, packed, N, keep_x, keep_h, penalty, smoothing, memory):
+    """The course's loss of a batch of N captions and its gradients, keys and shapes as in p; the penalties' part.
 
     image (vector, grid) in the packed order; keep_x (M, W), keep_h (M, H): masks of dropout, or None
-    -> loss, of which so much is penalty times the doubly stochastic penalty, grads in memory's arrays.
+    -> loss, of which so much is penalty times the doubly stochastic penalty and smoothing times that of label
+    smoothing, grads in memory's arrays.
     """
     cell, words = CELLS[cell_type], _words(p["W_embed"], packed, keep_x, memory)
     h, maps, cache = cell.forward(p, image, _project(p, words, memory), words.rows, packed, memory)
     extra, dmaps = _penalty(maps, packed, N, penalty, memory)
-    loss, dh, grads = _vocabulary(p, h, packed, N, keep_h, memory)
+    loss, smooth, dh, grads = _vocabulary(p, h, packed, N, keep_h, smoothing, memory)
+    extra += smooth
     da, cell_grads = cell.backward(p, dh, dmaps, cache, packed, memory)
     grads.update(cell_grads)
     grads.update(_input_gradients(p, da, words, keep_x, memory))
@@ -91,15 +93,22 @@ def _project(p, words, memory):
     return x
 
 
-def _vocabulary(p, h, packed, N, keep_h, memory):
-    """Scores, softmax, loss and their gradients, in one buffer and for real targets alone -> loss, dh (M, H), grads."""
+def _vocabulary(p, h, packed, N, keep_h, smoothing, memory):
+    """Scores, softmax, loss and their gradients, in one buffer and for real targets alone.
+
+    -> loss, smoothing's part beside it, dh (M, H), grads
+    """
     if keep_h is not None:
         h = np.multiply(h, keep_h, out=memory("h dropped", h.shape, h.dtype))
     every = isinstance(packed.scored, slice)
     scored = h if every else h[packed.scored]
     z = np.matmul(scored, p["W_vocab"], out=memory("scores", (len(scored), len(p["b_vocab"])), h.dtype))
     grads = {name: memory(f"d{name}", p[name].shape, h.dtype) for name in ("W_vocab", "b_vocab")}
-    loss = softmax_loss(z, p["b_vocab"], packed.targets[packed.scored], N, grads["b_vocab"])
+    targets = packed.targets[packed.scored]
+    smooth = _smoothing(z, p["b_vocab"], targets) * smoothing / N if smoothing else 0.0
+    loss = softmax_loss(z, p["b_vocab"], targets, N, grads["b_vocab"])
+    if smoothing:
+        _smooth(z, grads["b_vocab"], targets, smoothing / N)
     np.matmul(scored.T, z, out=grads["W_vocab"])
     dh = memory("dh", h.shape, h.dtype)
     if every:
@@ -109,7 +118,21 @@ def _vocabulary(p, h, packed, N, keep_h, memory):
         dh[packed.scored] = z @ p["W_vocab"].T
     if keep_h is not None:
         dh *= keep_h
-    return loss, dh, grads
+    return loss, smooth, dh, grads
+
+
+def _smoothing(z, b, targets):
+    """rnnlayers.softmax.label_smoothing_penalty times N, of scores z (M, V) without their bias."""
+    chosen = z[np.arange(len(z)), targets] + b[targets]
+    return float(chosen.sum(dtype=np.float64) - z.mean(axis=1).sum(dtype=np.float64) - len(z) * b.mean())
+
+
+def _smooth(z, db, targets, weight):
+    """Add the gradient of weight times _smoothing to z (M, V) and to that of the bias (V,)."""
+    share = z.dtype.type(weight / len(db))
+    z -= share
+    z[np.arange(len(z)), targets] += z.dtype.type(weight)
+    db += weight * np.bincount(targets, minlength=len(db)) - len(z) * share
 
 
 def _input_gradients(p, da, words, keep_x, memory):

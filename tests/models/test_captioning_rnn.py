@@ -3,6 +3,7 @@ import pytest
 
 from gradcheck import check_model
 from models import CaptioningRNN
+from models.dropout import drop
 
 CELLS = ["rnn", "lstm"]
 N, T, D, W, H, V = 3, 6, 5, 4, 7, 11
@@ -63,7 +64,7 @@ def test_gradients_with_dropout_and_standardised_features(cell, word_to_idx, rng
 def test_dropout_keeps_the_mean_and_only_with_a_generator(word_to_idx, rng):
     model = make(word_to_idx, "rnn", dropout=0.25)
     x = np.ones((200, 300), np.float32)
-    kept, mask = model._drop(x, rng)
+    kept, mask = drop(x, rng, 0.25)
     assert kept.dtype == np.float32 and kept.mean() == pytest.approx(1, abs=0.01)
     assert set(np.unique(mask)) == {0, np.float32(1 / 0.75)}
     features, captions = rng.standard_normal((N, D)), ragged(rng)

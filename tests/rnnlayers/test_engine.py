@@ -62,10 +62,11 @@ def plain_pack(targets, null):
 # agreement
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_loss_and_gradients(variant, dtype, dropout, captions, captioner, pictures, same_loss):
-    engine = captioner(variant, "engine", dtype, dropout=dropout)
-    textbook, exact = (captioner(variant, "textbook", d, dropout=dropout) for d in (dtype, np.float64))
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.4, "input_dropout": 0.3, "feature_dropout": 0.2,
+                                         "feature_clip": 1.2, "smoothing": 0.1}], ids=["plain", "all options"])
+def test_loss_and_gradients(variant, dtype, options, captions, captioner, pictures, same_loss):
+    engine = captioner(variant, "engine", dtype, **options)
+    textbook, exact = (captioner(variant, "textbook", d, **options) for d in (dtype, np.float64))
     exact.params = {name: w.astype(np.float64) for name, w in engine.params.items()}
     features = pictures(variant, len(captions))
     found, same, expected = (m.loss(features, captions, np.random.default_rng(3)) for m in (engine, textbook, exact))
