@@ -39,10 +39,12 @@ def read_references(path):
     Raises FileNotFoundError, or ValueError that names the entry.
     """
     content = read_json(path)
-    entries = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or "annotations" not in content:
+        raise ValueError(f"{path}: expected COCO's captions format, an object with annotations, found {_kind(content)}")
+    entries = content["annotations"]
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{path}: expected COCO's captions format, an object with a list of annotations, found "
-                         f"{_kind(content)}")
+        raise ValueError(f"{path}: annotations is {_kind(entries)}, expected a list of objects with image_id and "
+                         "caption")
     captions = {}
     for number, entry in enumerate(entries):
         key, text = _entry(entry, f"{path}: annotations[{number}]")

@@ -55,6 +55,11 @@ class Dataset(NamedTuple):
         reader = self.features[split]
         return reader.image_names() or [f"{split}-{row}" for row in range(len(reader))]
 
+    @property
+    def uncut(self):
+        """Whether the captions as people wrote them are there: a course folder has none."""
+        return (self.folder / "dataset.json").is_file()
+
     def references(self, split):
         """What people wrote of each image of a split, tokenised, in the order of `images` -> name -> list of str.
 
@@ -63,12 +68,14 @@ class Dataset(NamedTuple):
         """
         rows, names = self.images(split)
         path = self.folder / "references.json"
-        if not (self.folder / "dataset.json").is_file():
+        if not self.uncut:
             by_row = {row: [] for row in rows}
             for ids, row in zip(*self.captions_of(split)):
                 by_row[row].append(self.vocabulary.decode(ids))
             return {name: by_row[row] for row, name in zip(rows, names)}
         try:
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file, run scripts.prepare_data again")
             texts = read_json(path)[split]
             return {name: [tokenize(text) for text in _not_empty(texts[name])] for name in names}
         except (KeyError, TypeError) as error:

@@ -28,6 +28,7 @@ SHAPES = {                          # pair, and what is special about the case -
     "lstm_step": f"x=N,D prev_h=N,H prev_c=N,H {LSTM}",
     "lstm_step, with attention": f"x=N,D prev_h=N,H prev_c=N,H {LSTM} attn=N,H Wattn=H,4H:ifog",
     "lstm": f"x=N,T,D h0=N,H {LSTM}",
+    "lstm, with a first cell state": f"x=N,T,D h0=N,H {LSTM} c0=N,H",
     "dot_product_attention": "prev_h=N,H A=N,H,2,4",
     "attention": "x=N,T,D A=N,H,2,4 Wx=D,4H:ifog Wh=H,4H:ifog Wattn=H,4H:ifog b=4H:ifog",
     "additive_attention": "prev_h=N,H A=N,L,E keys=N,L,K Wq=H,K v=K Wbeta=H,E bbeta=E",
@@ -37,7 +38,7 @@ SHAPES = {                          # pair, and what is special about the case -
     "doubly_stochastic_penalty": "weights=N,T,L mask=N,T<bool",
     "doubly_stochastic_penalty, a padded row": "weights=N,T,L mask=N,T<bool",
 }
-CELLS = ("rnn", "lstm", "attention", "bahdanau")
+CELLS = ("rnn", "lstm", "lstm, started", "attention", "bahdanau")
 GATE = "gate:ifog"
 MODEL_AXES = {
     "W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", GATE), "Wh": ("H", GATE), "b": (GATE,),
@@ -97,14 +98,16 @@ def axes_of(title):
     return axes_names(parse_shapes(SHAPES[title]))
 
 
-def check_captioner(cell, dtype, seed, backend):
+def check_captioner(kind, dtype, seed, backend):
     """The loss of a CaptioningRNN on a ragged batch, with all its options.
 
     Complex parameters go to the textbook, so the engine's gradients too are held to its complex step.
     """
-    rng = np.random.default_rng(seed)
+    rng, cell = np.random.default_rng(seed), kind
     words = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", *"abcdefgh"])}
     options = {"pooled_dim": P, "penalty": 0.5, "pooled_stats": _stats(rng, P, dtype)} if cell == "bahdanau" else {}
+    if cell == "lstm, started":
+        cell, options = "lstm", {"start": "both"}
     model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3, input_dropout=0.2,
                           feature_dropout=0.25, feature_clip=1.5, smoothing=0.1, feature_stats=_stats(rng, D, dtype),
                           backend=backend, **options)
@@ -118,7 +121,7 @@ def check_captioner(cell, dtype, seed, backend):
         axes.update(Wx=("W", "H"), Wh=("H", "H"), b=("H",))
     report = check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params, axes=axes,
                          rng=seed)
-    report.name = f"CaptioningRNN {cell}"
+    report.name = f"CaptioningRNN {kind}"
     return report
 
 

@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from models import on_engine
-from models.cells import ALIASES, CELLS, Image
+from models.cells import ALIASES, CELL_TYPES, CELLS, Image
 from models.dropout import drop
 from rnnlayers import (
     doubly_stochastic_penalty,
@@ -36,36 +36,43 @@ class CaptioningRNN:
     """
 
     def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
-                 *, pooled_dim=None, forget_bias=0.0, dropout=0.0, input_dropout=None, feature_dropout=0.0, penalty=0.0,
-                 smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None, seed=None, backend=None):
+                 *, pooled_dim=None, start="h", forget_bias=0.0, dropout=0.0, input_dropout=None, feature_dropout=0.0,
+                 penalty=0.0, smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None, seed=None,
+                 backend=None):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
-        'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau.
-        forget_bias: added to b at the forget gates. dropout: share of the entries of h that a training step drops;
-        input_dropout: of the word vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and
-        bahdanau. penalty: weight of the doubly stochastic penalty, for bahdanau. smoothing: share of the target's
-        probability that is spread over all words. feature_stats and pooled_stats: None, or the (mean, std), each (D,)
-        and (P,), that standardise features; feature_clip: None, or the bound of what comes out. seed: int or Generator;
-        None draws from NumPy's global state. backend: 'engine' or 'textbook', who computes loss, likelihood and
-        captions; None: $RNNLAYERS_BACKEND, else the engine if it is there.
+        'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau. start: what of
+        an lstm the picture starts, 'h', or 'both' its states, through tanh as in bahdanau. forget_bias: added to b at
+        the forget gates. dropout: share of the entries of h that a training step drops; input_dropout: of the word
+        vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and bahdanau. penalty: weight of
+        the doubly stochastic penalty, for bahdanau. smoothing: share of the target's probability that is spread over
+        all words. feature_stats and pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise
+        features; feature_clip: None, or the bound of what comes out. seed: int or Generator; None draws from NumPy's
+        global state. backend: 'engine' or 'textbook', who computes loss, likelihood and captions; None:
+        $RNNLAYERS_BACKEND, else the engine if it is there.
         Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, shares outside [0, 1).
         """
         cell_type = ALIASES.get(cell_type, cell_type)
-        if cell_type not in CELLS:
-            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELLS)}")
+        if cell_type not in CELL_TYPES:
+            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELL_TYPES)}")
+        if start not in ("h", "both") or start == "both" and cell_type != "lstm":
+            raise ValueError(f"start is {start!r} with cell_type {cell_type!r}, expected 'h', or for lstm 'both'")
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
         input_dropout = dropout if input_dropout is None else input_dropout
-        for name, share in (("dropout", dropout), ("input_dropout", input_dropout), ("feature_dropout", feature_dropout),
-                            ("smoothing", smoothing)):
+        shares = {"dropout": dropout, "input_dropout": input_dropout, "feature_dropout": feature_dropout,
+                  "smoothing": smoothing}
+        for name, share in shares.items():
             if not 0 <= share < 1:
                 raise ValueError(f"{name} is {share}, expected a share in [0, 1)")
         if feature_clip is not None and not feature_clip > 0:
             raise ValueError(f"feature_clip is {feature_clip}, expected None or a number above 0")
         if cell_type != "bahdanau" and (pooled_dim or penalty):
             raise ValueError(f"pooled_dim {pooled_dim} and penalty {penalty} belong to cell_type 'bahdanau'")
-        self.cell_type, self.cell, self.dtype = cell_type, CELLS[cell_type], dtype
+        self.cell_type, self.start_from, self.dtype = cell_type, start, dtype
+        self.kind = cell_type if start == "h" else f"{cell_type} {start}"       # its name in CELLS
+        self.cell = CELLS[self.kind]
         self.dropout, self.input_dropout, self.feature_dropout = dropout, input_dropout, feature_dropout
         self.pooled_dim, self.penalty, self.smoothing = pooled_dim, penalty, smoothing
         self.feature_stats, self.pooled_stats, self.feature_clip = feature_stats, pooled_stats, feature_clip
@@ -228,7 +235,8 @@ class CaptioningRNN:
     def _image(self, features):
         if not self.attends:
             features = np.asarray(features)
-            check_shapes("CaptioningRNN", W_proj=(self.params["W_proj"], "D H"), features=(features, "N D"))
+            first = "W_proj" if self.start_from == "h" else "W_init_h"
+            check_shapes("CaptioningRNN", **{first: (self.params[first], "D H")}, features=(features, "N D"))
             return Image(self._standard(features, self.feature_stats), None)
         grid, pooled = split_pair(features)
         grid = np.asarray(grid)

@@ -89,6 +89,28 @@ class Plain:
         return State(h, c)
 
 
+class Started(Plain):
+    """An LSTM with the picture as both its first states, h0 = tanh(image W_init_h + b_init_h), c0 likewise."""
+
+    def initial(self, randn, D, W, H, P):
+        return {**_initial_state(randn, D, H), **_recurrent(randn, W, H, self.gates)}
+
+    def forward(self, p, image, x):
+        h0, c0, cache_init = initial_state_forward(image.vector, *_take(p, INITIAL))
+        h, cache = lstm_forward(x, h0, *_take(p, RECURRENT), c0)
+        return h, None, (cache_init, cache)
+
+    def backward(self, dh, dmaps, cache):
+        cache_init, cache = cache
+        dx, dh0, *grads, dc0 = lstm_backward(dh, cache)
+        _, *initial = initial_state_backward(dh0, dc0, cache_init)
+        return dx, {**dict(zip(INITIAL, initial)), **dict(zip(RECURRENT, grads))}
+
+    def start(self, p, image):
+        h, c, _ = initial_state_forward(image.vector, *_take(p, INITIAL))
+        return State(h, c)
+
+
 class DotProduct:
     """An LSTM that looks at the projected regions by scaled dot products; h0 = c0 = their mean."""
     gates = 4
@@ -132,8 +154,7 @@ class Additive:
     gates = 4
 
     def initial(self, randn, D, W, H, P):
-        return {"W_init_h": randn(P, H) / np.sqrt(P), "b_init_h": np.zeros(H),
-                "W_init_c": randn(P, H) / np.sqrt(P), "b_init_c": np.zeros(H),
+        return {**_initial_state(randn, P, H),
                 **_recurrent(randn, W, H, self.gates), "Wattn": randn(D, 4 * H) / np.sqrt(D),
                 "Wa": randn(D, H) / np.sqrt(D), "ba": np.zeros(H), "Wq": randn(H, H) / np.sqrt(H),
                 "v": randn(H) / np.sqrt(H), "Wbeta": randn(H, D) / np.sqrt(H), "bbeta": np.zeros(D)}
@@ -163,9 +184,15 @@ class Additive:
 
 CELLS = {
     "rnn": Plain(1, rnn_forward, rnn_backward), "lstm": Plain(4, lstm_forward, lstm_backward),
-    "attention": DotProduct(), "bahdanau": Additive(),
+    "lstm both": Started(4, lstm_forward, lstm_backward), "attention": DotProduct(), "bahdanau": Additive(),
 }
+CELL_TYPES = ("rnn", "lstm", "attention", "bahdanau")
 ALIASES = {"attn": "attention"}
+
+
+def _initial_state(randn, P, H):
+    return {"W_init_h": randn(P, H) / np.sqrt(P), "b_init_h": np.zeros(H),
+            "W_init_c": randn(P, H) / np.sqrt(P), "b_init_c": np.zeros(H)}
 
 
 def _recurrent(randn, W, H, gates):

@@ -97,7 +97,7 @@ def restore_solver(solver, checkpoint):
 def _config(model):
     return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
             "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
-            **{name: getattr(model, name) for name in OPTIONS}}
+            "start": model.start_from, **{name: getattr(model, name) for name in OPTIONS}}
 
 
 def _load_model(f):

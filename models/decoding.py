@@ -36,8 +36,8 @@ def beam_search(model, features, beam=3, max_length=30, *, normalisation=1.0, al
     Source: Graves (2012), "Sequence transduction", section 2.5; Wu et al. (2016), section 7, for normalisation.
     """
     beam = _whole("beam", beam)
-    if not np.isfinite(normalisation):
-        raise ValueError(f"decoding: normalisation is {normalisation}, expected a finite number")
+    if not abs(normalisation) <= 10:
+        raise ValueError(f"decoding: normalisation is {normalisation}, expected a number between -10 and 10")
     found, steps = search(model, features, beam, _whole("max_length", max_length), _best, allow_unknown,
                           block_trigrams, history)
     return _decoded(model, found, max_length, beam, normalisation, steps)
@@ -57,7 +57,9 @@ def sample(model, features, rng, max_length=30, *, temperature=1.0, top_k=None, 
                          "0 < top_p <= 1")
 
     def draw(log_p, total):
-        z = _likely(log_p[:, 0] / temperature, top_k, top_p)
+        z = log_p[:, 0].astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # the likeliest stays at 0; NaN where there is no caption
+            z = _likely((z - z.max(axis=1, keepdims=True)) / temperature, top_k, top_p)
         word = (z + rng.gumbel(size=z.shape)).argmax(axis=1)[:, None]       # a draw from softmax(z) (Gumbel 1954)
         return np.zeros_like(word), word, total + np.take_along_axis(log_p[:, 0], word, axis=1)
     found, _ = search(model, features, 1, _whole("max_length", max_length), draw, allow_unknown, block_trigrams, False)
@@ -95,6 +97,9 @@ def _likely(z, top_k, top_p):
 
 def _decoded(model, found, max_length, beam, normalisation, history):
     """The hypotheses found for each image, ranked."""
+    if not all(found):
+        raise ValueError("decoding: at some step no word was left to choose: all are ruled out or have probability 0")
+
     def rank(hypothesis):
         return hypothesis.finished, hypothesis.log_prob / len(hypothesis.ids)**normalisation
     beams = [sorted(hypotheses, key=rank, reverse=True)[:beam] for hypotheses in found]

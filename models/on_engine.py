@@ -16,7 +16,7 @@ def loss(model, features, captions, rng, memory):
     (N, T), (H, _) = captions[:, 1:].shape, model.params["W_vocab"].shape
     sizes = (("keep x", model.params["W_embed"].shape[1], model.input_dropout), ("keep h", H, model.dropout))
     keeps = [_rows(packed, kept((N, T, size), rng, share), share, model, memory, name) for name, size, share in sizes]
-    return engine.loss_and_gradients(model.cell_type, model.params, image, packed, N, *keeps, model.penalty,
+    return engine.loss_and_gradients(model.kind, model.params, image, packed, N, *keeps, model.penalty,
                                      model.smoothing, memory)
 
 
@@ -24,33 +24,33 @@ def negative_log_likelihood(model, features, captions, memory):
     """Total -log p of all words that are not <NULL>, in nats."""
     from rnnlayers import engine
     packed, image = _pack(engine, model, features, captions, memory)
-    return engine.negative_log_likelihood(model.cell_type, model.params, image, packed, memory)
+    return engine.negative_log_likelihood(model.kind, model.params, image, packed, memory)
 
 
 def start(model, image):
     """CaptioningRNN.start, of an Image."""
     from rnnlayers import engine
-    engine.check_params(model.cell_type, model.params, image)
-    return engine.start(model.cell_type, model.params, image)
+    engine.check_params(model.kind, model.params, image)
+    return engine.start(model.kind, model.params, image)
 
 
 def step(model, words, state):
     """CaptioningRNN.step."""
     from rnnlayers import engine
-    engine.check_state(model.cell_type, model.params, state)
+    engine.check_state(model.kind, model.params, state)
     if words.shape != (len(state.h),):
         raise ValueError(f"CaptioningRNN: words is {words.shape}, expected ({len(state.h)},), one for each caption")
     check_ids("CaptioningRNN", "words", words, len(model.params["W_embed"]))
-    return engine.step(model.cell_type, model.params, words, state)
+    return engine.step(model.kind, model.params, words, state)
 
 
 def greedy_alone(model, image, length):
     """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
     from rnnlayers import engine
-    engine.check_params(model.cell_type, model.params, image)
+    engine.check_params(model.kind, model.params, image)
     check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.params["W_embed"]))
     end = -1 if model._end is None else model._end
-    return engine.greedy_alone(model.cell_type, model.params, image, model._start, end, length)
+    return engine.greedy_alone(model.kind, model.params, image, model._start, end, length)
 
 
 def update(rule, w, dw, config, scale, weight_decay):
@@ -70,7 +70,7 @@ def update(rule, w, dw, config, scale, weight_decay):
 def _pack(engine, model, features, captions, memory, rng=None):
     """The packed batch, and its features in the packed order, (vector, grid)."""
     image = model.drop_features(model.image(features, len(captions)), rng)
-    engine.check_params(model.cell_type, model.params, image)
+    engine.check_params(model.kind, model.params, image)
     check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
     packed = engine.pack(captions[:, :-1], captions[:, 1:], model._null)
     image = [None if part is None else np.take(part, packed.order, 0, memory(name, part.shape, part.dtype), "clip")

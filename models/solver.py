@@ -259,10 +259,10 @@ class CaptioningSolver:
                                          "lower the learning rate or clip the gradients")
             row["val_perplexity"] = math.exp(min(row["val_loss"], 700))
             self.best_val_loss = min(row["val_loss"], self.best_val_loss)
-        if self.scorer is not None and (self.epoch % self.score_every == 0 or self.epoch % self.num_epochs == 0):
+        self.history.append(row)
+        if self.scorer is not None and (self.epoch % self.score_every == 0 or self.finished()):
             row.update(self.scorer(self.model))
         row["seconds"] = self.seconds = time.perf_counter() - start
-        self.history.append(row)
         if self.best_epoch == self.epoch:
             self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 

@@ -71,33 +71,43 @@ def _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn):
                  Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"), **attention)
 
 
-def lstm_forward(x, h0, Wx, Wh, b):
-    """An LSTM over whole sequences: lstm_step_forward at each t, from h0 and a cell state of zeros.
+class LSTMCache(NamedTuple):
+    steps: list                     # the cache of each step
+    starts_from_c0: bool            # whether forward was given c0
 
-    x (N, T, D) with T >= 1, h0 (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,) -> h (N, T, H), cache; h0 is not part of h.
-    Raises ValueError on shapes that do not fit.
+
+def lstm_forward(x, h0, Wx, Wh, b, c0=None):
+    """An LSTM over whole sequences: lstm_step_forward at each t, from h0 and c0, a cell state of zeros by default.
+
+    x (N, T, D) with T >= 1, h0 and c0 (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,) -> h (N, T, H), cache; h0 is not part of
+    h. Raises ValueError on shapes that do not fit.
     """
-    check_shapes("lstm_forward", x=(x, "N T D"), h0=(h0, "N H"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"))
+    first = np.zeros_like(h0) if c0 is None else c0
+    check_shapes("lstm_forward", x=(x, "N T D"), h0=(h0, "N H"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"),
+                 c0=(first, "N H"))
     check_steps("lstm_forward", x)
-    h, c, hs, cache = h0, np.zeros_like(h0), [], []
+    h, c, hs, cache = h0, first, [], []
     for t in range(x.shape[1]):
         h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b)
         hs.append(h)
         cache.append(step)
-    return np.stack(hs, axis=1), cache
+    return np.stack(hs, axis=1), LSTMCache(cache, c0 is not None)
 
 
 def lstm_backward(dh, cache):
     """Gradients of lstm_forward, by backpropagation through time.
 
     dh (N, T, H) holds what arrives at each h[:, t] from above; what comes back from the later steps is added here.
-    -> dx (N, T, D), dh0 (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,). Raises ValueError where dh is not h's shape.
+    -> dx (N, T, D), dh0 (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,), and dc0 (N, H) behind them where forward had c0.
+    Raises ValueError where dh is not h's shape.
     """
-    N, H = cache[0].i.shape
-    check_like("lstm_backward", dh=(dh, (N, len(cache), H)))
-    dx, dprev_h, dprev_c, dweights = [], 0, np.zeros_like(cache[0].i), []    # nothing comes from beyond the last step
-    for t in reversed(range(len(cache))):
-        dx_t, dprev_h, dprev_c, *dstep = lstm_step_backward(dh[:, t] + dprev_h, dprev_c, cache[t])
+    steps = cache.steps
+    N, H = steps[0].i.shape
+    check_like("lstm_backward", dh=(dh, (N, len(steps), H)))
+    dx, dprev_h, dprev_c, dweights = [], 0, np.zeros_like(steps[0].i), []    # nothing comes from beyond the last step
+    for t in reversed(range(len(steps))):
+        dx_t, dprev_h, dprev_c, *dstep = lstm_step_backward(dh[:, t] + dprev_h, dprev_c, steps[t])
         dx.append(dx_t)
         accumulate(dweights, dstep)                         # every step used the same Wx, Wh, b
-    return np.stack(dx[::-1], axis=1), dprev_h, *dweights
+    grads = np.stack(dx[::-1], axis=1), dprev_h, *dweights
+    return (*grads, dprev_c) if cache.starts_from_c0 else grads

@@ -1,29 +1,61 @@
-"""METEOR and SPICE by the programs of their authors, where pycocoevalcap and Java are installed."""
-import contextlib
-import importlib
-import io
-import shutil
+"""METEOR and SPICE by the programs of their authors, where pycocoevalcap and Java are installed.
 
-HINT = 'pip install -e ".[coco]", and Java on the PATH'
+Run as a command it scores the captions on standard input: java_scores does that in a process of its own, since these
+programs write where they like and can hang.
+"""
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SECONDS = 3600                      # after which a program that does not answer is given up
+JAR = "spice/lib/stanford-corenlp-3.6.0.jar"
+FETCH = "from pycocoevalcap.spice.get_stanford_models import get_stanford_models as f; f()"
 
 
 def java_scores(candidates, references):
     """METEOR and SPICE of tokenised captions -> {name: score} of those there are, and a line on those there are not."""
-    lacking = None
-    if importlib.util.find_spec("pycocoevalcap") is None:
-        lacking = "pycocoevalcap is not installed"
-    elif shutil.which("java") is None:
-        lacking = "there is no java on the PATH"
-    if lacking:
-        return {}, f"METEOR and SPICE are left out: {lacking}; to have them: {HINT}"
+    package = importlib.util.find_spec("pycocoevalcap")
+    if package is None:
+        return {}, ("METEOR and SPICE are left out: pycocoevalcap is not installed; to have them: "
+                    'pip install -e ".[coco]", and Java on the PATH')
+    if not _java_works():
+        return {}, "METEOR and SPICE are left out: they need Java, and there is no java on the PATH that works"
     ids = list(candidates)
-    truth, found = {i: references[k] for i, k in enumerate(ids)}, {i: [candidates[k]] for i, k in enumerate(ids)}
-    scores, failed = {}, []
+    captions = json.dumps([[references[i] for i in ids], [candidates[i] for i in ids]])
+    scores, notes = {}, []
     for name in ("METEOR", "SPICE"):
+        if name == "SPICE" and not (Path(package.origin).parent / JAR).is_file():
+            notes.append(f'SPICE is left out: its Stanford models are not there; to fetch them: python -c "{FETCH}"')
+            continue
         try:
-            module = importlib.import_module(f"pycocoevalcap.{name.lower()}.{name.lower()}")
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                scores[name] = float(getattr(module, name.capitalize())().compute_score(truth, found)[0])
-        except Exception as error:      # a program in another language, fetched models: no list of what may fail
-            failed.append(f"{name} is left out: {type(error).__name__}: {' '.join(str(error).split())[:120]}")
-    return scores, "; ".join(failed)
+            scores[name] = _score(name, captions)
+        except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
+            notes.append(f"{name} is left out, its program failed: {' '.join(str(error).split())[:200]}")
+    return scores, "; ".join(notes)
+
+
+def _java_works():
+    try:
+        return bool(shutil.which("java")) and not subprocess.run(["java", "-version"], capture_output=True,
+                                                                 timeout=60).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _score(name, captions):
+    """Run this file on the captions -> the number in its last line."""
+    command = [sys.executable, __file__, name]
+    done = subprocess.run(command, input=captions.encode(), capture_output=True, timeout=SECONDS)
+    if done.returncode:
+        raise ValueError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    return float(done.stdout.split()[-1])
+
+
+if __name__ == "__main__":
+    module = importlib.import_module(f"pycocoevalcap.{sys.argv[1].lower()}.{sys.argv[1].lower()}")
+    truth, found = json.load(sys.stdin)
+    scorer = getattr(module, sys.argv[1].capitalize())()
+    print(scorer.compute_score(dict(enumerate(truth)), {i: [text] for i, text in enumerate(found)})[0])

@@ -5,6 +5,8 @@ import sys
 
 def run(main):
     """Call main() and exit with what it returns. Bad input prints one line on standard error."""
+    if sys.stdout is None:                                   # closed by the caller, `>&-`
+        sys.stdout = open(os.devnull, "w")                   # noqa: SIM115
     sys.stdout.reconfigure(errors="backslashreplace")         # names and captions that the terminal cannot write
     status = 0
     try:

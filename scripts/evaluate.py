@@ -34,7 +34,7 @@ class Captioner(NamedTuple):
     """A run, or several that decide each word together."""
     model: object
     dataset: object
-    folder: Path
+    checkpoint: str                 # file of the first one
     epoch: int | None
 
 
@@ -59,8 +59,8 @@ def parse(argv=None):
     for name in ("beam", "batch", "max_length"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least 1")
-    if not math.isfinite(args.normalisation):
-        raise ValueError(f"--normalisation {args.normalisation}: expected a finite number")
+    if not abs(args.normalisation) <= 10:
+        raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
     return args
 
 
@@ -71,12 +71,11 @@ def load_captioner(runs, data):
     dataset = open_run_data(first, data)
     for path, other in zip(runs[1:], checkpoints[1:]):
         if LOOK.get(other.model.cell_type) != LOOK.get(first.model.cell_type):
-            raise ValueError(f"--ensemble {path}: a {other.model.cell_type} takes other features than a "
+            raise ValueError(f"--ensemble {path}: --model {other.model.cell_type} takes other features than "
                              f"{first.model.cell_type}, expected runs that share them")
         open_run_data(other, str(dataset.folder))           # raises where vocabulary or features differ
     model = first.model if len(checkpoints) == 1 else Ensemble([c.model for c in checkpoints])
-    folder = Path(first.path).parent
-    return Captioner(model, dataset, folder, first.run.get("epoch"))
+    return Captioner(model, dataset, first.path, first.run.get("epoch"))
 
 
 def caption(captioner, split, args):
@@ -122,6 +121,7 @@ def evaluate(captioner, split, args):
         "run": str(args.run), "ensemble": args.ensemble, "epoch": captioner.epoch, "split": split,
         "images": len(captions), "beam": args.beam, "max_length": args.max_length,
         "normalisation": args.normalisation, "block_trigrams": args.block_trigrams,
+        "references": "uncut" if captioner.dataset.uncut else "as learnt, cut and with <UNK>",
         "loss": loss, "perplexity": math.exp(min(loss, 700)), **scores.corpus, **extra,
         "floors": {name: score_captions(texts, references).corpus for name, texts in easy.items()},
         "human": human(references),
@@ -130,16 +130,43 @@ def evaluate(captioner, split, args):
     return result, captions, scores, note
 
 
-def compare(scores, captions, references, args, split):
-    """This run's scores less those of --against -> a part of scores.json. Raises ValueError on other images."""
+def load_other(captioner, split, args):
+    """The run of --against -> Captioner. Raises ValueError where its split has other images or references."""
     other = load_captioner([args.against], args.data)
-    if other.dataset.references(split) != references:
+    if other.dataset.references(split) != captioner.dataset.references(split):
         raise ValueError(f"--against {args.against}: its {split} split has other images or references ("
                          f"{other.dataset.folder}), expected the same")
-    theirs = score_captions(caption(other, split, args), references)
+    return other
+
+
+def compare(other, scores, split, args):
+    """This run's scores less those of the other one -> a part of scores.json."""
+    captions = caption(other, split, args)
+    references = other.dataset.references(split)
+    theirs = score_captions({name: captions[name] for name in scores.per_image}, references)
     differences = paired_bootstrap(scores, theirs, np.random.default_rng(0))
     return {"run": args.against, **theirs.corpus,
             "difference": {name: d._asdict() for name, d in differences.items()}}
+
+
+def output_folder(captioner, split, args):
+    """RUN/evaluate/SPLIT-beamK, and what else is not as usual."""
+    parts = [split, f"beam{args.beam}"]
+    parts += [Path(captioner.checkpoint).stem] if Path(captioner.checkpoint).stem != "best" else []
+    parts += [f"norm{args.normalisation:g}"] if args.normalisation != 1 else []
+    parts += [f"max{args.max_length}"] if args.max_length != 30 else []
+    parts += ["blocked"] if args.block_trigrams else []
+    parts += ["with", *(Path(path).resolve().name for path in args.ensemble)] if args.ensemble else []
+    folder = Path(captioner.checkpoint).parent / "evaluate" / "-".join(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def results(captions):
+    """Captions in COCO's results format: ids are COCO's where every image has one of its own, else names."""
+    ids = [image_id(name) for name in captions]
+    ids = ids if len(set(ids)) == len(ids) else list(captions)
+    return [{"image_id": key, "caption": text} for key, text in zip(ids, captions.values())]
 
 
 def table(result):
@@ -165,14 +192,12 @@ def main(argv=None):
     captioner = load_captioner([args.run, *args.ensemble], args.data)
     split = args.split or ("test" if "test" in captioner.dataset.captions else "val")
     captioner.dataset.captions_of(split)
+    other = load_other(captioner, split, args) if args.against is not None else None
+    folder = output_folder(captioner, split, args)
     result, captions, scores, note = evaluate(captioner, split, args)
-    if args.against is not None:
-        result["against"] = compare(scores, captions, captioner.dataset.references(split), args, split)
-    members = f"-ensemble{1 + len(args.ensemble)}" if args.ensemble else ""
-    folder = captioner.folder / "evaluate" / f"{split}-beam{args.beam}{members}"
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = [{"image_id": image_id(name), "caption": text} for name, text in captions.items()]
-    write_atomically(folder / "captions.json", json.dumps(entries, indent=0).encode())
+    if other is not None:
+        result["against"] = compare(other, scores, split, args)
+    write_atomically(folder / "captions.json", json.dumps(results(captions), indent=0).encode())
     write_atomically(folder / "scores.json", json.dumps(result, indent=1).encode())
     print(f"{len(captions):,} images of {split}, beam {args.beam}: loss {result['loss']:.3f} nats a word, "
           f"perplexity {result['perplexity']:.2f}")
@@ -180,6 +205,9 @@ def main(argv=None):
     for name, d in result.get("against", {}).get("difference", {}).items():
         print(f"{name}: {d['difference']:+.3f} against {args.against}, 95 % of resamples between {d['low']:+.3f} and "
               f"{d['high']:+.3f}")
+    if not captioner.dataset.uncut:
+        print("this folder has no uncut references: the scores are against captions that are cut and have <UNK>, not "
+              "to be compared with others")
     if note:
         print(note)
     print(f"written to {folder} in {time.perf_counter() - began:.1f} s")

@@ -26,9 +26,10 @@ LSTM_DC = "dc = dnext_c + dnext_h * o * (1 - tanh_c**2)"
 LSTM_GATES = "di, df, do, dg = dc * g, dc * prev_c, dnext_h * tanh_c, dc * i"
 LSTM_DA = "np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])"
 LSTM_GRADS = "grads = da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)"
-LSTM_LOOP = "lstm_step_backward(dh[:, t] + dprev_h, dprev_c, cache[t])"
+LSTM_LOOP = "lstm_step_backward(dh[:, t] + dprev_h, dprev_c, steps[t])"
 DOT_DA = "dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]"
 DOT_START = "dA = dinputs[0] + ((dprev_h + dprev_c) / regions).reshape(N, H, *[1] * (A.ndim - 2))"
+SMOOTH = "np.full_like(x, -1 / (N * V))"
 PENALTY = "-2 * used * rest[:, None] / N"
 STACK, ADD = "np.stack(dx[::-1], axis=1)", "accumulate(dweights, dstep) "
 
@@ -124,12 +125,15 @@ MUTANTS = [
     Mutant("lstm_step, with attention", "dWattn from prev_h", "attn.T @ da)", "prev_h.T @ da)", "exchanged"),
     Mutant("lstm_step, with attention", "dattn with the wrong sign", "da @ Wattn.T", "-da @ Wattn.T", "sign"),
 
-    Mutant("lstm", "recurrence through h dropped", LSTM_LOOP, "lstm_step_backward(dh[:, t], dprev_c, cache[t])",
+    Mutant("lstm", "recurrence through h dropped", LSTM_LOOP, "lstm_step_backward(dh[:, t], dprev_c, steps[t])",
            "recurrence"),
     Mutant("lstm", "recurrence through c dropped", LSTM_LOOP,
-           "lstm_step_backward(dh[:, t] + dprev_h, 0 * dprev_c, cache[t])", "recurrence"),
+           "lstm_step_backward(dh[:, t] + dprev_h, 0 * dprev_c, steps[t])", "recurrence"),
     Mutant("lstm", "cell state after the step", LSTM_GATES, "di, df, do, dg = dc * g, dc * (f * prev_c + i * g), "
            "dnext_h * tanh_c, dc * i", "cell state"),
+    Mutant("lstm, with a first cell state", "dc0 zero", "(*grads, dprev_c) if", "(*grads, 0 * dprev_c) if", "zero"),
+    Mutant("lstm, with a first cell state", "dc0 for dh0", "(*grads, dprev_c) if",
+           "(grads[0], dprev_c, *grads[2:], dprev_c) if", ""),
     Mutant("lstm", "weights assigned", ADD, "dweights = dstep #", "one step"),
     Mutant("lstm", "dx in the order of the loop", STACK, "np.stack(dx, axis=1)", "reversed"),
     Mutant("lstm", "derivative of gate f missing", "df * f * (1 - f)", "df", "derivative"),
@@ -186,6 +190,11 @@ MUTANTS = [
     Mutant("doubly_stochastic_penalty, a padded row",
            "mask left out", PENALTY, "-2 * (0 * used + 1) * rest[:, None] / N", "padding"),
     Mutant("doubly_stochastic_penalty", "not divided by N", PENALTY, "-2 * used * rest[:, None]", "factor"),
+    Mutant("label_smoothing_penalty", "mean forgotten", SMOOTH, "np.full_like(x, 0)", ""),
+    Mutant("label_smoothing_penalty", "the target's score forgotten", "dx[n, t, y] += ", "dx[n, t, y] += 0 * ", ""),
+    Mutant("label_smoothing_penalty", "sum for mean", SMOOTH, "np.full_like(x, -1 / N)", ""),
+    Mutant("label_smoothing_penalty, a padded row", "mask left out", "penalty, np.where(mask[:, :, None], dx, 0)",
+           "penalty, dx", "padding"),
 ]
 
 

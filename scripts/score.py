@@ -44,6 +44,14 @@ def pair(candidates, references, names):
     return {key: references[key] for key in candidates}, notes
 
 
+def check_output(path, inputs):
+    """Raises ValueError where a file cannot be written at `path`, or should not be."""
+    if not path.absolute().parent.is_dir() or path.exists() and not path.is_file():
+        raise ValueError(f"--per-image {path}: expected a file in a folder that exists")
+    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise ValueError(f"--per-image {path}: that is one of the files to read")
+
+
 def per_image_csv(scores):
     """One line an image -> bytes."""
     text = io.StringIO()
@@ -55,19 +63,26 @@ def per_image_csv(scores):
 
 def main(argv=None):
     args = parse(argv)
-    if args.per_image is not None and (not args.per_image.absolute().parent.is_dir() or args.per_image.is_dir()):
-        raise ValueError(f"--per-image {args.per_image}: expected a file in a folder that exists")
+    if args.per_image is not None:
+        check_output(args.per_image, (args.candidates, args.references))
     candidates = read_candidates(args.candidates)
     references, notes = pair(candidates, read_references(args.references), (args.candidates, args.references))
     scores = score_captions(candidates, references)
-    extra, note = java_scores(candidates, references)
-    for line in filter(None, [*notes, note]):
+    for line in notes:
         print(line, file=sys.stderr)
     if args.per_image is not None:
-        write_atomically(args.per_image, per_image_csv(scores))
+        write_atomically(args.per_image.resolve(), per_image_csv(scores))
     print(f"{len(candidates):,} images")
-    for name, score in {**scores.corpus, **extra}.items():
-        print(f"{name:8s} {score:.4f}")
+    show(scores.corpus)
+    extra, note = java_scores(candidates, references)       # takes its time
+    show(extra)
+    if note:
+        print(note, file=sys.stderr)
+
+
+def show(scores):
+    for name, score in scores.items():
+        print(f"{name:8s} {score:.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ SCENES = Path("datasets/scenes")
 BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # training loss that --overfit has to reach
 DEFAULTS = {
     "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
-    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0, "feature_clip": None,
-    "smoothing": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
-    "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss", "patience": None, "overfit": None,
+    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0,
+    "feature_clip": None, "smoothing": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
+    "start": "h", "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss",
+    "patience": None, "overfit": None,
 }
 # Strong decay and dropout keep an attention model from remembering what it saw: it has to look again at every word.
 DEFAULTS_SCENES = {
@@ -45,7 +46,8 @@ LIMITS = {
     **dict.fromkeys(("lr", "lr_decay", "feature_clip"), POSITIVE),
     **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
     "forget_bias": (math.isfinite, "a finite number"),
-    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
+    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "warmup"),
+                    (lambda x: 0 <= x < 1, "a share in [0, 1)")),
 }
 HELP = {
     "model": "rnn, lstm, attention or bahdanau", "hidden": "size of the hidden state",
@@ -61,6 +63,7 @@ HELP = {
     "feature_clip": "bound of standardised features, in standard deviations",
     "smoothing": "label smoothing: share of the target's probability that is spread over all words",
     "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
+    "start": "what of an lstm the picture starts: its hidden state, or both states, through tanh as in bahdanau",
     "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
     "seed": "of weights, order and dropout",
     "score_every": "caption and score the validation split every K epochs, and after the last: val_cider and val_bleu4 "
@@ -71,12 +74,13 @@ HELP = {
     "patience": "stop after so many epochs (with --select cider, scorings) without a better one",
     "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
 }
-TYPES = {"model": str, "schedule": str, "select": str, "lr": float, "warmup": float, "lr_decay": float, "clip": float,
-         "dropout": float, "input_dropout": float, "feature_dropout": float, "feature_clip": float, "smoothing": float,
-         "weight_decay": float, "penalty": float, "forget_bias": float}
+TYPES = {**dict.fromkeys(("model", "schedule", "select", "start"), str),
+         **dict.fromkeys(("lr", "warmup", "lr_decay", "clip", "dropout", "input_dropout", "feature_dropout",
+                          "feature_clip", "smoothing", "weight_decay", "penalty", "forget_bias"), float)}
 CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
-           "select": ("loss", "cider")}
-MODEL_OPTIONS = ("forget_bias", "dropout", "input_dropout", "feature_dropout", "feature_clip", "penalty", "smoothing")
+           "select": ("loss", "cider"), "start": ("h", "both")}
+MODEL_OPTIONS = ("start", "forget_bias", "dropout", "input_dropout", "feature_dropout", "feature_clip", "penalty",
+                 "smoothing")
 METAVARS = {"overfit": "N", "score_every": "K", "score_beam": "K"}
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 
@@ -114,10 +118,14 @@ def settings_of(args, scenes):
     for name, (fits, expected) in LIMITS.items():
         if settings[name] is not None and not fits(settings[name]):
             raise ValueError(f"--{name.replace('_', '-')} {settings[name]}: expected {expected}")
-    if settings["overfit"] is not None and (settings["score_every"] or settings["select"] != "loss"):
-        raise ValueError("--score-every and --select cider with --overfit: it learns by heart, nothing is validated")
+    if settings["overfit"] is not None and (settings["score_every"] or settings["select"] != "loss"
+                                            or settings["patience"]):
+        raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
+                         "nothing is validated")
     if settings["select"] == "cider":
         settings["score_every"] = settings["score_every"] or 1
+    if args.score_beam is not None and not settings["score_every"]:
+        raise ValueError(f"--score-beam {args.score_beam}: it belongs to --score-every")
     return settings
 
 

@@ -54,7 +54,7 @@ class TrainingFiles:
             self.bar.close()
         self.save(solver)
         with self._say_how_to_go_on():
-            if not (self.folder / "best.h5").exists():
+            if solver.finished() and not solver.best_epoch:     # nothing was measured: the last is what there is
                 save_checkpoint(self.folder / "best.h5", solver.model, self.run)
             write_atomically(self.folder / "curves.png",
                              curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
@@ -106,7 +106,7 @@ def say(text):
 
 
 def best_model(solver):
-    """The model with the best validation loss so far, else the current one."""
+    """The model of the best epoch so far, else the current one."""
     model = copy.copy(solver.model)
     model.params = solver.best_params or model.params
     return model

@@ -70,7 +70,7 @@ def greedy_alone(cell_type, p, image, first, end, length):
     They are for attention, and for weights that are too large for one core's caches (docs/performance.md).
     """
     names = ("W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab")
-    if cell_type not in ("rnn", "lstm") or sum(p[name].nbytes for name in names[1:]) > ALONE_BYTES:
+    if CELLS[cell_type].seen or sum(p[name].nbytes for name in names[1:]) > ALONE_BYTES:
         return None
     state, words = start(cell_type, p, image), np.empty(length, np.int64)
     weights = [np.ascontiguousarray(p[name]) for name in names]

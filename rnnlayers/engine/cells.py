@@ -54,7 +54,7 @@ class Plain:
 
     def backward(self, p, dh, dmaps, cache, packed, memory):
         vector, cache = cache
-        da, dh0, dWh = self._backward(dh, cache, p["Wh"], packed, memory)
+        da, dh0, dWh, *_ = self._backward(dh, cache, p["Wh"], packed, memory)      # an LSTM gives dc0 too
         return da, {**_affine_grads(vector, dh0, "W_proj", "b_proj", memory), "Wh": dWh}
 
     def start(self, p, image):
@@ -67,6 +67,26 @@ class Plain:
             return State(*_lstm(a, x, index, state.c))
         rnn_step(a, x, index)
         return State(a, state.c)
+
+
+class Started(Plain):
+    """An LSTM with the picture as both its first states, through tanh."""
+    shapes = {"W_init_h": "D H", "b_init_h": "H", "W_init_c": "D H", "b_init_c": "H"}
+
+    def forward(self, p, image, x, index, packed, memory):
+        h0, c0, cache_init = initial_state_forward(image[0][:packed.active], *[p[name] for name in INITIAL])
+        h, cache = lstm_forward(x, index, h0, p["Wh"], packed, memory, c0)
+        return h, None, (cache_init, cache)
+
+    def backward(self, p, dh, dmaps, cache, packed, memory):
+        cache_init, cache = cache
+        da, dh0, dWh, dc0 = lstm_backward(dh, cache, p["Wh"], packed, memory)
+        _, *dinitial = initial_state_backward(dh0, dc0, cache_init)
+        return da, {**dict(zip(INITIAL, dinitial)), "Wh": dWh}
+
+    def start(self, p, image):
+        h, c, _ = initial_state_forward(image[0], *[p[name] for name in INITIAL])
+        return State(h, c)
 
 
 class DotProduct:
@@ -145,7 +165,7 @@ class Additive:
 
 CELLS = {
     "rnn": Plain(1, rnn_forward, rnn_backward), "lstm": Plain(4, lstm_forward, lstm_backward),
-    "attention": DotProduct, "bahdanau": Additive,
+    "lstm both": Started(4, lstm_forward, lstm_backward), "attention": DotProduct, "bahdanau": Additive,
 }
 
 

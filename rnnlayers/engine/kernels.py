@@ -129,9 +129,9 @@ def _lstm_row_back(a, prev_c, tanh_c, dh, dc):
         i[j], f[j], o[j], g[j] = di, df, do, dg
 
 
-def lstm_loop_twin(h0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
-    """The whole time loop of rnnlayers.engine.recurrent.lstm_forward, from a first cell state of zeros."""
-    h_before, c_before = h0, np.zeros_like(h0)
+def lstm_loop_twin(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
+    """The whole time loop of rnnlayers.engine.recurrent.lstm_forward."""
+    h_before, c_before = h0, c0
     for s, e in zip(starts, starts[1:]):
         prev[s:e] = h_before[:e - s]
         gates[s:e] = prev[s:e] @ Wh
@@ -140,8 +140,8 @@ def lstm_loop_twin(h0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
 
 
 @compiled(lstm_loop_twin)
-def lstm_loop(h0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
-    h_before, c_before = h0, np.zeros_like(h0)
+def lstm_loop(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
+    h_before, c_before = h0, c0
     for t in range(len(starts) - 1):
         s, e = starts[t], starts[t + 1]
         for r in range(s, e):
@@ -152,24 +152,24 @@ def lstm_loop(h0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
         h_before, c_before = h[s:e], c[s:e]
 
 
-def lstm_loop_back_twin(dh, starts, Wh, gates, c, tanh_c, dh0, dc):
+def lstm_loop_back_twin(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
     """The whole loop of lstm_backward: da in place of gates; adds to dh (M, H), dh0 and dc (active, H)."""
     for t in range(len(starts) - 2, -1, -1):
         s, e = starts[t], starts[t + 1]
-        c_before = c[starts[t - 1]:s] if t else np.zeros_like(dh0)
+        c_before = c[starts[t - 1]:s] if t else c0
         lstm_back_twin(gates[s:e], c_before, tanh_c[s:e], dh[s:e], dc[:e - s])
         before = dh[starts[t - 1]:] if t else dh0
         before[:e - s] += gates[s:e] @ Wh.T
 
 
 @compiled(lstm_loop_back_twin)
-def lstm_loop_back(dh, starts, Wh, gates, c, tanh_c, dh0, dc):
-    zeros, dprev_h = np.zeros_like(dh0[0]), np.empty_like(dh0[0])
+def lstm_loop_back(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
+    dprev_h = np.empty_like(dh0[0])
     for t in range(len(starts) - 2, -1, -1):
         s = starts[t]
         for r in range(s, starts[t + 1]):
             n = r - s
-            _lstm_row_back(gates[r], c[starts[t - 1] + n] if t else zeros, tanh_c[r], dh[r], dc[n])
+            _lstm_row_back(gates[r], c[starts[t - 1] + n] if t else c0[n], tanh_c[r], dh[r], dc[n])
             _dots(Wh, gates[r], dprev_h)
             before = dh[starts[t - 1] + n] if t else dh0[n]
             before += dprev_h

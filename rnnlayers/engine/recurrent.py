@@ -38,14 +38,14 @@ def rnn_backward(dh, cache, Wh, packed, memory):
     return dh, dh0, np.matmul(prev.T, dh, out=memory("dWh", Wh.shape, h.dtype))
 
 
-def lstm_forward(x, index, h0, Wh, packed, memory):
-    """x (U, 4H), h0 (>= active, H) -> h (M, H), cache. The first cell state is zero."""
+def lstm_forward(x, index, h0, Wh, packed, memory, c0=None):
+    """x (U, 4H), h0 and c0 (>= active, H), None for zeros -> h (M, H), cache."""
     M, H, dtype = len(index), len(Wh), x.dtype
     gates = memory("gates", (M, 4 * H), dtype)
     h, prev, c, tanh_c = (memory(name, (M, H), dtype) for name in ("h", "prev", "c", "tanh_c"))
-    c0 = np.zeros_like(h0)
+    c0 = np.zeros_like(h0) if c0 is None else c0
     if _few(packed, Wh):
-        lstm_loop(h0, x, index, np.array(packed.starts), Wh, gates, prev, c, tanh_c, h)
+        lstm_loop(h0, c0, x, index, np.array(packed.starts), Wh, gates, prev, c, tanh_c, h)
         return h, (gates, prev, c, tanh_c, c0)
     h_before, c_before = h0, c0
     for s, e in packed.steps:
@@ -57,20 +57,20 @@ def lstm_forward(x, index, h0, Wh, packed, memory):
 
 
 def lstm_backward(dh, cache, Wh, packed, memory):
-    """dh (M, H), overwritten -> da (M, 4H), dh0 (active, H), dWh."""
+    """dh (M, H), overwritten -> da (M, 4H), dh0 (active, H), dWh, dc0 (active, H)."""
     gates, prev, c, tanh_c, c0 = cache
     N, H = packed.active, len(Wh)
     dh0, dc = zeros("dh0", (N, H), dh.dtype, memory), zeros("dc", (N, H), dh.dtype, memory)
     back = memory("back", (H * N,), dh.dtype)
     steps = packed.steps
     if _few(packed, Wh):
-        lstm_loop_back(dh, np.array(packed.starts), Wh, gates, c, tanh_c, dh0, dc)
+        lstm_loop_back(dh, c0, np.array(packed.starts), Wh, gates, c, tanh_c, dh0, dc)
         steps = []
     for t in reversed(range(len(steps))):
         s, e = steps[t]
         lstm_step_back(gates[s:e], c[steps[t - 1][0]:s] if t else c0, tanh_c[s:e], dh[s:e], dc[:e - s])
         add_to_step_before(dh, dh0, steps, t, times_transposed(gates[s:e], Wh, back))
-    return gates, dh0, np.matmul(prev.T, gates, out=memory("dWh", Wh.shape, dh.dtype))
+    return gates, dh0, np.matmul(prev.T, gates, out=memory("dWh", Wh.shape, dh.dtype)), dc
 
 
 def _few(packed, Wh):

@@ -41,7 +41,7 @@ def test_everything_of_the_project(tmp_path, capsys):
     pairs = {title.partition(", ")[0] for title in SUITE}
     assert {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")} < pairs
     assert names == {(name, dtype) for name in pairs for dtype in ("float32", "float64")}
-    assert len(found["models"]) == 16          # four cells, two backends, two dtypes
+    assert len(found["models"]) == 20          # four cells, the LSTM in two forms, two backends, two dtypes
     assert all(row["ok"] is True for kind in found.values() for row in kind)
     assert {row["backend"] for row in found["pairs"]} == {"textbook"}
     assert {row["backend"] for row in found["models"]} == {"textbook", "engine"}

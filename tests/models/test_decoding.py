@@ -216,7 +216,9 @@ def test_top_k_and_top_p_keep_the_likely_words():
     top = p[order[:2]].sum()
     assert drawn(top_k=2, top_p=p[order[0]] / top - 1e-9) == {int(allowed[order[0]])}
     assert drawn(top_k=2, top_p=p[order[0]] / top + 1e-9) == set(allowed[order[:2]].tolist())
-    assert drawn(temperature=1e-3) == {int(allowed[order[0]])}
+    for temperature in (1e-3, 1e-39, 1e-300):
+        assert drawn(temperature=temperature) == {int(allowed[order[0]])}
+    assert drawn(temperature=1e308) == set(allowed.tolist())
     assert drawn() == set(allowed.tolist())
 
 
@@ -238,6 +240,8 @@ def test_wrong_options(rng):
         greedy(model, features[:0])
     with pytest.raises(ValueError, match="<START>"):
         greedy(make("lstm", words={"<NULL>": 0, "a": 1}), features)
+    with pytest.raises(ValueError, match="no word was left"):
+        greedy(make("lstm", words={"<NULL>": 0, "<START>": 1}), features)
     model.params["W_vocab"][0, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         greedy(model, features)

@@ -8,6 +8,8 @@ WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefg"]
 D, W, H, L, P = 5, 4, 7, 6, 8
 VARIANTS = {
     "rnn": ("rnn", {}), "lstm": ("lstm", {}), "lstm, step by step": ("lstm", {}),
+    "lstm, both states": ("lstm", {"start": "both"}),
+    "lstm, both states, step by step": ("lstm", {"start": "both"}),
     "attention": ("attention", {}), "bahdanau": ("bahdanau", {}),
     "bahdanau, penalty": ("bahdanau", {"penalty": 0.5}),
     "bahdanau, penalty, pooled": ("bahdanau", {"penalty": 0.5, "pooled_dim": P}),

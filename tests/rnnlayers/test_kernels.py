@@ -49,13 +49,14 @@ class Args:
     def lstm_loop(self):
         n, H, (starts, M) = self.n, self.width, self.rows()
         outs = [np.ones((M, width)) for width in (4 * H, H, H, H, H)]
-        return (self.normal(n, H), self.large(3, 4 * H), self.index(M, 3), starts,
+        return (self.normal(n, H), self.normal(n, H), self.large(3, 4 * H), self.index(M, 3), starts,
                 self.normal(H, 4 * H, scale=H**-0.5), *outs)
 
     def lstm_loop_back(self):
         n, H, (starts, M) = self.n, self.width, self.rows()
         gates = np.hstack([sigmoid(self.large(M, 3 * H)), np.tanh(self.large(M, H))])
-        return (self.normal(M, H), starts, self.normal(H, 4 * H, scale=H**-0.5), gates, self.normal(M, H),
+        return (self.normal(M, H), self.normal(n, H), starts, self.normal(H, 4 * H, scale=H**-0.5), gates,
+                self.normal(M, H),
                 np.tanh(self.large(M, H)), self.normal(n, H), np.zeros((n, H)))
 
     def look(self):

@@ -10,6 +10,7 @@ from data.dataset import open_dataset
 from models.checkpoint import load_checkpoint
 from models.metrics import MEASURES, score_captions
 from scripts import caption, evaluate, floors, train
+from scripts.training_files import TrainingFiles
 from tests.scripts.test_train import FAST, call, weights
 
 
@@ -55,7 +56,7 @@ def test_batches_do_not_matter(runs):
 
 def test_ensembles_and_comparison(runs, capsys):
     assert call(evaluate.main, runs / "lstm", "--ensemble", runs / "lstm2", "--against", runs / "attention") == 0
-    scores = json.loads((runs / "lstm" / "evaluate" / "test-beam3-ensemble2" / "scores.json").read_text())
+    scores = json.loads((runs / "lstm" / "evaluate" / "test-beam3-with-lstm2" / "scores.json").read_text())
     against = scores["against"]
     assert against["run"] == str(runs / "attention")
     for name in ("CIDEr", "BLEU-4"):
@@ -77,6 +78,7 @@ def test_wrong_calls(runs, small_scenes, tmp_path, capsys):
             (["none"], "no such run"), ([runs / "lstm", "--split", "dev"], "no split 'dev'"),
             ([runs / "lstm", "--beam", 0], "--beam 0"), ([runs / "lstm", "--batch", 0], "--batch 0"),
             ([runs / "lstm", "--normalisation", "nan"], "--normalisation"),
+            ([runs / "lstm", "--against", "none"], "no such run"),
             ([runs / "lstm", "--ensemble", runs / "attention"], "takes other features"),
             ([runs / "lstm", "--data", tmp_path], "no dataset here")):
         assert call(evaluate.main, *argv) == 2
@@ -149,11 +151,53 @@ def test_scores_during_training(small_scenes, tmp_path):
         assert weights(tmp_path / "two" / name) == weights(tmp_path / "five" / name)
 
 
+def test_the_last_epoch_is_scored_also_when_patience_runs_out(small_scenes, tmp_path):
+    options = ["--data", small_scenes, "--model", "lstm", *FAST, "--epochs", 30, "--lr", 0.5, "--patience", 1]
+    assert call(train.main, "--out", tmp_path / "run", *options, "--score-every", 20) == 0
+    with open(tmp_path / "run" / "history.csv") as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) < 20 and [bool(row["val_cider"]) for row in rows] == [False] * (len(rows) - 1) + [True]
+
+
+def test_a_run_stopped_before_its_first_scoring_has_no_best(small_scenes, tmp_path, monkeypatch):
+    """best.h5 of that moment would be taken for the best long after."""
+    out = tmp_path / "run"
+
+    def stop_after_one(files, solver):
+        before(files, solver)
+        solver.stop = solver.epoch == 1
+    before = TrainingFiles._end_epoch
+    monkeypatch.setattr(TrainingFiles, "_end_epoch", stop_after_one)
+    options = ["--data", small_scenes, "--model", "lstm", *FAST, "--select", "cider", "--score-every", 3]
+    assert call(train.main, "--out", out, *options) == 0
+    assert not (out / "best.h5").exists() and call(evaluate.main, out, "--split", "val") == 0
+    assert (out / "evaluate" / "val-beam3-last" / "scores.json").is_file()
+    monkeypatch.undo()
+    assert call(train.main, "--resume", out) == 0
+    assert load_checkpoint(out / "best.h5").run["epoch"] == 3
+
+
+def test_names_stay_where_coco_ids_would_be_the_same():
+    names = [entry["image_id"] for entry in evaluate.results({"a/000000000007.jpg": "x", "b/000000000007.jpg": "y"})]
+    assert names == ["a/000000000007.jpg", "b/000000000007.jpg"]
+    assert evaluate.results({"a/000000000007.jpg": "x", "b.jpg": "y"})[0] == {"image_id": 7, "caption": "x"}
+
+
+def test_other_options_go_to_other_folders(runs):
+    for options in (["--normalisation", 0.5], ["--max-length", 9], ["--block-trigrams"]):
+        assert call(evaluate.main, runs / "rnn", *options) == 0
+    assert call(evaluate.main, runs / "rnn" / "last.h5") == 0
+    found = sorted(path.name for path in (runs / "rnn" / "evaluate").iterdir() if "test" in path.name)
+    assert found == ["test-beam3-blocked", "test-beam3-last", "test-beam3-max9", "test-beam3-norm0.5"]
+
+
 def test_wrong_scoring_options(small_scenes, tmp_path, capsys):
     for options in (["--score-every", 0], ["--score-beam", 0], ["--score-every", 1, "--overfit", 5],
                     ["--select", "cider", "--overfit", 5]):
         assert call(train.main, "--data", small_scenes, "--out", tmp_path / "run", *options) == 2
         assert capsys.readouterr().err.startswith("error: --score")
+    assert call(train.main, "--data", small_scenes, "--out", tmp_path / "run", "--score-beam", 2) == 2
+    assert "belongs to --score-every" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

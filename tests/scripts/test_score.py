@@ -2,9 +2,8 @@
 import csv
 import importlib
 import json
+import os
 import shutil
-import sys
-from types import ModuleType
 
 import pytest
 
@@ -91,7 +90,9 @@ GOOD = {"annotations": REFERENCES}
     ([{"image_id": [1], "caption": "a"}], GOOD, "image_id is [1]"),
     ([{"image_id": True, "caption": "a"}], GOOD, "image_id is True"),
     ([{"image_id": 1, "caption": None}], GOOD, "caption is None"),
-    (CANDIDATES, [], "object with a list of annotations, found a list of 0"), (CANDIDATES, {"images": []}, "found an"),
+    (CANDIDATES, [], "object with annotations, found a list of 0"), (CANDIDATES, {"images": []}, "with images"),
+    (CANDIDATES, {"annotations": []}, "annotations is a list of 0"),
+    (CANDIDATES, {"annotations": 7}, "annotations is int"),
     (CANDIDATES, {"annotations": [{"caption": "a"}]}, "annotations[0] is"),
     ("{", GOOD, "expected JSON"), (CANDIDATES, "\xff", "expected JSON"),
 ])
@@ -109,28 +110,52 @@ def test_files_that_are_not_there(files, tmp_path, capsys):
     assert capsys.readouterr().err.count("error:") == 3
 
 
-def fake(monkeypatch, name, scores):
-    """A package pycocoevalcap whose METEOR or SPICE gives `scores` or raises it."""
-    class Scorer:
-        def compute_score(self, truth, found):
-            assert truth == {0: ["a b"], 1: ["c"]} and found == {0: ["a"], 1: ["c"]}
-            print("chatter")
-            if isinstance(scores, Exception):
-                raise scores
-            return scores, []
-    module = ModuleType(name)
-    setattr(module, name.capitalize(), Scorer)
-    monkeypatch.setitem(sys.modules, f"pycocoevalcap.{name}.{name}", module)
+def install(folder, monkeypatch, java, meteor, spice=None):
+    """A java and a package pycocoevalcap with these bodies of compute_score."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "java").write_text(f"#!/bin/sh\n{java}\n")
+    (folder / "bin" / "java").chmod(0o755)
+    for name, body in (("meteor", meteor), ("spice", spice)):
+        (folder / "pycocoevalcap" / name / "lib").mkdir(parents=True)
+        (folder / "pycocoevalcap" / name / f"{name}.py").write_text(
+            f"class {name.capitalize()}:\n    def compute_score(self, truth, found):\n        {body}\n")
+    (folder / "pycocoevalcap" / "__init__.py").touch()
+    if spice:
+        (folder / "pycocoevalcap" / coco_scores.JAR).touch()
+    monkeypatch.undo()                                      # no_java
+    monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(folder)
+    importlib.invalidate_caches()
 
 
-def test_meteor_and_spice_where_they_are_installed(monkeypatch, capsys):
-    candidates, references = {"x": "a", "y": "c"}, {"x": ["a b"], "y": ["c"]}
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    scores, note = coco_scores.java_scores(candidates, references)
-    assert scores == {} and "no java on the PATH" in note
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
-    fake(monkeypatch, "meteor", 0.25)
-    fake(monkeypatch, "spice", OSError("no\nmodels"))
-    scores, note = coco_scores.java_scores(candidates, references)
-    assert scores == {"METEOR": 0.25} and note == "SPICE is left out: OSError: no models"
-    assert capsys.readouterr().out == ""
+GIVEN = {"x": "a", "y": "c é"}, {"x": ["a b"], "y": ["c"]}
+SCORER = "assert truth == {0: ['a b'], 1: ['c']} and found == {0: ['a'], 1: ['c é']}; print('chatter'); return "
+
+
+def test_meteor_and_spice_where_they_are_installed(tmp_path, monkeypatch, capfd):
+    install(tmp_path, monkeypatch, "exit 0", SCORER + "0.25, []", SCORER + "0.125, []")
+    assert coco_scores.java_scores(*GIVEN) == ({"METEOR": 0.25, "SPICE": 0.125}, "")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_programs_that_fail_are_left_out(tmp_path, monkeypatch, capfd):
+    install(tmp_path, monkeypatch, "exit 0", "raise OSError('broken pipe')")
+    scores, note = coco_scores.java_scores(*GIVEN)
+    assert scores == {} and "METEOR is left out, its program failed: OSError: broken pipe" in note
+    assert "SPICE is left out: its Stanford models are not there" in note
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_java_that_does_not_work(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, "echo 'No Java runtime present' >&2; exit 1", SCORER + "0.25, []")
+    scores, note = coco_scores.java_scores(*GIVEN)
+    assert scores == {} and "no java on the PATH that works" in note
+
+
+@pytest.mark.parametrize("name", ["candidates.json", "references.json"])
+def test_the_files_to_read_are_not_written(name, files, tmp_path, capsys):
+    paths = files(CANDIDATES, GOOD)
+    before = (tmp_path / name).read_bytes()
+    assert call(score.main, *paths, "--per-image", tmp_path / name) == 2
+    assert (tmp_path / name).read_bytes() == before and "one of the files to read" in capsys.readouterr().err
