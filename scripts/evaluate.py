@@ -152,7 +152,7 @@ def compare(other, scores, split, args):
 def output_folder(captioner, split, args):
     """RUN/evaluate/SPLIT-beamK, and what else is not as usual."""
     parts = [split, f"beam{args.beam}"]
-    parts += [Path(captioner.checkpoint).stem] if Path(captioner.checkpoint).stem != "best" else []
+    parts += [Path(args.run).stem] if Path(args.run).is_file() and Path(args.run).stem != "best" else []
     parts += [f"norm{args.normalisation:g}"] if args.normalisation != 1 else []
     parts += [f"max{args.max_length}"] if args.max_length != 30 else []
     parts += ["blocked"] if args.block_trigrams else []

@@ -16,117 +16,24 @@ from models.metrics import score_captions
 from scripts.captions import caption_split
 from scripts.command import run, set_threads
 from scripts.runs import LOOK, load_run, new_run, open_run_data
+from scripts.settings import BOUNDS, COLUMN, DEFAULTS, MODEL_OPTIONS, add_settings, settings_of
 from scripts.training_files import TrainingFiles, say
 
-SCENES = Path("datasets/scenes")
-BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # training loss that --overfit has to reach
-DEFAULTS = {
-    "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
-    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0,
-    "feature_clip": None, "smoothing": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
-    "start": "h", "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss",
-    "patience": None, "overfit": None,
-}
-# Strong decay and dropout keep an attention model from remembering what it saw: it has to look again at every word.
-DEFAULTS_SCENES = {
-    **DEFAULTS, "model": "attention", "hidden": 128, "wordvec": 128, "lr": 4e-3, "dropout": 0.5, "weight_decay": 1.0,
-}
-SCENES_SEEN_ONCE = {"hidden": 256, "dropout": 0.1, "weight_decay": 0.5}            # rnn and lstm have to remember
-DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some seeds of the rnn jump late and miss 0.1
-    **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
-    "forget_bias": 0.0,
-}
-DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995, "attention": 0.995, "bahdanau": 0.995}
-AT_LEAST_1 = (lambda x: x >= 1, "at least 1")
-POSITIVE = (lambda x: 0 < x < math.inf, "a number above 0")
-NOT_NEGATIVE = (lambda x: 0 <= x < math.inf, "a number of at least 0")
-LIMITS = {
-    **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "score_every", "score_beam", "patience", "overfit"),
-                    AT_LEAST_1),
-    **dict.fromkeys(("lr", "lr_decay", "feature_clip"), POSITIVE),
-    **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
-    "forget_bias": (math.isfinite, "a finite number"),
-    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "warmup"),
-                    (lambda x: 0 <= x < 1, "a share in [0, 1)")),
-}
-HELP = {
-    "model": "rnn, lstm, attention or bahdanau", "hidden": "size of the hidden state",
-    "wordvec": "size of the word vectors",
-    "batch": "captions a step", "epochs": "passes over the training captions",
-    "lr": "learning rate of Adam, at its peak",
-    "schedule": "constant, exponential (--lr-decay an epoch), cosine or one-cycle",
-    "warmup": "share of the steps in which cosine and one-cycle rise", "lr_decay": "factor an epoch, for exponential",
-    "clip": "largest norm of the whole gradient, 0 for none",
-    "dropout": "share of the outputs' entries dropped, and of the word vectors' without --input-dropout",
-    "input_dropout": "share of the word vectors' entries dropped",
-    "feature_dropout": "share of the entries dropped of the vector that starts rnn, lstm and bahdanau",
-    "feature_clip": "bound of standardised features, in standard deviations",
-    "smoothing": "label smoothing: share of the target's probability that is spread over all words",
-    "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
-    "start": "what of an lstm the picture starts: its hidden state, or both states, through tanh as in bahdanau",
-    "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
-    "seed": "of weights, order and dropout",
-    "score_every": "caption and score the validation split every K epochs, and after the last: val_cider and val_bleu4 "
-                   "in history.csv",
-    "score_beam": "beam of these captions",
-    "select": "what makes an epoch the best one, for best.h5 and --patience: the validation loss, or the CIDEr of "
-              "--score-every (1 if not given)",
-    "patience": "stop after so many epochs (with --select cider, scorings) without a better one",
-    "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
-}
-TYPES = {**dict.fromkeys(("model", "schedule", "select", "start"), str),
-         **dict.fromkeys(("lr", "warmup", "lr_decay", "clip", "dropout", "input_dropout", "feature_dropout",
-                          "feature_clip", "smoothing", "weight_decay", "penalty", "forget_bias"), float)}
-CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
-           "select": ("loss", "cider"), "start": ("h", "both")}
-MODEL_OPTIONS = ("start", "forget_bias", "dropout", "input_dropout", "feature_dropout", "feature_clip", "penalty",
-                 "smoothing")
-METAVARS = {"overfit": "N", "score_every": "K", "score_beam": "K"}
-COLUMN = {"loss": "val_loss", "cider": "val_cider"}
+SCENES, FLICKR8K = Path("datasets/scenes"), Path("datasets/flickr8k")
 
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.train", description=__doc__)
     parser.add_argument("--data", metavar="DIR", help="dataset folder of scripts.prepare_data, or the course's "
-                        "coco_captioning (default: the scenes, made in datasets/scenes)")
+                        "coco_captioning (default: the scenes, made in datasets/scenes; with --preset "
+                        "datasets/flickr8k)")
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-K, the next free K)")
     parser.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped; settings are the run's")
     parser.add_argument("--cache-mb", type=float, default=1024, metavar="MB",
                         help="memory for features; a split that does not fit is read batch by batch (default 1024)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
-    for name, default in DEFAULTS.items():
-        shown = f" (default {default}; scenes {DEFAULTS_SCENES[name]})" if DEFAULTS_SCENES[name] != default else (
-            "" if default is None else f" (default {default})")
-        parser.add_argument("--" + name.replace("_", "-"), type=TYPES.get(name, int), choices=CHOICES.get(name),
-                            metavar=METAVARS.get(name, None if name in CHOICES else "X"),
-                            help=HELP[name] + shown)
+    add_settings(parser)
     return parser.parse_args(argv)
-
-
-def settings_of(args, scenes):
-    """The run's settings: what was asked for, else the defaults for this data."""
-    asked = {name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None}
-    defaults = DEFAULTS_SCENES if scenes else DEFAULTS
-    if scenes and asked.get("model") in ("rnn", "lstm"):
-        defaults = {**DEFAULTS_SCENES, **SCENES_SEEN_ONCE}
-    if args.overfit is not None:
-        model = asked.get("model", DEFAULTS["model"])
-        defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model]}
-        if model == "attention":            # learns by heart more slowly: 80 epochs are too few for some seeds
-            defaults["epochs"] = 120
-    settings = {**defaults, **asked}
-    for name, (fits, expected) in LIMITS.items():
-        if settings[name] is not None and not fits(settings[name]):
-            raise ValueError(f"--{name.replace('_', '-')} {settings[name]}: expected {expected}")
-    if settings["overfit"] is not None and (settings["score_every"] or settings["select"] != "loss"
-                                            or settings["patience"]):
-        raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
-                         "nothing is validated")
-    if settings["select"] == "cider":
-        settings["score_every"] = settings["score_every"] or 1
-    if args.score_beam is not None and not settings["score_every"]:
-        raise ValueError(f"--score-beam {args.score_beam}: it belongs to --score-every")
-    return settings
 
 
 def make_model(settings, dataset):
@@ -181,7 +88,7 @@ def overfit_choice(image_idxs, n, seed):
 
 def start(args):
     """A new run -> solver, its files."""
-    folder = made(args.data or SCENES)
+    folder = made(args.data or (SCENES if args.preset is None else FLICKR8K))
     settings = settings_of(args, scenes=(folder / "objects.json").is_file())
     if settings["penalty"] and settings["model"] != "bahdanau":
         raise ValueError(f"--penalty {settings['penalty']:g} with --model {settings['model']}: it belongs to bahdanau")
@@ -207,6 +114,8 @@ def resume(args):
                              "leave it out, or start another run")
     if args.out is not None and Path(args.out).resolve() != folder.resolve():
         raise ValueError(f"--out {args.out} with --resume {args.resume}: a run goes on in its own folder")
+    if args.preset is not None:
+        raise ValueError(f"--preset {args.preset} with --resume: the run has its settings, leave it out")
     if args.epochs is not None and args.epochs < max(checkpoint.solver["epoch"], 1):
         raise ValueError(f"--epochs {args.epochs} with --resume: the run has done {checkpoint.solver['epoch']} already")
     settings["epochs"] = args.epochs or settings["epochs"]

@@ -171,7 +171,7 @@ def test_a_run_stopped_before_its_first_scoring_has_no_best(small_scenes, tmp_pa
     options = ["--data", small_scenes, "--model", "lstm", *FAST, "--select", "cider", "--score-every", 3]
     assert call(train.main, "--out", out, *options) == 0
     assert not (out / "best.h5").exists() and call(evaluate.main, out, "--split", "val") == 0
-    assert (out / "evaluate" / "val-beam3-last" / "scores.json").is_file()
+    assert (out / "evaluate" / "val-beam3" / "scores.json").is_file()
     monkeypatch.undo()
     assert call(train.main, "--resume", out) == 0
     assert load_checkpoint(out / "best.h5").run["epoch"] == 3
