@@ -116,6 +116,28 @@ def test_the_courses_folder(pristine):
     assert dataset.identity()["features"]["val"]["attributes"] == {}
 
 
+def test_references_are_what_people_wrote(pristine):
+    dataset = open_dataset(pristine / "both")
+    assert dataset.references("val") == CAPTIONS["val"] and list(dataset.references("val")) == dataset.images("val")[1]
+    assert dataset.references("train") == CAPTIONS["train"] and dataset.uncut
+    course = open_dataset(pristine / "course")                         # it has ids alone
+    assert course.references("val") == {"val-1": ["a <UNK>"], "val-0": [""]} and not course.uncut
+    assert course.references("train") == {"train-3": ["a cat", "a mat on"], "train-0": ["<UNK>"]}
+
+
+def test_references_that_are_none(folder, fails):
+    path = folder / "references.json"
+    content = json.loads(path.read_text())
+    for change in ({}, {"val": []}, {"val": {**content["val"], "d.jpg": []}}, {"val": {**content["val"], "d.jpg": [7]}},
+                   {"val": {"c.jpg": ["a"]}}):
+        path.write_text(json.dumps(change))
+        with fails(path, "not the references of the val split", "prepare_data again"):
+            open_dataset(folder).references("val")
+    path.unlink()
+    with fails(path, "prepare_data again", error=FileNotFoundError):
+        open_dataset(folder).references("val")
+
+
 def test_another_split_is_an_error_that_lists_those_there_are(pristine, fails):
     for name, splits in (("both", "train, val, test"), ("course", "train, val")):
         dataset = open_dataset(pristine / name)

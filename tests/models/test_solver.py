@@ -226,6 +226,21 @@ def test_a_students_model_trains(toy_data):
     assert solver.loss_history[-1] < solver.loss_history[0] == pytest.approx(np.log(11))
 
 
+def test_a_score_selects_the_best_epoch_and_stops(word_to_idx, toy_data):
+    scores, models = iter([0.2, 0.5, 0.5, 0.4, 0.9]), []
+
+    def scorer(model):
+        models.append({name: w.copy() for name, w in model.params.items()})
+        return {"score": next(scores)}
+    options = {"sampling": "epochs", "validate": True, "seed": 1, "scorer": scorer, "score_every": 2, "select": "score"}
+    solver = make(make_model(word_to_idx), toy_data, num_epochs=40, patience=2, **options)
+    solver.train()                                          # scores at epochs 2, 4, 6, 8: the first 0.5 is the best
+    assert solver.epoch == 8 and solver.best_epoch == 4
+    assert [row.get("score") for row in solver.history] == [None, 0.2, None, 0.5, None, 0.5, None, 0.4]
+    for name, w in solver.best_params.items():
+        np.testing.assert_array_equal(w, models[1][name])
+
+
 @pytest.mark.parametrize("options, message", [
     ({"batchsize": 3}, "Unrecognized arguments 'batchsize'"),
     ({"update_rule": "adamw"}, "Invalid update_rule 'adamw'"),
@@ -235,6 +250,9 @@ def test_a_students_model_trains(toy_data):
     ({"schedule": "cosine", "lr_decay": 0.9, "optim_config": {"learning_rate": 1}}, "lr_decay 0.9 belongs to"),
     ({"sampling": "all"}, "sampling is 'all'"),
     ({"patience": 2}, "patience needs validate=True"),
+    ({"scorer": dict}, "a scorer needs validate=True"),
+    ({"select": "score", "validate": True}, "select another than 'val_loss' a scorer"),
+    ({"score_every": 0}, "score_every is 0"),
     ({"clip": 0}, "clip 0"),
     ({"batch_size": 0}, "batch_size 0"),
 ])

@@ -68,6 +68,20 @@ def test_ensembles_and_comparison(runs, capsys):
     assert all(set(d.values()) == {0.0} for d in same.values())
 
 
+def test_a_course_folder(tmp_path, rng, capsys):
+    """It has no uncut captions and no names, which is said."""
+    from tests.data.test_dataset import write_course
+    write_course(tmp_path / "course", rng)
+    assert call(train.main, "--data", tmp_path / "course", "--out", tmp_path / "run", *FAST, "--score-every", 1) == 0
+    capsys.readouterr()
+    assert call(evaluate.main, tmp_path / "run") == 0
+    assert "not to be compared with others" in " ".join(capsys.readouterr().out.split())
+    folder = tmp_path / "run" / "evaluate" / "val-beam3"
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["human"] is None and scores["references"].startswith("as learnt")
+    assert [e["image_id"] for e in json.loads((folder / "captions.json").read_text())] == ["val-1", "val-0"]
+
+
 def test_wrong_calls(runs, small_scenes, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(small_scenes, other)
