@@ -5,6 +5,7 @@
     /feature_stats                     (2, D) mean and standard deviation, if the model has them
     /loss_history                      float64, one entry a step
     /optimiser/NAME/KEY                m and v of Adam and the like
+    /averages/NAME                     moving averages of the weights, if the solver makes them
 """
 import io
 import json
@@ -128,6 +129,8 @@ def _save_solver(f, solver):
                 scalars["arrays"].append([name, key])
             else:
                 scalars["optim_configs"].setdefault(name, {})[key] = value
+    for name, value in solver.averages.items():
+        f[f"averages/{name}"] = value
     f["solver"] = json.dumps(scalars)
     f["loss_history"] = np.array(solver.loss_history, np.float64)
 
@@ -137,4 +140,5 @@ def _load_solver(f):
     for name, key in state.pop("arrays"):
         value = _like(f[f"params/{name}"], f[f"optimiser/{name}/{key}"])
         state["optim_configs"].setdefault(name, {})[key] = value
-    return {**state, "loss_history": f["loss_history"][()].tolist()}
+    averages = {name: aligned(_like(f[f"params/{name}"], f[f"averages/{name}"])) for name in f.get("averages", ())}
+    return {**state, "averages": averages, "loss_history": f["loss_history"][()].tolist()}

@@ -1,4 +1,5 @@
 """Training: minibatches, update rules, schedules, validation and early stopping. Knows nothing of files or pictures."""
+import contextlib
 import math
 import time
 
@@ -17,7 +18,7 @@ OPTIONS = {
     "verbose": True,                                  # up to here the course's, from here on our own
     "sampling": "replacement", "seed": None, "schedule": "exponential", "warmup": 0.1, "clip": None,
     "weight_decay": 0.0, "validate": False, "patience": None, "scorer": None, "score_every": 1, "select": "val_loss",
-    "callbacks": (),
+    "average": 0.0, "callbacks": (),
 }
 
 
@@ -35,8 +36,9 @@ class CaptioningSolver:
     validate: measure the val split at each epoch's end and keep `best_params`; scorer: called with the model after
     every `score_every`-th epoch and the last, -> dict of further columns of history; select: what tells the best
     epoch, 'val_loss' (the smallest) or a column of the scorer's (the largest); patience: stop after so many
-    measurements of it without a better one. callbacks: called with the solver after every step; setting `solver.stop`
-    ends training.
+    measurements of it without a better one. average: decay d of a moving average of the weights, a <- d a + (1 - d) w
+    after each step, which is then what is validated, scored and kept as best (Polyak and Juditsky 1992). callbacks:
+    called with the solver after every step; setting `solver.stop` ends training.
 
     On the engine (models.CaptioningRNN, backend) the arrays in `params` are updated in place, and gradients that loss()
     returned within a step are overwritten by the next step: copy what you keep. best_params are copies.
@@ -76,6 +78,8 @@ class CaptioningSolver:
             raise ValueError(f"lr_decay {self.lr_decay} belongs to schedule 'exponential', not to {self.schedule!r}")
         if self.patience is not None and not self.validate:
             raise ValueError("patience needs validate=True")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is {self.average}, expected a decay in [0, 1)")
         if self.score_every < 1:
             raise ValueError(f"score_every is {self.score_every}, expected at least 1")
         if self.scorer is not None and not self.validate or self.scorer is None and self.select != "val_loss":
@@ -90,6 +94,7 @@ class CaptioningSolver:
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
         self._batches_epoch, self._batches, self._ahead, self.own_seed = None, None, None, None
         self._memory = Workspace()
+        self.averages = {name: w.copy() for name, w in self.model.params.items()} if self.average else {}
 
     @property
     def iterations_per_epoch(self):
@@ -161,6 +166,7 @@ class CaptioningSolver:
         for name, w in self.model.params.items():
             self._update(name, w, grads[name], scale)
         self.iteration += 1
+        self._average()
         self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
         self.loss_history.append(float(loss) - float(getattr(self.model, "last_penalty", 0)))    # the likelihood alone
         return self.loss_history[-1]
@@ -246,12 +252,37 @@ class CaptioningSolver:
             next_w = next_w - float(self.optim_configs[name]["learning_rate"]) * decay * w
         self.model.params[name] = next_w
 
+    def _average(self):
+        """Move the averages towards the weights; early ones, which are far off, count less than `average` says."""
+        decay = min(self.average, self.iteration / (self.iteration + 10))
+        for name, average in self.averages.items():
+            scratch = self._memory(f"average of {name}", average.shape, average.dtype)
+            np.subtract(self.model.params[name], average, out=scratch)
+            scratch *= average.dtype.type(1 - decay)
+            average += scratch
+
+    @contextlib.contextmanager
+    def _averaged(self):
+        """The model with the averages, where there are any, in place of its weights."""
+        weights = self.model.params
+        self.model.params = self.averages or weights
+        try:
+            yield
+        finally:
+            self.model.params = weights
+
     def _end_epoch(self, start):
         self.epoch += 1
         for config in self.optim_configs.values():
             config["learning_rate"] *= self.lr_decay
         row = {"epoch": self.epoch, "seconds": 0.0, "train_loss": self.epoch_nll / max(self.epoch_words, 1)}
         self.epoch_nll, self.epoch_words = 0.0, 0
+        with self._averaged():
+            self._measure(row)
+        row["seconds"] = self.seconds = time.perf_counter() - start
+
+    def _measure(self, row):
+        """Validate and score the model, and keep it if it is the best so far; into a row of history."""
         if self.validate:
             row["val_loss"] = self.validation_loss()
             if not math.isfinite(row["val_loss"]):
@@ -262,7 +293,6 @@ class CaptioningSolver:
         self.history.append(row)
         if self.scorer is not None and (self.epoch % self.score_every == 0 or self.finished()):
             row.update(self.scorer(self.model))
-        row["seconds"] = self.seconds = time.perf_counter() - start
         if self.best_epoch == self.epoch:
             self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 

@@ -5,7 +5,7 @@ BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # tr
 DEFAULTS = {
     "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
     "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0,
-    "feature_clip": None, "smoothing": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
+    "feature_clip": None, "smoothing": 0.0, "average": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
     "start": "h", "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss",
     "patience": None, "overfit": None,
 }
@@ -28,7 +28,7 @@ LIMITS = {
     **dict.fromkeys(("lr", "lr_decay", "feature_clip"), POSITIVE),
     **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
     "forget_bias": (math.isfinite, "a finite number"),
-    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "warmup"),
+    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "average", "warmup"),
                     (lambda x: 0 <= x < 1, "a share in [0, 1)")),
 }
 HELP = {
@@ -44,6 +44,7 @@ HELP = {
     "feature_dropout": "share of the entries dropped of the vector that starts rnn, lstm and bahdanau",
     "feature_clip": "bound of standardised features, in standard deviations",
     "smoothing": "label smoothing: share of the target's probability that is spread over all words",
+    "average": "decay of a moving average of the weights, which is validated, scored and kept as best; 0 for none",
     "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
     "start": "what of an lstm the picture starts: its hidden state, or both states, through tanh as in bahdanau",
     "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
@@ -58,7 +59,7 @@ HELP = {
 }
 TYPES = {**dict.fromkeys(("model", "schedule", "select", "start"), str),
          **dict.fromkeys(("lr", "warmup", "lr_decay", "clip", "dropout", "input_dropout", "feature_dropout",
-                          "feature_clip", "smoothing", "weight_decay", "penalty", "forget_bias"), float)}
+                          "feature_clip", "smoothing", "average", "weight_decay", "penalty", "forget_bias"), float)}
 CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
            "select": ("loss", "cider"), "start": ("h", "both")}
 MODEL_OPTIONS = ("start", "forget_bias", "dropout", "input_dropout", "feature_dropout", "feature_clip", "penalty",
@@ -73,7 +74,8 @@ PRESETS = {
     },
     "flickr8k-bahdanau": {
         "model": "bahdanau", "batch": 128, "lr": 1.6e-3, "input_dropout": 0.3, "feature_dropout": 0.3,
-        "feature_clip": 5.0, "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6, "score_every": 2, "select": "cider",
+        "feature_clip": 5.0, "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6,
+        "score_every": 2, "select": "cider",
     },
 }
 

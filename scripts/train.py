@@ -59,7 +59,8 @@ def make_solver(model, settings, dataset):
         model, arrays, update_rule="adam", optim_config={"learning_rate": settings["lr"]}, verbose=False,
         batch_size=settings["batch"], num_epochs=settings["epochs"], lr_decay=settings["lr_decay"],
         schedule=settings["schedule"], warmup=settings["warmup"], clip=settings["clip"] or None,
-        weight_decay=settings["weight_decay"], seed=settings["seed"], patience=settings["patience"],
+        weight_decay=settings["weight_decay"], average=settings["average"], seed=settings["seed"],
+        patience=settings["patience"],
         scorer=scorer(dataset, settings["score_beam"]) if settings["score_every"] else None,
         score_every=settings["score_every"] or 1, select=COLUMN[settings["select"]],
         sampling="epochs" if overfit is None else "replacement", validate=overfit is None)

@@ -17,10 +17,10 @@ def make_model(word_to_idx, cell="lstm", dtype=np.float32):
     return CaptioningRNN(word_to_idx, 5, 4, 7, cell, dtype, dropout=0.3, seed=3, feature_stats=stats)
 
 
-@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "rmsprop", "adam"])
+@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "rmsprop", "adam", "adam, averaged"])
 @pytest.mark.parametrize("stop_at", [0, 3, 5, 14])
 def test_a_stopped_run_ends_as_one_that_was_not(rule, stop_at, word_to_idx, toy_data, tmp_path):
-    options = {**OPTIONS, "update_rule": rule}
+    options = {**OPTIONS, "update_rule": rule.partition(",")[0], "average": 0.9 if "averaged" in rule else 0.0}
     whole = CaptioningSolver(make_model(word_to_idx), toy_data, **options)
     whole.train()
 
@@ -38,6 +38,9 @@ def test_a_stopped_run_ends_as_one_that_was_not(rule, stop_at, word_to_idx, toy_
     assert checkpoint.run == {"note": "ü"} and second.loss_history == whole.loss_history
     for name, w in whole.model.params.items():
         assert second.model.params[name].tobytes() == w.tobytes(), name
+    assert second.averages.keys() == whole.averages.keys() and bool(whole.averages) == ("averaged" in rule)
+    for name, w in whole.averages.items():
+        assert second.averages[name].tobytes() == w.tobytes(), name
     drop = [[{k: v for k, v in row.items() if k != "seconds"} for row in s.history] for s in (whole, second)]
     assert drop[0] == drop[1] and second.best_val_loss == whole.best_val_loss
 

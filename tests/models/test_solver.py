@@ -226,6 +226,35 @@ def test_a_students_model_trains(toy_data):
     assert solver.loss_history[-1] < solver.loss_history[0] == pytest.approx(np.log(11))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_average_of_the_weights_is_validated_and_kept(dtype, word_to_idx, toy_data):
+    """Against the recurrence in float64; training itself goes on as without."""
+    weights, scored = [], []
+
+    def note(solver):
+        weights.append({name: w.astype(np.float64) for name, w in solver.model.params.items()})
+
+    def scorer(model):
+        scored.append({name: w.copy() for name, w in model.params.items()})
+        return {}
+    options = {"sampling": "epochs", "validate": True, "seed": 1, "num_epochs": 3, "callbacks": (note,)}
+    solver = make(make_model(word_to_idx, dtype=dtype), toy_data, average=0.8, scorer=scorer, **options)
+    expected, losses = {name: w.astype(np.float64) for name, w in solver.model.params.items()}, []
+    solver.train()
+    for k, w in enumerate(weights, 1):
+        decay = min(0.8, k / (k + 10))
+        expected = {name: decay * a + (1 - decay) * w[name] for name, a in expected.items()}
+    for name, a in expected.items():
+        np.testing.assert_allclose(scored[-1][name], a, rtol=1e-5, atol=1e-7)
+        assert scored[-1][name].dtype == solver.model.params[name].dtype == dtype
+    solver.model.params = solver.best_params
+    losses = [row["val_loss"] for row in solver.history]
+    assert solver.validation_loss() == min(losses)
+    plain = make(make_model(word_to_idx, dtype=dtype), toy_data, **options)
+    plain.train()
+    assert plain.loss_history == solver.loss_history and plain.history[-1]["val_loss"] != losses[-1]
+
+
 def test_a_score_selects_the_best_epoch_and_stops(word_to_idx, toy_data):
     scores, models = iter([0.2, 0.5, 0.5, 0.4, 0.9]), []
 
@@ -253,6 +282,7 @@ def test_a_score_selects_the_best_epoch_and_stops(word_to_idx, toy_data):
     ({"scorer": dict}, "a scorer needs validate=True"),
     ({"select": "score", "validate": True}, "select another than 'val_loss' a scorer"),
     ({"score_every": 0}, "score_every is 0"),
+    ({"average": 1.0}, "average is 1.0"),
     ({"clip": 0}, "clip 0"),
     ({"batch_size": 0}, "batch_size 0"),
 ])
