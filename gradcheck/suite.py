@@ -109,8 +109,8 @@ def check_captioner(kind, dtype, seed, backend):
     if cell == "lstm, started":
         cell, options = "lstm", {"start": "both"}
     model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3, input_dropout=0.2,
-                          feature_dropout=0.25, feature_clip=1.5, smoothing=0.1, feature_stats=_stats(rng, D, dtype),
-                          backend=backend, **options)
+                          feature_dropout=0.25, grid_dropout=0.15, feature_clip=1.5, smoothing=0.1,
+                          feature_stats=_stats(rng, D, dtype), backend=backend, **options)
     vector, grid = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((N, L, D)).astype(dtype)
     pooled = rng.standard_normal((N, P)).astype(dtype)
     features = {"attention": grid, "bahdanau": (grid, pooled)}.get(cell, vector)

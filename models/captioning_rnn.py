@@ -37,16 +37,17 @@ class CaptioningRNN:
 
     def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
                  *, pooled_dim=None, start="h", forget_bias=0.0, dropout=0.0, input_dropout=None, feature_dropout=0.0,
-                 penalty=0.0, smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None, seed=None,
-                 backend=None):
+                 grid_dropout=0.0, penalty=0.0, smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None,
+                 seed=None, backend=None):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
         'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau. start: what of
         an lstm the picture starts, 'h', or 'both' its states, through tanh as in bahdanau. forget_bias: added to b at
         the forget gates. dropout: share of the entries of h that a training step drops; input_dropout: of the word
-        vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and bahdanau. penalty: weight of
-        the doubly stochastic penalty, for bahdanau. smoothing: share of the target's probability that is spread over
+        vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and bahdanau; grid_dropout: of
+        the grid's features, each in all regions of an image at once. penalty: weight of the doubly stochastic penalty,
+        for bahdanau. smoothing: share of the target's probability that is spread over
         all words. feature_stats and pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise
         features; feature_clip: None, or the bound of what comes out. seed: int or Generator; None draws from NumPy's
         global state. backend: 'engine' or 'textbook', who computes loss, likelihood and captions; None:
@@ -62,7 +63,7 @@ class CaptioningRNN:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
         input_dropout = dropout if input_dropout is None else input_dropout
         shares = {"dropout": dropout, "input_dropout": input_dropout, "feature_dropout": feature_dropout,
-                  "smoothing": smoothing}
+                  "grid_dropout": grid_dropout, "smoothing": smoothing}
         for name, share in shares.items():
             if not 0 <= share < 1:
                 raise ValueError(f"{name} is {share}, expected a share in [0, 1)")
@@ -73,7 +74,8 @@ class CaptioningRNN:
         self.cell_type, self.start_from, self.dtype = cell_type, start, dtype
         self.kind = cell_type if start == "h" else f"{cell_type} {start}"       # its name in CELLS
         self.cell = CELLS[self.kind]
-        self.dropout, self.input_dropout, self.feature_dropout = dropout, input_dropout, feature_dropout
+        self.dropout, self.input_dropout = dropout, input_dropout
+        self.feature_dropout, self.grid_dropout = feature_dropout, grid_dropout
         self.pooled_dim, self.penalty, self.smoothing = pooled_dim, penalty, smoothing
         self.feature_stats, self.pooled_stats, self.feature_clip = feature_stats, pooled_stats, feature_clip
         self.word_to_idx = word_to_idx
@@ -266,8 +268,12 @@ class CaptioningRNN:
         return features.astype(dtype, copy=False)
 
     def drop_features(self, image, rng):
-        """The image with entries of its vector dropped, as feature_dropout says."""
-        return image._replace(vector=drop(image.vector, rng, self.feature_dropout)[0])
+        """The image with entries of its vector dropped, as feature_dropout says, and features of its whole grid."""
+        vector, grid = drop(image.vector, rng, self.feature_dropout)[0], image.grid
+        if grid is not None and self.grid_dropout:
+            _, keep = drop(grid[:, :1], rng, self.grid_dropout)
+            grid = grid * keep
+        return Image(vector, grid)
 
     def _check(self, captions):
         captions = np.asarray(captions)

@@ -19,7 +19,8 @@ import numpy as np
 from models.captioning_rnn import CaptioningRNN
 from rnnlayers.workspace import aligned
 
-OPTIONS = ("dropout", "input_dropout", "feature_dropout", "feature_clip", "pooled_dim", "penalty", "smoothing")
+OPTIONS = ("dropout", "input_dropout", "feature_dropout", "grid_dropout", "feature_clip", "pooled_dim", "penalty",
+           "smoothing")
 SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
 
 

@@ -17,6 +17,7 @@ from data.coco_captions import image_id
 from data.dataset import open_dataset
 from models.bootstrap import paired_bootstrap
 from models.checkpoint import write_atomically
+from models.consensus import Consensus
 from models.ensemble import Ensemble
 from models.likelihood import split_loss
 from models.metrics import MEASURES, score_captions
@@ -49,6 +50,8 @@ def parse(argv=None):
     parser.add_argument("--normalisation", type=float, default=1.0, metavar="A",
                         help="captions are ranked by log p / length**A (default 1)")
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
+    parser.add_argument("--consensus", type=int, default=0, metavar="M", help="of the captions kept take the one that, "
+                        "beside its probability, is most like the captions of the M nearest training images")
     parser.add_argument("--ensemble", nargs="+", default=[], metavar="RUN",
                         help="runs on the same data that decide each word together with the first one")
     parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of "
@@ -59,6 +62,8 @@ def parse(argv=None):
     for name in ("beam", "batch", "max_length"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least 1")
+    if args.consensus < 0:
+        raise ValueError(f"--consensus {args.consensus}: expected at least 0")
     if not abs(args.normalisation) <= 10:
         raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
     return args
@@ -85,16 +90,31 @@ def caption(captioner, split, args):
     beams = caption_split(captioner.model, captioner.dataset, split, rows, args.beam, args.batch,
                           max_length=args.max_length, normalisation=args.normalisation,
                           block_trigrams=args.block_trigrams)
+    if args.consensus:
+        beams = consensus(captioner.dataset, split, beams, args)
     return {name: captioner.dataset.vocabulary.decode(beam[0].ids) for name, beam in zip(names, beams)}
+
+
+def consensus(dataset, split, beams, args):
+    """The beams of a split, each ranked with the captions of the nearest training images."""
+    ranker, near = Consensus(list(dataset.references("train").values())), neighbours(dataset, split, args.consensus)
+    return [ranker.rank(beam, [dataset.vocabulary.decode(h.ids) for h in beam], places, args.normalisation)
+            for beam, places in zip(beams, near)]
+
+
+def neighbours(dataset, split, k):
+    """The k training images nearest to each image of a split -> (images, k), places among the training images."""
+    vectors = open_dataset(dataset.folder, "vector")
+    return nearest_images(vectors.features["train"], vectors.images("train")[0], vectors.features[split],
+                          vectors.images(split)[0], k)
 
 
 def floors(dataset, split, references):
     """Captions that need no captioner -> name -> image name -> str."""
-    vectors = open_dataset(dataset.folder, "vector")
-    train, (train_rows, _), (rows, _) = dataset.references("train"), dataset.images("train"), dataset.images(split)
+    train = dataset.references("train")
     every, first = [text for texts in train.values() for text in texts], [texts[0] for texts in train.values()]
     drawn = np.random.default_rng(0).integers(len(every), size=len(references))
-    near = nearest_images(vectors.features["train"], train_rows, vectors.features[split], rows)
+    near = neighbours(dataset, split, 1)[:, 0]
     return {"constant": dict.fromkeys(references, constant_caption(every)),
             "random": {name: every[k] for name, k in zip(references, drawn)},
             "nearest": {name: first[k] for name, k in zip(references, near)}}
@@ -121,6 +141,7 @@ def evaluate(captioner, split, args):
         "run": str(args.run), "ensemble": args.ensemble, "epoch": captioner.epoch, "split": split,
         "images": len(captions), "beam": args.beam, "max_length": args.max_length,
         "normalisation": args.normalisation, "block_trigrams": args.block_trigrams,
+        "consensus": args.consensus,
         "references": "uncut" if captioner.dataset.uncut else "as learnt, cut and with <UNK>",
         "loss": loss, "perplexity": math.exp(min(loss, 700)), **scores.corpus, **extra,
         "floors": {name: score_captions(texts, references).corpus for name, texts in easy.items()},
@@ -156,6 +177,7 @@ def output_folder(captioner, split, args):
     parts += [f"norm{args.normalisation:g}"] if args.normalisation != 1 else []
     parts += [f"max{args.max_length}"] if args.max_length != 30 else []
     parts += ["blocked"] if args.block_trigrams else []
+    parts += [f"consensus{args.consensus}"] if args.consensus else []
     parts += ["with", *(Path(path).resolve().name for path in args.ensemble)] if args.ensemble else []
     folder = Path(captioner.checkpoint).parent / "evaluate" / "-".join(parts)
     folder.mkdir(parents=True, exist_ok=True)

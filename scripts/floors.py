@@ -18,22 +18,22 @@ def constant_caption(captions):
     return captions[int(np.bincount(grams.caption, share * mean[grams.gram], len(captions)).argmax())]
 
 
-def nearest_images(known, known_rows, reader, rows, batch=256):
-    """The training image nearest to each image: largest cosine of features less the training mean.
+def nearest_images(known, known_rows, reader, rows, k=1, batch=256):
+    """The k training images nearest to each image, the nearest first: largest cosine of features less the mean.
 
     known, reader: read by rows, as data.features.FeatureReader, one vector an image; known_rows (n,), rows (m,)
-    -> int (m,), places in known_rows.
+    -> int (m, k), or (m, n) where k > n: places in known_rows.
     """
     mean = sum(known[known_rows[i:i + BLOCK]].sum(axis=0, dtype=np.float64)
                for i in range(0, len(known_rows), BLOCK)) / len(known_rows)
     wanted = np.concatenate([_unit(reader[rows[i:i + batch]] - mean) for i in range(0, len(rows), batch)])
-    best, place = np.full(len(rows), -np.inf), np.zeros(len(rows), int)
+    cosine, place = np.zeros((len(rows), 0), np.float32), np.zeros((len(rows), 0), int)
     for i in range(0, len(known_rows), BLOCK):
-        cosine = wanted @ _unit(known[known_rows[i:i + BLOCK]] - mean).T
-        here = cosine.argmax(axis=1)
-        value = cosine[np.arange(len(rows)), here]
-        place = np.where(value > best, i + here, place)
-        best = np.maximum(value, best)
+        here = wanted @ _unit(known[known_rows[i:i + BLOCK]] - mean).T
+        cosine = np.concatenate([cosine, here], axis=1)
+        place = np.concatenate([place, np.broadcast_to(i + np.arange(here.shape[1]), here.shape)], axis=1)
+        best = np.argsort(-cosine, axis=1, kind="stable")[:, :k]        # of equally near ones the first
+        cosine, place = np.take_along_axis(cosine, best, axis=1), np.take_along_axis(place, best, axis=1)
     return place
 
 

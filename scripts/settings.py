@@ -5,8 +5,8 @@ BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # tr
 DEFAULTS = {
     "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
     "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0,
-    "feature_clip": None, "smoothing": 0.0, "average": 0.0, "weight_decay": 0.0, "forget_bias": 1.0, "seed": 0,
-    "start": "h", "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss",
+    "grid_dropout": 0.0, "feature_clip": None, "smoothing": 0.0, "average": 0.0, "weight_decay": 0.0,
+    "forget_bias": 1.0, "seed": 0, "start": "h", "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss",
     "patience": None, "overfit": None,
 }
 # Strong decay and dropout keep an attention model from remembering what it saw: it has to look again at every word.
@@ -28,8 +28,8 @@ LIMITS = {
     **dict.fromkeys(("lr", "lr_decay", "feature_clip"), POSITIVE),
     **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
     "forget_bias": (math.isfinite, "a finite number"),
-    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "smoothing", "average", "warmup"),
-                    (lambda x: 0 <= x < 1, "a share in [0, 1)")),
+    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "grid_dropout", "smoothing", "average",
+                     "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
 }
 HELP = {
     "model": "rnn, lstm, attention or bahdanau", "hidden": "size of the hidden state",
@@ -42,6 +42,7 @@ HELP = {
     "dropout": "share of the outputs' entries dropped, and of the word vectors' without --input-dropout",
     "input_dropout": "share of the word vectors' entries dropped",
     "feature_dropout": "share of the entries dropped of the vector that starts rnn, lstm and bahdanau",
+    "grid_dropout": "share of the features dropped, each from the whole grid that attention and bahdanau look at",
     "feature_clip": "bound of standardised features, in standard deviations",
     "smoothing": "label smoothing: share of the target's probability that is spread over all words",
     "average": "decay of a moving average of the weights, which is validated, scored and kept as best; 0 for none",
@@ -59,11 +60,12 @@ HELP = {
 }
 TYPES = {**dict.fromkeys(("model", "schedule", "select", "start"), str),
          **dict.fromkeys(("lr", "warmup", "lr_decay", "clip", "dropout", "input_dropout", "feature_dropout",
-                          "feature_clip", "smoothing", "average", "weight_decay", "penalty", "forget_bias"), float)}
+                          "grid_dropout", "feature_clip", "smoothing", "average", "weight_decay", "penalty",
+                          "forget_bias"), float)}
 CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
            "select": ("loss", "cider"), "start": ("h", "both")}
-MODEL_OPTIONS = ("start", "forget_bias", "dropout", "input_dropout", "feature_dropout", "feature_clip", "penalty",
-                 "smoothing")
+MODEL_OPTIONS = ("start", "forget_bias", "dropout", "input_dropout", "feature_dropout", "grid_dropout", "feature_clip",
+                 "penalty", "smoothing")
 METAVARS = {"overfit": "N", "score_every": "K", "score_beam": "K"}
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 # What docs/flickr8k.md found on the development split.

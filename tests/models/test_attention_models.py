@@ -5,6 +5,7 @@ import pytest
 from gradcheck import check_model
 from models import CaptioningRNN, CaptioningSolver
 from models.captioning_rnn import grid_shape
+from models.cells import Image
 from models.checkpoint import load_checkpoint, save_checkpoint
 
 CELLS = ["attention", "bahdanau"]
@@ -32,6 +33,16 @@ def test_gradients(cell, dtype, word_to_idx, rng):
     model, captions = make(word_to_idx, cell, dtype, dropout=0.4), ragged(rng)
     grid = rng.standard_normal((N, L, D)).astype(dtype)
     check_model(lambda: model.loss(grid, captions, np.random.default_rng(5)), model.params, rng=rng).raise_if_failed()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_grid_dropout_drops_a_feature_from_all_regions_of_an_image(cell, word_to_idx, rng):
+    model, image = make(word_to_idx, cell, grid_dropout=0.25), Image(np.ones((40, D)), np.ones((40, L, D)))
+    vector, grid = model.drop_features(image, rng)
+    assert (grid == grid[:, :1]).all() and (vector == 1).all()
+    assert set(np.unique(grid)) == {0, 1 / 0.75} and 0.15 < (grid == 0).mean() < 0.35
+    assert (grid[0] != grid).any()                          # not the same for all images
+    assert (model.drop_features(image, None).grid == 1).all()
 
 
 @pytest.mark.parametrize("penalty", [0.0, 2.0])

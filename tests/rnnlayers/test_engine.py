@@ -63,7 +63,8 @@ def plain_pack(targets, null):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.4, "input_dropout": 0.3, "feature_dropout": 0.2,
-                                         "feature_clip": 1.2, "smoothing": 0.1}], ids=["plain", "all options"])
+                                         "grid_dropout": 0.3, "feature_clip": 1.2, "smoothing": 0.1}],
+                         ids=["plain", "all options"])
 def test_loss_and_gradients(variant, dtype, options, captions, captioner, pictures, same_loss):
     engine = captioner(variant, "engine", dtype, **options)
     textbook, exact = (captioner(variant, "textbook", d, **options) for d in (dtype, np.float64))

@@ -8,8 +8,10 @@ import pytest
 
 from data.dataset import open_dataset
 from models.checkpoint import load_checkpoint
+from models.consensus import Consensus
 from models.metrics import MEASURES, score_captions
 from scripts import caption, evaluate, floors, train
+from scripts.captions import caption_split
 from scripts.training_files import TrainingFiles
 from tests.scripts.test_train import FAST, call, weights
 
@@ -135,8 +137,9 @@ def test_nearest_images(rng, monkeypatch):
     rows = np.array([9, 2, 4, 0, 7, 8, 10, 1, 3])
     centred, mean = known[rows] - known[rows].mean(axis=0), known[rows].mean(axis=0)
     cosine = (asked - mean) @ centred.T / np.linalg.norm(centred, axis=1)
-    found = floors.nearest_images(known, rows, asked, np.arange(6), batch=4)
-    np.testing.assert_array_equal(found, cosine.argmax(axis=1))
+    for k in (1, 3, 20):
+        found = floors.nearest_images(known, rows, asked, np.arange(6), k, batch=4)
+        np.testing.assert_array_equal(found, np.argsort(-cosine, axis=1)[:, :k])
 
 
 def test_images_with_one_reference_are_no_measure_of_people():
@@ -198,11 +201,28 @@ def test_names_stay_where_coco_ids_would_be_the_same():
 
 
 def test_other_options_go_to_other_folders(runs):
-    for options in (["--normalisation", 0.5], ["--max-length", 9], ["--block-trigrams"]):
+    for options in (["--normalisation", 0.5], ["--max-length", 9], ["--block-trigrams"], ["--consensus", 2]):
         assert call(evaluate.main, runs / "rnn", *options) == 0
     assert call(evaluate.main, runs / "rnn" / "last.h5") == 0
     found = sorted(path.name for path in (runs / "rnn" / "evaluate").iterdir() if "test" in path.name)
-    assert found == ["test-beam3-blocked", "test-beam3-last", "test-beam3-max9", "test-beam3-norm0.5"]
+    assert found == ["test-beam3-blocked", "test-beam3-consensus2", "test-beam3-last", "test-beam3-max9",
+                     "test-beam3-norm0.5"]
+
+
+def test_consensus_takes_a_caption_of_the_beam_near_to_those_of_near_images(runs):
+    captioner = evaluate.load_captioner([runs / "lstm"], None)
+    dataset, (rows, names) = captioner.dataset, captioner.dataset.images("test")
+    args = evaluate.parse([str(runs / "lstm"), "--consensus", "2"])
+    chosen = evaluate.caption(captioner, "test", args)
+    beams = caption_split(captioner.model, dataset, "test", rows, 3)
+    texts = list(dataset.references("train").values())
+    near, ranker = evaluate.neighbours(dataset, "test", 2), Consensus(texts)
+    differ = 0
+    for name, beam, places in zip(names, beams, near):
+        own = [dataset.vocabulary.decode(h.ids) for h in beam]
+        assert chosen[name] == dataset.vocabulary.decode(ranker.rank(beam, own, places)[0].ids)
+        differ += chosen[name] != own[0]
+    assert differ
 
 
 def test_wrong_scoring_options(small_scenes, tmp_path, capsys):
