@@ -210,7 +210,9 @@ class CaptioningRNN:
 
     def _forward(self, features, words, rng):
         p = self.params
-        image = self.drop_features(self.image(features, len(words)), rng)
+        image = self.image(features, len(words))
+        keep_vector, keep_grid = self.feature_masks(image, rng)
+        image = Image(image.vector * keep_vector, None if image.grid is None else image.grid * keep_grid)
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = drop(x, rng, self.input_dropout)
         h, maps, cache_cell = self.cell.forward(p, image, x)
@@ -259,21 +261,21 @@ class CaptioningRNN:
         return Image(self._standard(np.asarray(pooled), self.pooled_stats), grid)
 
     def _standard(self, features, stats):
-        dtype = self.params["W_vocab"].dtype
+        dtype, ours = self.params["W_vocab"].dtype, None
         if stats is not None:
-            features = (features.astype(np.float32) if features.dtype == np.float16 else features) - stats[0]
-            features = features / stats[1]
+            mean, std = stats
+            wide = np.result_type(features, mean, std, np.float32)
+            ours = features = np.subtract(features, mean, dtype=wide)       # grids are large: what is ours is reused
+            np.divide(features, std, out=ours)
         if self.feature_clip is not None:
-            features = features.clip(-self.feature_clip, self.feature_clip)
+            features = np.clip(features, -self.feature_clip, self.feature_clip, out=ours)
         return features.astype(dtype, copy=False)
 
-    def drop_features(self, image, rng):
-        """The image with entries of its vector dropped, as feature_dropout says, and features of its whole grid."""
-        vector, grid = drop(image.vector, rng, self.feature_dropout)[0], image.grid
-        if grid is not None and self.grid_dropout:
-            _, keep = drop(grid[:, :1], rng, self.grid_dropout)
-            grid = grid * keep
-        return Image(vector, grid)
+    def feature_masks(self, image, rng):
+        """Masks of 0 and 1 / (1 - share): of the image's vector (N, D), and of its grid, a feature in all regions at
+        once, (N, 1, D); 1 where nothing is dropped."""
+        _, keep_vector = drop(image.vector, rng, self.feature_dropout)
+        return keep_vector, 1 if image.grid is None else drop(image.grid[:, :1], rng, self.grid_dropout)[1]
 
     def _check(self, captions):
         captions = np.asarray(captions)

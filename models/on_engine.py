@@ -69,13 +69,18 @@ def update(rule, w, dw, config, scale, weight_decay):
 
 def _pack(engine, model, features, captions, memory, rng=None):
     """The packed batch, and its features in the packed order, (vector, grid)."""
-    image = model.drop_features(model.image(features, len(captions)), rng)
+    image = model.image(features, len(captions))
     engine.check_params(model.kind, model.params, image)
     check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
     packed = engine.pack(captions[:, :-1], captions[:, 1:], model._null)
-    image = [None if part is None else np.take(part, packed.order, 0, memory(name, part.shape, part.dtype), "clip")
-             for name, part in zip(image._fields, image)]
-    return packed, image
+    parts = []
+    for name, part, keep in zip(image._fields, image, model.feature_masks(image, rng)):
+        if part is not None:
+            part = np.take(part, packed.order, 0, memory(name, part.shape, part.dtype), "clip")
+            if np.ndim(keep):
+                part *= keep[packed.order]
+        parts.append(part)
+    return packed, parts
 
 
 def _rows(packed, keep, share, model, memory, name):

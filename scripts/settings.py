@@ -76,9 +76,9 @@ PRESETS = {
         "score_every": 3, "select": "cider",
     },
     "flickr8k-bahdanau": {
-        "model": "bahdanau", "batch": 128, "lr": 1.6e-3, "input_dropout": 0.3, "feature_dropout": 0.3,
-        "feature_clip": 5.0, "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6,
-        "score_every": 2, "select": "cider",
+        "model": "bahdanau", "input_dropout": 0.4, "feature_dropout": 0.4, "grid_dropout": 0.2, "feature_clip": 5.0,
+        "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6, "average": 0.995, "batch": 128, "lr": 1.6e-3,
+        "epochs": 10, "score_every": 1, "select": "cider",
     },
 }
 
