@@ -111,11 +111,17 @@ def same_caption(e):
 
 @needs(ENOUGH)
 def blind(e):
+    """What the own image gains against another, in nats a word.
+
+    The bound allows for chance: of a model whose pictures are all another image's, the gain of single images varies by
+    about one nat a word.
+    """
     gain = e.shuffled_loss - e.loss
     return judge(gain, f"{e.loss:.3f} nats a word with the own image, {e.shuffled_loss:.3f} with another "
                  f"({gain:+.3f})", "features are not used (weights of 0, too much --feature-dropout), all alike, or "
                  "not those of their images: rows in another order than image_idxs",
-                 "compare pictures and captions by scripts.show_batch; check the order of image_names", low=0.1)
+                 "compare pictures and captions by scripts.show_batch; check the order of image_names",
+                 low=0.1 + 1.5 / math.sqrt(len(e.rows)))
 
 
 @needs(ENOUGH)
