@@ -252,7 +252,7 @@ def dead_vocabulary(e):
                     for texts in (e.captions, [words for texts in e.references for words in texts]))
     return judge(dead, f"{dead:.1%} of {len(learnt):,} words never get more than 1/V; captions use {ours:,} words, "
                  f"people {people:,}", "words too rare to be learnt, or too little training",
-                 "a larger --min-count in scripts.prepare_data; train longer", high=0.3)
+                 "a larger --min-count in scripts.prepare_data; train longer", high=0.4)
 
 
 SYMPTOMS = {
