@@ -12,8 +12,9 @@ import numpy as np
 
 from scripts.command import run, set_threads
 from scripts.evidence import Evidence
+from scripts.finding import not_judged
 from scripts.runs import load_run, open_run_data
-from scripts.symptoms import SYMPTOMS, not_judged
+from scripts.symptoms import SYMPTOMS
 
 MARKS = {True: "FOUND", False: "ok", None: "-"}
 

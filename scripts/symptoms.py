@@ -2,53 +2,20 @@
 
 Bounds lie between what healthy and broken models measure: docs/diagnosis.md has both, and explains each symptom.
 """
-import functools
 import math
 from collections import Counter
-from typing import NamedTuple
 
 import numpy as np
 
 from data.dataset import check_identity
 from models.metrics import score_captions
 from scripts.check_attention import liveliness
+from scripts.finding import Finding, judge, needs, not_judged
 
 ENOUGH = 20                         # images below which a share of captions says nothing
 ENOUGH_WORDS = 100                  # images below which most rare words have no place to be likely in
 STEPS = 5                           # words back over which gradients are followed
 LARGE = 1e4                         # a weight beyond it is as lost as one that is not finite
-
-
-class Finding(NamedTuple):
-    found: bool | None              # None: not judged
-    figure: float | None
-    low: float | None               # bounds of the figure, None where there is none
-    high: float | None
-    says: str                       # what was measured
-    cause: str = ""                 # the likely one, where it is found
-    advice: str = ""
-
-
-def judge(figure, says, cause, advice, low=None, high=None):
-    """A Finding that is found where the figure is out of bounds, or no number."""
-    inside = (-math.inf if low is None else low) <= figure <= (math.inf if high is None else high)
-    return Finding(not inside, float(figure), low, high, says, cause, advice)
-
-
-def not_judged(why):
-    return Finding(None, None, None, None, why)
-
-
-def needs(images):
-    """A symptom that is not judged on fewer images."""
-    def decorate(symptom):
-        @functools.wraps(symptom)
-        def checked(e):
-            if len(e.rows) < images:
-                return not_judged(f"needs at least {images} images, has {len(e.rows)}")
-            return symptom(e)
-        return checked
-    return decorate
 
 
 def weights(e):
