@@ -1,6 +1,7 @@
 """scripts.diagnose: healthy runs are clean, and each breakage is found by its own symptom."""
 import json
 import shutil
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -11,7 +12,7 @@ from data.features import FeatureReader
 from data.scene_dataset import make_scene_dataset
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
-from scripts.evidence import Evidence
+from scripts.evidence import Evidence, saturation
 from scripts.runs import LOOK
 from scripts.settings import DEFAULTS
 from scripts.symptoms import ENOUGH_WORDS, SYMPTOMS
@@ -131,6 +132,41 @@ def test_captions_learnt_by_heart(folder, tmp_path):
     train_run(tmp_path / "run", folder / "data", model="lstm", overfit=30, epochs=100, dropout=0.0)
     finding = SYMPTOMS["gap"](evidence(tmp_path, "run", data=folder / "data"))
     assert finding.found and finding.figure > 2
+
+
+def test_maps_that_move_alike_for_all_images_are_dead():
+    maps = np.eye(4)[:3]
+    alike = SimpleNamespace(model=SimpleNamespace(attends=True), rows=range(20),
+                            hypotheses=[SimpleNamespace(maps=maps)] * 20)
+    assert SYMPTOMS["attention"](alike).found
+
+
+def test_the_flow_is_the_gradient_of_the_last_word(folder):
+    """Against central differences in float64, for a word that stands once in a caption."""
+    e = evidence(folder, "lstm")
+    model = e.model
+    model.params = {name: w.astype(np.float64) for name, w in model.params.items()}
+    row = next(i for i, ids in enumerate(e.train_targets) if (np.bincount(ids[ids > 0]) < 2).all())
+    e.train_targets, e.train_rows = e.train_targets[row:row + 1], e.train_rows[row:row + 1]
+    ids = e.train_targets[0][e.train_targets[0] != e.vocabulary.null]
+    features, embedding, gradient = e.dataset.features["train"][e.train_rows], model.params["W_embed"], []
+    for d in range(embedding.shape[1]):
+        losses = []
+        for step in (1e-5, -1e-5):
+            embedding[ids[-4], d] += step                   # two words before the last that is fed
+            scores = model.scores(features, ids[None])[0, -1]
+            losses.append(np.log(np.exp(scores - scores[ids[-1]]).sum()))
+            embedding[ids[-4], d] -= step
+        gradient.append((losses[0] - losses[1]) / 2e-5)
+    assert e.memory[0][2] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
+
+
+def test_which_gates_are_saturated():
+    low, mid, end = np.full((2, 3), 0.005), np.full((2, 3), 0.5), np.full((2, 3), -0.995)
+    there = np.array([True, False])
+    lstm = SimpleNamespace(i=low, f=mid, o=1 - low, g=end)
+    assert [share.tolist() for share in saturation(lstm, there)] == [[v] * 3 for v in (True, False, True, True)]
+    assert saturation(SimpleNamespace(next_h=end), there)[0].tolist() == [True] * 3
 
 
 # --- other features ----------------------------------------------------------------------------------------------
