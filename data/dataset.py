@@ -118,17 +118,17 @@ def open_dataset(folder, look="vector"):
                             "python -m scripts.prepare_data) or the course's with coco2014_captions.h5")
 
 
-def check_identity(then, dataset, captions=False):
+def check_identity(then, dataset, captions=False, features=True):
     """Compare the identity that a checkpoint remembers with a dataset; with `captions`, the training captions too.
 
-    Raises ValueError that says which differ.
+    Without `features`, these may be others. Raises ValueError that says which differ.
     """
     now = dataset.identity()
     for part in ("vocabulary", "captions") if captions else ("vocabulary",):
         if then[part] != now[part]:
             raise ValueError(f"{dataset.folder}: its {part} is not the one the checkpoint was trained with "
                              f"({then['folder']}): use that folder, or train again")
-    for split in then["features"].keys() & now["features"].keys():
+    for split in then["features"].keys() & now["features"].keys() if features else ():
         before, after = then["features"][split], now["features"][split]
         if before["fingerprint"] != after["fingerprint"]:
             raise ValueError(f"{after['path']}: not the features the checkpoint was trained with ({before['path']}; "

@@ -48,10 +48,11 @@ def load_run(run, which="best"):
     return load_checkpoint(best if which == "best" and best.exists() else last)
 
 
-def open_run_data(checkpoint, folder=None, captions=False):
+def open_run_data(checkpoint, folder=None, captions=False, features=True):
     """The dataset a checkpoint was trained on, or the one in `folder`, checked to be the same -> Dataset.
 
-    With `captions` the training captions have to be the same too, as resuming needs.
+    With `captions` the training captions have to be the same too, as resuming needs; without `features` these may be
+    others.
     """
     if "data" not in checkpoint.run:
         raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
@@ -59,7 +60,7 @@ def open_run_data(checkpoint, folder=None, captions=False):
     if folder is None and not Path(then["folder"]).is_dir():
         raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
     dataset = open_dataset(folder or then["folder"], LOOK.get(checkpoint.model.cell_type, "vector"))
-    check_identity(then, dataset, captions)
+    check_identity(then, dataset, captions, features)
     return dataset
 
 
