@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from models.metrics import ORDERS, SIGMA
 
-WEIGHT = 1.5                        # of the consensus, in nats a word for each point of CIDEr
+WEIGHT = 1.0                        # of the consensus, in nats a word for each point of CIDEr
 
 
 class TfIdf(NamedTuple):

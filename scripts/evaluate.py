@@ -50,8 +50,9 @@ def parse(argv=None):
     parser.add_argument("--normalisation", type=float, default=1.0, metavar="A",
                         help="captions are ranked by log p / length**A (default 1)")
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
-    parser.add_argument("--consensus", type=int, default=0, metavar="M", help="of the captions kept take the one that, "
-                        "beside its probability, is most like the captions of the M nearest training images")
+    parser.add_argument("--consensus", type=int, default=0, metavar="M", help="of the captions found, also by each "
+                        "run of an ensemble, take the one that beside its probability is most like those of the M "
+                        "nearest training images")
     parser.add_argument("--ensemble", nargs="+", default=[], metavar="RUN",
                         help="runs on the same data that decide each word together with the first one")
     parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of "
@@ -85,18 +86,22 @@ def load_captioner(runs, data):
 
 def caption(captioner, split, args):
     """Captions of the split -> image name -> str."""
-    rows, names = captioner.dataset.images(split)
-    captioner.dataset.features[split].preload(rows, BUDGET)
-    beams = caption_split(captioner.model, captioner.dataset, split, rows, args.beam, args.batch,
-                          max_length=args.max_length, normalisation=args.normalisation,
-                          block_trigrams=args.block_trigrams)
-    if args.consensus:
-        beams = consensus(captioner.dataset, split, beams, args)
-    return {name: captioner.dataset.vocabulary.decode(beam[0].ids) for name, beam in zip(names, beams)}
+    dataset, model = captioner.dataset, captioner.model
+    rows, names = dataset.images(split)
+    dataset.features[split].preload(rows, BUDGET)
+
+    def find(model):
+        return caption_split(model, dataset, split, rows, args.beam, args.batch, max_length=args.max_length,
+                             normalisation=args.normalisation, block_trigrams=args.block_trigrams)
+    beams = find(model)
+    if args.consensus:                                      # members of an ensemble also find captions of their own
+        members = model.models if isinstance(model, Ensemble) else ()
+        beams = consensus(dataset, split, [sum(pool, []) for pool in zip(beams, *map(find, members))], args)
+    return {name: dataset.vocabulary.decode(beam[0].ids) for name, beam in zip(names, beams)}
 
 
 def consensus(dataset, split, beams, args):
-    """The beams of a split, each ranked with the captions of the nearest training images."""
+    """The captions found for each image of a split, ranked with those of the nearest training images."""
     ranker, near = Consensus(list(dataset.references("train").values())), neighbours(dataset, split, args.consensus)
     return [ranker.rank(beam, [dataset.vocabulary.decode(h.ids) for h in beam], places, args.normalisation)
             for beam, places in zip(beams, near)]

@@ -209,20 +209,21 @@ def test_other_options_go_to_other_folders(runs):
                      "test-beam3-norm0.5"]
 
 
-def test_consensus_takes_a_caption_of_the_beam_near_to_those_of_near_images(runs):
-    captioner = evaluate.load_captioner([runs / "lstm"], None)
+@pytest.mark.parametrize("others", [[], ["lstm2"]])
+def test_consensus_takes_a_caption_like_those_of_near_images(others, runs):
+    captioner = evaluate.load_captioner([runs / name for name in ("lstm", *others)], None)
     dataset, (rows, names) = captioner.dataset, captioner.dataset.images("test")
-    args = evaluate.parse([str(runs / "lstm"), "--consensus", "2"])
-    chosen = evaluate.caption(captioner, "test", args)
-    beams = caption_split(captioner.model, dataset, "test", rows, 3)
-    texts = list(dataset.references("train").values())
-    near, ranker = evaluate.neighbours(dataset, "test", 2), Consensus(texts)
-    differ = 0
-    for name, beam, places in zip(names, beams, near):
-        own = [dataset.vocabulary.decode(h.ids) for h in beam]
-        assert chosen[name] == dataset.vocabulary.decode(ranker.rank(beam, own, places)[0].ids)
-        differ += chosen[name] != own[0]
-    assert differ
+    chosen = evaluate.caption(captioner, "test", evaluate.parse([str(runs / "lstm"), "--consensus", "2"]))
+    models = [captioner.model, *(captioner.model.models if others else [])]
+    found = list(zip(*(caption_split(model, dataset, "test", rows, 3) for model in models)))
+    near, ranker = evaluate.neighbours(dataset, "test", 2), Consensus(list(dataset.references("train").values()))
+    best = set()                                            # which model's caption it was, and which of its beam
+    for name, beams, places in zip(names, found, near):
+        all_found = [h for beam in beams for h in beam]
+        texts = [dataset.vocabulary.decode(h.ids) for h in all_found]
+        assert chosen[name] == dataset.vocabulary.decode(ranker.rank(all_found, texts, places)[0].ids)
+        best.add(divmod(texts.index(chosen[name]), 3))
+    assert len({model for model, _ in best}) > len(others) and max(place for _, place in best) > 0
 
 
 def test_wrong_scoring_options(small_scenes, tmp_path, capsys):
