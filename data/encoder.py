@@ -56,9 +56,23 @@ class Encoder:
         (n, L, D), or (n, D) with `pool` and where the output has no regions. Raises ValueError for other things, and
         where a feature is not finite.
         """
+        return self._features(*self._outputs(images, [self.layer]))
+
+    def encode_both(self, other, images):
+        """Features of this encoder and of another one that differs in layer and pool alone, from one pass."""
+        mine, others = self._outputs(images, [self.layer, other.layer])
+        return self._features(mine), other._features(others)
+
+    def _outputs(self, images, layers):
+        """The model's outputs of these names, one after the other, for all pictures."""
         x = np.stack([self._pixels(image) for image in images])
         rows = self._input.batch or len(x)
-        features = self._regions(np.concatenate([self._run(x[i:i + rows], rows) for i in range(0, len(x), rows)]))
+        batches = [self._run(x[i:i + rows], rows, layers) for i in range(0, len(x), rows)]
+        return [np.concatenate(parts) for parts in zip(*batches)]
+
+    def _features(self, y):
+        """One output as features: checked, regions row by row, their mean with `pool`."""
+        features = self._regions(y)
         if not np.isfinite(features).all():
             raise ValueError(f"{self.path}: {self.layer} has NaN or infinity, expected finite features")
         return features.mean(axis=1) if self.pool and features.ndim == 3 else features
@@ -96,11 +110,11 @@ class Encoder:
         x = x[:, :, ::-1] if self.bgr else x
         return (x.transpose(2, 0, 1) if self._input.channels_first else x).astype(self._input.dtype)
 
-    def _run(self, x, rows):
-        """The output for x; a batch that has to have more rows is filled up."""
+    def _run(self, x, rows, layers):
+        """These outputs for x; a batch that has to have more rows is filled up."""
         full = np.concatenate([x, np.repeat(x[-1:], rows - len(x), axis=0)])
         try:
-            return self._session.run([self.layer], {self._input.name: full})[0][:len(x)]
+            return [y[:len(x)] for y in self._session.run(layers, {self._input.name: full})]
         except Exception as error:                      # onnxruntime's own classes
             raise ValueError(f"{self.path}: the model fails on {full.shape}: {one_line(error)}") from error
 

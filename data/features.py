@@ -170,7 +170,9 @@ class PairReader:
         return self.grid.image_names()
 
     def attributes(self):
-        return self.grid.attributes()
+        """The grid's, and the pooled features' with names that begin with pooled_."""
+        pooled = {f"pooled_{key}": value for key, value in self.pooled.attributes().items()}
+        return {**self.grid.attributes(), **pooled}
 
     def fingerprint(self):
         return hashlib.sha256((self.grid.fingerprint() + self.pooled.fingerprint()).encode()).hexdigest()

@@ -70,6 +70,12 @@ def choose_output(session, name, path):
     return name
 
 
+def vector_outputs(path, width):
+    """Names of a model's outputs that are one vector of this width a picture."""
+    return [output.name for output in open_model(path).get_outputs()
+            if len(output.shape) == 2 and output.shape[1] == width]
+
+
 def stated_pixels(session):
     """What a model's metadata say of the pixels that it takes -> Pixels.
 

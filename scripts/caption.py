@@ -7,8 +7,7 @@ import argparse
 
 import numpy as np
 
-from models.decoding import sample
-from scripts.captions import beams_of, caption_split
+from scripts.captions import beams_of, caption_split, draws_of
 from scripts.command import run
 from scripts.runs import load_run, open_run_data
 
@@ -55,12 +54,7 @@ def decoder(args):
         return beams_of
     options = {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p}
     options = {name: value for name, value in options.items() if value is not None}
-    rng = np.random.default_rng(args.seed)
-
-    def draw(model, features, beam):
-        draws = zip(*(sample(model, features, rng, **options).beams for _ in range(beam)))
-        return [sorted((beam for beam, in drawn), key=lambda h: -h.log_prob) for drawn in draws]
-    return draw
+    return draws_of(np.random.default_rng(args.seed), **options)
 
 
 def main(argv=None):
