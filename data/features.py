@@ -11,7 +11,7 @@ import numpy as np
 
 from data.files import hdf5_errors, new_hdf5
 
-MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output")      # attributes that say where features are from
+MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output", "input", "resize")   # attributes: where from, and how
 BLOCK_BYTES = 2**24          # read at once, whatever the size of the file's chunks
 
 

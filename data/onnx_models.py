@@ -64,7 +64,7 @@ def choose_output(session, name, path):
     outputs = session.get_outputs()
     names = [output.name for output in outputs]
     if name is None:
-        return [output.name for output in outputs if len(output.shape) == 4 or output is outputs[-1]][-1]
+        return ([output.name for output in outputs if len(output.shape) == 4] or names)[-1]
     if name not in names:
         raise ValueError(f"{path}: no output {name!r}, expected --layer with one of {', '.join(names)}")
     return name
