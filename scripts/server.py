@@ -1,4 +1,5 @@
 """The waitress server around the service: bounds on connections and bodies, its own errors as JSON too."""
+import logging
 import socket
 
 from waitress.channel import HTTPChannel
@@ -34,6 +35,7 @@ def make_server(app, in_flight, listener):
     It has more threads than may wait for the model, so that a refusal or /api/health need not wait. Bodies stay in
     memory.
     """
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)     # a queue is no news: the worker bounds it
     server = create_server(app, sockets=[listener], threads=in_flight + 4, channel_timeout=IDLE, cleanup_interval=5,
                            connection_limit=CONNECTIONS, max_request_body_size=BODY, inbuf_overflow=2 * BODY,
                            ident=None)
@@ -48,4 +50,4 @@ def listen(host, port):
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise OSError(f"{host}:{port}: cannot listen there ({error.strerror}), choose another --port or --host") from error
+        raise OSError(f"{host}:{port}: cannot listen there ({error.strerror}): choose another --port") from error

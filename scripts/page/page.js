@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const PACE = 450;                               // milliseconds a word
+const COUNT = new Intl.NumberFormat("en", { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 2 });
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let health = null, picture = null;              // what /api/health says; the photo, a Blob
 let captions = [], shown = 0, at = 0;           // the answer's captions, which of them is shown, the word looked at
@@ -17,7 +18,7 @@ function percent(logProb) {
   const p = Math.exp(logProb);
   if (p >= 0.9995) return "100 %";
   if (p >= 0.001) return (100 * p).toFixed(1) + " %";
-  return "1 in " + Math.round(Math.min(1 / p, 1e15)).toLocaleString("en");
+  return p > 1e-15 ? "1 in " + COUNT.format(1 / p) : "next to nothing";
 }
 
 function say(text, error = false) {
@@ -41,7 +42,9 @@ function take(blob) {
 
 $("photo").onload = () => {
   $("photo").hidden = false;
-  $("photo").classList.toggle("small", Math.max($("photo").naturalWidth, $("photo").naturalHeight) < 200);
+  const longer = Math.max($("photo").naturalWidth, $("photo").naturalHeight);
+  $("photo").classList.toggle("small", longer < 450);
+  $("photo").classList.toggle("tiny", longer < 150);
   $("stage").classList.add("full");
   $("invitation").hidden = true;
   draw();
@@ -113,7 +116,9 @@ async function ask() {
 
 function list() {
   $("captions").replaceChildren(...captions.map((caption, k) => {
-    const chance = element("span", { className: "number" }, percent(caption.log_prob));
+    const each = caption.log_prob / (caption.words.length + caption.finished);         // its end counts as a word
+    const chance = element("span", { className: "number" }, percent(caption.log_prob),
+      element("span", {}, percent(each) + " a word"));
     const button = element("button", { type: "button" }, element("span", {}, caption.caption || "(no words)"), chance);
     button.onclick = () => show(k);
     return element("li", {}, button);
@@ -132,9 +137,8 @@ function show(k) {
     return button;
   }));
   $("result").hidden = false;
-  say("");                                      // then the whole caption, once, for those who listen
   say(words.length ? "" : "The model has nothing to say.");
-  $("words").setAttribute("aria-label", "Caption: " + captions[k].caption + ". Arrow keys go from word to word.");
+  $("spoken").textContent = captions[k].caption;        // at once, for those who listen
   play();
 }
 
@@ -212,8 +216,8 @@ function draw() {
   const most = Math.max(...maps.flat(2)), map = maps[at], rows = map.length, columns = map[0].length;
   const small = new ImageData(columns, rows);
   map.flat().forEach((weight, i) => {
-    const strength = (weight / most) ** 0.6;    // as in the figures of scripts.show_attention
-    small.data.set([255 - 15 * strength, 176 - 144 * strength, 0, 215 * strength], 4 * i);
+    const strength = weight / most;
+    small.data.set([255, 190 - 190 * strength, 0, 255 * strength ** 0.8], 4 * i);
   });
   const cells = element("canvas", { width: columns, height: rows });
   cells.getContext("2d").putImageData(small, 0, 0);
@@ -262,8 +266,8 @@ async function begin() {
   } catch {
     return say("The service does not answer.", true);
   }
-  const attends = health.attention ? "with attention" : "which does not look again after its first glance";
-  $("about").textContent = `${health.run}: ${health.model}, ${attends}`;
+  const once = health.attention ? "" : ": it sees the photo once, so there is no attention to show";
+  $("about").textContent = `${health.run}, a captioner of type ${health.model}${once}`;
   $("attend").hidden = $("look").hidden = !health.attention;
   offerScenes(health.scenes);
   if (health.scenes) $("invitation").querySelector("span").textContent = "the model knows scenes alone: choose one below";
