@@ -17,7 +17,8 @@ from data.encoder import differences
 class FeatureRows:
     """The rows there are of a feature file to be: `rows` is picture's name -> (stamp, place in PATH.part).
 
-    shape: of one picture's features; attributes: of the encoder. Raises ValueError where PATH.part has other features.
+    A context manager. shape: of one picture's features; attributes: of the encoder. Raises ValueError, on entering,
+    where PATH.part has other features.
     """
 
     def __init__(self, path, shape, attributes):
@@ -25,10 +26,20 @@ class FeatureRows:
         self.shape, self.attributes = tuple(shape), attributes
         self.bytes = 2 * math.prod(shape)
         self.rows = {}
+
+    def __enter__(self):
         self._file = open(self.part, "a+b")              # noqa: SIM115
-        self._file.seek(0)
-        self._check(self._file.readline())
-        self._read()
+        try:
+            self._file.seek(0)
+            self._check(self._file.readline())
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
 
     def append(self, name, stamp, features):
         """Keep the features of one picture, of the shape. Raises ValueError for those beyond float16's range."""
@@ -78,7 +89,7 @@ class FeatureRows:
     def _check(self, line):
         """Compare PATH.part's first line with the encoder, or write it where there is none."""
         ours = {"shape": self.shape, **self.attributes}
-        if not line or (line.startswith(b'{"shape"') and not line.endswith(b"\n")):      # stopped before it had begun
+        if not line.endswith(b"\n") and line[:8] == b'{"shape"'[:len(line)]:         # stopped before it had begun
             self._file.truncate(0)
             self._write({key: value.tolist() if hasattr(value, "tolist") else value for key, value in ours.items()})
             return
@@ -87,9 +98,11 @@ class FeatureRows:
             found = differences(header, ours)
         except (ValueError, TypeError):
             raise ValueError(f"{self.part}: expected an unfinished run, found another file: remove it") from None
-        if header.get("shape") != list(self.shape) or found:
-            raise ValueError(f"{self.part}: an unfinished run with another encoder "
-                             f"({'; '.join(found) or 'other shapes'}): remove it, or use that encoder")
+        if header.get("shape") != list(self.shape):
+            found = [f"shape was {header.get('shape')}, is {list(self.shape)}"]
+        if found:
+            raise ValueError(f"{self.part}: an unfinished run with another encoder ({'; '.join(found)}): remove it, or "
+                             "use that encoder")
 
     def _read(self):
         """Note the whole rows, and cut off what is left of one that was being written."""

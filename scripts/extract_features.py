@@ -112,18 +112,18 @@ def main(argv=None):
         print(f"error: {line}", file=sys.stderr)
     encoder = encoder_of(args)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    rows = FeatureRows(args.out, encoder.shape, encoder.attributes())
-    try:
-        failed = extract(encoder, pictures, rows, args.batch)
-    except KeyboardInterrupt:
-        print(f"stopped with {len(rows.rows)} of {len(pictures)} pictures done; the same command goes on",
-              file=sys.stderr)
-        return 130
-    done = [name for name in pictures if name in rows.rows]
-    if not done:
-        rows.discard()
-        raise ValueError(f"{args.images[0]}: none of {len(pictures)} pictures could be read, nothing was written")
-    rows.finish(done)
+    with FeatureRows(args.out, encoder.shape, encoder.attributes()) as rows:
+        try:
+            failed = extract(encoder, pictures, rows, args.batch)
+        except KeyboardInterrupt:
+            print(f"stopped with {len(rows.rows)} of {len(pictures)} pictures done; the same command goes on",
+                  file=sys.stderr)
+            return 130
+        done = [name for name in pictures if name in rows.rows]
+        if not done:
+            rows.discard()
+            raise ValueError(f"{args.images[0]}: none of {len(pictures)} pictures could be read, nothing was written")
+        rows.finish(done)
     print(f"{args.out}: {encoder.layer} of {encoder.path.name}, {(len(done), *encoder.shape)} for {len(done)} pictures")
     return 2 if failed or wrong else 0
 
