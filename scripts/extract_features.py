@@ -22,7 +22,8 @@ def parse(argv=None):
     parser.add_argument("--images", nargs="+", metavar="PATH", help="a folder, or files")
     parser.add_argument("--out", metavar="H5", help="the feature file to make")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures at a time (default 16)")
-    add_encoder(parser)
+    add_encoder(parser, "the last with regions, else the last")
+    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
     args = parser.parse_args(argv)
     missing = [name for name in ("encoder", "images", "out") if not getattr(args, name)]
     if missing and not args.list:
@@ -30,11 +31,10 @@ def parse(argv=None):
     return args
 
 
-def add_encoder(parser):
-    """Add the options that make an Encoder, for any command that takes pictures."""
+def add_encoder(parser, layer):
+    """Add the options that make an Encoder, for any command that takes pictures; layer: which is the default."""
     parser.add_argument("--encoder", metavar="ONNX", help="an image model")
-    parser.add_argument("--layer", metavar="NAME", help="its output (default: the last with regions, else the last)")
-    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
+    parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="of the model's pictures, where it takes any")
     parser.add_argument("--normalise", metavar="HOW", help=f"raw (0 to 255), {', '.join(NORMALISE)}, or means and "
                         "deviations R,G,B/R,G,B on a scale of 0 to 1 (default: what the model's metadata say)")
@@ -49,10 +49,9 @@ def size(text):
     return int(height or width), int(width)
 
 
-def encoder_of(args):
-    """The Encoder that the options of add_encoder describe."""
-    names = ("layer", "pool", "threads", "size", "normalise", "bgr", "resize")
-    return Encoder(args.encoder, **{name: getattr(args, name) for name in names})
+def encoder_options(args):
+    """The options of add_encoder as Encoder takes them -> dict."""
+    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
 
 
 def extract(encoder, pictures, rows, batch):
@@ -110,7 +109,7 @@ def main(argv=None):
     pictures, wrong = list_pictures(args.images)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
-    encoder = encoder_of(args)
+    encoder = Encoder(args.encoder, pool=args.pool, **encoder_options(args))
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     with FeatureRows(args.out, encoder.shape, encoder.attributes()) as rows:
         try:

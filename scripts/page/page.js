@@ -148,7 +148,7 @@ function reveal(count) {
 
 function look(t) {
   at = t;
-  const { words, log_probs: chances, others } = captions[shown];
+  const { words, log_probs: chances, others, attention } = captions[shown];
   [...$("words").children].forEach((word, i) => {
     word.setAttribute("aria-current", i === t);
     word.tabIndex = i === t ? 0 : -1;
@@ -162,8 +162,14 @@ function look(t) {
       bar.style.width = 100 * Math.exp(p) + "%";
       return [element("span", { className: kind }, word === "<END>" ? "(end)" : word), bar,
         element("span", { className: "number" }, percent(p))];
-    })));
+    })),
+    ...(attention ? [element("p", { className: "quiet" }, flatness(attention[t].flat()))] : []));
   draw();
+}
+
+function flatness(weights) {
+  const [most, even] = [Math.max(...weights), 1 / weights.length].map((weight) => (100 * weight).toFixed(0));
+  return `Most attention on one region: ${most} %. Looking everywhere alike it would be ${even} %.`;
 }
 
 function play() {
@@ -202,7 +208,7 @@ $("words").onkeydown = (event) => {
   $("words").children[Math.max(0, Math.min(to, last))].focus();
 };
 
-/* The attention, as colour over the photo; all words of a caption share one scale. */
+/* The attention, as colour over the photo. Each word has its own scale, so that flat maps show too: `look` says how flat. */
 
 function draw() {
   const maps = captions[shown]?.attention;
@@ -213,11 +219,11 @@ function draw() {
   const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = $("photo");
   Object.assign($("overlay").style, { left: offsetLeft + "px", top: offsetTop + "px" });
   Object.assign($("overlay"), { width: offsetWidth, height: offsetHeight });
-  const most = Math.max(...maps.flat(2)), map = maps[at], rows = map.length, columns = map[0].length;
+  const map = maps[at], most = Math.max(...map.flat()), rows = map.length, columns = map[0].length;
   const small = new ImageData(columns, rows);
   map.flat().forEach((weight, i) => {
-    const strength = weight / most;
-    small.data.set([255, 190 - 190 * strength, 0, 255 * strength ** 0.8], 4 * i);
+    const strength = (weight / most) ** 1.5;
+    small.data.set([255, 190 - 190 * strength, 0, 200 * strength], 4 * i);
   });
   const cells = element("canvas", { width: columns, height: rows });
   cells.getContext("2d").putImageData(small, 0, 0);
