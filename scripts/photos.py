@@ -7,7 +7,6 @@ from data.onnx_models import vector_outputs
 from data.scene_features import scene_features
 from data.scenes import SIDE
 from models.captioning_rnn import grid_shape
-from scripts.runs import LOOK
 
 TELLING = {"model_sha256", "onnx_output", "input"}       # of these attributes one says where features are from
 SCENES = "data.scene_features"          # what the scenes' feature files name as their model
@@ -51,9 +50,9 @@ class PhotoFeatures:
     """
 
     def __init__(self, checkpoint, then, path, options):
-        model, look = checkpoint.model, LOOK.get(checkpoint.model.cell_type, "vector")
+        self.model, self.then, model = checkpoint.model, then, checkpoint.model
         options = {"layer": then.get("onnx_output"), **{k: v for k, v in options.items() if v is not None}}
-        self.encoder, self.then = Encoder(path, pool=look == "vector", **options), then
+        self.encoder = Encoder(path, pool="pool" in then, **options)
         self.size, self.grid = self.encoder.size, self.encoder.grid if model.attends else None
         if model.attends and self.grid is None:
             raise ValueError(f"{path}: {self.encoder.layer} has no regions, expected --layer with an output that has")
@@ -65,14 +64,15 @@ class PhotoFeatures:
         if model.pooled_dim:
             self.pooled_then = {k.removeprefix("pooled_"): v for k, v in then.items() if k.startswith("pooled_")}
             options["layer"] = self.pooled_then.get("onnx_output") or _pooled_output(path, model.pooled_dim)
-            self.pooled = Encoder(path, pool=True, **options)
+            self.pooled = Encoder(path, pool="pool" in self.pooled_then, **options)
             _check(checkpoint.path, self.pooled, self.pooled_then, model.pooled_dim)
 
     def __call__(self, pictures):
         if self.pooled is None:
-            return as_stored(self.encoder.encode(pictures), self.then)
+            features = as_stored(self.encoder.encode(pictures), self.then)
+            return features if self.model.attends else _vector(features)
         grid, pooled = self.encoder.encode_both(self.pooled, pictures)
-        return as_stored(grid, self.then), as_stored(pooled, self.pooled_then)
+        return as_stored(grid, self.then), _vector(as_stored(pooled, self.pooled_then))
 
 
 def _check(run, encoder, then, width):
@@ -90,6 +90,11 @@ def _pooled_output(path, width):
         raise ValueError(f"{path}: the run's pooled features have {width} numbers a picture and it does not say which "
                          f"output they are; expected one of that width, found {', '.join(names) or 'none'}")
     return names[0]
+
+
+def _vector(features):
+    """One vector a picture, as FeatureReader gives it of a file with regions too: their mean."""
+    return features.mean(axis=1) if features.ndim == 3 else features
 
 
 def as_stored(features, attributes=None):

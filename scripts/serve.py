@@ -12,6 +12,7 @@ from PIL import Image
 from data.scenes import make_scenes
 from scripts.answers import Answers
 from scripts.command import run
+from scripts.extract_features import add_encoder, encoder_options
 from scripts.photos import picture_features
 from scripts.runs import load_run
 from scripts.worker import Worker
@@ -29,11 +30,10 @@ SCENES, SEED = 12, 2024                 # another seed than the training scenes 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.serve", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
-    parser.add_argument("--encoder", metavar="ONNX", help="the image model that made the run's training features")
     parser.add_argument("--scenes", action="store_true", help="a run on scenes: some new ones to choose from")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="(default 8000; 0: any that is free)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of onnxruntime (default: one a core)")
+    add_encoder(parser, "what the run was trained on")
     args = parser.parse_args(argv)
     if not args.scenes and not args.encoder:
         parser.error("expected --encoder MODEL.onnx, or --scenes for a run on scenes")
@@ -55,7 +55,7 @@ def scene_files():
 def make_service(args):
     """The run of the command line -> Flask application, its worker, a note or None."""
     checkpoint = load_run(args.run)
-    features = picture_features(checkpoint, args.encoder, threads=args.threads)
+    features = picture_features(checkpoint, args.encoder, **encoder_options(args))
     model, worker = checkpoint.model, Worker()
     answers = Answers(model, features)
     scenes = scene_files()
@@ -67,14 +67,14 @@ def make_service(args):
 
 def main(argv=None):
     args = parse(argv)
-    listener = listen(args.host, args.port)                 # a port that is taken shows before the model is loaded
-    app, worker, note = make_service(args)
-    server = make_server(app, worker.in_flight, listener)
-    if note:
-        print(note)
-    print(f"http://{args.host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
-    server.run()
-    worker.close()
+    with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded
+        app, worker, note = make_service(args)
+        server = make_server(app, worker.in_flight, listener)
+        if note:
+            print(note)
+        print(f"http://{args.host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
+        server.run()
+        worker.close()
 
 
 if __name__ == "__main__":

@@ -216,9 +216,11 @@ function draw() {
   $("overlay").hidden = !on;
   $("photo").classList.toggle("looked", on);
   if (!on) return;
-  const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = $("photo");
-  Object.assign($("overlay").style, { left: offsetLeft + "px", top: offsetTop + "px" });
-  Object.assign($("overlay"), { width: offsetWidth, height: offsetHeight });
+  const [photo, stage] = [$("photo"), $("stage")].map((box) => box.getBoundingClientRect());
+  const place = { left: photo.left - stage.left, top: photo.top - stage.top, width: photo.width, height: photo.height };
+  for (const [side, length] of Object.entries(place)) $("overlay").style[side] = length + "px";
+  const [width, height] = [photo.width, photo.height].map(Math.ceil);
+  Object.assign($("overlay"), { width, height });
   const map = maps[at], most = Math.max(...map.flat()), rows = map.length, columns = map[0].length;
   const small = new ImageData(columns, rows);
   map.flat().forEach((weight, i) => {
@@ -229,7 +231,7 @@ function draw() {
   cells.getContext("2d").putImageData(small, 0, 0);
   const context = $("overlay").getContext("2d");
   context.imageSmoothingQuality = "high";
-  context.drawImage(cells, 0, 0, offsetWidth, offsetHeight);
+  context.drawImage(cells, 0, 0, width, height);
 }
 
 $("attend").onclick = () => {
