@@ -3,7 +3,6 @@
 The fingerprint is what `Encoder.attributes` gives and a feature file keeps as attributes: the model's SHA-256, its
 output, what is done to a picture before, and some features of a built-in picture.
 """
-import hashlib
 import json
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.files import sha256
 from data.onnx_models import choose_output, image_input, one_line, open_model, stated_pixels
 from data.photos import open_picture as open_picture  # for those who encode what they open
 from data.pictures import to_rgb
@@ -154,15 +154,6 @@ def probe_picture():
     """The built-in picture, uint8 (96, 128, 3): two slopes and a chequer board."""
     y, x = np.mgrid[:96, :128]
     return np.stack([x * 255 // 127, y * 255 // 95, (x // 16 + y // 16) % 2 * 255], axis=-1).astype(np.uint8)
-
-
-def sha256(path):
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _size(stated, asked, path):
