@@ -57,13 +57,14 @@ class Dataset(NamedTuple):
 
     @property
     def uncut(self):
-        """Whether the captions as people wrote them are there: a course folder has none."""
-        return (self.folder / "dataset.json").is_file()
+        """Whether the captions as people wrote them are there: a course's data have none."""
+        path = self.folder / "dataset.json"
+        return path.is_file() and read_json(path).get("references", True) is not None
 
     def references(self, split):
         """What people wrote of each image of a split, tokenised, in the order of `images` -> name -> list of str.
 
-        From references.json; a course folder has none: there captions as the model learns them, cut and with <UNK>.
+        From references.json; a course's data have none: there captions as the model learns them, cut and with <UNK>.
         Raises ValueError where an image lacks them.
         """
         rows, names = self.images(split)
@@ -148,11 +149,15 @@ def _open_ours(folder, look):
         name, pictures = info["name"], info["pictures"] and folder / info["pictures"]
         grid, pooled = ({split: (folder / entry["path"], entry["fingerprint"], entry["shape"])  # absolute paths stay
                          for split, entry in (info[kind] or {}).items()} for kind in ("features", "pooled"))
-        (pooled or grid)["train"], grid["train"]
+        if not (featureless := info["features"] == {}):
+            (pooled or grid)["train"], grid["train"]
         fingerprint = info["vocabulary"]["fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a dataset's description, run scripts.prepare_data again "
                          f"({type(error).__name__}: {error})") from error
+    if featureless:
+        raise ValueError(f"{folder}: has captions and pictures, but no features: run scripts.prepare_data again, with "
+                         "--encoder")
     vocabulary = Vocabulary.load(folder / "vocab.json")
     if vocabulary.fingerprint() != fingerprint:
         raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "

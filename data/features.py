@@ -11,7 +11,7 @@ import numpy as np
 
 from data.files import hdf5_errors, new_hdf5
 
-MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output")      # attributes that say where features are from
+MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output", "input", "resize")   # attributes: where from, and how
 BLOCK_BYTES = 2**24          # read at once, whatever the size of the file's chunks
 
 
@@ -170,7 +170,9 @@ class PairReader:
         return self.grid.image_names()
 
     def attributes(self):
-        return self.grid.attributes()
+        """The grid's, and the pooled features' with names that begin with pooled_."""
+        pooled = {f"pooled_{key}": value for key, value in self.pooled.attributes().items()}
+        return {**self.grid.attributes(), **pooled}
 
     def fingerprint(self):
         return hashlib.sha256((self.grid.fingerprint() + self.pooled.fingerprint()).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Reading files that others wrote, where whatever is wrong becomes one line that names the file; writing HDF5."""
 import contextlib
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -60,6 +61,15 @@ def new_hdf5(path):
         Path(path).write_bytes(buffer.getbuffer())
     except OSError as error:
         raise OSError(f"{path}: {error.strerror or error}") from error
+
+
+def sha256(path):
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _existing(path):

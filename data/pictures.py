@@ -127,10 +127,10 @@ def _decode(body):
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS / 1e6:g} million")
-        return np.array(_rgb(image))
+        return np.array(to_rgb(image))
 
 
-def _rgb(image):
+def to_rgb(image):
     """A Pillow image as RGB, what is transparent as white."""
     from PIL import Image
 

@@ -65,16 +65,22 @@ def write_dataset(folder, source, features, pooled=None, *, min_count=4, max_wor
     _write_captions(folder / "captions.h5", tokens, rows, vocabulary, max_words)
     vocabulary.save(folder / "vocab.json")
     _write_json(folder / "references.json", references)
+    return write_description(
+        folder, source.name, {split: (len(references[split]), len(tokens[split])) for split in tokens}, vocabulary,
+        features, pooled, min_count=min_count, max_words=max_words, pictures=pictures,
+        left_out={reason: count for reason, count in left_out.items() if count})
+
+
+def write_description(folder, name, counts, vocabulary, features, pooled=None, min_count=None, **more):
+    """Write dataset.json -> its content. counts: split -> numbers of images and captions; features as write_dataset."""
     info = {
         "format": "rnnlayers dataset 1",
-        "name": source.name,
-        "splits": {split: {"images": len(references[split]), "captions": len(tokens[split])} for split in tokens},
+        "name": name,
+        "splits": {split: {"images": images, "captions": captions} for split, (images, captions) in counts.items()},
         "vocabulary": {"words": len(vocabulary), "min_count": min_count, "fingerprint": vocabulary.fingerprint()},
-        "max_words": max_words,
-        "features": {split: describe(folder, features[split]) for split in tokens},
-        "pooled": {split: describe(folder, pooled[split]) for split in tokens} if pooled else None,
-        "pictures": pictures,
-        "left_out": {reason: count for reason, count in left_out.items() if count},
+        "features": {split: describe(folder, features[split]) for split in counts if features},
+        "pooled": {split: describe(folder, pooled[split]) for split in counts} if pooled else None,
+        **more,
     }
     _write_json(folder / "dataset.json", info)
     return info

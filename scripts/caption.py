@@ -1,23 +1,33 @@
-"""Print captions that a trained run gives to the images of a split: one line an image, name and caption.
+"""Print captions that a trained run gives to the images of a split or to your own photos: one line an image.
 
 The most likely word at each step; with --beam the best caption that a beam search finds; with --sample words drawn at
-random.
+random. Photos go through the ONNX model that made the run's training features.
 """
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 
-from models.decoding import sample
-from scripts.captions import beams_of, caption_split
+from data.photos import list_pictures, open_picture
+from data.vocabulary import Vocabulary
+from models.checkpoint import write_atomically
+from scripts.caption_page import caption_page
+from scripts.captions import beams_of, caption_split, draws_of
 from scripts.command import run
+from scripts.extract_features import add_encoder, encoder_options, told
+from scripts.photos import picture_features
 from scripts.runs import load_run, open_run_data
+
+BATCH = 16                              # photos at a time
 
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.caption", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
     parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
-    parser.add_argument("--n", type=int, default=8, metavar="N", help="first N images, 0 for all (default 8)")
+    parser.add_argument("--n", type=int, metavar="N",
+                        help="first N images, 0 for all (default: 8 of a split, all photos)")
     parser.add_argument("--beam", type=int, metavar="K", help="keep the K best captions at each word (default 1)")
     parser.add_argument("--sample", action="store_true", help="draw each word by its probability")
     parser.add_argument("--temperature", type=float, metavar="T",
@@ -30,6 +40,11 @@ def parse(argv=None):
                         help="N captions an image, the best first (by log-probability a word; drawn ones by the whole "
                         "log-probability), and the log-probability of each")
     parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+    photos = parser.add_argument_group("photos")
+    photos.add_argument("--images", nargs="+", metavar="PATH", help="a folder of photos, or files, instead of a split")
+    photos.add_argument("--html", type=Path, metavar="FILE", help="write a page with the photos, their captions and "
+                        "where an attention model looked for each word")
+    add_encoder(photos, "what the run was trained on")
     return parser.parse_args(argv)
 
 
@@ -39,6 +54,9 @@ def check(args):
         value = getattr(args, name)
         if value is not None and value < least:
             raise ValueError(f"--{name} {value}: expected at least {least}")
+    for name in ("split", "data") if args.images else ("encoder", "html"):
+        if getattr(args, name) is not None:
+            raise ValueError(f"--{name}: goes {'not with' if args.images else 'only with'} --images")
     drawing = {"--temperature": args.temperature, "--top-p": args.top_p, "--top-k": args.top_k}
     given = [name for name, value in drawing.items() if value is not None]
     if given and not args.sample:
@@ -55,28 +73,65 @@ def decoder(args):
         return beams_of
     options = {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p}
     options = {name: value for name, value in options.items() if value is not None}
-    rng = np.random.default_rng(args.seed)
+    return draws_of(np.random.default_rng(args.seed), **options)
 
-    def draw(model, features, beam):
-        draws = zip(*(sample(model, features, rng, **options).beams for _ in range(beam)))
-        return [sorted((beam for beam, in drawn), key=lambda h: -h.log_prob) for drawn in draws]
-    return draw
+
+def caption_photos(checkpoint, features, pictures, decode, beam, failed):
+    """Open, encode and caption photos, {name: path} -> yields name, PIL.Image, Hypotheses with the best first.
+
+    What is wrong with a photo is printed and appended to `failed`.
+    """
+    names = list(pictures)
+    for i in range(0, len(names), BATCH):
+        opened = {}
+        for name in names[i:i + BATCH]:
+            with told(failed):
+                opened[name] = open_picture(pictures[name], 2 * max(features.size))
+        if opened:
+            beams = decode(checkpoint.model, features(list(opened.values())), beam)
+            yield from zip(opened, opened.values(), beams)
+
+
+def photos(checkpoint, args):
+    """Caption the photos of --images -> exit status."""
+    features = picture_features(checkpoint, args.encoder, **encoder_options(args))
+    pictures, failed = list_pictures(args.images)
+    notes = [*(f"error: {line}" for line in failed), *([features.note] if features.note else [])]
+    print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
+    pictures = dict(list(pictures.items())[:args.n or None])
+    vocabulary, items, count = Vocabulary(checkpoint.model.word_to_idx), [], args.alternatives or 1
+    for name, picture, hypotheses in caption_photos(checkpoint, features, pictures, decoder(args),
+                                                    args.beam or count, failed):
+        show(name, hypotheses[:count], vocabulary, args)
+        items += [(name, picture, hypotheses[:count])] if args.html else []
+    if args.html:
+        write_atomically(args.html, caption_page(items, vocabulary, features.grid, args.run).encode())
+        print(f"written to {args.html}", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def show(name, hypotheses, vocabulary, args):
+    """Print the captions of an image."""
+    for hypothesis in hypotheses:
+        chance = f"\t{hypothesis.log_prob:.2f}" if args.alternatives else ""
+        print(f"{name}\t{vocabulary.decode(hypothesis.ids)}{chance}", flush=args.images is not None)
 
 
 def main(argv=None):
     args = parse(argv)
     check(args)
     checkpoint = load_run(args.run)
+    if args.images:
+        return photos(checkpoint, args)
     dataset = open_run_data(checkpoint, args.data)
     split = args.split or ("test" if "test" in dataset.captions else "val")
     rows, names = dataset.images(split)
-    rows, names = rows[:args.n or None], names[:args.n or None]
-    beams = caption_split(checkpoint.model, dataset, split, rows, args.beam or args.alternatives or 1,
+    n = 8 if args.n is None else args.n or None
+    beams = caption_split(checkpoint.model, dataset, split, rows[:n], args.beam or args.alternatives or 1,
                           decode=decoder(args))
     for name, hypotheses in zip(names, beams):
-        for hypothesis in hypotheses[:args.alternatives or 1]:
-            chance = f"\t{hypothesis.log_prob:.2f}" if args.alternatives else ""
-            print(f"{name}\t{dataset.vocabulary.decode(hypothesis.ids)}{chance}")
+        show(name, hypotheses[:args.alternatives or 1], dataset.vocabulary, args)
+    return 0
 
 
 if __name__ == "__main__":

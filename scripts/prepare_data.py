@@ -1,11 +1,16 @@
 """Make a dataset folder for scripts.train, from captions and a file of image features, or from nothing (scenes)."""
 import argparse
+import functools
 import os
 
+from tqdm import tqdm
+
+from data.cocopt import make_cocopt_dataset
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from data.sources import read_coco, read_flickr8k, read_karpathy
 from scripts.command import run
+from scripts.extract_features import add_encoder, encoder_of
 
 
 def parse(argv=None):
@@ -32,6 +37,9 @@ def parse(argv=None):
         coco.add_argument(f"--{split}", required=True, metavar="JSON")
         coco.add_argument(f"--{split}-features", required=True, metavar="H5", help="HDF5 with features and image_names")
         coco.add_argument(f"--{split}-pooled", metavar="H5", help="pooled features of the same images")
+    cocopt = kinds.add_parser("cocopt", parents=[common], help="the attention course's coco.pt")
+    cocopt.add_argument("--file", required=True, metavar="PT", help="read without torch, tensors and plain values only")
+    add_encoder(cocopt)
     scenes = kinds.add_parser("scenes", parents=[common], help="the built-in pictures of coloured shapes")
     scenes.add_argument("--seed", type=int, default=0, metavar="K")
     return parser.parse_args(argv)
@@ -41,6 +49,9 @@ def prepare(args):
     """Make the folder that the arguments describe -> the content of its dataset.json."""
     if args.kind == "scenes":
         return make_scene_dataset(args.out, args.seed)
+    if args.kind == "cocopt":
+        return make_cocopt_dataset(args.out, args.file, args.encoder and encoder_of(args),
+                                   functools.partial(tqdm, disable=None, unit="batch"))
     if args.min_count < 1 or args.max_words < 1:
         raise ValueError(f"--min-count {args.min_count} --max-words {args.max_words}: expected at least 1")
     source, features, pooled = _source(args)
@@ -66,9 +77,9 @@ def report(out, info):
     """Print what a dataset folder holds and what was left out."""
     print(f"{out}: {info['name']}, {info['vocabulary']['words']:,} words")
     for split, counts in info["splits"].items():
-        features = (info["pooled"] or info["features"])[split]
-        print(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  "
-              f"features {tuple(features['shape'])} in {features['path']}")
+        features = (info["pooled"] or info["features"]).get(split)
+        found = f"features {tuple(features['shape'])} in {features['path']}" if features else "no features: --encoder"
+        print(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  {found}")
     for reason, count in info["left_out"].items():
         print(f"  left out: {count:,} {reason}")
 

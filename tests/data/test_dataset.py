@@ -224,7 +224,7 @@ def test_a_description_that_is_none(folder, text, fails):
 
 
 @pytest.mark.parametrize("entries", [
-    {"features": None}, {"features": {}}, {"features": []}, {"features": "f.h5"}, {"features": {"train": "f.h5"}},
+    {"features": None}, {"features": []}, {"features": "f.h5"}, {"features": {"train": "f.h5"}},
     {"features": {"train": {}}}, {"features": {"train": None}}, {"features": {"train": {"path": "f.h5"}}},
     {"features": {"train": {"path": 5, "fingerprint": "", "shape": []}}}, {"pictures": 5}, {"pictures": ["p.h5"]},
     {"pooled": {"val": {"path": "f.h5", "fingerprint": "", "shape": []}}}, {"pooled": 1},

@@ -1,0 +1,103 @@
+"""ONNX image models: opening one with onnxruntime, and what its shapes and metadata say of pictures and features."""
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "inception"}     # ONNX's own names
+INSIDE = re.compile(r"inside the (?:graph|model)(?:: *([^(;]*[^(; ]))?")     # "inside the graph: x/127.5 - 1 (...)"
+
+
+class ImageInput(NamedTuple):
+    """A model's input of pictures."""
+    name: str
+    dtype: type
+    batch: int | None               # where the model takes so many pictures and no other number
+    size: tuple                     # (height, width), None for what the model leaves open
+    channels_first: bool
+
+
+class Pixels(NamedTuple):
+    """How a model takes pixels."""
+    normalise: str | None           # as --normalise, None where nothing is said
+    formula: str | None             # of a normalisation inside the graph
+    bgr: bool
+
+
+def open_model(path, threads=None):
+    """An onnxruntime session on the CPU. Raises FileNotFoundError, or ValueError where it is no model that it runs."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file, expected an ONNX model")
+    if threads is not None and threads < 1:
+        raise ValueError(f"--threads {threads}: expected at least 1")
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError("image models need onnxruntime: pip install -e \".[vision]\"") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4                      # what matters is raised
+    options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")     # idle threads leave the cores to BLAS
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:                          # onnxruntime has a dozen classes of its own, without a base
+        raise ValueError(f"{path}: not an ONNX model that can be run: {one_line(error)}") from error
+
+
+def image_input(session, path):
+    """The model's only input -> ImageInput. Raises ValueError where it is not one of pictures with three channels."""
+    inputs = session.get_inputs()
+    shape, kind = inputs[0].shape if inputs else [], inputs[0].type if inputs else "nothing"
+    if len(inputs) != 1 or len(shape) != 4 or 3 not in (shape[1], shape[3]) or kind not in DTYPES:
+        found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs) or "none"
+        raise ValueError(f"{path}: expected one input of pictures, (n, 3, height, width) or (n, height, width, 3) of "
+                         f"{', '.join(DTYPES)}; found {found}")
+    first = shape[1] == 3
+    batch, *size = (side if isinstance(side, int) else None for side in (shape[0], *shape[2 if first else 1:][:2]))
+    return ImageInput(inputs[0].name, DTYPES[kind], batch, tuple(size), first)
+
+
+def choose_output(session, name, path):
+    """The output of that name, by default the last one with regions, else the last. Raises ValueError with a list."""
+    outputs = session.get_outputs()
+    names = [output.name for output in outputs]
+    if name is None:
+        return ([output.name for output in outputs if len(output.shape) == 4] or names)[-1]
+    if name not in names:
+        raise ValueError(f"{path}: no output {name!r}, expected --layer with one of {', '.join(names)}")
+    return name
+
+
+def vector_outputs(path, width):
+    """Names of a model's outputs that are one vector of this width a picture."""
+    return [output.name for output in open_model(path).get_outputs()
+            if len(output.shape) == 2 and output.shape[1] == width]
+
+
+def stated_pixels(session):
+    """What a model's metadata say of the pixels that it takes -> Pixels.
+
+    The keys are ONNX's own, Image.NominalPixelRange and Image.BitmapPixelFormat, and `normalisation`: "inside the
+    graph: FORMULA" for pixels of 0 to 255, or what --normalise takes.
+    """
+    metadata = session.get_modelmeta().custom_metadata_map
+    stated = metadata.get("normalisation", "")
+    inside = INSIDE.match(stated)
+    normalise = RANGES.get(metadata.get("Image.NominalPixelRange")) or ("raw" if inside else stated or None)
+    return Pixels(normalise, inside and inside[1], metadata.get("Image.BitmapPixelFormat", "").startswith("Bgr"))
+
+
+def describe_model(path):
+    """Inputs, outputs and metadata of a model, as lines of text."""
+    session = open_model(path)
+    ports = [("input", port) for port in session.get_inputs()] + [("output", port) for port in session.get_outputs()]
+    lines = [f"{kind:6s}  {port.name}  {port.type[7:-1]} ({', '.join(map(str, port.shape))})" for kind, port in ports]
+    metadata = session.get_modelmeta().custom_metadata_map
+    return lines + [f"{key}: {one_line(value)}" for key, value in sorted(metadata.items())]
+
+
+def one_line(text, limit=300):
+    """A text without line ends, cut at `limit` characters."""
+    return " ".join(str(text).split())[:limit]

@@ -1,0 +1,106 @@
+"""From pictures to the features that a run was trained on."""
+import numpy as np
+from PIL import Image
+
+from data.encoder import Encoder, differences
+from data.onnx_models import vector_outputs
+from data.scene_features import scene_features
+from data.scenes import SIDE
+from models.captioning_rnn import grid_shape
+
+TELLING = {"model_sha256", "onnx_output", "input"}       # of these attributes one says where features are from
+SCENES = "data.scene_features"          # what the scenes' feature files name as their model
+
+
+def picture_features(checkpoint, path, **options):
+    """How pictures become what a checkpoint's model takes -> SceneFeatures or PhotoFeatures.
+
+    path: an ONNX model, None for a run on scenes; options: of data.encoder.Encoder, for what the model leaves open.
+    Raises FileNotFoundError, or ValueError that names the differences from the features that the run was trained on.
+    """
+    if "data" not in checkpoint.run:
+        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
+    then = checkpoint.run["data"]["features"]["train"]["attributes"]
+    scenes = then.get("model") == SCENES
+    if scenes and path is not None:
+        raise ValueError(f"{checkpoint.path}: was trained on scenes, which need no --encoder, found --encoder {path}")
+    if not scenes and path is None:
+        raise ValueError(f"{checkpoint.path}: expected --encoder with the ONNX model that made its training features"
+                         f" ({then.get('model', 'of unknown origin')})")
+    return SceneFeatures(checkpoint.model) if scenes else PhotoFeatures(checkpoint, then, path, options)
+
+
+class SceneFeatures:
+    """Pictures, a list of PIL.Image in RGB, as the model of a run on scenes takes them."""
+    note, size = None, (SIDE, SIDE)
+
+    def __init__(self, model):
+        self.model, self.grid = model, (grid_shape(49) if model.attends else None)
+
+    def __call__(self, pictures):
+        images = np.stack([np.asarray(p.resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for p in pictures])
+        grid, pooled = map(as_stored, scene_features(images))
+        return ((grid, pooled) if self.model.pooled_dim else grid) if self.model.attends else pooled
+
+
+class PhotoFeatures:
+    """Pictures, a list of PIL.Image in RGB, as a model takes them that was trained on an image model's features.
+
+    then: attributes of the training features; `note`: one line where these do not tell their origin, else None.
+    """
+
+    def __init__(self, checkpoint, then, path, options):
+        self.model, self.then, model = checkpoint.model, then, checkpoint.model
+        options = {"layer": then.get("onnx_output"), **{k: v for k, v in options.items() if v is not None}}
+        self.encoder = Encoder(path, pool="pool" in then, **options)
+        self.size, self.grid = self.encoder.size, self.encoder.grid if model.attends else None
+        if model.attends and self.grid is None:
+            raise ValueError(f"{path}: {self.encoder.layer} has no regions, expected --layer with an output that has")
+        _check(checkpoint.path, self.encoder, then, model.input_dim)
+        self.note = None if TELLING & then.keys() else (
+            f"{checkpoint.path}: its training features do not say which model made them; {self.encoder.layer} of "
+            f"{path} is taken on trust: if it was another, captions will make no sense")
+        self.pooled, self.pooled_then = None, {}
+        if model.pooled_dim:
+            self.pooled_then = {k.removeprefix("pooled_"): v for k, v in then.items() if k.startswith("pooled_")}
+            options["layer"] = self.pooled_then.get("onnx_output") or _pooled_output(path, model.pooled_dim)
+            self.pooled = Encoder(path, pool="pool" in self.pooled_then, **options)
+            _check(checkpoint.path, self.pooled, self.pooled_then, model.pooled_dim)
+
+    def __call__(self, pictures):
+        if self.pooled is None:
+            features = as_stored(self.encoder.encode(pictures), self.then)
+            return features if self.model.attends else _vector(features)
+        grid, pooled = self.encoder.encode_both(self.pooled, pictures)
+        return as_stored(grid, self.then), _vector(as_stored(pooled, self.pooled_then))
+
+
+def _check(run, encoder, then, width):
+    found = differences(then, encoder.attributes())
+    if encoder.shape[-1] != width:
+        found.append(f"numbers a region or picture were {width}, are {encoder.shape[-1]}")
+    if found:
+        raise ValueError(f"{encoder.path}: not what made the features that {run} was trained on: {'; '.join(found)}")
+
+
+def _pooled_output(path, width):
+    """The layer of pooled features for a run that does not tell it: the only one of that width."""
+    names = vector_outputs(path, width)
+    if len(names) != 1:
+        raise ValueError(f"{path}: the run's pooled features have {width} numbers a picture and it does not say which "
+                         f"output they are; expected one of that width, found {', '.join(names) or 'none'}")
+    return names[0]
+
+
+def _vector(features):
+    """One vector a picture, as FeatureReader gives it of a file with regions too: their mean."""
+    return features.mean(axis=1) if features.ndim == 3 else features
+
+
+def as_stored(features, attributes=None):
+    """Features rounded as a feature file with these attributes keeps them -> float32."""
+    step = float((attributes or {}).get("rounding_step", 0))
+    features = np.round(features / step) * step if step else features
+    with np.errstate(over="ignore"):
+        half = features.astype(np.float16)
+    return (half if np.isfinite(half).all() else features).astype(np.float32)

@@ -1,0 +1,81 @@
+"""Caption photos in the browser: a page and a small API of a trained run, for this machine alone unless told otherwise.
+
+The run has to be trained on features of the ONNX model given; with --scenes, on scenes, and no model is needed.
+"""
+import argparse
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from data.scenes import make_scenes
+from scripts.answers import Answers
+from scripts.command import run
+from scripts.extract_features import add_encoder, encoder_options
+from scripts.photos import picture_features
+from scripts.runs import load_run
+from scripts.worker import Worker
+
+try:
+    from scripts.server import listen, make_server
+    from scripts.service import make_app
+except ImportError as error:
+    print(f"error: the page needs Flask and waitress ({error}): pip install -e \".[serve]\"", file=sys.stderr)
+    sys.exit(2)
+
+SCENES, SEED = 12, 2024                 # another seed than the training scenes have
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m scripts.serve", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
+    parser.add_argument("--scenes", action="store_true", help="a run on scenes: some new ones to choose from")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine)")
+    parser.add_argument("--port", type=int, default=8000, help="(default 8000; 0: any that is free)")
+    add_encoder(parser, "what the run was trained on")
+    args = parser.parse_args(argv)
+    if not args.scenes and not args.encoder:
+        parser.error("expected --encoder MODEL.onnx, or --scenes for a run on scenes")
+    if args.scenes and args.encoder:
+        parser.error("--encoder and --scenes: expected one of them")
+    return args
+
+
+def scene_files():
+    """Scenes that no run was trained on, as PNG files -> list of bytes."""
+    files = []
+    for scene in make_scenes(SCENES, SEED):
+        file = io.BytesIO()
+        Image.fromarray(scene.image).save(file, "PNG")
+        files.append(file.getvalue())
+    return files
+
+
+def make_service(args):
+    """The run of the command line -> Flask application, its worker, a note or None."""
+    checkpoint = load_run(args.run)
+    features = picture_features(checkpoint, args.encoder, **encoder_options(args))
+    model, worker = checkpoint.model, Worker()
+    answers = Answers(model, features)
+    scenes = scene_files()
+    answers(scenes[0])                                      # compiles, and fails now rather than at the first request
+    about = {"run": Path(args.run).resolve().name, "model": model.cell_type, "attention": model.attends,
+             "encoder": args.encoder and Path(args.encoder).name}
+    return make_app(answers, worker, about, scenes if args.scenes else ()), worker, features.note
+
+
+def main(argv=None):
+    args = parse(argv)
+    with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded
+        app, worker, note = make_service(args)
+        server = make_server(app, worker.in_flight, listener)
+        if note:
+            print(note)
+        print(f"http://{args.host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
+        server.run()
+        worker.close()
+
+
+if __name__ == "__main__":
+    run(main)

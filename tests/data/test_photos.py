@@ -1,0 +1,137 @@
+"""data/photos.py: files that are pictures, and files that are not quite."""
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.photos import list_pictures, open_picture
+
+RED, BLUE = (200, 30, 40), (20, 40, 210)
+
+
+def two_halves(width=24, height=16):
+    """Red on the left, blue on the right."""
+    x = np.zeros((height, width, 3), np.uint8)
+    x[:, :width // 2], x[:, width // 2:] = RED, BLUE
+    return Image.fromarray(x)
+
+
+def saved(image, form, **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file
+
+
+@pytest.mark.parametrize("turn, corner", [(None, RED), (1, RED), (2, BLUE), (3, BLUE), (4, RED), (5, RED), (6, RED),
+                                          (7, BLUE), (8, BLUE)])
+def test_a_photograph_is_turned_as_its_exif_data_say(turn, corner):
+    exif = Image.Exif()
+    if turn:
+        exif[0x0112] = turn
+    image = open_picture(saved(two_halves(), "JPEG", exif=exif, quality=95))
+    assert image.mode == "RGB" and image.size == ((16, 24) if (turn or 0) > 4 else (24, 16))
+    assert np.abs(np.array(image.getpixel((2, 2))) - corner).max() < 20
+
+
+def test_damaged_exif_data_do_not_matter():
+    assert open_picture(saved(two_halves(), "JPEG", exif=b"Exif\0\0MM\0garbage")).size == (24, 16)
+
+
+@pytest.mark.parametrize("mode, form", [("L", "PNG"), ("L", "JPEG"), ("1", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"),
+                                        ("RGBA", "PNG"), ("LA", "PNG"), ("RGB", "WEBP"), ("RGB", "TIFF"),
+                                        ("RGB", "BMP")])
+def test_every_kind_of_picture_becomes_rgb(mode, form, tmp_path):
+    two_halves().convert(mode).save(tmp_path / "picture", form)
+    image = open_picture(tmp_path / "picture")
+    expected = two_halves().convert("L").convert("RGB") if mode in ("L", "LA", "1") else two_halves()
+    assert (image.mode, image.size) == ("RGB", (24, 16))
+    if mode != "1":
+        assert np.abs(np.asarray(image, int) - np.asarray(expected, int)).mean() < 25
+
+
+def test_sixteen_bits_of_grey_are_scaled_and_transparency_is_white():
+    grey = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
+    assert np.array_equal(np.asarray(open_picture(saved(Image.fromarray(grey), "PNG")))[:, :, 0], grey // 256)
+    clear = Image.new("RGBA", (9, 9), (255, 0, 0, 0))
+    assert open_picture(saved(clear, "PNG")).getpixel((4, 4)) == (255, 255, 255)
+
+
+def test_a_large_jpeg_may_come_smaller_but_not_too_small():
+    large = saved(two_halves(1600, 1200), "JPEG")
+    assert open_picture(large).size == (1600, 1200)
+    assert open_picture(large, side=300).size == (400, 300)
+
+
+BROKEN = {
+    "text": (b"hello", "expected a picture"), "empty": (b"", "expected a picture"),
+    "cut": (saved(two_halves(200, 200), "JPEG").getvalue()[:-400], "truncated"),
+    "cut png": (saved(two_halves(), "PNG").getvalue()[:-30], "cannot be used: "),
+    "dot": (saved(Image.new("RGB", (1, 1)), "PNG").getvalue(), "1 x 1 pixels, expected sides of 8 to"),
+    "strip": (saved(Image.new("1", (20_000, 9)), "PNG").getvalue(), "20000 x 9 pixels, expected sides"),
+    "large": (saved(Image.new("1", (9000, 6000)), "PNG").getvalue(), "at most 50 million pixels"),
+    "larger": (saved(Image.new("1", (12_000, 9000)), "PNG").getvalue(), "at most 50 million pixels"),
+    "bomb": (saved(Image.new("1", (20_000, 20_000)), "PNG").getvalue(), "far more than 50 million pixels"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n", "expected a picture"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_wrong_is_said_in_one_line(kind, tmp_path):
+    content, message = BROKEN[kind]
+    (tmp_path / "a.jpg").write_bytes(content)
+    for file in (tmp_path / "a.jpg", io.BytesIO(content)):
+        with pytest.raises(ValueError) as caught:
+            open_picture(file)
+        text = str(caught.value)
+        assert message in text and "\n" not in text and (str(file) in text) == (file == tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("name, message", [("nothing.jpg", "No such file"), (".", "Is a directory")])
+def test_what_is_no_file_is_said_too(name, message, tmp_path):
+    with pytest.raises(ValueError, match=f"{tmp_path}.*{message}"):
+        open_picture(tmp_path / name)
+
+
+def test_random_damage_gives_a_picture_or_one_line(rng):
+    for form in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"):
+        whole = np.frombuffer(saved(two_halves(60, 40), form).getvalue(), np.uint8)
+        for _ in range(30):
+            broken = whole.copy()
+            broken[rng.integers(0, len(whole), 6)] = rng.integers(0, 256, 6)
+            try:
+                assert open_picture(io.BytesIO(broken.tobytes())).mode == "RGB"
+            except ValueError as error:
+                assert "\n" not in str(error)
+
+
+def test_a_folder_is_searched_and_names_are_relative_to_it(tmp_path):
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    for name in ("z.jpg", "b/a.PNG", "b/c/a.PNG", "notes.txt", ".hidden.jpg"):
+        (tmp_path / name).touch()
+    found, wrong = list_pictures([tmp_path])
+    assert list(found) == ["b/a.PNG", "b/c/a.PNG", "z.jpg"] and not wrong
+    assert found["b/c/a.PNG"] == tmp_path / "b/c/a.PNG"
+
+
+def test_files_go_by_their_names_and_a_name_counts_once(tmp_path):
+    found, wrong = list_pictures([tmp_path / "x.jpg", tmp_path / "b" / "x.jpg", tmp_path / "a.jpeg"])
+    assert found == {"a.jpeg": tmp_path / "a.jpeg", "x.jpg": tmp_path / "x.jpg"}
+    assert len(wrong) == 1 and f"{tmp_path / 'b' / 'x.jpg'}: has the name of {tmp_path / 'x.jpg'}" in wrong[0]
+
+
+def test_names_that_are_no_text_are_left_out(tmp_path):
+    try:
+        (tmp_path / "b\udcff.jpg").touch()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes text only")
+    (tmp_path / "a.jpg").touch()
+    found, (line,) = list_pictures([tmp_path])
+    assert list(found) == ["a.jpg"] and line.isprintable()
+
+
+@pytest.mark.parametrize("paths, message", [(["."], "no pictures in it"),
+                                            ([".", "a.jpg"], "expected one folder, or files")])
+def test_no_pictures(paths, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        list_pictures([tmp_path / path for path in paths])
