@@ -32,7 +32,7 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     N, T, V = x.shape
     y = np.where(mask, y, 0)
     check_ids("temporal_softmax_loss", "y", y, V)
-    # BEGIN SOLUTION 1.3
+    # BEGIN SOLUTION 1.3: finds loss, and dx as (N T, V) or (N, T, V); y is 0 where mask is False
     rows, columns = np.arange(N * T), y.reshape(N * T)
     z = (x - x.real.max(axis=2, keepdims=True)).reshape(N * T, V)     # the largest score is 0: no exp overflows
     e = np.exp(z)
@@ -42,10 +42,10 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     dx = e / total[:, None]
     dx[rows, columns] -= 1                                             # d loss / d x = softmax - one hot
     dx = np.where(counts[:, None], dx, 0) / N
+    # END SOLUTION 1.3
     if verbose:
         print("dx_flat: ", dx.shape)
     return loss, dx.reshape(N, T, V)
-    # END SOLUTION 1.3
 
 
 def label_smoothing_penalty(x, y, mask):

@@ -8,10 +8,10 @@ A list of tasks has single ones (2.3) and whole parts (2). Exit code 0, also whe
 import argparse
 from pathlib import Path
 
-from models.checkpoint import write_atomically
 from scripts.command import run
 from scripts.course.channel import Limits
 from scripts.course.draws import PUBLIC, draw_for
+from scripts.course.files import write_whole
 from scripts.course.grading import goldens_of, grade
 from scripts.course.project import load_project
 from scripts.course.results import class_csv, feedback, results_json, summary, total
@@ -25,7 +25,8 @@ def parse(argv=None):
     parser.add_argument("submission", nargs="?", type=Path, metavar="SUBMISSION", help="a folder or a zip")
     parser.add_argument("--task", metavar="LIST", help="tasks or parts (default: all of the assignment)")
     parser.add_argument("--given", metavar="LIST", help="tasks to take from the reference, without grading them")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="results.json in Gradescope's format; with --class a CSV")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="results.json in Gradescope's format; for --class a CSV")
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time for the checks of one task (default %(default)g)")
@@ -51,7 +52,7 @@ def main(argv=None):
     got, of = total(graded)
     print(f"\n{submission.student}: {got:g} of {of:g} points")
     if args.out:
-        write_atomically(args.out, results_json(graded, submission.notes))
+        write_whole(args.out, results_json(graded, submission.notes))
     return 0
 
 
@@ -90,7 +91,7 @@ def grade_class(args, project, names, given):
         except (ValueError, OSError) as error:
             rows.append((path.name, None, str(error)))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
-    write_atomically(args.out, class_csv(rows, [name for name in names if name not in given]))
+    write_whole(args.out, class_csv(rows, [name for name in names if name not in given]))
     print(f"{len(rows)} submissions: {args.out}")
     return 0
 

@@ -15,12 +15,13 @@ from typing import NamedTuple
 from scripts.course.tasks import ROOT
 from scripts.course.wire import Reference, encode, read
 
+PATIENCE = 4                        # a busy machine is not the submission's fault, sleeping is
 SHOWN = 400                         # characters kept of what a submission prints
 START = "import sys; sys.path.insert(0, sys.argv[3]); from scripts.course.child import main; main(*sys.argv[1:])"
 
 
 class Limits(NamedTuple):
-    """For one task."""
+    """For one task. Seconds are those of the processor; of the clock it may be PATIENCE times as many."""
     seconds: float = 20.0           # of the checks
     warm_up: float = 40.0           # of the imports and first calls, which may compile
     megabytes: int = 2048
@@ -49,12 +50,12 @@ class Remote:
 
     def __init__(self, work, limits, forbidden=()):
         self.work, self.limits, self.notes, self.gone = Path(work), limits, [], None
-        self._ends, self._printed, self._answers = time.monotonic() + limits.warm_up, [b"", 0], queue.Queue()
-        self._dropped, self._clock, self._names = [], "its imports and first calls", []
+        self._printed, self._answers, self._dropped, self._names = [b"", 0], queue.Queue(), [], []
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", START, str(work), str(limits.megabytes), str(ROOT), *map(str, forbidden)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=work, env=_environment(work),
-            start_new_session=True)
+            [sys.executable, "-I", "-B", "-c", START, str(work), str(limits.megabytes), str(ROOT),
+             *map(str, forbidden)], cwd=work, env=_environment(work), start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._set_clock("its imports and first calls", limits.warm_up)
         self._threads = [threading.Thread(target=loop, daemon=True) for loop in (self._listen, self._drain)]
         for thread in self._threads:
             thread.start()
@@ -71,7 +72,7 @@ class Remote:
 
     def start_clock(self):
         """The time of the checks begins: imports and first calls are done."""
-        self._ends, self._clock = time.monotonic() + self.limits.seconds, "the checks"
+        self._set_clock("the checks", self.limits.seconds)
 
     def __getattr__(self, name):
         if name.startswith("_") or name not in self._names:
@@ -130,15 +131,29 @@ class Remote:
         try:
             self._process.stdin.write(encode({"do": do, "args": args}))
             self._process.stdin.flush()
-            answer = self._answers.get(timeout=max(0.0, self._ends - time.monotonic()))
-        except queue.Empty:
-            limit = self.limits.seconds if self._clock == "the checks" else self.limits.warm_up
-            self._end(f"{_doing(do, args)} did not end: {self._clock} may take {limit:g} s")
+            answer = self._wait()
+        except TimeoutError:
+            self._end(f"{_doing(do, args)} did not end: {self._clock} may take {self._seconds:g} s")
         except (OSError, ValueError):
             answer = None
         if not isinstance(answer, dict) or "notes" not in answer:
             self._end(f"{_doing(do, args)} {self._how_it_ended()}")
         return answer
+
+    def _set_clock(self, name, seconds):
+        self._clock, self._seconds = name, seconds
+        self._since, self._used = time.monotonic(), _processor_seconds(self._process.pid) or 0.0
+
+    def _wait(self):
+        """The next answer. Raises TimeoutError when the time is up."""
+        while True:
+            try:
+                return self._answers.get(timeout=0.25)
+            except queue.Empty:
+                clock, used = time.monotonic() - self._since, _processor_seconds(self._process.pid)
+                used = clock if used is None else used - self._used
+                if used > self._seconds or clock > PATIENCE * self._seconds:
+                    raise TimeoutError from None
 
     def _end(self, reason):
         self.gone = reason
@@ -168,6 +183,15 @@ class Remote:
             while data := self._process.stderr.read1(1 << 16):
                 self._printed[0] = (self._printed[0] + data)[:4 * SHOWN]
                 self._printed[1] += len(data)
+
+
+def _processor_seconds(pid):
+    """Seconds of processor time that a process has used, None where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
 
 
 def _doing(do, args):

@@ -73,10 +73,9 @@ def _answer(server, request, notes):
 
 def _where(error):
     """The submission's line that raised, as 'rnnlayers/rnn.py, line 34: code'."""
-    places = [place for place in traceback.extract_tb(error.__traceback__) if place.filename.startswith(os.sep)
-              or ":" in place.filename]
+    places = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
     inside = [place for place in places if place.filename.startswith(sys.path[0] + os.sep)]
-    if not inside or isinstance(error, SyntaxError):
+    if not inside or isinstance(error, (SyntaxError, NotImplementedError)):
         return ""
     name = os.path.relpath(inside[-1].filename, sys.path[0]).replace(os.sep, "/")
     return f"{name}, line {inside[-1].lineno}: {inside[-1].line}"

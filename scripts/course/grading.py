@@ -1,4 +1,6 @@
 """Grading one submission: every task in a process of its own, what it needs given where the student missed it."""
+import contextlib
+import io
 from typing import NamedTuple
 
 import numpy as np
@@ -104,12 +106,11 @@ def _outcomes(task, remote, draw, goldens):
         remote.start()
     except (Gone, SubmissionError) as error:
         return [Outcome("import", 1, described(error), True)]
-    try:
+    with contextlib.suppress(*STRANGE):                             # the checks say it again, each in its place
         warm_up(task, remote, draw)
-    except STRANGE:
-        pass                                                        # the checks say it again, each in its place
     remote.start_clock()
-    outcomes = list(check(task, remote, goldens, draw))
+    with contextlib.redirect_stderr(io.StringIO()):                 # the checker's words on how long it will take
+        outcomes = list(check(task, remote, goldens, draw))
     if any(outcome.essential and not outcome.problem for outcome in outcomes):
         return outcomes
     vacuous = "counts once a result is right"

@@ -2,7 +2,8 @@
 import numpy as np
 
 from gradcheck import check_model
-from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged
+from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, problem_of
+from scripts.course.pair_checks import BUDGET
 
 LENGTH = 7                          # of sampled captions
 AXES = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"),
@@ -88,15 +89,17 @@ def _gradients(model, draw, name, weight, settings):
     """An Outcome for each parameter's gradient, or for dropout one for all."""
     names = list(model.params)
     try:
-        report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=(20_000, 15.0),
+        report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=BUDGET,
                              rng=draw.rng("model"))
         problems = {verdict.name[1:]: "" if verdict.ok else "wrong" for verdict in report.verdicts}
-        problem, text = " ".join((report.problem or "").split()), "" if report.ok else str(report)
+        report.name, problem = "CaptioningRNN.loss", problem_of(report)
+        text = "" if report.ok or problem else str(report)
     except STRANGE as error:
         problems, problem, text = {}, described(error), ""
     wrong = {key: problem or problems.get(key, "not checked") for key in names}
     if name == "dropout":
-        yield Outcome("dropout", weight, first(wrong.values()) and f"with dropout: {first(wrong.values())}", report=text)
+        lost = first(wrong.values())
+        yield Outcome("dropout", weight, lost and f"with dropout: {lost}", report=text)
         return
     for key in names:
         yield Outcome(f"{name}{key}", weight / len(names), wrong[key], True, text if wrong[key] else "")

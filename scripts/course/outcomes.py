@@ -1,4 +1,5 @@
 """What came of one property of a task, and the comparisons that decide it."""
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,12 @@ def described(error):
         text = " ".join(str(error).split())
         return text if type(error).__name__ == "NotImplementedError" and text else f"{type(error).__name__}: {text}"
     return str(error) if isinstance(error, (Gone, AttributeError)) else f"what is returned does not fit: {error}"
+
+
+def problem_of(report):
+    """What ended a gradient check before its numbers, in a line, or ""."""
+    text = " ".join((report.problem or "").split())
+    return re.sub(r"^(forward|backward|loss\(\)) raised NotImplementedError: ", "", text)
 
 
 def compared(found, expected, what):

@@ -3,11 +3,11 @@ import numpy as np
 
 from gradcheck import check_pair
 from gradcheck.table import axes_of, inputs_of, pair_in
-from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, kind_of
+from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, kind_of, problem_of
 
 FORWARD, GRADIENTS, QUALITY = 4, 6, 1       # weights: of the forward, of all gradients, of each other property
 LARGE = 1e3                                 # inputs so large overflow a softmax or a logistic function that is naive
-BUDGET = (20_000, 15.0)                     # evaluations and seconds of a gradient check
+BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits are far less
 OVERFLOWING = ("temporal_softmax_loss", "lstm_step", "dot_product_attention", "attention", "additive_attention")
 
 
@@ -59,7 +59,7 @@ def _wrong_outs(subject, title, draw, goldens, key=None, scale=1.0):
 
 
 def _gradients(title, subject, inputs, draw):
-    """An Outcome for each gradient, from one check of all, or of each alone where something else than numbers is wrong."""
+    """An Outcome for each gradient, from one check of all; of each alone where more than numbers is wrong."""
     names = [name for name, x in inputs.items() if x.dtype.kind == "f"]
     weight, seed = GRADIENTS / len(names), draw.rng(title, "dout")
 
@@ -71,7 +71,8 @@ def _gradients(title, subject, inputs, draw):
         problems = {verdict.name[1:]: "" if verdict.ok else "wrong" for verdict in report.verdicts}
         if report.problem or len(problems) < len(names):
             problems = {name: _alone(report_of(name)) for name in names}
-        text = "" if report.ok else str(report)
+        report.name = title
+        text = "" if report.ok or report.problem else str(report)
     except STRANGE as error:
         problems, text = dict.fromkeys(names, described(error)), ""
     for name in names:
@@ -80,7 +81,7 @@ def _gradients(title, subject, inputs, draw):
 
 
 def _alone(report):
-    return "" if report.ok else " ".join((report.problem or "wrong").split())
+    return "" if report.ok else problem_of(report) or "wrong"
 
 
 def _qualities(name, subject, inputs, draw, goldens):
@@ -123,7 +124,7 @@ def _wrong_dtypes(subject, name, draw):
     results = [*((f"output {k + 1}", out) for k, out in enumerate(outs)),
                *((f"d{key}", grad) for key, grad in zip(_floating(inputs), grads))]
     return first(f"{what} is {kind_of(value)} for inputs of float32: buffers have to take the dtype of the inputs"
-                 for what, value in results if not isinstance(value, float) and np.asarray(value).dtype != np.float32)
+                 for what, value in results if type(value) is not float and np.asarray(value).dtype != np.float32)
 
 
 def _impure(subject, name, inputs, draw):

@@ -15,7 +15,7 @@ class Project(NamedTuple):
     root: Path
     tasks: dict                     # name -> Task
     version: str
-    texts: dict                     # path -> text of each file with regions; as it stands in a student's tree
+    texts: dict                     # path -> text of each file with regions; empty in a student's tree
     regions: dict                   # path -> its regions; empty in a student's tree
     places: dict                    # task -> list of (path, function)
 
@@ -29,7 +29,7 @@ class Project(NamedTuple):
         return list(dict.fromkeys(path for name in names for path, _ in self.places[name]))
 
     def text(self, path, solved, chosen=None):
-        """A marked file with the solutions of some tasks, and a raise for the others. chosen: the assignment's tasks."""
+        """A marked file with the solutions of some tasks, a raise for the others. chosen: the assignment's tasks."""
         return rewrite(self.texts[path], self.regions[path], lambda region: None if region.task in solved else stub(
             region, self.tasks[region.task], chosen is None or region.task in chosen))
 

@@ -34,8 +34,8 @@ def find_regions(text, path, tasks):
             raise ValueError(f"{path}:{k + 1}: unknown task {task!r}, expected one of {', '.join(tasks)}")
         if word == "BEGIN":
             if begin:
-                raise ValueError(f"{path}:{k + 1}: BEGIN SOLUTION {task} inside the region of {begin[0]} that begins in "
-                                 f"line {begin[3] + 1}: regions do not nest")
+                raise ValueError(f"{path}:{k + 1}: BEGIN SOLUTION {task} inside the region of {begin[0]} from line "
+                                 f"{begin[3] + 1}: regions do not nest")
             begin = (task, hint or "", indent, k)
         else:
             if not begin or begin[0] != task:
@@ -62,10 +62,10 @@ def rewrite(text, regions, body):
 
 def stub(region, task, chosen):
     """What stands in the students' file: the hint, and one raise that says what to do."""
-    words = (f"task {task.name}, {task.title}: not written yet. Test it by: python -m scripts.grade . --task {task.name}"
-             if chosen else f"task {task.name}, {task.title}: not part of this assignment")
+    words = (f"task {task.name} is not written yet: python -m scripts.grade . --task {task.name} tests it" if chosen
+             else f"task {task.name} is not part of this assignment")
     hint = [f"{region.indent}# Task {task.name}: {region.hint}"] if region.hint and chosen else []
-    return [*hint, f"{region.indent}raise NotImplementedError({words!r})"]
+    return [*hint, f'{region.indent}raise NotImplementedError("{words}")']
 
 
 def solution_lines(text, regions):

@@ -13,7 +13,7 @@ def feedback(graded):
         how = "graded with the reference's functions in its place" if graded.given else "do that first"
         lines.append(f"blocked by {', '.join(graded.blocked)}: {how}")
     lines += [f"the submission {note}" for note in graded.notes]
-    for outcome, (got, of) in zip(graded.outcomes, graded.points):
+    for outcome in graded.outcomes:
         problem = "" if outcome.report and outcome.problem == "wrong" else outcome.problem
         if not outcome.problem or problem in said:
             continue

@@ -1,4 +1,5 @@
-"""Reading what a student handed in, a folder or a zip. Only the files of the tasks are looked at, nothing is unpacked."""
+"""Reading what a student handed in, a folder or a zip. Only the tasks' files are looked at, nothing is unpacked."""
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -20,7 +21,7 @@ class Submission(NamedTuple):
 def read_submission(path, wanted):
     """The wanted files of a submission -> Submission.
 
-    Raises FileNotFoundError where there is none, ValueError where it is neither a folder nor a zip, or has none of them.
+    Raises FileNotFoundError where there is none, ValueError where it is no folder and no zip, or has none of them.
     """
     path = Path(path)
     if not path.exists():
@@ -33,6 +34,9 @@ def read_submission(path, wanted):
     if not texts:
         raise ValueError(f"{path}: has none of the assignment's files, expected {', '.join(wanted)}")
     said = _json(found.get(MANIFEST)) or {}
+    hashes = said.get("sha256") if isinstance(said.get("sha256"), dict) else {}
+    notes += [f"{name}: changed after it was packed" for name in texts
+              if name in hashes and hashes[name] != hashlib.sha256(found[name]).hexdigest()]
     student = str(said.get("student") or path.resolve().name.removesuffix(".zip"))
     version = str((said or _json(found.get(ASSIGNMENT)) or {}).get("version", ""))
     return Submission(student, {name: text for name, text in texts.items() if text is not None}, notes, version)
