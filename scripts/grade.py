@@ -16,7 +16,7 @@ from scripts.course.grading import goldens_of, grade
 from scripts.course.project import load_project
 from scripts.course.results import class_csv, feedback, results_json, summary, total
 from scripts.course.submission import read_submission
-from scripts.course.tasks import ROOT, choose
+from scripts.course.tasks import ROOT, choose, closure
 
 
 def parse(argv=None):
@@ -59,7 +59,8 @@ def main(argv=None):
 def grade_one(path, args, project, names, given, show=False, forbidden=()):
     """Grade one submission -> Submission, list of Graded."""
     names = [name for name in names if name not in given]
-    submission = read_submission(path, project.files(project.tasks))
+    needed = [name for name in closure(names, project.tasks) if name not in given]
+    submission = read_submission(path, project.files(needed))
     draw = draw_for(submission.student, project.version) if project.is_reference else PUBLIC
     if submission.version and submission.version != project.version:
         submission.notes.append(f"made for version {submission.version} of the assignment, graded by {project.version}")

@@ -10,6 +10,7 @@ from data.scene_dataset import make_scene_dataset
 from scripts.course.draws import PUBLIC
 from scripts.course.files import write_whole, zipped
 from scripts.course.grading import goldens_of
+from scripts.course.lab import DATASET, SIZES
 from scripts.course.notebooks import notebooks_of
 from scripts.course.regions import normal, solution_lines
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
@@ -20,9 +21,9 @@ LEFT_OUT = {                        # the catalogues of mistakes, what runs the 
     "gradcheck/cells.py",           # an RNN and an LSTM with all their mistakes, and without
     "scripts/mutants.py", "scripts/course_mutants.py", "scripts/kill_matrix.py", "scripts/benchmark.py",
     "scripts/benchmark_torch.py", "scripts/benchmark_work.py", "scripts/make_assignment.py", "scripts/grade_matrix.py",
-    "scripts/prove_assignment.py", "scripts/course/student_tree.py", "scripts/course/notebooks.py",
+    "scripts/prove_assignment.py", "scripts/make_notebooks.py", "scripts/course/student_tree.py",
+    "scripts/course/notebooks.py",
 }
-DATASET, SIZES = "datasets/course", {"train": 240, "val": 40, "test": 40}
 
 
 def make_tree(project, out, names, solution=False):

@@ -38,13 +38,10 @@ def read(stream):
 
 
 class Unknown:
-    """Stands for an object that cannot be sent."""
-
-    def __init__(self, kind):
-        self.kind = kind
+    """Stands for an object that cannot be sent; subclasses carry the name of its type."""
 
     def __repr__(self):
-        return f"an object of type {self.kind}"
+        return f"an object of type {type(self).__name__}"
 
 
 class Reference(NamedTuple):
@@ -88,7 +85,10 @@ def _unpack(packed, blobs):
             return tuple(map(build, node["tuple"])) if "tuple" in node else [build(part) for part in node["list"]]
         if "dict" in node:
             return {key: build(part) for key, part in node["dict"].items()}
-        return Reference(int(node["reference"])) if "reference" in node else Unknown(str(node["unknown"])[:80])
+        if "reference" in node:
+            return Reference(int(node["reference"]))
+        kind = str(node["unknown"])[:60]
+        return type(kind if kind.isidentifier() else "unknown", (Unknown,), {})()
     return build(packed)
 
 
