@@ -7,6 +7,7 @@ one without solutions gets none. Exit code 1 if that fails. --one takes the firs
 """
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ def place_of(mutant, project):
 
 
 class Matrix:
-    """Grades whole projects; tasks whose files did not change are not run again."""
+    """Grades whole projects; what came of a tree is kept, so tasks whose files did not change are not run again."""
 
     def __init__(self, project):
         self.project, self.memo, self.draw = project, {}, draw_for("matrix", project.version)
@@ -65,10 +66,14 @@ class Matrix:
         named = any("likely cause" in outcome.report for one in graded for outcome in one.outcomes)
         return Row(name, task, lost, named)
 
-    def mutated(self, mutant):
-        path, task = place_of(mutant, self.project)
-        return self.row(f"{mutant.pair}: {mutant.name}", task,
-                        {path: self.project.texts[path].replace(mutant.old, mutant.new)})
+    def mutated(self, mutants):
+        """A Row for each of some mutants."""
+        rows = []
+        for mutant in mutants:
+            path, task = place_of(mutant, self.project)
+            text = self.project.texts[path].replace(mutant.old, mutant.new)
+            rows.append(self.row(f"{mutant.pair}: {mutant.name}", task, {path: text}))
+        return rows
 
     def reference(self):
         return self.row("the solution", "", {})
@@ -77,28 +82,37 @@ class Matrix:
         return self.row("nothing written", "all", {path: self.project.text(path, ()) for path in self.project.texts})
 
 
+def by_task(mutants, project):
+    """Task -> its mutants: they have most trees in common."""
+    groups = {name: [] for name in project.tasks}
+    for mutant in mutants:
+        groups[place_of(mutant, project)[1]].append(mutant)
+    return groups
+
+
 def one_of_each(mutants, project):
     """The first mutant of each task. Raises ValueError where a task has none."""
-    found = {}
-    for mutant in mutants:
-        found.setdefault(place_of(mutant, project)[1], mutant)
-    missing = [name for name in project.tasks if name not in found]
+    groups = by_task(mutants, project)
+    missing = [name for name, group in groups.items() if not group]
     if missing:
         raise ValueError(f"no mutant stands in a region of task {missing[0]}")
-    return [found[name] for name in project.tasks]
+    return [group[0] for group in groups.values()]
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.grade_matrix", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", action="store_true", help="one mutant of each task instead of all")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)
     started, project = time.monotonic(), load_project()
     matrix, mutants = Matrix(project), [*MUTANTS, *COURSE]
+    chosen = one_of_each(mutants, project) if args.one else mutants
     rows = [matrix.reference(), matrix.stub()]
-    for mutant in one_of_each(mutants, project) if args.one else mutants:
-        rows.append(matrix.mutated(mutant))
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for part in pool.map(matrix.mutated, filter(None, by_task(chosen, project).values())):
+            rows += part
     for row in rows:
         if not row.right(project):
             print(f"WRONG  {row.name}: ought to lose in {row.task or 'no task'}, lost "

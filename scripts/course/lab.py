@@ -14,7 +14,6 @@ from scripts.train import make_model, make_solver
 from scripts.training_files import attend_images, caption_tiles
 
 DATASET, SIZES = Path("datasets/course"), {"train": 240, "val": 40, "test": 40}
-SMALL = {"hidden": 128, "wordvec": 64, "batch": 25, "overfit": 50}
 
 
 def check(task):
@@ -37,10 +36,12 @@ def show_batch(dataset, n=8, seed=0):
         (dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]}))
 
 
-def overfit(cell, dataset, epochs=60, **settings):
-    """Learn 50 captions by heart -> the model. Says whether the loss is as low as it has to be."""
-    settings = {**DEFAULTS_OVERFIT, **SMALL, "model": cell, "lr_decay": DECAY_OVERFIT[cell], "epochs": epochs,
-                **settings}
+def overfit(cell, dataset, **settings):
+    """Learn 50 captions by heart -> the model. Says whether the loss is as low as it has to be.
+
+    settings: those of scripts.train, such as hidden=128, epochs=120.
+    """
+    settings = {**DEFAULTS_OVERFIT, "overfit": 50, "model": cell, "lr_decay": DECAY_OVERFIT[cell], **settings}
     model = make_model(settings, dataset)
     solver = make_solver(model, settings, dataset)
     solver.train()

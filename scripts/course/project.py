@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.course.regions import find_regions, rewrite, stub
-from scripts.course.tasks import ASSIGNMENT, ROOT, load_tasks
+from scripts.course.tasks import ASSIGNMENT, ROOT, closure, load_tasks
 
 MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
 UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "gradcheck/*.py", "data/*.py")
@@ -60,28 +60,18 @@ def tree_under_test(project, task, submitted, given):
     """What one task is graded on: path -> text.
 
     Of the submission it has the files of the task and of the tasks that it needs; all other files are the project's
-    own, without solutions. Functions of `given` tasks are the reference's, in a module of their own, whatever the
-    submission has.
+    own, without solutions. Functions of `given` tasks are the reference's, in a module of their own together with what
+    they call there, whatever the submission has.
     """
     files = {file.relative_to(project.root).as_posix(): file.read_text(encoding="utf-8")
              for pattern in UNDER_TEST for file in project.root.glob(pattern)}
     files.update({path: project.text(path, ()) for path in project.texts})
-    own = project.files([name for name in _needed(task, project) if name not in given])
+    needed = closure([task], project.tasks)
+    own = project.files([name for name in needed if name not in given])
     files.update({path: submitted[path] for path in own if path in submitted})
-    for path in project.files([name for name in _needed(task, project) if name in given]):
+    for path in project.files([name for name in needed if name in given]):
         names = sorted(function for name in given for place, function in project.places[name] if place == path)
         folder, stem = Path(path).parent.as_posix(), Path(path).stem
-        files[f"{folder}/_given_{stem}.py"] = project.text(path, given)
+        files[f"{folder}/_given_{stem}.py"] = project.text(path, closure(given, project.tasks))
         files[path] += f"\n\nfrom {folder.replace('/', '.')}._given_{stem} import {', '.join(names)}  # noqa\n"
     return files
-
-
-def _needed(task, project):
-    """A task with all that it needs, as far as the assignment has it."""
-    found, waiting = [], [task]
-    while waiting:
-        name = waiting.pop()
-        if name in project.tasks and name not in found:
-            found.append(name)
-            waiting += project.tasks[name].needs
-    return found

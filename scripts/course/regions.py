@@ -41,11 +41,12 @@ def find_regions(text, path, tasks):
             if not begin or begin[0] != task:
                 raise ValueError(f"{path}:{k + 1}: END SOLUTION {task} without its BEGIN"
                                  + (f", expected END SOLUTION {begin[0]}" if begin else ""))
-            found.append(Region(*begin, k, _function(text, path, begin[3] + 1)))
+            found.append(Region(*begin, k, ""))
             begin = None
     if begin:
         raise ValueError(f"{path}:{begin[3] + 1}: BEGIN SOLUTION {begin[0]} has no END")
-    return found
+    tree = ast.parse(text, str(path)) if found else None
+    return [region._replace(function=_function(tree, path, region.first + 1)) for region in found]
 
 
 def rewrite(text, regions, body):
@@ -82,9 +83,8 @@ def normal(line):
     return re.sub(r"\s+", "", re.sub(r"(^|\s)#.*", "", line))
 
 
-def _function(text, path, line):
-    """The innermost function around a line, as 'name' or 'Class.name'."""
-    tree = ast.parse(text, str(path))
+def _function(tree, path, line):
+    """The function around a line, as 'name' or 'Class.name'."""
     for node in tree.body:
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
         for function in inner:
