@@ -37,6 +37,18 @@ def described(error):
     return str(error) if isinstance(error, (Gone, AttributeError)) else f"what is returned does not fit: {error}"
 
 
+def judgements(report, forward_is_right):
+    """What a gradient report says of each array, name -> "wrong", "" or a sentence.
+
+    A gradient of zero that fits a forward without any slope is right only where that forward is.
+    """
+    found = {}
+    for verdict in report.verdicts:
+        idle = "" in verdict.unexercised and not forward_is_right
+        found[verdict.name[1:]] = "zero: forward does not depend on it" if idle else "" if verdict.ok else "wrong"
+    return found
+
+
 def problem_of(report):
     """What ended a gradient check before its numbers, in a line, or ""."""
     text = " ".join((report.problem or "").split())

@@ -3,7 +3,17 @@ import numpy as np
 
 from gradcheck import check_pair
 from gradcheck.table import axes_of, inputs_of, pair_in
-from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, kind_of, problem_of
+from scripts.course.outcomes import (
+    STRANGE,
+    Outcome,
+    compared,
+    described,
+    first,
+    judged,
+    judgements,
+    kind_of,
+    problem_of,
+)
 
 FORWARD, GRADIENTS, QUALITY = 4, 6, 1       # weights: of the forward, of all gradients, of each other property
 LARGE = 1e3                                 # inputs so large overflow a softmax or a logistic function that is naive
@@ -27,8 +37,10 @@ def check(task, subject, goldens, draw):
     for title in task.pairs:
         name, _, case = title.partition(", ")
         inputs = _inputs(title, draw)
-        yield judged(f"{title}: forward", FORWARD, lambda title=title: _wrong_outs(subject, title, draw, goldens), True)
-        yield from _gradients(title, subject, inputs, draw)
+        forward = judged(f"{title}: forward", FORWARD, lambda title=title: _wrong_outs(subject, title, draw, goldens),
+                         True)
+        yield forward
+        yield from _gradients(title, subject, inputs, draw, not forward.problem)
         if not case:
             yield from _qualities(name, subject, inputs, draw, goldens)
 
@@ -58,7 +70,7 @@ def _wrong_outs(subject, title, draw, goldens, key=None, scale=1.0):
     return first(map(compared, outs, expected, names))
 
 
-def _gradients(title, subject, inputs, draw):
+def _gradients(title, subject, inputs, draw, forward_is_right):
     """An Outcome for each gradient, from one check of all; of each alone where more than numbers is wrong."""
     names = [name for name, x in inputs.items() if x.dtype.kind == "f"]
     weight, seed = GRADIENTS / len(names), draw.rng(title, "dout")
@@ -68,9 +80,9 @@ def _gradients(title, subject, inputs, draw):
                           budget=BUDGET, rng=seed)
     try:
         report = report_of(None)
-        problems = {verdict.name[1:]: "" if verdict.ok else "wrong" for verdict in report.verdicts}
+        problems = judgements(report, forward_is_right)
         if report.problem or len(problems) < len(names):
-            problems = {name: _alone(report_of(name)) for name in names}
+            problems = {name: _alone(name, report_of(name), forward_is_right) for name in names}
         report.name = title
         text = "" if report.ok or report.problem else str(report)
     except STRANGE as error:
@@ -80,8 +92,8 @@ def _gradients(title, subject, inputs, draw):
         text = "" if problems[name] else text                       # the report stands once
 
 
-def _alone(report):
-    return "" if report.ok else problem_of(report) or "wrong"
+def _alone(name, report, forward_is_right):
+    return problem_of(report) or judgements(report, forward_is_right).get(name, "not checked")
 
 
 def _qualities(name, subject, inputs, draw, goldens):

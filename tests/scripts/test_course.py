@@ -147,6 +147,18 @@ def test_a_right_submission_loses_nothing_and_a_stub_gets_nothing(project, golde
         "rnn_step: forward: task 2.1 is not written yet: python -m scripts.grade . --task 2.1 tests it"]
 
 
+def test_zeros_that_fit_each_other_get_nothing(graded):
+    zeros = (STEP, "    next_h = 0 * prev_h\n"), ("da = dnext_h * (1 - next_h**2) ", "da = 0 * dnext_h ")
+    task, = graded(["2.1"], *zeros)
+    assert task.score == 0 and "dx: zero: forward does not depend on it" in "\n".join(feedback(task))
+
+
+def test_a_wrong_forward_keeps_the_gradients_that_fit_it(graded):
+    task, = graded(["2.1"], (STEP, STEP.replace("+ b", "- b")),
+                   ("da.sum(axis=0)   # a = x Wx", "-da.sum(axis=0)   # a = x Wx"))
+    assert [outcome.name for outcome in task.outcomes if outcome.problem] == ["rnn_step: forward"]
+
+
 def test_an_early_mistake_does_not_zero_the_rest(graded):
     wrong = ("da.sum(axis=0)   # a = x Wx", "da.mean(axis=0)   # a = x Wx")
     step, rnn = graded(["2.1", "2.2"], wrong)
@@ -170,7 +182,7 @@ def test_results_are_gradescopes(graded):
 
 HOSTILE = {          # -> what is put before a step's forward, what the report says, whether all is lost
     "loops forever": ("while True: pass", "rnn_step_forward did not end", True),
-    "exhausts memory": ("np.ones(1 << 33)", "MemoryError", True),
+    "exhausts memory": ("np.ones(1 << 27)", "MemoryError", True),
     "crashes the interpreter": ("import ctypes; ctypes.string_at(0)", "crashed the interpreter (signal 11", True),
     "exits": ("import os; os._exit(0)", "ended the interpreter (exit code 0)", True),
     "raises SystemExit": ("raise SystemExit(3)", "SystemExit: 3", True),
