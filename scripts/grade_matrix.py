@@ -14,8 +14,10 @@ from typing import NamedTuple
 from gradcheck.suite import pair_of
 from models.checkpoint import write_atomically
 from scripts.command import run
+from scripts.course.channel import Remote
 from scripts.course.draws import draw_for
 from scripts.course.grading import goldens_of, grade
+from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
 from scripts.course.submission import Submission
 from scripts.course_mutants import COURSE
@@ -53,15 +55,15 @@ def place_of(mutant, project):
 class Matrix:
     """Grades whole projects; what came of a tree is kept, so tasks whose files did not change are not run again."""
 
-    def __init__(self, project):
-        self.project, self.memo, self.draw = project, {}, draw_for("matrix", project.version)
+    def __init__(self, project, open_tree):
+        self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for("matrix", project.version)
         self.goldens = goldens_of(project, self.draw)
 
     def row(self, name, task, texts):
         """Grade a project with these texts in place of its own."""
         submission = Submission("matrix", {**self.project.texts, **texts}, [], "")
         graded = list(grade(self.project, submission, list(self.project.tasks), self.draw, self.goldens,
-                            memo=self.memo))
+                            memo=self.memo, open_tree=self.open_tree))
         lost = {one.task.name: round(one.task.points - one.score, 2) for one in graded}
         named = any("likely cause" in outcome.report for one in graded for outcome in one.outcomes)
         return Row(name, task, lost, named)
@@ -103,11 +105,13 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.grade_matrix", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", action="store_true", help="one mutant of each task instead of all")
+    parser.add_argument("--in-process", action="store_true",
+                        help="without a process for each task: faster, the same checks")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)
     started, project = time.monotonic(), load_project()
-    matrix, mutants = Matrix(project), [*MUTANTS, *COURSE]
+    matrix, mutants = Matrix(project, InProcess if args.in_process else Remote), [*MUTANTS, *COURSE]
     chosen = one_of_each(mutants, project) if args.one else mutants
     rows = [matrix.reference(), matrix.stub()]
     with ProcessPoolExecutor(args.jobs) as pool:
@@ -131,7 +135,8 @@ def page(rows, project):
     lines = [
         "# The grader, tested", "",
         "Every mutant of `scripts/mutants.py` and `scripts/course_mutants.py` put into the solved project and graded,",
-        "in the hidden checks of one made-up student. Made by `python -m scripts.grade_matrix --out ...`.", "",
+        "in the hidden checks of one made-up student. Made by `python -m scripts.grade_matrix --in-process --out ...`:",
+        "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too.", "",
         f"- {len(rows) - 2} mutants, the solution, and a project with nothing written: {wrong} graded wrong.",
         "- Right means: points are lost in the task whose region the mutant stands in, and in no other; the solution "
         "loses none; where nothing is written all are lost.", "",

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from scripts.course.tasks import ROOT
 from scripts.course.wire import Reference, encode, read
 
-PATIENCE = 4                        # a busy machine is not the submission's fault, sleeping is
+PATIENCE = 6                        # a busy machine is not the submission's fault, sleeping is
 SHOWN = 400                         # characters kept of what a submission prints
 START = "import sys; sys.path.insert(0, sys.argv[3]); from scripts.course.child import main; main(*sys.argv[1:])"
 
@@ -50,7 +50,8 @@ class Remote:
 
     def __init__(self, work, limits, forbidden=()):
         self.work, self.limits, self.notes, self.gone = Path(work), limits, [], None
-        self._printed, self._answers, self._dropped, self._names = [b"", 0], queue.Queue(), [], []
+        self._output, self._answers, self._dropped, self._names = [b"", 0], queue.Queue(), [], []
+        self.printed = ""                   # by the submission: its beginning, known when it has ended
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-c", START, str(work), str(limits.megabytes), str(ROOT),
              *map(str, forbidden)], cwd=work, env=_environment(work), start_new_session=True,
@@ -96,14 +97,13 @@ class Remote:
         self._process.wait()
         for thread in self._threads:
             thread.join(5)
+        self.printed = self._shown()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
                 stream.close()
 
-    @property
-    def printed(self):
-        """What the submission printed, in a line or a few, or ""."""
-        text, size = self._printed
+    def _shown(self):
+        text, size = self._output
         text = text.decode(errors="replace")[:SHOWN].strip()
         return f"{text}\n... {size:,} bytes in all" if size > SHOWN else text
 
@@ -181,8 +181,8 @@ class Remote:
         """Read what is printed, keep its beginning and count the rest."""
         with contextlib.suppress(OSError, ValueError):
             while data := self._process.stderr.read1(1 << 16):
-                self._printed[0] = (self._printed[0] + data)[:4 * SHOWN]
-                self._printed[1] += len(data)
+                self._output[0] = (self._output[0] + data)[:4 * SHOWN]
+                self._output[1] += len(data)
 
 
 def _processor_seconds(pid):

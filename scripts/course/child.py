@@ -35,7 +35,7 @@ def main(work, megabytes, checkout, *forbidden):
             request = read(requests)
         except EOFError:
             return
-        answers.write(_answer(server, request, notes))
+        answers.write(answer(server, request, notes))
         answers.flush()
 
 
@@ -60,15 +60,16 @@ def _forget(checkout):
     sys.path_importer_cache.clear()
 
 
-def _answer(server, request, notes):
+def answer(server, request, notes):
+    """A request carried out -> the bytes of the answer: its value, or what it raised."""
     try:
-        answer = {"value": getattr(server, request["do"])(*request["args"])}
+        found = {"value": getattr(server, request["do"])(*request["args"])}
     except BaseException as error:                              # of the submission: also exits and interrupts
-        answer = {"raised": type(error).__name__, "message": str(error)[:600], "where": _where(error)}
-    answer["notes"] = list(notes)
+        found = {"raised": type(error).__name__, "message": str(error)[:600], "where": _where(error)}
+    found["notes"] = list(notes)
     with contextlib.suppress(OSError, AttributeError, ValueError):
         sys.stdout.flush()
-    return encode(answer)
+    return encode(found)
 
 
 def _where(error):

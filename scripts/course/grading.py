@@ -70,11 +70,11 @@ def goldens_of(project, draw):
     return goldens
 
 
-def grade(project, submission, names, draw, goldens, given=(), limits=None, forbidden=(), memo=None):
+def grade(project, submission, names, draw, goldens, given=(), limits=None, forbidden=(), memo=None, open_tree=Remote):
     """Grade some tasks of a Submission; what they need is graded too -> yields a Graded for each, in order.
 
     given: tasks whose functions are the reference's from the start. memo: a dict that keeps what came of a tree, for
-    callers that grade nearly the same submission many times.
+    callers that grade nearly the same submission many times. open_tree: what runs a tree, a Remote or the like of it.
     """
     missed, memo = set(), {} if memo is None else memo
     for name in [name for name in closure(names, project.tasks) if name not in given]:
@@ -85,7 +85,8 @@ def grade(project, submission, names, draw, goldens, given=(), limits=None, forb
         tree = tree_under_test(project, name, submission.texts, put_in)
         key = (name, draw.seed, hashlib.sha256(repr(sorted(tree.items())).encode()).hexdigest())
         if key not in memo:
-            memo[key] = _grade_tree(task, tree, draw, goldens[name], limits or Limits(), forbidden)
+            memo[key] = _grade_tree(task, tree, draw, goldens[name],
+                                    lambda work: open_tree(work, limits or Limits(), forbidden))
         graded = Graded(task, *memo[key][:1], blocked, bool(put_in), *memo[key][1:])
         if any(outcome.problem for outcome in graded.outcomes):
             missed.add(name)
@@ -93,10 +94,10 @@ def grade(project, submission, names, draw, goldens, given=(), limits=None, forb
             yield graded
 
 
-def _grade_tree(task, tree, draw, goldens, limits, forbidden):
+def _grade_tree(task, tree, draw, goldens, open_tree):
     """Outcomes, notes and what was printed, for a task on the tree path -> text."""
     with folder_of(tree) as work:
-        with Remote(work, limits, forbidden) as remote:
+        with open_tree(work) as remote:
             outcomes = _outcomes(task, remote, draw, goldens)
         return outcomes, remote.notes, remote.printed
 

@@ -1,4 +1,5 @@
 """The project as the course kit sees it: which function belongs to which task, with and without its solution."""
+import ast
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -59,19 +60,37 @@ def load_project(root=ROOT):
 def tree_under_test(project, task, submitted, given):
     """What one task is graded on: path -> text.
 
-    Of the submission it has the files of the task and of the tasks that it needs; all other files are the project's
-    own, without solutions. Functions of `given` tasks are the reference's, in a module of their own together with what
-    they call there, whatever the submission has.
+    Of the submission it has the functions of the task and of the tasks that it needs, and what else stands in their
+    files; all other files are the project's own, without solutions. Functions of `given` tasks are the reference's,
+    those of all others raise; both stand in a module of their own. A student's tree is taken as it is.
     """
     files = {file.relative_to(project.root).as_posix(): file.read_text(encoding="utf-8")
              for pattern in UNDER_TEST for file in project.root.glob(pattern)}
-    files.update({path: project.text(path, ()) for path in project.texts})
-    needed = closure([task], project.tasks)
-    own = project.files([name for name in needed if name not in given])
-    files.update({path: submitted[path] for path in own if path in submitted})
-    for path in project.files([name for name in needed if name in given]):
-        names = sorted(function for name in given for place, function in project.places[name] if place == path)
+    own = {place for name in closure([task], project.tasks) if name not in given for place in project.places[name]}
+    for path in {path for path, _ in own}:
+        files[path] = submitted.get(path, files[path])
+    for path in project.texts:
         folder, stem = Path(path).parent.as_posix(), Path(path).stem
-        files[f"{folder}/_given_{stem}.py"] = project.text(path, closure(given, project.tasks))
-        files[path] += f"\n\nfrom {folder.replace('/', '.')}._given_{stem} import {', '.join(names)}  # noqa\n"
+        names = sorted(name for places in project.places.values() for place, name in places
+                       if place == path and (place, name) not in own and "." not in name)
+        text = files[path] if path in {path for path, _ in own} else project.text(path, ())
+        files[path] = text
+        if names:
+            files[f"{folder}/_given_{stem}.py"] = project.text(path, closure(given, project.tasks))
+            files[path] = (f"{without(text, names)}\n\n"
+                           f"from {folder.replace('/', '.')}._given_{stem} import {', '.join(names)}  # noqa\n")
     return files
+
+
+def without(text, names):
+    """A module's text with empty lines in place of some functions; as it is where it is no Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return text
+    lines = text.split("\n")
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            lines[first - 1:node.end_lineno] = [""] * (node.end_lineno - first + 1)
+    return "\n".join(lines)

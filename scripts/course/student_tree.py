@@ -22,7 +22,7 @@ LEFT_OUT = {                        # the catalogues of mistakes, what runs the 
     "scripts/mutants.py", "scripts/course_mutants.py", "scripts/kill_matrix.py", "scripts/benchmark.py",
     "scripts/benchmark_torch.py", "scripts/benchmark_work.py", "scripts/make_assignment.py", "scripts/grade_matrix.py",
     "scripts/prove_assignment.py", "scripts/make_notebooks.py", "scripts/course/student_tree.py",
-    "scripts/course/notebooks.py",
+    "scripts/course/notebooks.py", "scripts/course/in_process.py",
 }
 
 
