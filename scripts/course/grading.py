@@ -96,20 +96,26 @@ def grade(project, submission, names, draw, goldens, given=(), limits=None, forb
 
 def _grade_tree(task, tree, draw, goldens, open_tree):
     """Outcomes, notes and what was printed, for a task on the tree path -> text."""
-    with folder_of(tree) as work:
-        with open_tree(work) as remote:
-            outcomes = _outcomes(task, remote, draw, goldens)
-        return outcomes, remote.notes, remote.printed
+    for warm in (True, False):                                      # the second time where the first calls ended it
+        with folder_of(tree) as work, open_tree(work) as remote:
+            outcomes = _outcomes(task, remote, draw, goldens, warm)
+        if outcomes:
+            break
+    return outcomes, remote.notes, remote.printed
 
 
-def _outcomes(task, remote, draw, goldens):
+def _outcomes(task, remote, draw, goldens, warm):
+    """Outcomes of a task, None where its first calls ended the process: then checks may still find something right."""
     _, warm_up, check = CHECKS[task.check]
     try:
         remote.start()
     except (Gone, SubmissionError) as error:
         return [Outcome("import", 1, described(error), True)]
-    with contextlib.suppress(*STRANGE):                             # the checks say it again, each in its place
-        warm_up(task, remote, draw)
+    if warm:
+        with contextlib.suppress(*STRANGE):                         # the checks say it again, each in its place
+            warm_up(task, remote, draw)
+        if remote.gone:
+            return None
     remote.start_clock()
     with contextlib.redirect_stderr(io.StringIO()):                 # the checker's words on how long it will take
         outcomes = list(check(task, remote, goldens, draw))

@@ -13,7 +13,7 @@ class InProcess(Remote):
     """Like a Remote, requests and answers as bytes included, but without limits and without a guard."""
 
     def __init__(self, work, limits, forbidden=()):
-        self.work, self.limits, self.notes, self.printed = work, limits, [], ""
+        self.work, self.limits, self.notes, self.printed, self.gone = work, limits, [], "", None
         self._dropped, self._names, self._server = [], [], Server()
         self._kept = {name: sys.modules.pop(name) for name in list(sys.modules)
                       if name.partition(".")[0] in UNDER_TEST}

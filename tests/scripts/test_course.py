@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from scripts import grade, make_assignment, pack_submission
-from scripts.course.channel import Limits
+from scripts.course.channel import Limits, Remote
 from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
+from scripts.course.in_process import InProcess
 from scripts.course.notebooks import notebooks_of
 from scripts.course.project import load_project, tree_under_test
 from scripts.course.regions import find_regions, normal, rewrite, stub
@@ -42,14 +43,14 @@ def goldens(project):
 
 @pytest.fixture
 def graded(project, goldens):
-    """Function: task, what to exchange in rnn.py -> Graded."""
-    def run(names, *changes, given=(), limits=None, forbidden=()):
+    """Function: tasks, what to exchange in rnn.py -> list of Graded. What may do harm needs a Remote."""
+    def run(names, *changes, given=(), limits=None, open_tree=InProcess):
         text = project.texts[RNN]
         for old, new in changes:
             assert text.count(old) == 1
             text = text.replace(old, new)
         submission = Submission("x", {**project.texts, RNN: text}, [], "")
-        return list(grade_tasks(project, submission, names, PUBLIC, goldens, given, limits, forbidden))
+        return list(grade_tasks(project, submission, names, PUBLIC, goldens, given, limits, open_tree=open_tree))
     return run
 
 
@@ -121,6 +122,9 @@ def test_the_tree_under_test_has_only_the_tasks_own_files_and_given_functions(pr
     others = [path for path in project.texts if path != "rnnlayers/lstm.py"]
     assert not any("MINE" in tree[path] for path in others) and "np.tanh" not in tree[RNN]
     assert not any(path.startswith("rnnlayers/engine") for path in tree)
+    own = "def lstm_step_forward():\n    return 1\n\ndef helper():\n    pass\n"
+    text = tree_under_test(project, "3.2", {"rnnlayers/lstm.py": own}, {"3.1"})["rnnlayers/lstm.py"]
+    assert text.startswith("\n\n\ndef helper()")                    # in the lines in which the student has it
 
 
 def test_no_solution_line_would_be_handed_out_and_one_that_were_is_found(project):
@@ -139,8 +143,9 @@ def test_the_notebooks_are_those_of_their_sources():
 
 
 def test_a_right_submission_loses_nothing_and_a_stub_gets_nothing(project, goldens, graded):
-    task, = graded(["2.1"])
-    assert task.score == 10 and feedback(task) == [] and not task.notes
+    for open_tree in (Remote, InProcess):
+        task, = graded(["2.1"], open_tree=open_tree)
+        assert task.score == 10 and feedback(task) == [] and not task.notes
     stubs = {path: project.text(path, ()) for path in project.texts}
     task, = grade_tasks(project, Submission("x", stubs, [], ""), ["2.1"], PUBLIC, goldens)
     assert task.score == 0 and feedback(task) == [
@@ -205,10 +210,18 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
 def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name, graded):
     code, words, loses = HOSTILE[name]
     seconds = 0.4 if name == "loops forever" else 20
-    task, = graded(["2.1"], (STEP, f"    {code}\n{STEP}"), limits=Limits(seconds, seconds, 1024))
+    task, = graded(["2.1"], (STEP, f"    {code}\n{STEP}"), limits=Limits(seconds, seconds, 1024),
+                   open_tree=Remote)
     text = "\n".join(feedback(task))
     assert words in text and len(feedback(task)) <= LINES
     assert task.score == (0 if loses else 10)
+
+
+def test_what_hangs_keeps_what_it_did_before(graded):
+    hang = ("da = dnext_h", "while True: pass\n    da = dnext_h")
+    task, = graded(["2.1"], hang, limits=Limits(1, 1), open_tree=Remote)
+    assert [outcome.name for outcome in task.outcomes if not outcome.problem] == ["rnn_step: forward"]
+    assert "rnn_step_backward did not end: the checks may take 1 s" in "\n".join(feedback(task))
 
 
 def test_a_checker_that_was_patched_judges_as_before(graded):
@@ -221,7 +234,7 @@ for module in list(sys.modules.values()):
 
 
 def check_steps("""
-    task, = graded(["2.1"], ("next_h**2)   ", "next_h)   "), ("def check_steps(", patch))
+    task, = graded(["2.1"], ("next_h**2)   ", "next_h)   "), ("def check_steps(", patch), open_tree=Remote)
     assert [outcome.name for outcome in task.outcomes if outcome.problem][:5] == [
         f"rnn_step: d{name}" for name in ("x", "prev_h", "Wx", "Wh", "b")]
 
