@@ -26,7 +26,7 @@ def parse(argv=None):
     parser.add_argument("--task", metavar="LIST", help="tasks or parts (default: all of the assignment)")
     parser.add_argument("--given", metavar="LIST", help="tasks to take from the reference, without grading them")
     parser.add_argument("--out", type=Path, metavar="FILE",
-                        help="results.json in Gradescope's format; for --class a CSV")
+                        help="results.json in Gradescope's format; for --class a CSV (default grades.csv)")
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time for the checks of one task (default %(default)g)")
@@ -77,8 +77,6 @@ def grade_one(path, args, project, names, given, show=False, forbidden=()):
 
 def grade_class(args, project, names, given):
     """Grade all submissions of a folder into one CSV. What cannot be read gets a line with a remark."""
-    if not args.out:
-        raise ValueError("--class needs --out, the CSV to write")
     if not args.folder.is_dir():
         raise FileNotFoundError(f"{args.folder}: no such folder of submissions")
     rows = []
@@ -92,8 +90,9 @@ def grade_class(args, project, names, given):
         except (ValueError, OSError) as error:
             rows.append((path.name, None, str(error)))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
-    write_whole(args.out, class_csv(rows, [name for name in names if name not in given]))
-    print(f"{len(rows)} submissions: {args.out}")
+    out = args.out or Path("grades.csv")
+    write_whole(out, class_csv(rows, [name for name in names if name not in given]))
+    print(f"{len(rows)} submissions: {out}")
     return 0
 
 

@@ -24,10 +24,11 @@ ASSIGNMENT = "rnnlayers captioning"
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.pack_submission", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--student", required=True, metavar="ID", help="your id, as the course knows it")
-    parser.add_argument("--out", type=Path, metavar="ZIP", help="(default: ID.zip)")
+    parser.add_argument("--student", default="", metavar="ID",
+                        help="your id, as the course knows it (default: the name that the zip will have)")
+    parser.add_argument("--out", type=Path, metavar="ZIP", help="(default: ID.zip, without an id submission.zip)")
     args = parser.parse_args(argv)
-    if not args.student.strip() or set(args.student) & set("/\\:"):
+    if set(args.student) & set("/\\:"):
         parser.error(f"--student {args.student!r}: expected an id without slashes")
     return args
 
@@ -49,7 +50,7 @@ def main(argv=None):
     print("public checks: {:g} of {:g} points".format(*total(graded)))
     files = {path: (project.root / path).read_bytes() for path in wanted}
     files[MANIFEST] = manifest(args.student, project, files)
-    out = args.out or Path(f"{args.student}.zip")
+    out = args.out or Path(f"{args.student or 'submission'}.zip")
     write_whole(out, zipped(files))
     print(f"\n{out}:")
     for path, content in files.items():

@@ -288,6 +288,6 @@ def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     assert "ada,0.0,0.0,\n" in (tmp_path / "c.csv").read_text()
 
 
-def test_pack_wants_an_id():
+def test_an_id_is_no_path():
     with pytest.raises(SystemExit):
         pack_submission.parse(["--student", "a/b"])
