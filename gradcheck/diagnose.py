@@ -3,10 +3,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradcheck.cells import cell_mistakes
 from gradcheck.mistakes import CATALOGUE, FIT
 from gradcheck.numeric import Probe, Trouble
 from gradcheck.pair import draw
+
+try:
+    from gradcheck.cells import cell_mistakes
+except ImportError:                 # a course's copy leaves it out: it has a right RNN and LSTM in it
+    def cell_mistakes(e, name):
+        return ()
 
 
 class Diagnosis(NamedTuple):

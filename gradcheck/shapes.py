@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SIZES = {"N": 2, "T": 5, "D": 3, "W": 4, "H": 6, "V": 11, "L": 9, "M": 7}   # distinct: exchanged axes do not fit
+SIZES = {"N": 2, "T": 5, "D": 3, "W": 4, "H": 6, "V": 11, "L": 9, "M": 7, "DW": 12}   # distinct: no two fit
 MORE = (8, 10, 13, 17, 19, 23, 29)          # for other letters, in the order in which they appear
 
 
@@ -24,9 +24,9 @@ class Shape(NamedTuple):
     setting: tuple          # (value,) or ()
 
 
-def parse_shapes(text):
+def parse_shapes(text, sizes=SIZES):
     """Parse 'name=shape name=shape ...' -> name -> Shape. Raises ValueError that names the part it cannot read."""
-    sizes, found = dict(SIZES), {}
+    sizes, found = dict(sizes), {}
     for part in text.split():
         name, equals, shape = part.partition("=")
         if not equals or not name.isidentifier() or name in found:

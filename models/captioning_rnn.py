@@ -105,10 +105,12 @@ class CaptioningRNN:
             memory, self.memory = self.memory, fresh        # a workspace serves one call: a second would overwrite it
             loss, self.last_penalty, grads = on_engine.loss(self, features, captions, rng, memory)
             return loss, grads
+        # BEGIN SOLUTION 2.3: finds targets, counts, scores, maps, cache, loss and dscores
         words, targets = captions[:, :-1], captions[:, 1:]
         counts = targets != self._null
         scores, maps, cache = self._forward(features, words, rng)
         loss, dscores = temporal_softmax_loss(scores, targets, counts)
+        # END SOLUTION 2.3
         self.last_penalty, dmaps = 0.0, None
         if self.smoothing:
             penalty, dpenalty = label_smoothing_penalty(scores, targets, counts)
@@ -171,9 +173,11 @@ class CaptioningRNN:
         """Fill captions (N, T) step by step -> where attention models looked, (N, T, L), else None."""
         rows, word, maps = np.arange(len(captions)), np.full(len(captions), self._start), None
         for t in range(captions.shape[1]):
+            # BEGIN SOLUTION 2.4: finds word, the next of each caption in `rows`, and the new state
             scores, state = self.step(word, state)
             word = scores.argmax(axis=1)
             captions[rows, t] = word
+            # END SOLUTION 2.4
             if self.attends:
                 maps = np.zeros((*captions.shape, state.map.shape[1]), state.map.dtype) if maps is None else maps
                 maps[rows, t] = state.map
@@ -199,9 +203,11 @@ class CaptioningRNN:
         words, p = np.asarray(words), self.params
         if self._engine():
             return on_engine.step(self, words, state)
+        # BEGIN SOLUTION 2.4
         x, _ = word_embedding_forward(words, p["W_embed"])
         state = self.cell.step(p, x, state)
         return state.h @ p["W_vocab"] + p["b_vocab"], state
+        # END SOLUTION 2.4
 
     def _engine(self):
         """Whether the engine can compute with the parameters as they are now."""
@@ -213,14 +219,17 @@ class CaptioningRNN:
         image = self.image(features, len(words))
         keep_vector, keep_grid = self.feature_masks(image, rng)
         image = Image(image.vector * keep_vector, None if image.grid is None else image.grid * keep_grid)
+        # BEGIN SOLUTION 2.3: with drop(), which drops nothing where rng is None, on x and on the h that goes to scores
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = drop(x, rng, self.input_dropout)
         h, maps, cache_cell = self.cell.forward(p, image, x)
         h, keep_h = drop(h, rng, self.dropout)
         scores, cache_vocab = temporal_affine_forward(h, p["W_vocab"], p["b_vocab"])
         return scores, maps, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
+        # END SOLUTION 2.3
 
     def _backward(self, dscores, dmaps, cache):
+        # BEGIN SOLUTION 2.3
         cache_embed, keep_x, cache_cell, keep_h, cache_vocab = cache
         grads = {}
         dh, grads["W_vocab"], grads["b_vocab"] = temporal_affine_backward(dscores, cache_vocab)
@@ -228,6 +237,7 @@ class CaptioningRNN:
         grads["W_embed"] = word_embedding_backward(dx * keep_x, cache_embed)
         grads.update(cell_grads)
         return {name: grads[name] for name in self.params}
+        # END SOLUTION 2.3
 
     def image(self, features, N=None):
         """Features as the cell takes them: checked, to be N if given, standardised, in the parameters' dtype."""
@@ -292,15 +302,18 @@ def split_pair(features):
 
 
 def choose_backend(backend=None):
-    """'engine' or 'textbook': the argument, else $RNNLAYERS_BACKEND, else the engine if Numba is there.
+    """'engine' or 'textbook': the argument, else $RNNLAYERS_BACKEND, else the engine if it and Numba are there.
 
-    Raises ValueError on another name.
+    Raises ValueError on another name, and where the engine is asked for and missing.
     """
     backend = backend or os.environ.get("RNNLAYERS_BACKEND") or None
+    there = importlib.util.find_spec("rnnlayers.engine")            # a course's copy of this project leaves it out
     if backend is None:
-        return "engine" if importlib.util.find_spec("numba") else "textbook"
+        return "engine" if there and importlib.util.find_spec("numba") else "textbook"
     if backend not in ("engine", "textbook"):
         raise ValueError(f"backend is {backend!r}, expected 'engine' or 'textbook' (or $RNNLAYERS_BACKEND)")
+    if backend == "engine" and not there:
+        raise ValueError("backend is 'engine', but there is no rnnlayers/engine here: expected 'textbook'")
     return backend
 
 

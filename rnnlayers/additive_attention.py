@@ -39,11 +39,13 @@ def additive_attention_forward(prev_h, A, keys, Wq, v, Wbeta, bbeta):
     """
     check_shapes("additive_attention_forward", prev_h=(prev_h, "N H"), A=(A, "N L E"), keys=(keys, "N L K"),
                  Wq=(Wq, "H K"), v=(v, "K"), Wbeta=(Wbeta, "H E"), bbeta=(bbeta, "E"))
+    # BEGIN SOLUTION 5.1
     s = np.tanh(keys + (prev_h @ Wq)[:, None])
     weights = softmax(s @ v)
     z = (weights[:, None] @ A)[:, 0]
     beta = sigmoid(prev_h @ Wbeta + bbeta)
     return beta * z, weights, AdditiveAttentionCache(prev_h, A, Wq, v, Wbeta, s, weights, z, beta)
+    # END SOLUTION 5.1
 
 
 def additive_attention_backward(dcontext, dweights, cache):
@@ -52,6 +54,7 @@ def additive_attention_backward(dcontext, dweights, cache):
     dcontext (N, E), dweights (N, L) -> dprev_h (N, H), dA (N, L, E), dkeys (N, L, K), dWq (H, K), dv (K,),
     dWbeta (H, E), dbbeta (E,). Raises ValueError where they have not the outputs' shapes.
     """
+    # BEGIN SOLUTION 5.1
     prev_h, A, Wq, v, Wbeta, s, weights, z, beta = cache
     check_like("additive_attention_backward", dcontext=(dcontext, z.shape), dweights=(dweights, weights.shape))
     dgate = dcontext * z * beta * (1 - beta)                            # context = sigmoid(gate) * z
@@ -63,6 +66,7 @@ def additive_attention_backward(dcontext, dweights, cache):
     dquery = dkeys.sum(axis=1)                                          # one query for all regions
     dprev_h = dquery @ Wq.T + dgate @ Wbeta.T
     return dprev_h, dA, dkeys, prev_h.T @ dquery, dv, prev_h.T @ dgate, dgate.sum(axis=0)
+    # END SOLUTION 5.1
 
 
 class BahdanauCache(NamedTuple):
@@ -86,6 +90,7 @@ def bahdanau_forward(x, h0, c0, A, Wx, Wh, Wattn, b, Wa, ba, Wq, v, Wbeta, bbeta
     check_shapes("bahdanau_forward", x=(x, "N T D"), h0=(h0, "N H"), c0=(c0, "N H"), A=(A, "N L E"), Wx=(Wx, "D 4H"),
                  Wh=(Wh, "H 4H"), Wattn=(Wattn, "E 4H"), b=(b, "4H"), Wa=(Wa, "E K"), ba=(ba, "K"))
     check_steps("bahdanau_forward", x)
+    # BEGIN SOLUTION 5.2
     keys, keys_cache = temporal_affine_forward(A, Wa, ba)
     h, c, hs, maps, looks, steps = h0, c0, [], [], [], []
     for t in range(x.shape[1]):
@@ -96,6 +101,7 @@ def bahdanau_forward(x, h0, c0, A, Wx, Wh, Wattn, b, Wa, ba, Wq, v, Wbeta, bbeta
         looks.append(look)
         steps.append(step)
     return np.stack(hs, axis=1), np.stack(maps, axis=1), BahdanauCache(keys_cache, looks, steps, A)
+    # END SOLUTION 5.2
 
 
 def bahdanau_backward(dh, dweights, cache):
@@ -105,6 +111,7 @@ def bahdanau_backward(dh, dweights, cache):
     dWattn (E, 4H), db (4H,), dWa (E, K), dba (K,), dWq (H, K), dv (K,), dWbeta (H, E), dbbeta (E,).
     Raises ValueError where they have not the outputs' shapes.
     """
+    # BEGIN SOLUTION 5.2
     keys_cache, looks, steps, A = cache
     N, H = steps[0].i.shape
     check_like("bahdanau_backward", dh=(dh, (N, len(steps), H)), dweights=(dweights, (N, len(steps), A.shape[1])))
@@ -122,6 +129,7 @@ def bahdanau_backward(dh, dweights, cache):
     dA, dkeys = inputs
     dA_keys, dWa, dba = temporal_affine_backward(dkeys, keys_cache)     # keys = A Wa + ba
     return np.stack(dx[::-1], axis=1), dprev_h, dprev_c, dA + dA_keys, *cell, dWa, dba, *look
+    # END SOLUTION 5.2
 
 
 def initial_state_forward(features, Wh0, bh0, Wc0, bc0):
@@ -132,10 +140,12 @@ def initial_state_forward(features, Wh0, bh0, Wc0, bc0):
     """
     check_shapes("initial_state_forward", features=(features, "N P"), Wh0=(Wh0, "P H"), bh0=(bh0, "H"),
                  Wc0=(Wc0, "P H"), bc0=(bc0, "H"))
+    # BEGIN SOLUTION 5.3
     h, cache_h = affine_forward(features, Wh0, bh0)
     c, cache_c = affine_forward(features, Wc0, bc0)
     h0, c0 = np.tanh(h), np.tanh(c)
     return h0, c0, ((cache_h, h0), (cache_c, c0))
+    # END SOLUTION 5.3
 
 
 def initial_state_backward(dh0, dc0, cache):
@@ -144,11 +154,13 @@ def initial_state_backward(dh0, dc0, cache):
     dh0, dc0 (N, H) -> dfeatures (N, P), dWh0 (P, H), dbh0 (H,), dWc0 (P, H), dbc0 (H,).
     Raises ValueError where they have not the outputs' shapes.
     """
+    # BEGIN SOLUTION 5.3
     (cache_h, h0), (cache_c, c0) = cache
     check_like("initial_state_backward", dh0=(dh0, h0.shape), dc0=(dc0, c0.shape))
     dfeatures_h, dWh0, dbh0 = affine_backward(dh0 * (1 - h0**2), cache_h)       # h0 = tanh(h)
     dfeatures_c, dWc0, dbc0 = affine_backward(dc0 * (1 - c0**2), cache_c)
     return dfeatures_h + dfeatures_c, dWh0, dbh0, dWc0, dbc0
+    # END SOLUTION 5.3
 
 
 def doubly_stochastic_penalty(weights, mask):
@@ -161,7 +173,9 @@ def doubly_stochastic_penalty(weights, mask):
     """
     mask = np.asarray(mask)
     check_shapes("doubly_stochastic_penalty", weights=(weights, "N T L"), mask=(mask, "N T"))
+    # BEGIN SOLUTION 5.4
     used = mask.astype(weights.real.dtype)[:, :, None]
     rest = 1 - (used * weights).sum(axis=1)                             # what is left to look at, (N, L)
     N = len(weights)
     return (rest**2).sum() / N, -2 * used * rest[:, None] / N
+    # END SOLUTION 5.4

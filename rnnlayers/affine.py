@@ -12,7 +12,9 @@ def affine_forward(x, w, b):
     """
     rows = _rows(x)
     check_shapes("affine_forward", x=(rows, "N D"), w=(w, "D M"), b=(b, "M"))
+    # BEGIN SOLUTION 1.1
     return rows @ w + b, (x, w, b)
+    # END SOLUTION 1.1
 
 
 def affine_backward(dout, cache):
@@ -20,9 +22,11 @@ def affine_backward(dout, cache):
 
     dout (N, M) -> dx (N, d1, ..., dk), dw (D, M), db (M,). Raises ValueError where dout is not out's shape.
     """
+    # BEGIN SOLUTION 1.1
     x, w, b = cache
     check_like("affine_backward", dout=(dout, (np.shape(x)[0], len(b))))
     return (dout @ w.T).reshape(np.shape(x)), _rows(x).T @ dout, dout.sum(axis=0)
+    # END SOLUTION 1.1
 
 
 def _rows(x):
@@ -38,9 +42,11 @@ def temporal_affine_forward(x, w, b):
     x (N, T, D), w (D, M), b (M,) -> out (N, T, M), cache. Raises ValueError on shapes that do not fit.
     """
     check_shapes("temporal_affine_forward", x=(x, "N T D"), w=(w, "D M"), b=(b, "M"))
+    # BEGIN SOLUTION 1.1
     N, T, D = x.shape
     out = (x.reshape(N * T, D) @ w).reshape(N, T, w.shape[1])    # one product for all steps
     return out + b, (x, w, b)
+    # END SOLUTION 1.1
 
 
 def temporal_affine_backward(dout, cache):
@@ -48,8 +54,10 @@ def temporal_affine_backward(dout, cache):
 
     dout (N, T, M) -> dx (N, T, D), dw (D, M), db (M,). Raises ValueError where dout is not out's shape.
     """
+    # BEGIN SOLUTION 1.1
     x, w, b = cache
     N, T, D = x.shape
     check_like("temporal_affine_backward", dout=(dout, (N, T, len(b))))
     flat = dout.reshape(N * T, len(b))
     return (flat @ w.T).reshape(x.shape), x.reshape(N * T, D).T @ flat, flat.sum(axis=0)
+    # END SOLUTION 1.1

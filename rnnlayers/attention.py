@@ -29,10 +29,12 @@ def dot_product_attention_forward(prev_h, A):
     """
     flat = _flat("dot_product_attention_forward", A)
     check_shapes("dot_product_attention_forward", prev_h=(prev_h, "N H"), A=(flat, "N H L"))
+    # BEGIN SOLUTION 4.1: the models read the cache, (prev_h, A, weights)
     scores = (prev_h[:, None] @ flat)[:, 0] / math.sqrt(flat.shape[1])
     weights = softmax(scores)
     attn = (flat @ weights[:, :, None])[:, :, 0]
     return attn, weights.reshape(_grid(A)), (prev_h, A, weights)
+    # END SOLUTION 4.1
 
 
 def dot_product_attention_backward(dattn, cache, dweights=None):
@@ -41,6 +43,7 @@ def dot_product_attention_backward(dattn, cache, dweights=None):
     dattn (N, H), dweights None or (N, ...) as attn_weights -> dprev_h (N, H), dA (N, H, ...).
     Raises ValueError where they have not the outputs' shapes.
     """
+    # BEGIN SOLUTION 4.1
     prev_h, A, weights = cache
     flat = _flat("dot_product_attention_backward", A)
     check_like("dot_product_attention_backward", dattn=(dattn, prev_h.shape))
@@ -52,6 +55,7 @@ def dot_product_attention_backward(dattn, cache, dweights=None):
     dprev_h = (flat @ dscores[:, :, None])[:, :, 0]                 # scores = prev_h A / sqrt(H)
     dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]     # A stands in both lines
     return dprev_h, dA.reshape(np.shape(A))
+    # END SOLUTION 4.1
 
 
 class AttentionCache(NamedTuple):
@@ -72,6 +76,7 @@ def attention_forward(x, A, Wx, Wh, Wattn, b):
     check_shapes("attention_forward", x=(x, "N T D"), A=(flat, "N H L"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"),
                  Wattn=(Wattn, "H 4H"), b=(b, "4H"))
     check_steps("attention_forward", x)
+    # BEGIN SOLUTION 4.2: the cache is an AttentionCache
     h = c = flat.mean(axis=2)
     hs, looks, steps = [], [], []
     for t in range(x.shape[1]):
@@ -81,6 +86,7 @@ def attention_forward(x, A, Wx, Wh, Wattn, b):
         looks.append(look)
         steps.append(step)
     return np.stack(hs, axis=1), AttentionCache(looks, steps, A)
+    # END SOLUTION 4.2
 
 
 def attention_backward(dh, cache):
@@ -89,6 +95,7 @@ def attention_backward(dh, cache):
     dh (N, T, H) -> dx (N, T, D), dA (N, H, ...), dWx (D, 4H), dWh (H, 4H), dWattn (H, 4H), db (4H,).
     Raises ValueError where dh is not h's shape.
     """
+    # BEGIN SOLUTION 4.2
     looks, steps, A = cache
     N, H = steps[0].i.shape
     check_like("attention_backward", dh=(dh, (N, len(steps), H)))
@@ -104,6 +111,7 @@ def attention_backward(dh, cache):
     regions = math.prod(A.shape[2:])
     dA = dinputs[0] + ((dprev_h + dprev_c) / regions).reshape(N, H, *[1] * (A.ndim - 2))    # h0 = c0 = mean of A
     return np.stack(dx[::-1], axis=1), dA, *dweights
+    # END SOLUTION 4.2
 
 
 def _flat(function, A):

@@ -13,7 +13,9 @@ def word_embedding_forward(x, W):
     x = np.asarray(x)
     check_shapes("word_embedding_forward", W=(W, "V D"))
     check_ids("word_embedding_forward", "x", x, len(W))
+    # BEGIN SOLUTION 1.2
     return W[x], (x, W.shape)
+    # END SOLUTION 1.2
 
 
 def word_embedding_backward(dout, cache):
@@ -21,8 +23,10 @@ def word_embedding_backward(dout, cache):
 
     dout (N, T, D) -> dW (V, D), with rows of zeros for words that do not occur. Raises ValueError on dout's shape.
     """
+    # BEGIN SOLUTION 1.2
     x, (V, D) = cache
     check_like("word_embedding_backward", dout=(dout, (*x.shape, D)))
     dW = np.zeros((V, D), dout.dtype)
     np.add.at(dW, x, dout)          # unlike dW[x] += dout, this adds once for every repetition of a word
     return dW
+    # END SOLUTION 1.2

@@ -37,6 +37,7 @@ def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b, attn=None, Wattn=None):
     Source: Hochreiter and Schmidhuber (1997); forget gate from Gers, Schmidhuber and Cummins (2000).
     """
     _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn)
+    # BEGIN SOLUTION 3.1
     a = x @ Wx + prev_h @ Wh + b
     if attn is not None:
         a = a + attn @ Wattn
@@ -46,6 +47,7 @@ def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b, attn=None, Wattn=None):
     next_c = f * prev_c + i * g
     tanh_c = np.tanh(next_c)
     return o * tanh_c, next_c, LSTMStepCache(x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c, attn, Wattn)
+    # END SOLUTION 3.1
 
 
 def lstm_step_backward(dnext_h, dnext_c, cache):
@@ -54,6 +56,7 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
     dnext_h, dnext_c (N, H) -> dx (N, D), dprev_h (N, H), dprev_c (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,),
     and dattn (N, E), dWattn (E, 4H) behind them where forward had attention. Raises ValueError on shapes.
     """
+    # BEGIN SOLUTION 3.1
     x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c, attn, Wattn = cache
     check_like("lstm_step_backward", dnext_h=(dnext_h, i.shape), dnext_c=(dnext_c, i.shape))
     dc = dnext_c + dnext_h * o * (1 - tanh_c**2)            # next_h = o * tanh(next_c)
@@ -61,6 +64,7 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
     da = np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])   # i, f, o, g of a
     grads = da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)     # a = x Wx + prev_h Wh + b
     return grads if attn is None else (*grads, da @ Wattn.T, attn.T @ da)             # ... + attn Wattn
+    # END SOLUTION 3.1
 
 
 def _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn):
@@ -86,12 +90,14 @@ def lstm_forward(x, h0, Wx, Wh, b, c0=None):
     check_shapes("lstm_forward", x=(x, "N T D"), h0=(h0, "N H"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"), b=(b, "4H"),
                  c0=(first, "N H"))
     check_steps("lstm_forward", x)
+    # BEGIN SOLUTION 3.2
     h, c, hs, cache = h0, first, [], []
     for t in range(x.shape[1]):
         h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b)
         hs.append(h)
         cache.append(step)
     return np.stack(hs, axis=1), LSTMCache(cache, c0 is not None)
+    # END SOLUTION 3.2
 
 
 def lstm_backward(dh, cache):
@@ -101,6 +107,7 @@ def lstm_backward(dh, cache):
     -> dx (N, T, D), dh0 (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,), and dc0 (N, H) behind them where forward had c0.
     Raises ValueError where dh is not h's shape.
     """
+    # BEGIN SOLUTION 3.2
     steps = cache.steps
     N, H = steps[0].i.shape
     check_like("lstm_backward", dh=(dh, (N, len(steps), H)))
@@ -111,3 +118,4 @@ def lstm_backward(dh, cache):
         accumulate(dweights, dstep)                         # every step used the same Wx, Wh, b
     grads = np.stack(dx[::-1], axis=1), dprev_h, *dweights
     return (*grads, dprev_c) if cache.starts_from_c0 else grads
+    # END SOLUTION 3.2

@@ -54,6 +54,7 @@ def adam(w, dw, config=None):
     -> next_w, config. Source: Kingma and Ba (2015), algorithm 1.
     """
     config = fill("adam", w, dw, config)
+    # BEGIN SOLUTION 1.4
     beta1, beta2 = float(config["beta1"]), float(config["beta2"])
     config["t"] += 1
     config["m"] = beta1 * config["m"] + (1 - beta1) * dw
@@ -61,6 +62,7 @@ def adam(w, dw, config=None):
     step = float(config["learning_rate"]) / (1 - beta1 ** config["t"])
     root = np.sqrt(config["v"] / (1 - beta2 ** config["t"]))
     return w - step * config["m"] / (root + float(config["epsilon"])), config
+    # END SOLUTION 1.4
 
 
 def fill(rule, w, dw, config):

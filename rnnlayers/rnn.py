@@ -21,8 +21,10 @@ def rnn_step_forward(x, prev_h, Wx, Wh, b):
     Raises ValueError on shapes that do not fit. Source: Elman (1990), "Finding structure in time".
     """
     check_shapes("rnn_step_forward", x=(x, "N D"), prev_h=(prev_h, "N H"), Wx=(Wx, "D H"), Wh=(Wh, "H H"), b=(b, "H"))
+    # BEGIN SOLUTION 2.1
     next_h = np.tanh(x @ Wx + prev_h @ Wh + b)
     return next_h, RNNStepCache(x, prev_h, Wx, Wh, next_h)
+    # END SOLUTION 2.1
 
 
 def rnn_step_backward(dnext_h, cache):
@@ -31,10 +33,12 @@ def rnn_step_backward(dnext_h, cache):
     dnext_h (N, H) -> dx (N, D), dprev_h (N, H), dWx (D, H), dWh (H, H), db (H,).
     Raises ValueError where dnext_h is not next_h's shape.
     """
+    # BEGIN SOLUTION 2.1
     x, prev_h, Wx, Wh, next_h = cache
     check_like("rnn_step_backward", dnext_h=(dnext_h, next_h.shape))
     da = dnext_h * (1 - next_h**2)                                      # next_h = tanh(a)
     return da @ Wx.T, da @ Wh.T, x.T @ da, prev_h.T @ da, da.sum(axis=0)   # a = x Wx + prev_h Wh + b
+    # END SOLUTION 2.1
 
 
 def rnn_forward(x, h0, Wx, Wh, b):
@@ -45,12 +49,14 @@ def rnn_forward(x, h0, Wx, Wh, b):
     """
     check_shapes("rnn_forward", x=(x, "N T D"), h0=(h0, "N H"), Wx=(Wx, "D H"), Wh=(Wh, "H H"), b=(b, "H"))
     check_steps("rnn_forward", x)
+    # BEGIN SOLUTION 2.2
     h, hs, cache = h0, [], []
     for t in range(x.shape[1]):
         h, step = rnn_step_forward(x[:, t], h, Wx, Wh, b)
         hs.append(h)
         cache.append(step)
     return np.stack(hs, axis=1), cache
+    # END SOLUTION 2.2
 
 
 def rnn_backward(dh, cache):
@@ -60,6 +66,7 @@ def rnn_backward(dh, cache):
     -> dx (N, T, D), dh0 (N, H), dWx (D, H), dWh (H, H), db (H,). Raises ValueError where dh is not h's shape.
     Source: Werbos (1990), "Backpropagation through time".
     """
+    # BEGIN SOLUTION 2.2
     N, H = cache[0].next_h.shape
     check_like("rnn_backward", dh=(dh, (N, len(cache), H)))
     dx, dprev_h, dweights = [], 0, []                       # nothing comes back from beyond the last step
@@ -68,6 +75,7 @@ def rnn_backward(dh, cache):
         dx.append(dx_t)
         accumulate(dweights, dstep)                         # every step used the same Wx, Wh, b
     return np.stack(dx[::-1], axis=1), dprev_h, *dweights
+    # END SOLUTION 2.2
 
 
 def check_steps(function, x):

@@ -6,13 +6,17 @@ from rnnlayers.shapes import check_ids, check_shapes
 
 def softmax(x):
     """Softmax over the last axis, exp(x) / sum of exp(x), without overflow. x (..., L) -> the same shape and dtype."""
+    # BEGIN SOLUTION 4.1
     e = np.exp(x - x.real.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
+    # END SOLUTION 4.1
 
 
 def softmax_backward(dout, out):
     """Gradient of softmax, dx = out * (dout - sum over the last axis of dout * out). All (..., L)."""
+    # BEGIN SOLUTION 4.1
     return out * (dout - (dout * out).sum(axis=-1, keepdims=True))
+    # END SOLUTION 4.1
 
 
 def temporal_softmax_loss(x, y, mask, verbose=False):
@@ -28,6 +32,7 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     N, T, V = x.shape
     y = np.where(mask, y, 0)
     check_ids("temporal_softmax_loss", "y", y, V)
+    # BEGIN SOLUTION 1.3: finds loss, and dx as (N T, V) or (N, T, V); y is 0 where mask is False
     rows, columns = np.arange(N * T), y.reshape(N * T)
     z = (x - x.real.max(axis=2, keepdims=True)).reshape(N * T, V)     # the largest score is 0: no exp overflows
     e = np.exp(z)
@@ -37,6 +42,7 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     dx = e / total[:, None]
     dx[rows, columns] -= 1                                             # d loss / d x = softmax - one hot
     dx = np.where(counts[:, None], dx, 0) / N
+    # END SOLUTION 1.3
     if verbose:
         print("dx_flat: ", dx.shape)
     return loss, dx.reshape(N, T, V)
@@ -57,11 +63,13 @@ def label_smoothing_penalty(x, y, mask):
     N, T, V = x.shape
     y = np.where(mask, y, 0)
     check_ids("label_smoothing_penalty", "y", y, V)
+    # BEGIN SOLUTION 5.5
     n, t = np.indices((N, T))
     penalty = np.where(mask, x[n, t, y] - x.mean(axis=2), 0).sum() / N
     dx = np.full_like(x, -1 / (N * V))                                 # the mean over v
     dx[n, t, y] += np.asarray(1 / N, x.dtype)                          # the target's own score
     return penalty, np.where(mask[:, :, None], dx, 0)
+    # END SOLUTION 5.5
 
 
 def _boolean(function, mask):

@@ -13,7 +13,7 @@ class Mutant(NamedTuple):
     old: str                        # source of a line, or of a part of it, that stands in the module once
     new: str
     kind: str                       # of the diagnosis that is expected; "" where none is, "contract" for a breach
-    module: str = ""                # of rnnlayers; the pair's own if empty
+    module: str = ""                # where `old` stands, for COURSE; that of the pair's forward if empty
 
 
 AFFINE_DX, AFFINE = "(dout @ w.T).reshape(np.shape(x))", "_rows(x).T @ dout, dout.sum(axis=0)"

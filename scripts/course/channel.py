@@ -1,0 +1,225 @@
+"""The grader's end: starts the process under test, with limits, and calls the submission's functions through it."""
+import contextlib
+import functools
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.course.tasks import ROOT
+from scripts.course.wire import Reference, encode, read
+
+PATIENCE = 6                        # a busy machine is not the submission's fault, sleeping is
+SHOWN = 400                         # characters kept of what a submission prints
+START = "import sys; sys.path.insert(0, sys.argv[3]); from scripts.course.child import main; main(*sys.argv[1:])"
+
+
+class Limits(NamedTuple):
+    """For one task. Seconds are those of the processor; of the clock it may be PATIENCE times as many."""
+    seconds: float = 20.0           # of the checks
+    warm_up: float = 40.0           # of the imports and first calls, which may compile
+    megabytes: int = 2048
+
+
+class Gone(Exception):
+    """The process under test ended or was ended; the text says how."""
+
+
+class SubmissionError(Exception):
+    """What the submission raised; subclasses carry the names of its exceptions."""
+
+
+class Cache:
+    """A forward's cache, which stays in the process under test."""
+
+    def __init__(self, number, dropped):
+        self.number, self._dropped = number, dropped
+
+    def __del__(self):
+        self._dropped.append(self.number)
+
+
+class Remote:
+    """The functions of the submission in the folder `work`, as attributes: remote.rnn_step_forward(x, ...)."""
+
+    def __init__(self, work, limits, forbidden=()):
+        self.work, self.limits, self.notes, self.gone = Path(work), limits, [], None
+        self._output, self._answers, self._dropped, self._names = [b"", 0], queue.Queue(), [], []
+        self.printed = ""                   # by the submission: its beginning, known when it has ended
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-B", "-c", START, str(work), str(limits.megabytes), str(ROOT),
+             *map(str, forbidden)], cwd=work, env=_environment(work), start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._set_clock("its imports and first calls", limits.warm_up)
+        self._threads = [threading.Thread(target=loop, daemon=True) for loop in (self._listen, self._drain)]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def start(self):
+        """Let it import the submission. Raises Gone or SubmissionError."""
+        self._names = self._ask("start")
+
+    def start_clock(self):
+        """The time of the checks begins: imports and first calls are done."""
+        self._set_clock("the checks", self.limits.seconds)
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name not in self._names:
+            raise AttributeError(f"the submission has no function {name}")
+        return functools.partial(self._call, name)
+
+    def writes(self, forward, backward, args, before=(), after=()):
+        """What a pair writes to that is not its own, as a sentence, or ""."""
+        return str(self._ask("writes", forward, backward, tuple(args), tuple(before), tuple(after)))
+
+    def captioner(self, *args):
+        """See child.Server.captioner."""
+        return self._ask("captioner", *args)
+
+    def close(self):
+        """End the process and all that it started, and note what became of its folder."""
+        if not self.work.is_dir() or not (self.work / "rnnlayers").is_dir():
+            self.notes.append("deletes its working folder")
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join(5)
+        self.printed = self._shown()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def _shown(self):
+        text, size = self._output
+        text = text.decode(errors="replace")[:SHOWN].strip()
+        return f"{text}\n... {size:,} bytes in all" if size > SHOWN else text
+
+    def _call(self, name, *args):
+        opaque = name.endswith("_forward")
+        args = [Reference(arg.number) if isinstance(arg, Cache) else arg for arg in args]
+        result = self._ask("call", name, args, opaque)
+        if opaque and isinstance(result, tuple) and result and isinstance(result[-1], Reference):
+            return (*result[:-1], Cache(result[-1].number, self._dropped))
+        return result
+
+    def _ask(self, do, *args):
+        if len(self._dropped) > 50:
+            numbers, self._dropped[:] = list(self._dropped), []
+            self._exchange("drop", numbers)
+        answer = self._exchange(do, *args)
+        self.notes = answer["notes"]
+        if "raised" in answer:
+            raise _error(answer, self.limits)
+        return answer["value"]
+
+    def _exchange(self, do, *args):
+        if self.gone:
+            raise Gone(self.gone)
+        try:
+            self._process.stdin.write(encode({"do": do, "args": args}))
+            self._process.stdin.flush()
+            answer = self._wait()
+        except TimeoutError:
+            self._end(f"{_doing(do, args)} did not end: {self._clock} may take {self._seconds:g} s")
+        except (OSError, ValueError):
+            answer = None
+        if not isinstance(answer, dict) or "notes" not in answer:
+            self._end(f"{_doing(do, args)} {self._how_it_ended()}")
+        return answer
+
+    def _set_clock(self, name, seconds):
+        self._clock, self._seconds = name, seconds
+        self._since, self._used = time.monotonic(), _processor_seconds(self._process.pid) or 0.0
+
+    def _wait(self):
+        """The next answer. Raises TimeoutError when the time is up."""
+        while True:
+            try:
+                return self._answers.get(timeout=0.25)
+            except queue.Empty:
+                clock, used = time.monotonic() - self._since, _processor_seconds(self._process.pid)
+                used = clock if used is None else used - self._used
+                if used > self._seconds or clock > PATIENCE * self._seconds:
+                    raise TimeoutError from None
+
+    def _end(self, reason):
+        self.gone = reason
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        raise Gone(reason)
+
+    def _how_it_ended(self):
+        try:
+            code = self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            return "sent what is no answer"
+        if code < 0:
+            return f"crashed the interpreter (signal {-code}, {signal.strsignal(-code)})"
+        return f"ended the interpreter (exit code {code})"
+
+    def _listen(self):
+        try:
+            while True:
+                self._answers.put(read(self._process.stdout))
+        except (EOFError, OSError, ValueError):
+            self._answers.put(None)
+
+    def _drain(self):
+        """Read what is printed, keep its beginning and count the rest."""
+        with contextlib.suppress(OSError, ValueError):
+            while data := self._process.stderr.read1(1 << 16):
+                self._output[0] = (self._output[0] + data)[:4 * SHOWN]
+                self._output[1] += len(data)
+
+
+def _processor_seconds(pid):
+    """Seconds of processor time that a process has used, None where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
+
+
+def _doing(do, args):
+    return {"call": lambda: args[0], "writes": lambda: args[0], "start": lambda: "importing rnnlayers",
+            "captioner": lambda: f"CaptioningRNN.{args[4]}"}.get(do, lambda: do)()
+
+
+def _error(answer, limits):
+    """The exception that the submission raised, under its own name."""
+    name, where = str(answer["raised"])[:60], str(answer["where"])[:200]
+    message = str(answer["message"]) or ("" if name != "MemoryError" else f"more than {limits.megabytes} MB")
+    kind = type(name if name.isidentifier() else "Error", (SubmissionError,), {})
+    return kind(f"{message}{f' ({where})' if where else ''}")
+
+
+def _environment(work):
+    """Nothing of the grader's own environment but where the system is."""
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "HOME": str(work), "TMPDIR": str(work), "MPLCONFIGDIR": str(work), "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RNNLAYERS_BACKEND": "textbook", "LC_ALL": "C.UTF-8"}
+
+
+@contextlib.contextmanager
+def folder_of(files):
+    """A folder with these files, path -> text, which goes away again."""
+    with tempfile.TemporaryDirectory(prefix="task-", ignore_cleanup_errors=True) as folder:
+        for path, text in files.items():
+            target = Path(folder, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        yield Path(folder)

@@ -1,0 +1,161 @@
+"""The process under test: it imports a submission and calls its functions as it is told. It judges nothing.
+
+Requests and answers go through what were standard input and output; what the submission prints goes to standard error.
+"""
+import contextlib
+import copy
+import io
+import os
+import sys
+import traceback
+
+import numpy as np
+
+from gradcheck.snapshot import first_change, snapshot
+from scripts.course import guard
+from scripts.course.wire import Reference, encode, read
+
+WORDS = ("<NULL>", "<START>", "<END>")
+
+
+def main(work, megabytes, checkout, *forbidden):
+    """Serve requests until the grader goes away. `checkout` is where this file comes from, and leaves the path."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    notes = []
+    _limit(int(megabytes))
+    _forget(checkout)
+    os.chdir(work)
+    sys.path.insert(0, work)
+    guard.install(work, [checkout, *forbidden], notes)
+    server = Server()
+    while True:
+        try:
+            request = read(requests)
+        except EOFError:
+            return
+        answers.write(answer(server, request, notes))
+        answers.flush()
+
+
+def _limit(megabytes):
+    """Limits of memory and of the size of files; there are none on Windows."""
+    with contextlib.suppress(ImportError):
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20,) * 2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20,) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _forget(checkout):
+    """Nothing of the checkout can be imported from here on, also where it is installed editable."""
+    checkout = os.path.realpath(checkout)
+    ours = {"rnnlayers", "models", "data", "gradcheck", "scripts"}
+    for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
+        del sys.modules[name]
+    sys.path[:] = [folder for folder in sys.path if folder and os.path.realpath(folder) != checkout]
+    sys.meta_path[:] = [finder for finder in sys.meta_path
+                        if not str(getattr(finder, "__module__", "")).startswith("__editable__")]
+    sys.path_importer_cache.clear()
+
+
+def answer(server, request, notes):
+    """A request carried out -> the bytes of the answer: its value, or what it raised."""
+    try:
+        found = {"value": getattr(server, request["do"])(*request["args"])}
+    except BaseException as error:                              # of the submission: also exits and interrupts
+        found = {"raised": type(error).__name__, "message": str(error)[:600], "where": _where(error)}
+    found["notes"] = list(notes)
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        sys.stdout.flush()
+    return encode(found)
+
+
+def _where(error):
+    """The submission's line that raised, as 'rnnlayers/rnn.py, line 34: code'."""
+    places = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    inside = [place for place in places if place.filename.startswith(sys.path[0] + os.sep)]
+    if not inside or isinstance(error, (SyntaxError, NotImplementedError)):
+        return ""
+    name = os.path.relpath(inside[-1].filename, sys.path[0]).replace(os.sep, "/")
+    return f"{name}, line {inside[-1].lineno}: {inside[-1].line}"
+
+
+class Server:
+    """What the grader can ask for. Arguments arrive as fresh copies at each call."""
+
+    def __init__(self):
+        self.layers, self.caches, self.count = {}, {}, 0
+
+    def start(self):
+        """Import the layers -> their names."""
+        import rnnlayers
+        import rnnlayers.optim
+        self.layers = {**vars(rnnlayers.optim), **vars(rnnlayers)}
+        return [name for name, value in self.layers.items() if callable(value)]
+
+    def call(self, name, args, opaque):
+        """A layer's result; with `opaque` its last part, the cache, stays here."""
+        result = self.layers[name](*map(self._resolve, args))
+        if not opaque or not isinstance(result, tuple) or not result:
+            return result
+        self.count += 1
+        self.caches[self.count] = result[-1]
+        return (*result[:-1], Reference(self.count))
+
+    def drop(self, numbers):
+        """Forget caches."""
+        for number in numbers:
+            self.caches.pop(number, None)
+
+    def writes(self, forward, backward, args, before, after):
+        """What forward and backward write to that is not theirs, "" for nothing.
+
+        before, after: backward's arguments around the cache; backward None for a loss.
+        """
+        kept = snapshot(args, "")
+        *outs, cache = self.layers[forward](*args)
+        if path := first_change(kept, snapshot(args, "")):
+            return f"{forward} writes to its argument {path}: work on a copy"
+        if backward is None:
+            return ""
+        kept, douts = snapshot(args, ""), (before, after)
+        kept_douts, kept_cache = snapshot(douts, "dout"), snapshot(cache, "cache")
+        first = snapshot(self.layers[backward](*before, cache, *after), "")
+        for now, then, what in ((douts, kept_douts, "dout"), (args, kept, ""), (cache, kept_cache, "cache")):
+            if path := first_change(then, snapshot(now, what)):
+                return f"{backward} writes to {what or 'an input of forward'}, which is not its own ({path})"
+        if first_change(first, snapshot(self.layers[backward](*before, cache, *after), "")):
+            return f"{backward} returns something else when it is called again with the same arguments"
+        return ""
+
+    def captioner(self, sizes, cell, options, params, method, args, seed):
+        """A CaptioningRNN with these parameters: the result of a method, and what it wrote to, "" for nothing."""
+        from models import CaptioningRNN
+        V, D, W, H = sizes
+        words = {word: i for i, word in enumerate([*WORDS, *(f"word{i}" for i in range(V - len(WORDS)))])}
+        with contextlib.redirect_stdout(io.StringIO()):
+            model = CaptioningRNN(words, D, W, H, cell, np.float64, seed=0, backend="textbook", **options)
+        model.params = dict(params)
+        kept = snapshot((params, args), "")
+        if method == "steps":                                   # scores after each of some words
+            state, result = model.start(args[0]), []
+            for word in args[1].T:
+                scores, state = model.step(word, state)
+                result.append(scores)
+        else:
+            rng = [] if seed is None else [np.random.default_rng(seed)]
+            result = getattr(model, method)(*args, *rng)
+        path = first_change(kept, snapshot((params, args), "")) or first_change(
+            snapshot(params, ""), snapshot(model.params, ""))
+        return result, "" if path is None else f"CaptioningRNN.{method} writes to what it was given ({path})"
+
+    def _resolve(self, arg):
+        """A cache by its number, as a copy: what one call writes to, another does not see."""
+        if not isinstance(arg, Reference):
+            return arg
+        try:
+            return copy.deepcopy(self.caches[arg.number])
+        except (TypeError, ValueError, AttributeError):         # a cache of functions, say
+            return self.caches[arg.number]

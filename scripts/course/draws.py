@@ -1,0 +1,31 @@
+"""The numbers that a submission is checked with: the same for all in the public checks, one student's in the hidden."""
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from gradcheck.shapes import SIZES
+
+
+class Draw(NamedTuple):
+    """A seed, and the sizes of the axes."""
+    seed: int
+    sizes: dict                     # letter -> size; no two are equal
+
+    def rng(self, *purpose):
+        """A Generator of its own for each purpose, a few texts or numbers."""
+        digest = hashlib.sha256(repr((self.seed, *purpose)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+
+
+PUBLIC = Draw(0, SIZES)
+
+
+def draw_for(student, version):
+    """The hidden checks of a student: seed and sizes follow from the id and the assignment's version."""
+    seed = int.from_bytes(hashlib.sha256(f"{version} {student}".encode()).digest()[:6], "little")
+    rng = np.random.default_rng(seed)
+    N, T = int(rng.integers(2, 4)), int(rng.integers(4, 7))
+    rest = [int(size) for size in rng.permutation([size for size in range(3, 10) if size not in (N, T)])]
+    sizes = {"N": N, "T": T, **dict(zip("DWHM", rest)), "V": int(rng.integers(11, 14)), "L": 10}
+    return Draw(seed, {**sizes, "DW": sizes["D"] * sizes["W"]})

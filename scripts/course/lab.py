@@ -1,0 +1,69 @@
+"""What the notebooks call: checks, pictures and short training runs, each with a verdict instead of bare numbers."""
+from pathlib import Path
+
+import numpy as np
+
+from data.dataset import open_dataset
+from data.scene_dataset import make_scene_dataset
+from scripts import grade
+from scripts.figures import attention_figure, sheet
+from scripts.runs import LOOK
+from scripts.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
+from scripts.show_batch import draw
+from scripts.train import make_model, make_solver
+from scripts.training_files import attend_images, caption_tiles
+
+DATASET, SIZES = Path("datasets/course"), {"train": 240, "val": 40, "test": 40}
+
+
+def check(task):
+    """Test a task, or a part with all its tasks, as `python -m scripts.grade . --task` does."""
+    grade.main([".", "--task", str(task)])
+
+
+def dataset_for(cell):
+    """The course's small set of scenes, as a model of this cell takes it; drawn first where it is missing."""
+    if not DATASET.exists():
+        make_scene_dataset(DATASET, sizes=SIZES)
+    return open_dataset(DATASET, LOOK.get(cell, "vector"))
+
+
+def show_batch(dataset, n=8, seed=0):
+    """A training minibatch: pictures with captions."""
+    captions, rows = draw(dataset, "train", n, seed)
+    names = dataset.names("train")
+    return _image(sheet({f"{n} training captions": [
+        (dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]}))
+
+
+def overfit(cell, dataset, **settings):
+    """Learn 50 captions by heart -> the model. Says whether the loss is as low as it has to be.
+
+    settings: those of scripts.train, such as hidden=128, epochs=120.
+    """
+    settings = {**DEFAULTS_OVERFIT, "overfit": 50, "model": cell, "lr_decay": DECAY_OVERFIT[cell], **settings}
+    model = make_model(settings, dataset)
+    solver = make_solver(model, settings, dataset)
+    solver.train()
+    loss, bound = float(np.mean(solver.loss_history[-5:])), BOUNDS[cell]
+    print(f"{len(solver.loss_history)} steps: loss {solver.loss_history[0]:.1f} at first, {loss:.3f} at last. " + (
+        f"Below {bound}: it has learnt the captions by heart." if loss < bound else
+        f"Not below {bound}: something does not learn. Which of the tasks is not ok?"))
+    return model
+
+
+def show_captions(model, dataset, n=4):
+    """Captions of training and validation pictures."""
+    return _image(sheet({split: caption_tiles(model, dataset, split, n) for split in ("train", "val")}, columns=n))
+
+
+def show_attention(model, dataset, k=0, split="train"):
+    """Where a model with attention looked for each word of its caption of the k-th picture."""
+    rows, names = dataset.images(split)
+    words, maps = attend_images(model, dataset, split, rows[k:k + 1])
+    return _image(attention_figure(dataset.picture(rows[k]), words[0], maps[0], names[k]))
+
+
+def _image(png):
+    from IPython.display import Image  # a notebook has it
+    return Image(png)

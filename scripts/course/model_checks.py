@@ -1,0 +1,127 @@
+"""Checks of the captioner's loss and of its captions, on a CaptioningRNN of the cell 'rnn'."""
+import numpy as np
+
+from gradcheck import check_model
+from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, judgements, problem_of
+from scripts.course.pair_checks import BUDGET
+
+LENGTH = 7                          # of sampled captions
+AXES = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"),
+        "b": ("H",), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
+DROPOUT = {"dropout": 0.3, "input_dropout": 0.2}
+
+
+class Captioner:
+    """One captioner with random parameters and a ragged batch for it."""
+
+    def __init__(self, subject, draw, scale=1.0, dtype="float64"):
+        rng, self.subject = draw.rng("captioner"), subject
+        self.sizes = V, D, W, H = [draw.sizes[letter] for letter in "VDWH"]
+        sizes = {"V": V, "D": D, "W": W, "H": H}
+        self.params = {name: (scale * rng.standard_normal([sizes[axis] for axis in axes])).astype(dtype)
+                       for name, axes in AXES.items()}
+        self.features = rng.standard_normal((4, D)).astype(dtype)
+        self.captions = rng.integers(3, V, (4, 6))
+        self.captions[:, 0] = 1                                     # <START>
+        self.captions[0, 4], self.captions[0, 5:] = 2, 0            # <END>, and padding
+        self.captions[2, 2], self.captions[2, 3:] = 2, 0
+
+    def __call__(self, method, *args, options=None, seed=None):
+        """The result of a method, and what it wrote to."""
+        return self.subject.captioner(self.sizes, "rnn", options or {}, self.params, method, args, seed)
+
+    def loss(self, captions=None, **settings):
+        """Loss and gradients."""
+        result, _ = self("loss", self.features, self.captions if captions is None else captions, **settings)
+        return result
+
+    def steps(self):
+        """Scores after each of a few given words."""
+        return self("steps", self.features, self.captions[:, :3])[0]
+
+
+def loss_answers(task, subject, draw):
+    """The loss -> key -> tuple of arrays."""
+    return {"loss": (np.asarray(Captioner(subject, draw).loss()[0]),)}
+
+
+def check_loss(task, subject, goldens, draw):
+    """Outcomes of task 2.3: the value, each gradient, dtype, purity, padding, dropout."""
+    model = Captioner(subject, draw)
+    value = judged("loss", 4, lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"), True)
+    yield value
+    yield from _gradients(model, draw, "d", 6, {}, not value.problem)
+    yield judged("dtype", 1, lambda: _wrong_dtypes(Captioner(subject, draw, dtype="float32")))
+    yield judged("purity", 1, lambda: model("loss", model.features, model.captions)[1])
+    yield judged("padding", 1, lambda: _padding_counts(model))
+    report, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5}, not value.problem)
+    yield report._replace(essential=False)
+
+
+def sample_answers(task, subject, draw):
+    """Captions and scores of single steps -> key -> tuple of arrays."""
+    model = Captioner(subject, draw, scale=1.5)
+    return {"captions": (model("sample", model.features, LENGTH)[0],), "steps": tuple(model.steps())}
+
+
+def check_sample(task, subject, goldens, draw):
+    """Outcomes of task 2.4: the captions, the scores of single steps, dtype, purity."""
+    model = Captioner(subject, draw, scale=1.5)
+    yield judged("captions", 5, lambda: compared(model("sample", model.features, LENGTH)[0], goldens["captions"][0],
+                                                 "captions"), True)
+    yield judged("one step: scores", 5, lambda: first(
+        [compared(found, expected, f"scores after word {k + 1}")
+         for k, (found, expected) in enumerate(zip(model.steps(), goldens["steps"]))]), True)
+    yield judged("dtype", 1, lambda: _wrong_step_dtypes(Captioner(subject, draw, 1.5, "float32")))
+    yield judged("purity", 1, lambda: model("sample", model.features, LENGTH)[1])
+
+
+def warm_up(task, subject, draw):
+    """Call what the task is about once."""
+    model = Captioner(subject, draw)
+    model.steps() if task.check == "sample" else model.loss()
+
+
+def _value(result):
+    return result[0] if isinstance(result, tuple) and len(result) == 2 else result
+
+
+def _gradients(model, draw, name, weight, settings, loss_is_right):
+    """An Outcome for each parameter's gradient, or for dropout one for all."""
+    names = list(model.params)
+    try:
+        report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=BUDGET,
+                             rng=draw.rng("model"))
+        problems = judgements(report, loss_is_right)
+        report.name, problem = "CaptioningRNN.loss", problem_of(report)
+        text = "" if report.ok or problem else str(report)
+    except STRANGE as error:
+        problems, problem, text = {}, described(error), ""
+    wrong = {key: problem or problems.get(key, "not checked") for key in names}
+    if name == "dropout":
+        lost = first(wrong.values())
+        yield Outcome("dropout", weight, lost and f"with dropout: {lost}", report=text)
+        return
+    for key in names:
+        yield Outcome(f"{name}{key}", weight / len(names), wrong[key], True, text if wrong[key] else "")
+        text = "" if wrong[key] else text
+
+
+def _wrong_dtypes(model):
+    loss, grads = model.loss()
+    return first(f"d{name} is {np.asarray(grad).dtype} where the parameters are float32" for name, grad in grads.items()
+                 if np.asarray(grad).dtype != np.float32)
+
+
+def _padding_counts(model):
+    longer = np.pad(model.captions, ((0, 0), (0, 3)))
+    one, more = _value(model.loss()), _value(model.loss(longer))
+    problem = compared(more, one, "the loss")
+    return problem and f"with more padding behind the captions {problem}"
+
+
+def _wrong_step_dtypes(model):
+    scores, captions = model.steps()[0], model("sample", model.features, LENGTH)[0]
+    if captions.dtype != np.int32:
+        return f"captions are {captions.dtype}, expected int32"
+    return "" if scores.dtype == np.float32 else f"scores are {scores.dtype} where the parameters are float32"

@@ -1,0 +1,42 @@
+"""Notebooks from Markdown: each block of ```python becomes a code cell, what lies between them a Markdown cell."""
+import json
+import re
+
+SOURCES = "assignments/*_Captioning.md"
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+          "language_info": {"name": "python"}}
+
+
+def notebook_of(markdown):
+    """The notebook of a Markdown text -> JSON text, in nbformat 4.5, without outputs."""
+    cells = []
+    for k, part in enumerate(re.split(r"^```(?:python)?\n", markdown, flags=re.M)):
+        code = k % 2 == 1
+        if part.strip():
+            cell = {"cell_type": "code" if code else "markdown", "id": f"cell-{len(cells) + 1:02d}", "metadata": {},
+                    "source": part.strip("\n").splitlines(keepends=True)}
+            cells.append({**cell, "execution_count": None, "outputs": []} if code else cell)
+    return json.dumps({"cells": cells, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 5}, indent=1,
+                      ensure_ascii=False) + "\n"
+
+
+def notebooks_of(root):
+    """All notebooks of a project -> path -> JSON text."""
+    return {source.relative_to(root).with_suffix(".ipynb").as_posix(): notebook_of(source.read_text(encoding="utf-8"))
+            for source in sorted(root.glob(SOURCES))}
+
+
+def execute(path):
+    """Run a notebook in its own folder. Raises ValueError with the cell's error, or where the packages are missing."""
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError
+    except ImportError:
+        raise ValueError("running notebooks needs nbclient and ipykernel: pip install -e \".[notebooks]\"") from None
+    notebook = nbformat.read(path, as_version=4)
+    try:
+        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    except CellExecutionError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return notebook

@@ -1,0 +1,86 @@
+"""What came of one property of a task, and the comparisons that decide it."""
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from scripts.course.channel import Gone, SubmissionError
+
+STRANGE = (Gone, SubmissionError, AttributeError, TypeError, ValueError, KeyError, IndexError)
+# ... what calls of a submission and looks at its results may raise; the results may be anything
+CLOSE = 1e-8                        # of the largest entry: rounding of another order of the same sums is far below
+
+
+class Outcome(NamedTuple):
+    """A property of a task. `essential` ones are what the task is about; the others count once one of these holds."""
+    name: str
+    weight: float
+    problem: str                    # "" where the property holds
+    essential: bool = False
+    report: str = ""                # of the gradient checker
+
+
+def judged(name, weight, check, essential=False):
+    """The Outcome of check(), which returns a sentence on what is wrong, or "". What the submission raises is wrong."""
+    try:
+        problem = check()
+    except STRANGE as error:
+        problem = described(error)
+    return Outcome(name, weight, problem, essential)
+
+
+def described(error):
+    """An exception in a sentence."""
+    if isinstance(error, SubmissionError):
+        text = " ".join(str(error).split())
+        return text if type(error).__name__ == "NotImplementedError" and text else f"{type(error).__name__}: {text}"
+    return str(error) if isinstance(error, (Gone, AttributeError)) else f"what is returned does not fit: {error}"
+
+
+def judgements(report, forward_is_right):
+    """What a gradient report says of each array, name -> "wrong", "" or a sentence.
+
+    A gradient of zero that fits a forward without any slope is right only where that forward is.
+    """
+    found = {}
+    for verdict in report.verdicts:
+        idle = "" in verdict.unexercised and not forward_is_right
+        found[verdict.name[1:]] = "zero: forward does not depend on it" if idle else "" if verdict.ok else "wrong"
+    return found
+
+
+def problem_of(report):
+    """What ended a gradient check before its numbers, in a line, or ""."""
+    text = " ".join((report.problem or "").split())
+    return re.sub(r"^(forward|backward|loss\(\)) raised NotImplementedError: ", "", text)
+
+
+def compared(found, expected, what):
+    """What is wrong with numbers that ought to be `expected`, as a sentence, or ""."""
+    if not isinstance(found, (np.ndarray, np.generic, int, float)) or isinstance(found, bool):
+        return f"{what} is {kind_of(found)}, expected an array {np.shape(expected)}"
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        return f"{what} has the shape {found.shape}, expected {expected.shape}"
+    with np.errstate(all="ignore"):
+        error = np.abs(found - expected)
+        wrong = ~(error <= CLOSE * np.abs(expected).max(initial=1e-300))    # NaN is wrong too
+        if not wrong.any():
+            return ""
+        worst = np.unravel_index(np.where(np.isfinite(error), error, np.inf).argmax(), error.shape)
+    place = f"[{', '.join(str(int(i)) for i in worst)}]" if worst else ""
+    return (f"{what}{place} is {found[worst]:.8g}, expected {expected[worst]:.8g} "
+            f"({int(wrong.sum())} of {wrong.size} entries differ)")
+
+
+def kind_of(value):
+    """A value in two words."""
+    if isinstance(value, np.ndarray):
+        return f"an array {value.shape} of {value.dtype}"
+    return "None" if value is None else repr(value)[:60] if not isinstance(value, (tuple, list, dict)) else (
+        f"a {type(value).__name__} of {len(value)}")
+
+
+def first(problems):
+    """The first sentence that is not empty, or ""."""
+    return next((problem for problem in problems if problem), "")

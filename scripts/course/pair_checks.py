@@ -1,0 +1,159 @@
+"""Checks of a task that asks for forward and backward functions."""
+import numpy as np
+
+from gradcheck import check_pair
+from gradcheck.table import axes_of, inputs_of, pair_in
+from scripts.course.outcomes import (
+    STRANGE,
+    Outcome,
+    compared,
+    described,
+    first,
+    judged,
+    judgements,
+    kind_of,
+    problem_of,
+)
+
+FORWARD, GRADIENTS, QUALITY = 4, 6, 1       # weights: of the forward, of all gradients, of each other property
+LARGE = 1e3                                 # inputs so large overflow a softmax or a logistic function that is naive
+BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits are far less
+OVERFLOWING = ("temporal_softmax_loss", "lstm_step", "dot_product_attention", "attention", "additive_attention")
+
+
+def answers(task, subject, draw):
+    """The outputs of all forwards, in float64 -> key -> tuple of arrays. Of the reference they are the goldens."""
+    return {key: _outs(subject, title, draw, scale) for title in task.pairs for key, scale in _cases(title)}
+
+
+def warm_up(task, subject, draw):
+    """Call each function once."""
+    for title in task.pairs:
+        _run(subject, title, _inputs(title, draw), draw)
+
+
+def check(task, subject, goldens, draw):
+    """Outcomes of all properties. goldens: what answers() gives for the reference."""
+    for title in task.pairs:
+        name, _, case = title.partition(", ")
+        inputs = _inputs(title, draw)
+        forward = judged(f"{title}: forward", FORWARD, lambda title=title: _wrong_outs(subject, title, draw, goldens),
+                         True)
+        yield forward
+        yield from _gradients(title, subject, inputs, draw, not forward.problem)
+        if not case:
+            yield from _qualities(name, subject, inputs, draw, goldens)
+
+
+def _cases(title):
+    """Keys of the goldens with the scale of the inputs."""
+    large = [(f"{title}: large", LARGE)] if title in OVERFLOWING else []
+    return [(title, 1.0), *large]
+
+
+def _inputs(title, draw, dtype="float64", scale=1.0):
+    inputs = inputs_of(title, draw.rng(title), dtype, sizes=draw.sizes)
+    return {name: x * x.dtype.type(scale) if x.dtype.kind == "f" else x for name, x in inputs.items()}
+
+
+def _outs(subject, title, draw, scale=1.0):
+    forward, _ = pair_in(subject, title.partition(", ")[0])
+    result = forward(*_inputs(title, draw, scale=scale).values())
+    return result[:-1] if isinstance(result, tuple) and len(result) > 1 else (result,)
+
+
+def _wrong_outs(subject, title, draw, goldens, key=None, scale=1.0):
+    outs, expected = _outs(subject, title, draw, scale), goldens[key or title]
+    if len(outs) != len(expected):
+        return f"forward returns {len(outs) + 1} values, expected {len(expected) + 1} with the cache"
+    names = [f"output {k + 1}" if len(outs) > 1 else "the output" for k in range(len(outs))]
+    return first(map(compared, outs, expected, names))
+
+
+def _gradients(title, subject, inputs, draw, forward_is_right):
+    """An Outcome for each gradient, from one check of all; of each alone where more than numbers is wrong."""
+    names = [name for name, x in inputs.items() if x.dtype.kind == "f"]
+    weight, seed = GRADIENTS / len(names), draw.rng(title, "dout")
+
+    def report_of(wrt):
+        return check_pair(*pair_in(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=axes_of(title),
+                          budget=BUDGET, rng=seed)
+    try:
+        report = report_of(None)
+        problems = judgements(report, forward_is_right)
+        if report.problem or len(problems) < len(names):
+            problems = {name: _alone(name, report_of(name), forward_is_right) for name in names}
+        report.name = title
+        text = "" if report.ok or report.problem else str(report)
+    except STRANGE as error:
+        problems, text = dict.fromkeys(names, described(error)), ""
+    for name in names:
+        yield Outcome(f"{title}: d{name}", weight, problems[name], True, text if problems[name] else "")
+        text = "" if problems[name] else text                       # the report stands once
+
+
+def _alone(name, report, forward_is_right):
+    return problem_of(report) or judgements(report, forward_is_right).get(name, "not checked")
+
+
+def _qualities(name, subject, inputs, draw, goldens):
+    yield judged(f"{name}: shapes", QUALITY, lambda: _wrong_shapes(subject, name, inputs, draw))
+    yield judged(f"{name}: dtype", QUALITY, lambda: _wrong_dtypes(subject, name, draw))
+    yield judged(f"{name}: purity", QUALITY, lambda: _impure(subject, name, inputs, draw))
+    if name in OVERFLOWING:
+        yield judged(f"{name}: stability", QUALITY, lambda: _unstable(subject, name, draw, goldens))
+
+
+def _run(subject, title, inputs, draw):
+    """Outputs, and gradients for random upstream gradients."""
+    forward, backward = pair_in(subject, title.partition(", ")[0])
+    *outs, cache = forward(*inputs.values())
+    grads = backward(*_upstream(outs, draw), cache)
+    return outs, grads if isinstance(grads, (tuple, list)) else (grads,)
+
+
+def _upstream(outs, draw):
+    rng = draw.rng("upstream")
+    return [np.asarray(rng.standard_normal(np.shape(out)), getattr(out, "dtype", float)) for out in outs]
+
+
+def _floating(inputs):
+    return {name: x for name, x in inputs.items() if x.dtype.kind == "f"}
+
+
+def _wrong_shapes(subject, name, inputs, draw):
+    _, grads = _run(subject, name, inputs, draw)
+    expected = _floating(inputs)
+    if len(grads) != len(expected):
+        return f"backward returns {len(grads)} gradients, expected {len(expected)}: d{', d'.join(expected)}"
+    return first(f"d{key} is {kind_of(grad)}, expected the shape of {key}, {x.shape}"
+                 for (key, x), grad in zip(expected.items(), grads) if np.shape(grad) != x.shape)
+
+
+def _wrong_dtypes(subject, name, draw):
+    inputs = _inputs(name, draw, "float32")
+    outs, grads = _run(subject, name, inputs, draw)
+    results = [*((f"output {k + 1}", out) for k, out in enumerate(outs)),
+               *((f"d{key}", grad) for key, grad in zip(_floating(inputs), grads))]
+    return first(f"{what} is {kind_of(value)} for inputs of float32: buffers have to take the dtype of the inputs"
+                 for what, value in results if type(value) is not float and np.asarray(value).dtype != np.float32)
+
+
+def _impure(subject, name, inputs, draw):
+    """Whether it writes to what is not its own, seen where the submission runs."""
+    if not hasattr(subject, f"{name}_forward"):
+        return subject.writes(name, None, inputs.values())
+    *outs, _ = getattr(subject, f"{name}_forward")(*inputs.values())
+    douts = _upstream(outs, draw)
+    behind = 1 if name == "dot_product_attention" else 0            # dweights comes behind the cache
+    return subject.writes(f"{name}_forward", f"{name}_backward", inputs.values(), douts[:len(douts) - behind],
+                          douts[len(douts) - behind:])
+
+
+def _unstable(subject, name, draw, goldens):
+    problem = _wrong_outs(subject, name, draw, goldens, f"{name}: large", LARGE)
+    if problem:
+        return f"with inputs {LARGE:g} times as large {problem}"
+    _, grads = _run(subject, name, _inputs(name, draw, scale=LARGE), draw)
+    return "" if all(np.isfinite(grad).all() for grad in grads) else (
+        f"with inputs {LARGE:g} times as large a gradient is not finite")

@@ -1,0 +1,71 @@
+"""What a graded submission is told: lines on a terminal, Gradescope's results.json, and one CSV for a class."""
+import csv
+import io
+import json
+
+LINES = 40                          # of feedback, for one task
+
+
+def feedback(graded):
+    """What there is to say about a task -> list of lines, at most LINES of them."""
+    lines, said = [], set()
+    if graded.blocked:
+        how = "graded with the reference's functions in its place" if graded.given else "do that first"
+        lines.append(f"blocked by {', '.join(graded.blocked)}: {how}")
+    lines += [f"the submission {note}" for note in graded.notes]
+    for outcome in graded.outcomes:
+        problem = "" if outcome.report and outcome.problem == "wrong" else outcome.problem
+        if not outcome.problem or problem in said:
+            continue
+        said.add(problem)
+        lines += [f"{outcome.name}: {problem}"] if problem else []
+        lines += outcome.report.split("\n") if outcome.report else []
+    if graded.printed:
+        lines += ["printed:", *(f"  {line}" for line in graded.printed.split("\n")[:8])]
+    lines = [line[:200] for line in lines]
+    return lines if len(lines) <= LINES else [*lines[:LINES - 1], f"... {len(lines) - LINES + 1} more lines"]
+
+
+def summary(graded):
+    """A task in a line."""
+    lost = [outcome.name for outcome in graded.outcomes if outcome.problem]
+    words = "ok" if not lost else f"{len(lost)} of {len(graded.outcomes)} properties lost: {', '.join(lost)}"
+    words = words if len(words) < 72 else words[:68] + " ..."
+    return f"{graded.task.name}  {graded.task.title:38.38s} {graded.score:6.2f} / {graded.task.points:<3d} {words}"
+
+
+def total(graded):
+    """Points got, and points there are."""
+    return round(sum(task.score for task in graded), 2), sum(task.task.points for task in graded)
+
+
+def results_json(graded, notes=()):
+    """The content of Gradescope's results.json, as bytes. A task's feedback stands with the first property it lost."""
+    tests = []
+    for task in graded:
+        lines = feedback(task)
+        for outcome, (got, of) in zip(task.outcomes, task.points):
+            show = bool(outcome.problem) and bool(lines)
+            tests.append({"name": f"{task.task.name} {outcome.name}", "score": got, "max_score": of,
+                          "output": "\n".join(lines) if show else "", "number": task.task.name})
+            lines = [] if show else lines
+    content = {"score": total(graded)[0], "output": "\n".join(notes), "tests": tests}
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def class_csv(rows, names):
+    """One line a submission: (student, list of Graded or None, remark) -> the CSV as bytes."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["student", *names, "total", "remark"])
+    for student, graded, remark in rows:
+        scores = {task.task.name: task.score for task in graded or ()}
+        table.writerow([_plain(student), *(scores.get(name, 0) for name in names),
+                        total(graded)[0] if graded else 0, _plain(remark)])
+    return text.getvalue().encode()
+
+
+def _plain(text):
+    """A text that no spreadsheet takes for a formula."""
+    text = " ".join(str(text).split())
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -1,0 +1,81 @@
+"""Reading what a student handed in, a folder or a zip. Only the tasks' files are looked at, nothing is unpacked."""
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.course.tasks import ASSIGNMENT
+
+MANIFEST = "manifest.json"
+LARGEST = 1 << 20                   # bytes of one file
+
+
+class Submission(NamedTuple):
+    student: str                    # the id in the manifest, else the name of the folder or file
+    texts: dict                     # path -> text
+    notes: list                     # sentences on what is odd
+    version: str                    # of the assignment, "" where nothing says it
+
+
+def read_submission(path, wanted):
+    """The wanted files of a submission -> Submission.
+
+    Raises FileNotFoundError where there is none, ValueError where it is no folder and no zip, or has none of them.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such submission, expected a folder or a zip")
+    found = _from_folder(path, wanted) if path.is_dir() else _from_zip(path, wanted)
+    texts, notes = {}, [f"{name}: missing" for name in wanted if name not in found]
+    for name in wanted:
+        if name in found:
+            texts[name] = _decoded(name, found[name], notes)
+    if not texts:
+        raise ValueError(f"{path}: has none of the assignment's files, expected {', '.join(wanted)}")
+    said = _json(found.get(MANIFEST)) or {}
+    hashes = said.get("sha256") if isinstance(said.get("sha256"), dict) else {}
+    notes += [f"{name}: changed after it was packed" for name in texts
+              if name in hashes and hashes[name] != hashlib.sha256(found[name]).hexdigest()]
+    student = str(said.get("student") or path.resolve().name.removesuffix(".zip"))
+    version = str((said or _json(found.get(ASSIGNMENT)) or {}).get("version", ""))
+    return Submission(student, {name: text for name, text in texts.items() if text is not None}, notes, version)
+
+
+def _from_folder(folder, wanted):
+    found, root = {}, folder.resolve()
+    for name in (*wanted, MANIFEST, ASSIGNMENT):
+        file = folder / name
+        # a link could lead to somebody else's solution
+        if file.is_file() and file.resolve() == root / name and file.stat().st_size <= LARGEST:
+            found[name] = file.read_bytes()
+    return found
+
+
+def _from_zip(path, wanted):
+    """Members by name, or by name below one folder that holds everything."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist() if info.file_size <= LARGEST}
+            tops = {name.partition("/")[0] for name in members if not name.startswith("__MACOSX")}
+            prefix = f"{tops.pop()}/" if len(tops) == 1 else ""
+            return {name: archive.read(members[place]) for name in (*wanted, MANIFEST, ASSIGNMENT)
+                    for place in (name if name in members else prefix + name,) if place in members}
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        raise ValueError(f"{path}: neither a folder nor a zip that can be read ({error})") from error
+
+
+def _decoded(name, content, notes):
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        notes.append(f"{name}: is no text in UTF-8, not looked at")
+        return None
+
+
+def _json(content):
+    try:
+        value = json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,55 @@
+"""The tasks of the course: assignments/tasks.json, and ways to choose some of them."""
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS, ASSIGNMENT, GOLDENS = "assignments/tasks.json", "assignments/assignment.json", "assignments/goldens.npz"
+
+
+class Task(NamedTuple):
+    """One task: what it is worth, what it builds on, how it is checked."""
+    name: str                       # "2.3"
+    title: str
+    points: int
+    needs: tuple                    # names of the tasks it calls
+    check: str                      # "pairs", "adam", "loss" or "sample"
+    pairs: tuple                    # lines of gradcheck.table.SHAPES, for "pairs"
+
+
+def load_tasks(root=ROOT):
+    """All tasks, name -> Task, in an order in which each comes behind what it needs; and the version of the file.
+
+    Raises ValueError where a task needs one that does not come before it.
+    """
+    content, tasks = json.loads((root / TASKS).read_text(encoding="utf-8")), {}
+    for name, entry in content["tasks"].items():
+        missing = [need for need in entry["needs"] if need not in tasks]
+        if missing:
+            raise ValueError(f"{root / TASKS}: task {name} needs {missing[0]}, which does not come before it")
+        tasks[name] = Task(name, entry["title"], entry["points"], tuple(entry["needs"]), entry["check"],
+                           tuple(entry["pairs"]))
+    return tasks, content["version"]
+
+
+def choose(text, tasks, option):
+    """The tasks that a list like '1,2.3' names, a part standing for all of its tasks -> list of names in order.
+
+    None stands for all. Raises ValueError on a name that is neither a task nor a part.
+    """
+    if text is None:
+        return list(tasks)
+    wanted = [part.strip() for part in text.split(",")]
+    for part in wanted:
+        if part not in tasks and part not in {name.split(".")[0] for name in tasks}:
+            raise ValueError(f"{option} {text}: no task or part {part!r}, expected some of {', '.join(tasks)}")
+    return [name for name in tasks if name in wanted or name.split(".")[0] in wanted]
+
+
+def closure(names, tasks):
+    """Some tasks with all that they need, directly or not -> list of names in order."""
+    found = set(names)
+    for name in reversed(tasks):                                    # what is needed comes before
+        if name in found:
+            found.update(tasks[name].needs)
+    return [name for name in tasks if name in found]

@@ -1,0 +1,293 @@
+"""The course kit: regions, trees, the grader on hostile submissions. .ci/run calls the long proofs."""
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts import grade, make_assignment, pack_submission
+from scripts.course.channel import Limits, Remote
+from scripts.course.draws import PUBLIC, draw_for
+from scripts.course.grading import goldens_of
+from scripts.course.grading import grade as grade_tasks
+from scripts.course.in_process import InProcess
+from scripts.course.notebooks import notebooks_of
+from scripts.course.project import load_project, tree_under_test
+from scripts.course.regions import find_regions, normal, rewrite, stub
+from scripts.course.results import LINES, class_csv, feedback, results_json
+from scripts.course.student_tree import find_leaks
+from scripts.course.submission import Submission, read_submission
+from scripts.course.tasks import ROOT, choose, closure
+from scripts.course.wire import Reference, Unknown, encode, read
+from scripts.course_mutants import COURSE
+from scripts.grade_matrix import one_of_each, place_of
+from scripts.mutants import MUTANTS
+
+RNN = "rnnlayers/rnn.py"
+STEP = "    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)\n"
+
+
+@pytest.fixture(scope="module")
+def project():
+    return load_project()
+
+
+@pytest.fixture(scope="module")
+def goldens(project):
+    return goldens_of(project, PUBLIC)
+
+
+@pytest.fixture
+def graded(project, goldens):
+    """Function: tasks, what to exchange in rnn.py -> list of Graded. What may do harm needs a Remote."""
+    def run(names, *changes, given=(), limits=None, open_tree=InProcess):
+        text = project.texts[RNN]
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        submission = Submission("x", {**project.texts, RNN: text}, [], "")
+        return list(grade_tasks(project, submission, names, PUBLIC, goldens, given, limits, open_tree=open_tree))
+    return run
+
+
+@pytest.mark.parametrize("text, message", [
+    ("def f():\n    # BEGIN SOLUTION 2.1\n    pass", "x.py:2: BEGIN SOLUTION 2.1 has no END"),
+    ("def f():\n    pass\n    # END SOLUTION 2.1", "x.py:3: END SOLUTION 2.1 without its BEGIN"),
+    ("def f():\n    # BEGIN SOLUTION 2.1\n    # BEGIN SOLUTION 2.2\n", "x.py:3: BEGIN SOLUTION 2.2 inside the region"),
+    ("def f():\n    # BEGIN SOLUTION 2.1\n    # END SOLUTION 2.2\n", "x.py:3: END SOLUTION 2.2 without its BEGIN"),
+    ("def f():\n    # BEGIN SOLUTION 9.9\n", "x.py:2: unknown task '9.9'"),
+    ("def f():\n    return 1  # BEGIN SOLUTION 2.1\n", "x.py:2: a marker has to stand alone"),
+    ("# BEGIN SOLUTION 2.1\nx = 1\n# END SOLUTION 2.1", "x.py:1: a solution region has to lie in a function"),
+])
+def test_markers_that_do_not_fit_are_errors_with_file_and_line(text, message, project):
+    with pytest.raises(ValueError) as error:
+        find_regions(text, "x.py", project.tasks)
+    assert message in str(error.value)
+
+
+def test_a_region_becomes_one_raise_that_names_the_task_and_its_test(project):
+    text = "def f(x):\n    # BEGIN SOLUTION 2.1: returns y\n    y = 2 * x\n    return y\n    # END SOLUTION 2.1\n"
+    regions = find_regions(text, "x.py", project.tasks)
+    stubbed = rewrite(text, regions, lambda region: stub(region, project.tasks["2.1"], True))
+    assert stubbed == ('def f(x):\n    # Task 2.1: returns y\n    raise NotImplementedError("task 2.1 is not written '
+                       'yet: python -m scripts.grade . --task 2.1 tests it")\n')
+    assert rewrite(text, regions, lambda region: None) == "def f(x):\n    y = 2 * x\n    return y\n"
+    assert "not part of this" in rewrite(text, regions, lambda region: stub(region, project.tasks["2.1"], False))
+
+
+def test_lists_of_tasks(project):
+    assert choose("2.3,1", project.tasks, "--tasks") == ["1.1", "1.2", "1.3", "1.4", "2.3"]
+    assert closure(["2.3"], project.tasks) == ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"]
+    with pytest.raises(ValueError, match="--tasks 7: no task or part '7'"):
+        choose("7", project.tasks, "--tasks")
+
+
+def test_every_task_has_a_mutant_and_every_mutant_a_task(project):
+    mutants = [*MUTANTS, *COURSE]
+    assert all(place_of(mutant, project)[1] for mutant in mutants)
+    assert len(one_of_each(mutants, project)) == len(project.tasks)
+
+
+def test_hidden_draws_differ_between_students_and_are_the_same_for_one():
+    one, two = draw_for("ada", "1"), draw_for("bob", "1")
+    assert one == draw_for("ada", "1") and one.seed != two.seed and one.seed != draw_for("ada", "2").seed
+    for k in range(50):
+        sizes = draw_for(k, "1").sizes
+        assert len(set(sizes.values())) == len(sizes) or sizes["DW"] in [sizes[a] for a in sizes if a != "DW"]
+        assert len({sizes[a] for a in "NTDWHM"}) == 6
+
+
+def test_a_message_arrives_as_it_was_and_runs_nothing(rng):
+    value = {"a": (1, 2.5, None, "x"), "b": [rng.standard_normal((2, 0, 3)), np.float32(2)], "c": Reference(4)}
+    back = read(io.BytesIO(encode({**value, "d": object(), "e": np.array([None])})))
+    assert back["a"] == value["a"] and back["c"] == Reference(4)
+    assert back["b"][0].shape == (2, 0, 3) and back["b"][1].dtype == np.float32 and back["b"][1].ndim == 0
+    assert isinstance(back["d"], Unknown) and isinstance(back["e"], Unknown)
+    for broken in (b"\xff" * 20, encode(3)[:-1], b"\x05" + bytes(7) + b"\x01\0\0\0{"):
+        with pytest.raises((ValueError, EOFError)):
+            read(io.BytesIO(broken))
+
+
+def test_the_tree_under_test_has_only_the_tasks_own_files_and_given_functions(project):
+    submitted = dict.fromkeys(project.texts, "MINE = 1\n")
+    tree = tree_under_test(project, "3.2", submitted, {"3.1"})
+    assert tree["rnnlayers/lstm.py"].startswith("MINE = 1")
+    assert "from rnnlayers._given_lstm import lstm_step_backward, lstm_step_forward" in tree["rnnlayers/lstm.py"]
+    given = tree["rnnlayers/_given_lstm.py"]
+    assert "np.hstack" in given and "task 3.2 is not written" in given
+    others = [path for path in project.texts if path != "rnnlayers/lstm.py"]
+    assert not any("MINE" in tree[path] for path in others) and "np.tanh" not in tree[RNN]
+    assert not any(path.startswith("rnnlayers/engine") for path in tree)
+    own = "def lstm_step_forward():\n    return 1\n\ndef helper():\n    pass\n"
+    text = tree_under_test(project, "3.2", {"rnnlayers/lstm.py": own}, {"3.1"})["rnnlayers/lstm.py"]
+    assert text.startswith("\n\n\ndef helper()")                    # in the lines in which the student has it
+
+
+def test_no_solution_line_would_be_handed_out_and_one_that_were_is_found(project):
+    line = "next_h = np.tanh(x @ Wx + prev_h @ Wh + b)   # comment"
+    notebook = json.dumps({"cells": [{"source": ["x = 1\n", f"  {line}"]}]}).encode()
+    binary = b"\xff\n" + line.encode() + b"\n\0"
+    for path, content in (("a.py", line.encode()), ("b.ipynb", notebook), ("c.pyc", binary)):
+        assert "part of the solution of 2.1" in find_leaks(project, ["2.1"], {path: content})[0]
+    assert not find_leaks(project, ["2.2"], {"a.py": line.encode()})
+    assert normal("  a = 1  # b") == "a=1"
+
+
+def test_the_notebooks_are_those_of_their_sources():
+    for path, text in notebooks_of(ROOT).items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: python -m scripts.make_notebooks"
+
+
+def test_a_right_submission_loses_nothing_and_a_stub_gets_nothing(project, goldens, graded):
+    for open_tree in (Remote, InProcess):
+        task, = graded(["2.1"], open_tree=open_tree)
+        assert task.score == 10 and feedback(task) == [] and not task.notes
+    stubs = {path: project.text(path, ()) for path in project.texts}
+    task, = grade_tasks(project, Submission("x", stubs, [], ""), ["2.1"], PUBLIC, goldens)
+    assert task.score == 0 and feedback(task) == [
+        "rnn_step: forward: task 2.1 is not written yet: python -m scripts.grade . --task 2.1 tests it"]
+
+
+def test_zeros_that_fit_each_other_get_nothing(graded):
+    zeros = (STEP, "    next_h = 0 * prev_h\n"), ("da = dnext_h * (1 - next_h**2) ", "da = 0 * dnext_h ")
+    task, = graded(["2.1"], *zeros)
+    assert task.score == 0 and "dx: zero: forward does not depend on it" in "\n".join(feedback(task))
+
+
+def test_a_wrong_forward_keeps_the_gradients_that_fit_it(graded):
+    task, = graded(["2.1"], (STEP, STEP.replace("+ b", "- b")),
+                   ("da.sum(axis=0)   # a = x Wx", "-da.sum(axis=0)   # a = x Wx"))
+    assert [outcome.name for outcome in task.outcomes if outcome.problem] == ["rnn_step: forward"]
+
+
+def test_an_early_mistake_does_not_zero_the_rest(graded):
+    wrong = ("da.sum(axis=0)   # a = x Wx", "da.mean(axis=0)   # a = x Wx")
+    step, rnn = graded(["2.1", "2.2"], wrong)
+    assert [outcome.name for outcome in step.outcomes if outcome.problem] == ["rnn_step: db"]
+    text = "\n".join(feedback(step))
+    assert "likely cause: db: 0.5 times" in text and step.points[-1][0] > 0
+    assert rnn.score == 12 and rnn.blocked == ["2.1"] and feedback(rnn)[0].startswith("blocked by 2.1")
+    rnn, = graded(["2.2"], wrong, given=["2.1"])
+    assert rnn.score == 12 and not rnn.blocked
+
+
+def test_results_are_gradescopes(graded):
+    content = json.loads(results_json(graded(["2.1"], ("da.sum(axis=0)   #", "0 * b if 'b' in locals() else 1   #"))))
+    assert {"name", "score", "max_score", "output"} <= set(content["tests"][0])
+    assert sum(test["max_score"] for test in content["tests"]) == pytest.approx(10)
+    assert 0 < content["score"] < 10
+    assert max(test["output"].count("\n") for test in content["tests"]) < LINES
+    table = class_csv([("=cmd()", None, "unreadable")], ["2.1"]).decode()
+    assert table == "student,2.1,total,remark\n'=cmd(),0,0,unreadable\n"
+
+
+HOSTILE = {          # -> what is put before a step's forward, what the report says, whether all is lost
+    "loops forever": ("while True: pass", "rnn_step_forward did not end", True),
+    "exhausts memory": ("np.ones(1 << 27)", "MemoryError", True),
+    "crashes the interpreter": ("import ctypes; ctypes.string_at(0)", "crashed the interpreter (signal 11", True),
+    "exits": ("import os; os._exit(0)", "ended the interpreter (exit code 0)", True),
+    "raises SystemExit": ("raise SystemExit(3)", "SystemExit: 3", True),
+    "prints megabytes": ("print('x' * 30_000)", "bytes in all", False),
+    "deletes its folder": ("import shutil; shutil.rmtree(__file__.rsplit('/', 2)[0], ignore_errors=True)",
+                           "deletes its working folder", False),
+    "imports torch": ("try:\n        import torch\n    except ImportError: pass", "imports torch", False),
+    "reads the reference": (f"open({str(ROOT / RNN)!r}).read()", "reads files of the course's own checkout", True),
+    "imports the reference": ("import scripts.mutants", "No module named 'scripts", True),
+    "uses the network": ("import socket; socket.create_connection(('127.0.0.1', 9))", "uses the network", True),
+    "starts a process": ("import os; os.system('true')", "starts or ends processes", True),
+    "writes elsewhere": (f"open({str(ROOT / 'x')!r}, 'w')", "writes or deletes outside its own folder", True),
+    "kills the grader": ("import os; os.kill(os.getppid(), 9)", "starts or ends processes", True),
+    "returns nonsense": ("return [object()], {}", "a list of 1, expected an array (2, 6)", True),
+    "says nothing": ("return None", "returned None", True),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name, graded):
+    code, words, loses = HOSTILE[name]
+    seconds = 0.4 if name == "loops forever" else 20
+    task, = graded(["2.1"], (STEP, f"    {code}\n{STEP}"), limits=Limits(seconds, seconds, 1024),
+                   open_tree=Remote)
+    text = "\n".join(feedback(task))
+    assert words in text and len(feedback(task)) <= LINES
+    assert task.score == (0 if loses else 10)
+
+
+def test_what_hangs_keeps_what_it_did_before(graded):
+    hang = ("da = dnext_h", "while True: pass\n    da = dnext_h")
+    task, = graded(["2.1"], hang, limits=Limits(1, 1), open_tree=Remote)
+    assert [outcome.name for outcome in task.outcomes if not outcome.problem] == ["rnn_step: forward"]
+    assert "rnn_step_backward did not end: the checks may take 1 s" in "\n".join(feedback(task))
+
+
+def test_a_checker_that_was_patched_judges_as_before(graded):
+    patch = """
+import sys, gradcheck.check, gradcheck.snapshot
+for module in list(sys.modules.values()):
+    for name in ("check_pair", "compared", "judge", "snapshot", "allclose"):
+        if hasattr(module, name):
+            setattr(module, name, lambda *args, **kwargs: True)
+
+
+def check_steps("""
+    task, = graded(["2.1"], ("next_h**2)   ", "next_h)   "), ("def check_steps(", patch), open_tree=Remote)
+    assert [outcome.name for outcome in task.outcomes if outcome.problem][:5] == [
+        f"rnn_step: d{name}" for name in ("x", "prev_h", "Wx", "Wh", "b")]
+
+
+def test_a_syntax_error_is_one_tasks_and_not_all(graded):
+    step, lstm = graded(["2.1", "3.1"], (STEP, STEP.replace("(x", "((x")))
+    assert step.score == 0 and "SyntaxError" in feedback(step)[0] and lstm.score == 14
+
+
+def test_submissions_are_read_from_folders_and_zips_and_links_are_not_followed(project, tmp_path):
+    wanted = [RNN, "rnnlayers/lstm.py"]
+    folder = tmp_path / "ada"
+    (folder / "rnnlayers").mkdir(parents=True)
+    (folder / RNN).write_text("a = 1\n")
+    (folder / "rnnlayers/lstm.py").symlink_to(ROOT / "rnnlayers/lstm.py")
+    read = read_submission(folder, wanted)
+    assert read.student == "ada" and read.texts == {RNN: "a = 1\n"} and read.notes == ["rnnlayers/lstm.py: missing"]
+    with zipfile.ZipFile(tmp_path / "bob.zip", "w") as archive:
+        archive.writestr(f"work/{RNN}", "b = 1\r\n")
+        archive.writestr("work/../../evil.py", "x")
+    assert read_submission(tmp_path / "bob.zip", wanted).texts == {RNN: "b = 1\n"}
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    for path, words in ((tmp_path / "x.zip", "neither a folder nor a zip"), (tmp_path, "has none of the assignment's")):
+        with pytest.raises(ValueError, match=words):
+            read_submission(path, wanted)
+
+
+def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
+    """One task through all commands: the student's tree checks, packs and is graded, without this checkout."""
+    monkeypatch.setattr("scripts.course.student_tree.SIZES", {"train": 4, "val": 2, "test": 2})
+    tree = tmp_path / "work"
+    assert make_assignment.main(["--out", str(tree), "--tasks", "5.5"]) == 0
+    names = set(zipfile.ZipFile(tmp_path / "work.zip").namelist())
+    assert {"work/README.md", "work/datasets/course/dataset.json", "work/assignments/RNN_Captioning.ipynb"} <= names
+    assert not [name for name in names if "engine" in Path(name).parts or "mutants" in name or "derivations" in name
+                or "tests" in Path(name).parts or name.endswith(".pyc")]
+
+    def run(*args):
+        return subprocess.run([sys.executable, "-m", *args], cwd=tree, capture_output=True, text=True)
+    packed = run("scripts.pack_submission", "--student", "ada")
+    assert packed.returncode == 0 and "0 of 6 points" in packed.stdout and "manifest.json" in packed.stdout
+    assert grade.main([str(tree / "ada.zip"), "--task", "5.5", "--out", str(tmp_path / "r.json")]) == 0
+    assert json.loads((tmp_path / "r.json").read_text())["score"] == 0
+    (tree / "rnnlayers/softmax.py").write_bytes((ROOT / "rnnlayers/softmax.py").read_bytes())
+    assert "6 of 6 points" in run("scripts.grade", ".").stdout
+    (tree / "rnnlayers/softmax.py").unlink()
+    missing = run("scripts.pack_submission", "--student", "ada")
+    assert missing.returncode == 1 and "rnnlayers/softmax.py: missing" in missing.stderr
+    capsys.readouterr()
+    assert grade.main(["--class", str(tree), "--task", "5.5", "--out", str(tmp_path / "c.csv")]) == 0
+    assert "ada,0.0,0.0,\n" in (tmp_path / "c.csv").read_text()
+
+
+def test_an_id_is_no_path():
+    with pytest.raises(SystemExit):
+        pack_submission.parse(["--student", "a/b"])
