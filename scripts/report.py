@@ -84,7 +84,8 @@ def gather(captioner, split, args):
     score_rows, measures = evaluate.score_rows(result)
     return {
         "split": split, "result": result, "rows": score_rows, "note": note,
-        "measures": sorted(measures, key=lambda name: name != "CIDEr"), "uncut": dataset.uncut, "missing": missing, "folder": args.images, "dataset": dataset,
+        "measures": sorted(measures, key=lambda name: name != "CIDEr"), "uncut": dataset.uncut,
+        "missing": missing, "folder": args.images, "dataset": dataset,
         "findings": findings(result, captions, references, known, faded),
         "words": notable_words(word_records(captions, references), len(captions)),
         "tiles": [Tile(name, captions[name], references[name], scores.per_image[name]["CIDEr"],

@@ -65,7 +65,7 @@ def cell_by_word(model, features, captions, vocabulary):
     """
     ended = [ids[-1] == vocabulary.end for ids in captions]
     words = np.array([len(ids) - end for ids, end in zip(captions, ended)])
-    table = np.full((len(captions), max(map(len, captions)) + 1), vocabulary.null)
+    table = np.full((len(captions), max(words) + 2), vocabulary.null)       # the last column is fed to nobody
     table[:, 0] = vocabulary.start
     for row, ids in zip(table, captions):
         row[1:len(ids) + 1] = ids

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from scripts.evaluate import LABELS
 
 FUNCTION_WORDS = frozenset(
-    "a an and are as at be by down for from front has have her his in into is it its near next of off on onto one other "  # noqa: SIM905
-    "out over some that the their them there this through to together top two under up very while who with".split())
+    "a an and are as at be by down for from front has have her his in into is it its near next of off on onto "  # noqa: SIM905
+    "one other out over some that the their them there this through to together two under up very while with".split())
 GOOD, BAD, NOTE = "good", "bad", "note"
 
 

@@ -2,7 +2,7 @@
 const drawn = JSON.parse(document.getElementById("drawn").textContent);
 const $ = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".card")];
-const reads = (number) => Math.abs(number) < 1000 && Math.abs(number) >= 0.01 || !number ? String(+number.toFixed(2)) : number.toExponential(0);
+const reads = (number) => Math.abs(number) < 1000 && Math.abs(number) >= 0.001 || !number ? String(+number.toPrecision(3)) : number.toExponential(0);
 
 function svg(name, attributes, parent, text) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -123,19 +123,17 @@ function drawMap(image, t) {
   canvas.width = width; canvas.height = height;
   if (!image.maps || t === null) return;
   const bytes = atob(image.maps), pixels = pen.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) pixels.data.set([128, 132, 138, 235 * (1 - bytes.charCodeAt(t * width * height + i) / 255)], 4 * i);
+  for (let i = 0; i < width * height; i++) pixels.data.set([128, 132, 138, 225 * (1 - bytes.charCodeAt(t * width * height + i) / 255)], 4 * i);
   pen.putImageData(pixels, 0, 0);
 }
 
 let open = 0, pressed = null;
 
-function gateNames(image) {
-  return {i: "input", f: "forget", o: "output", "1 - h^2": "mean of 1 − h²"};
-}
+const gateNames = {i: "input", f: "forget", o: "output", "1 - h^2": "1 − h²"};
 
 function drawCell(image, words, t) {
-  const read = ["start", ...words], mark = t === null ? undefined : t + 1, names = gateNames(image);
-  const series = Object.entries(image.gates).map(([key, steps]) => ({name: names[key], points: steps.map((s, k) => [k, ...s])}));
+  const read = ["start", ...words], mark = t === null ? undefined : t + 1;
+  const series = Object.entries(image.gates).map(([key, steps]) => ({name: gateNames[key], points: steps.map((s, k) => [k, ...s])}));
   if (image.saturated) series.push({name: "share with |h| > 0.97", points: image.saturated.map((s, k) => [k, s])});
   chart($("gates"), series, {what: "Activity", words: read, low: 0, high: 1, mark});
   const reach = ["dh", "dc"].filter((key) => image[key]).map((key) => ({name: key === "dh" ? "by h" : "by c", points: image[key].map((y, k) => [k, y])}));
@@ -146,8 +144,8 @@ function aboutWord(image, words, t) {
   if (t === null) return words.length ? "Hover over a word or press it." : "";
   const sums = [0, ...image.chosen.map((k) => image.nodes[k][2])];
   let text = `“${words[t]}”: probability ${(100 * Math.exp(sums[t + 1] - sums[t])).toFixed(0)} %.`;
-  if (image.maps) text += ` The brightest region has ${(100 * image.peaks[t]).toFixed(0)} % of the look; an even look gives each ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
-  const gates = Object.entries(image.gates).map(([key, steps]) => `${gateNames(image)[key]} ${steps[t + 1][0].toFixed(2)}`);
+  if (image.grid) text += ` The brightest region has ${(100 * image.peaks[t]).toFixed(0)} % of the look; an even look gives each ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
+  const gates = Object.entries(image.gates).map(([key, steps]) => `${gateNames[key]} ${steps[t + 1][0].toFixed(2)}`);
   return text + ` After reading it: ${gates.join(", ")}.`;
 }
 
@@ -174,7 +172,7 @@ function openImage(k) {
   open = k;
   $("inside-title").textContent = `${card.dataset.name}, CIDEr ${(+card.dataset.cider).toFixed(2)}`;
   $("frame").replaceChildren(card.querySelector(".look").firstElementChild.cloneNode(true));
-  $("how").textContent = image.maps ? "Clear is where it looked for the word, fog where it did not; all maps of a caption share one scale." :
+  $("how").textContent = image.grid ? "Clear is where it looked for the word, fog where it did not; all maps of a caption share one scale." :
     "This kind of model sees the picture once, before the first word: there is no map to show.";
   $("people").replaceChildren();
   card.querySelectorAll(".people summary, .people li").forEach((node) => element("li", node.textContent, $("people")));

@@ -16,12 +16,12 @@ from data.features import write_features
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from models.search import Node
-from scripts import evaluate, report, report_images, report_words, train
+from scripts import evaluate, report, report_images, report_words, settings, train
 from scripts.runs import load_run
 from tests.scripts.test_train import call
 
 pytest.importorskip("jinja2")
-FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "100", "--epochs", "2"]
+FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "100", "--epochs", "1"]
 HOSTILE = "</script><img src=x onerror=alert(1)> \"'{{7*7}}&amp;<!--"
 
 
@@ -168,7 +168,7 @@ def test_training_without_arguments_ends_with_the_report(small_scenes, tmp_path,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "SCENES", small_scenes)
     monkeypatch.setattr(sys, "argv", ["train"])
-    monkeypatch.setitem(train.DEFAULTS, "epochs", 1)
+    monkeypatch.setattr(settings, "DEFAULTS_SCENES", {**settings.DEFAULTS_SCENES, "epochs": 1, "hidden": 16})
     assert train.main() == 0
     assert (tmp_path / "runs/scenes-attention-1/report.html").is_file()
     assert "scenes-attention-1/report.html: 12 images" in capsys.readouterr().out
