@@ -134,10 +134,9 @@ def human(references):
                           {name: texts[1:] for name, texts in several.items()}).corpus
 
 
-def evaluate(captioner, split, args):
-    """Everything about the captioner on a split -> the content of scores.json, captions, CaptionScores, a note."""
+def evaluate(captioner, split, captions, args):
+    """All about a captioner and its captions of a split -> the content of scores.json, CaptionScores, a note."""
     references = captioner.dataset.references(split)
-    captions = caption(captioner, split, args)
     loss = split_loss(captioner.model, captioner.dataset.arrays(), split, args.batch)
     scores = score_captions(captions, references)
     extra, note = java_scores(captions, references)
@@ -153,7 +152,7 @@ def evaluate(captioner, split, args):
         "human": human(references),
     }
     result["floors"]["constant"]["caption"] = next(iter(easy["constant"].values()))
-    return result, captions, scores, note
+    return result, scores, note
 
 
 def load_other(captioner, split, args):
@@ -196,15 +195,20 @@ def results(captions):
     return [{"image_id": key, "caption": text} for key, text in zip(ids, captions.values())]
 
 
-def table(result):
-    """The scores as lines of text."""
+def score_rows(result):
+    """Who is scored -> scores, and the measures there are."""
     rows = {"this run": result, **{LABELS[name]: scores for name, scores in result["floors"].items()}}
     if result["human"]:
         rows["human"] = result["human"]
     if "against" in result:
         rows[result["against"]["run"]] = result["against"]
+    return rows, [*MEASURES, *(name for name in ("METEOR", "SPICE") if name in result)]
+
+
+def table(result):
+    """The scores as lines of text."""
+    rows, measures = score_rows(result)
     width = max(map(len, rows))
-    measures = [*MEASURES, *(name for name in ("METEOR", "SPICE") if name in result)]
     lines = [" " * width + "".join(f"{name:>9s}" for name in measures)]
     for label, scores in rows.items():
         lines.append(f"{label:{width}s}" + "".join(
@@ -221,7 +225,8 @@ def main(argv=None):
     captioner.dataset.captions_of(split)
     other = load_other(captioner, split, args) if args.against is not None else None
     folder = output_folder(captioner, split, args)
-    result, captions, scores, note = evaluate(captioner, split, args)
+    captions = caption(captioner, split, args)
+    result, scores, note = evaluate(captioner, split, captions, args)
     if other is not None:
         result["against"] = compare(other, scores, split, args)
     write_atomically(folder / "captions.json", json.dumps(results(captions), indent=0).encode())

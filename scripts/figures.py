@@ -26,7 +26,7 @@ def curves(loss_history, history, steps_per_epoch):
     steps = np.arange(1, len(loss_history) + 1)
     style = "." if len(steps) < 3 else "-"
     left.plot(steps, loss_history, style, color=GREY, alpha=0.4, linewidth=0.7, label="each step")
-    left.plot(steps, _smooth(loss_history), color=BLUE, label="smoothed")
+    left.plot(steps, smooth(loss_history), color=BLUE, label="smoothed")
     left.set(title="Training loss", xlabel="step", ylabel="nats per caption")
     epochs = [row["epoch"] for row in history]
     for key, colour, label in (("train_loss", BLUE, "training, while learning"), ("val_loss", ORANGE, "validation")):
@@ -133,7 +133,8 @@ def _spread(n, size):
     return near / near.sum(axis=1, keepdims=True)
 
 
-def _smooth(values, span=25):
+def smooth(values, span=25):
+    """Mean of each value and the span - 1 before it."""
     values = np.asarray(values, float)
     sums = np.cumsum(np.insert(values, 0, 0))
     ends = np.arange(1, len(values) + 1)

@@ -1,5 +1,6 @@
 """Train a captioner. Without arguments: an LSTM with attention on the built-in scenes, in under three minutes."""
 import argparse
+import importlib.util
 import math
 import signal
 import sys
@@ -156,7 +157,17 @@ def train(solver, files):
     return bool(stopped)
 
 
+def show(folder):
+    """Write the report of a run, where the packages for it are."""
+    if importlib.util.find_spec("jinja2") is None:
+        say(f"to look at it: pip install -e \".[report]\" && python -m scripts.report {folder}")
+        return
+    from scripts import report
+    report.main([str(folder)])
+
+
 def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     if not 0 <= args.cache_mb < math.inf:
         raise ValueError(f"--cache-mb {args.cache_mb}: expected a number of at least 0")
@@ -172,6 +183,8 @@ def main(argv=None):
               f"python -m scripts.train --resume {files.folder}", file=sys.stderr)
         return 130
     say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
+    if not argv:
+        show(files.folder)
     return 0 if files.settings["overfit"] is None else judge_overfit(solver, files.settings["model"])
 
 
