@@ -175,6 +175,12 @@ def test_an_early_mistake_does_not_zero_the_rest(graded):
     assert rnn.score == 12 and not rnn.blocked
 
 
+def test_a_given_task_brings_what_it_calls(graded):
+    """2.2 from the reference calls 2.1, which is the student's, with a cache of his own."""
+    model, = graded(["2.3"], given=["1.1", "1.2", "1.3", "2.2"])
+    assert model.score == 12
+
+
 def test_results_are_gradescopes(graded):
     content = json.loads(results_json(graded(["2.1"], ("da.sum(axis=0)   #", "0 * b if 'b' in locals() else 1   #"))))
     assert {"name", "score", "max_score", "output"} <= set(content["tests"][0])
