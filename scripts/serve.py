@@ -4,7 +4,6 @@ The run has to be trained on features of the ONNX model given; with --scenes, on
 """
 import argparse
 import io
-import sys
 from pathlib import Path
 
 from PIL import Image
@@ -16,13 +15,6 @@ from scripts.extract_features import add_encoder, encoder_options
 from scripts.photos import picture_features
 from scripts.runs import load_run
 from scripts.worker import Worker
-
-try:
-    from scripts.server import listen, make_server
-    from scripts.service import make_app
-except ImportError as error:
-    print(f"error: the page needs Flask and waitress ({error}): pip install -e \".[serve]\"", file=sys.stderr)
-    sys.exit(2)
 
 SCENES, SEED = 12, 2024                 # another seed than the training scenes have
 
@@ -52,7 +44,7 @@ def scene_files():
     return files
 
 
-def make_service(args):
+def make_service(args, make_app):
     """The run of the command line -> Flask application, its worker, a note or None."""
     checkpoint = load_run(args.run)
     features = picture_features(checkpoint, args.encoder, **encoder_options(args))
@@ -67,12 +59,18 @@ def make_service(args):
 
 def main(argv=None):
     args = parse(argv)
+    try:
+        from scripts.server import listen, make_server
+        from scripts.service import make_app
+    except ImportError as error:
+        raise ValueError(f"the page needs Flask and waitress ({error}): pip install -e \".[serve]\"") from error
     with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded
-        app, worker, note = make_service(args)
+        app, worker, note = make_service(args, make_app)
         server = make_server(app, worker.in_flight, listener)
         if note:
             print(note)
-        print(f"http://{args.host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        print(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
         server.run()
         worker.close()
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from data.photos import open_picture
 from models.checkpoint import write_atomically
 from scripts.command import run
 from scripts.figures import attention_figure
@@ -50,14 +50,9 @@ def picture_of(dataset, row, name, folder):
     """The picture uint8 (h, w, 3), from the folder if one is given, else the dataset's own."""
     if folder is None:
         return dataset.picture(row)
-    try:
-        with Image.open(folder / name) as image:
-            image.draft("RGB", (SIDE, SIDE))                            # a JPEG is decoded at about the size needed
-            image = ImageOps.exif_transpose(image).convert("RGB")
-            image.thumbnail((SIDE, SIDE))
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{folder / name}: no picture that can be read ({error})") from error
+    image = open_picture(folder / name, SIDE)
+    image.thumbnail((SIDE, SIDE))
+    return np.asarray(image)
 
 
 def figure_name(name, taken):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data import features as module
-from data.features import FeatureReader, write_features
+from data.features import FeatureReader, check_same_kind, write_features
 
 ROWS, L, D = 23, 5, 7
 LAYOUTS = {
@@ -468,3 +468,11 @@ def test_what_is_written_is_what_is_read(tmp_path, rng, dtype, rank):
     assert reader.file_shape == values.shape and reader.dtype == dtype
     assert reader.image_names() == NAMES and reader.attributes() == {"model": "m", "layer": "l"}
     np.testing.assert_allclose(reader[np.arange(ROWS)], expected(values, np.arange(ROWS)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("key", ["model_sha256", "onnx_output", "input", "resize"])
+def test_splits_have_to_be_encoded_in_one_way(key, tmp_path, rng, fails):
+    values = rng.random((ROWS, D), np.float32)
+    readers = {split: FeatureReader(write(tmp_path / f"{split}.h5", values, **{key: split})) for split in ("a", "b")}
+    with fails(f"{key} b, but", f"has {key} a"):
+        check_same_kind(readers)

@@ -135,7 +135,7 @@ def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path, capsys):
     Image.new("RGB", (900, 700)).save(tmp_path / "scene-00074.png")
     assert show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["scene-00074.png"]      # the others are drawn
-    assert "scene-00073.png: no picture that can be read" in capsys.readouterr().err
+    assert "scene-00073.png: expected a picture" in capsys.readouterr().err
     image = show_attention.picture_of(None, 0, "scene-00074.png", tmp_path)
     assert max(image.shape) == show_attention.SIDE
 

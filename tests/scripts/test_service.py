@@ -76,11 +76,11 @@ def test_words_have_the_probabilities_and_maps_of_the_models_own_steps(scene_ans
 
 
 def test_draws_follow_the_seed_and_are_all_different(client, picture):
-    first, same, other = (client.post(URL, json=as_json(picture, beam=6, temperature=2, seed=s)).get_json()
+    first, same, other = (client.post(URL, json=as_json(picture, beam=10, temperature=0.4, seed=s)).get_json()
                           for s in (1, 1, 2))
     assert first == same != other
     captions = [first, *first["alternatives"]]
-    assert len({tuple(c["words"]) for c in captions}) == len(captions) > 1
+    assert len({tuple(c["words"]) for c in captions}) == len(captions) and 1 < len(captions) < 10
     assert all(a["log_prob"] >= b["log_prob"] for a, b in zip(captions, captions[1:]))
 
 
