@@ -76,14 +76,14 @@ def gather(captioner, split, args):
     captions = {name: vocabulary.decode(hypothesis.ids) for name, hypothesis in zip(names, best)}
     references = dataset.references(split)
     settings = evaluate.parse([str(args.run), "--beam", str(args.beam)])
-    result, scores, note = evaluate.evaluate(captioner, split, captions, settings)
+    result, scores, _ = evaluate.evaluate(captioner, split, captions, settings)
     described = describe_images(model, dataset.features[split], rows[:args.n], shown, vocabulary)
     pictures, missing = pictures_of(dataset, rows[:args.n], names, args.images)
     known = {text for texts in dataset.references("train").values() for text in texts}
     faded = {key: fading(described, key) for key in ("dh", "dc")}
     score_rows, measures = evaluate.score_rows(result)
     return {
-        "split": split, "result": result, "rows": score_rows, "note": note,
+        "split": split, "result": result, "rows": score_rows,
         "measures": sorted(measures, key=lambda name: name != "CIDEr"), "uncut": dataset.uncut,
         "missing": missing, "folder": args.images, "dataset": dataset,
         "findings": findings(result, captions, references, known, faded),
