@@ -103,6 +103,7 @@ def test_nothing_is_run(kind, path, tmp_path, monkeypatch):
         with pytest.raises(ValueError) as caught:
             read_torch(path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+        assert ("outside of the pickle" in str(caught.value)) == (kind == "a storage of another kind")
     assert not (tmp_path / "pwned").exists()
 
 
