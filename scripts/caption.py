@@ -15,7 +15,7 @@ from models.checkpoint import write_atomically
 from scripts.caption_page import caption_page
 from scripts.captions import beams_of, caption_split, draws_of
 from scripts.command import run
-from scripts.extract_features import add_encoder, encoder_options, told
+from scripts.extract_features import add_model, model_options, told
 from scripts.photos import picture_features
 from scripts.runs import load_run, open_run_data
 
@@ -44,7 +44,7 @@ def parse(argv=None):
     photos.add_argument("--images", nargs="+", metavar="PATH", help="a folder of photos, or files, instead of a split")
     photos.add_argument("--html", type=Path, metavar="FILE", help="write a page with the photos, their captions and "
                         "where an attention model looked for each word")
-    add_encoder(photos, "what the run was trained on")
+    add_model(photos, "what the run was trained on")
     return parser.parse_args(argv)
 
 
@@ -94,7 +94,7 @@ def caption_photos(checkpoint, features, pictures, decode, beam, failed):
 
 def photos(checkpoint, args):
     """Caption the photos of --images -> exit status."""
-    features = picture_features(checkpoint, args.encoder, **encoder_options(args))
+    features = picture_features(checkpoint, args.encoder, **model_options(args))
     pictures, failed = list_pictures(args.images)
     notes = [*(f"error: {line}" for line in failed), *([features.note] if features.note else [])]
     print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)

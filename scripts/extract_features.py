@@ -22,8 +22,7 @@ def parse(argv=None):
     parser.add_argument("--images", nargs="+", metavar="PATH", help="a folder, or files")
     parser.add_argument("--out", metavar="H5", help="the feature file to make")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures at a time (default 16)")
-    add_encoder(parser, "the last with regions, else the last")
-    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
+    add_encoder(parser)
     args = parser.parse_args(argv)
     missing = [name for name in ("encoder", "images", "out") if not getattr(args, name)]
     if missing and not args.list:
@@ -31,8 +30,19 @@ def parse(argv=None):
     return args
 
 
-def add_encoder(parser, layer):
-    """Add the options that make an Encoder, for any command that takes pictures; layer: which is the default."""
+def add_encoder(parser):
+    """Add the options that encoder_of takes, for a command that makes features."""
+    add_model(parser, "the last with regions, else the last")
+    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
+
+
+def encoder_of(args):
+    """The Encoder that the options of add_encoder describe."""
+    return Encoder(args.encoder, pool=args.pool, **model_options(args))
+
+
+def add_model(parser, layer):
+    """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
     parser.add_argument("--encoder", metavar="ONNX", help="an image model")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="of the model's pictures, where it takes any")
@@ -49,8 +59,8 @@ def size(text):
     return int(height or width), int(width)
 
 
-def encoder_options(args):
-    """The options of add_encoder as Encoder takes them -> dict."""
+def model_options(args):
+    """The options of add_model as Encoder takes them -> dict."""
     return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
 
 
@@ -109,7 +119,7 @@ def main(argv=None):
     pictures, wrong = list_pictures(args.images)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
-    encoder = Encoder(args.encoder, pool=args.pool, **encoder_options(args))
+    encoder = encoder_of(args)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     with FeatureRows(args.out, encoder.shape, encoder.attributes()) as rows:
         try:

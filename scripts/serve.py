@@ -11,7 +11,7 @@ from PIL import Image
 from data.scenes import make_scenes
 from scripts.answers import Answers
 from scripts.command import run
-from scripts.extract_features import add_encoder, encoder_options
+from scripts.extract_features import add_model, model_options
 from scripts.photos import picture_features
 from scripts.runs import load_run
 from scripts.worker import Worker
@@ -25,7 +25,7 @@ def parse(argv=None):
     parser.add_argument("--scenes", action="store_true", help="a run on scenes: some new ones to choose from")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="(default 8000; 0: any that is free)")
-    add_encoder(parser, "what the run was trained on")
+    add_model(parser, "what the run was trained on")
     args = parser.parse_args(argv)
     if not args.scenes and not args.encoder:
         parser.error("expected --encoder MODEL.onnx, or --scenes for a run on scenes")
@@ -47,7 +47,7 @@ def scene_files():
 def make_service(args, make_app):
     """The run of the command line -> Flask application, its worker, a note or None."""
     checkpoint = load_run(args.run)
-    features = picture_features(checkpoint, args.encoder, **encoder_options(args))
+    features = picture_features(checkpoint, args.encoder, **model_options(args))
     model, worker = checkpoint.model, Worker()
     answers = Answers(model, features)
     scenes = scene_files()

@@ -62,7 +62,9 @@ def pictures(rng, n=3):
 
 
 def test_a_grid_and_pooled_features_come_from_one_pass(make_run, encoder, rng, tmp_path, monkeypatch):
-    run_ = make_run(stored(encoder, ("grid", "pooled"), tmp_path), pooled_dim=5)
+    attributes = stored(encoder, ("grid", "pooled"), tmp_path)
+    assert (attributes["onnx_output"], attributes["pooled_onnx_output"]) == ("grid", "pooled")
+    run_ = make_run(attributes, pooled_dim=5)
     features, images = picture_features(load_checkpoint(run_), encoder), pictures(rng)
     passes, outputs = [], Encoder._run
     monkeypatch.setattr(Encoder, "_run", lambda self, *args: passes.append(1) or outputs(self, *args))
