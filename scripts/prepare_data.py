@@ -6,12 +6,11 @@ import os
 from tqdm import tqdm
 
 from data.cocopt import make_cocopt_dataset
-from data.encoder import Encoder
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from data.sources import read_coco, read_flickr8k, read_karpathy
 from scripts.command import run
-from scripts.extract_features import add_encoder, encoder_options
+from scripts.extract_features import add_encoder, encoder_of
 
 
 def parse(argv=None):
@@ -40,8 +39,7 @@ def parse(argv=None):
         coco.add_argument(f"--{split}-pooled", metavar="H5", help="pooled features of the same images")
     cocopt = kinds.add_parser("cocopt", parents=[common], help="the attention course's coco.pt")
     cocopt.add_argument("--file", required=True, metavar="PT", help="read without torch, tensors and plain values only")
-    add_encoder(cocopt, "the last with regions, else the last")
-    cocopt.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
+    add_encoder(cocopt)
     scenes = kinds.add_parser("scenes", parents=[common], help="the built-in pictures of coloured shapes")
     scenes.add_argument("--seed", type=int, default=0, metavar="K")
     return parser.parse_args(argv)
@@ -52,8 +50,8 @@ def prepare(args):
     if args.kind == "scenes":
         return make_scene_dataset(args.out, args.seed)
     if args.kind == "cocopt":
-        encoder = args.encoder and Encoder(args.encoder, pool=args.pool, **encoder_options(args))
-        return make_cocopt_dataset(args.out, args.file, encoder, functools.partial(tqdm, disable=None, unit="batch"))
+        return make_cocopt_dataset(args.out, args.file, args.encoder and encoder_of(args),
+                                   functools.partial(tqdm, disable=None, unit="batch"))
     if args.min_count < 1 or args.max_words < 1:
         raise ValueError(f"--min-count {args.min_count} --max-words {args.max_words}: expected at least 1")
     source, features, pooled = _source(args)
