@@ -127,6 +127,18 @@ def test_a_run_killed_at_any_byte_goes_on(place, monkeypatch):
         assert np.array_equal(read(place / "f.h5")[0], read(place / "whole.h5")[0]), end
 
 
+def test_a_run_killed_and_stopped_again_goes_on(place, monkeypatch):
+    assert call(place, out="whole.h5") == 0
+    for end in (-9, 10**6):                                          # inside a row, then where it is
+        stopped_after(monkeypatch, 2)
+        assert call(place, "--batch", "1") == 130
+        part = (place / "f.h5.part").read_bytes()
+        (place / "f.h5.part").write_bytes(part[:end])
+    opened = stopped_after(monkeypatch, 9)
+    assert call(place) == 0 and len(opened) == 3
+    assert np.array_equal(read(place / "f.h5")[0], read(place / "whole.h5")[0])
+
+
 def test_going_on_does_again_what_changed_and_drops_what_is_gone(place, monkeypatch):
     stopped_after(monkeypatch, 5)
     assert call(place, "--batch", "1") == 130
