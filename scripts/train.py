@@ -158,7 +158,9 @@ def train(solver, files):
 
 
 def show(folder):
-    """Write the report of a run, where the packages for it are."""
+    """Write the report of a run, where the packages for it are; a course's copy has no report."""
+    if importlib.util.find_spec("scripts.report") is None:
+        return
     if importlib.util.find_spec("jinja2") is None:
         say(f"to look at it: pip install -e \".[report]\" && python -m scripts.report {folder}")
         return
