@@ -3,6 +3,7 @@
 Scores beside floors and people are those of the whole split; N images, the first of the split, are shown one by one.
 """
 import argparse
+import contextlib
 import csv
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,14 @@ def parse(argv=None):
     if args.images is not None and not args.images.is_dir():
         raise FileNotFoundError(f"{args.images}: no such folder of pictures")
     return args
+
+
+def check_out(path):
+    """Raises ValueError or FileNotFoundError where the page would replace something that is no page."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--out {path}: no such folder {path.parent}")
+    if path.is_symlink() or path.exists() and not (path.is_file() and path.read_bytes()[:9].lower() == b"<!doctype"):
+        raise ValueError(f"--out {path}: is there already and no page, nothing was done: choose another name")
 
 
 def page_template():
@@ -110,22 +119,33 @@ def pictures_of(dataset, rows, names, folder):
 
 def past(folder):
     """How training went, from the run's history.csv and last.h5 -> rows of history, charts for the page."""
-    try:
-        with open(folder / "history.csv", newline="") as f:
-            history = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(f)]
-    except FileNotFoundError:
-        history = []
+    history = read_history(folder / "history.csv")
     charts = [chart("Perplexity of a word", "epoch", history, {"train_loss": "training, while learning",
                                                                "val_loss": "validation"}, np.exp),
               chart("Score on the validation split", "epoch", history, {"val_cider": "CIDEr", "val_bleu4": "BLEU-4"})]
-    if (folder / "last.h5").is_file():
-        charts.insert(0, loss_chart(load_run(folder, "last").solver["loss_history"]))
+    with contextlib.suppress(OSError, ValueError):          # absent or damaged: the page is about best.h5
+        charts.insert(0, loss_chart(load_run(folder / "last.h5").solver["loss_history"]))
     return history, [c for c in charts if c["series"]]
+
+
+def read_history(path):
+    """Rows of a history.csv, empty where there is none -> list of dicts. Raises ValueError where it is another file."""
+    if not path.is_file():
+        return []
+    try:
+        with open(path, newline="", encoding="utf-8") as f:
+            rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(f)]
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise ValueError(f"{path}: not the history that training writes ({error})") from error
+    if not all({"epoch", "seconds"} <= row.keys() for row in rows):
+        raise ValueError(f"{path}: not the history that training writes, expected columns epoch and seconds")
+    return rows
 
 
 def chart(title, x, history, columns, change=float):
     """One chart of some columns of the history."""
-    series = [{"name": label, "points": [[row["epoch"], float(change(row[key]))] for row in history if key in row]}
+    series = [{"name": label, "points": [[row["epoch"], float(change(row[key]))] for row in history
+                                         if abs(row.get(key, np.inf)) < 700]}       # finite, also its exponential
               for key, label in columns.items()]
     return {"title": title, "x": x, "series": [s for s in series if s["points"]]}
 
@@ -133,7 +153,8 @@ def chart(title, x, history, columns, change=float):
 def loss_chart(losses):
     """The training loss, smoothed, at no more than POINTS of its steps."""
     places = np.unique(np.linspace(0, len(losses) - 1, POINTS).astype(int)) if losses else []
-    points = [[int(k) + 1, float(value)] for k, value in zip(places, np.asarray(smooth(losses))[places])]
+    points = [[int(k) + 1, float(value)] for k, value in zip(places, np.asarray(smooth(losses))[places])
+              if np.isfinite(value)]
     return {"title": "Training loss, nats a caption", "x": "step",
             "series": [{"name": "mean of 25 steps", "points": points}] if points else []}
 
@@ -146,6 +167,7 @@ def write_report(args):
     split = args.split or ("test" if "test" in captioner.dataset.captions else "val")
     folder = Path(captioner.checkpoint).resolve().parent
     out = args.out or folder / "report.html"
+    check_out(out)
     content = gather(captioner, split, args)
     history, charts = past(folder)
     content["drawn"]["charts"] = charts

@@ -157,6 +157,32 @@ def test_bad_input(argv, message, runs, capsys):
     assert message in err and err.count("\n") == 1
 
 
+def test_the_page_replaces_nothing_but_a_page(runs, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "rnn", run)
+    before = (run / "best.h5").read_bytes()
+    (tmp_path / "link.html").symlink_to(run / "best.h5")
+    for out, message in ((run / "best.h5", "no page"), (tmp_path / "link.html", "no page"), (tmp_path, "no page"),
+                         (tmp_path / "none" / "x.html", "no such folder")):
+        assert call(report.main, run, "--n", 1, "--out", out) == 2
+        assert message in capsys.readouterr().err and (run / "best.h5").read_bytes() == before
+    for _ in range(2):                                      # a page is replaced
+        assert call(report.main, run, "--n", 1, "--out", tmp_path / "x.html") == 0
+
+
+@pytest.mark.parametrize("content, message", [
+    ("epoch,train_loss\n1,2\n", "epoch and seconds"), ("epoch,seconds\n1,abc\n", "history.csv: not the history"),
+    ("epoch,seconds,train_loss,val_loss\n1,2,nan,900\n", None)])
+def test_damaged_pasts(content, message, runs, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "rnn", run)
+    (run / "history.csv").write_text(content)
+    (run / "last.h5").write_bytes((run / "last.h5").read_bytes()[:500])
+    assert call(report.main, run, "--n", 1) == (2 if message else 0)
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1 if message else err == ""
+
+
 def test_a_checkpoint_alone_has_no_past(runs, tmp_path):
     shutil.copy(runs / "lstm" / "best.h5", tmp_path / "m.h5")
     assert call(report.main, tmp_path / "m.h5", "--n", 1) == 0
@@ -172,7 +198,8 @@ def test_training_without_arguments_ends_with_the_report(small_scenes, tmp_path,
     assert train.main() == 0
     assert (tmp_path / "runs/scenes-attention-1/report.html").is_file()
     assert "scenes-attention-1/report.html: 12 images" in capsys.readouterr().out
-    monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: None)
+    find = train.importlib.util.find_spec
+    monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: None if name == "jinja2" else find(name))
     train.show("runs/there")
     assert "python -m scripts.report runs/there" in capsys.readouterr().out
 
