@@ -1,4 +1,4 @@
-"""How every command line ends: 0, or 2 with one line for bad input, 130 after Ctrl-C, never a traceback for these."""
+"""How command lines end: 0, 2 with a line for bad input, 130 after Ctrl-C, 141 where the reader left; no traceback."""
 import os
 import sys
 
@@ -16,6 +16,7 @@ def run(main):
         status = _say("stopped", 130)
     except BrokenPipeError:                                  # the reader of a pipe left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141                                         # as a shell says it; 0 would mean that all was done
     except (ValueError, OSError, ArithmeticError, MemoryError) as error:
         status = _say(f"error: {error or type(error).__name__}", 2)
     sys.exit(status)

@@ -19,11 +19,12 @@ LARGE = 1e4                         # a weight beyond it is as lost as one that 
 
 
 def weights(e):
-    bad = {name: float((~(np.abs(w) < LARGE)).mean()) for name, w in e.model.params.items()}
-    worst = max(bad, key=bad.get)
-    says = f"{bad[worst]:.2%} of {worst} is not finite or beyond {LARGE:g}" if bad[worst] else (
-        f"all are finite and below {LARGE:g}")
-    return judge(bad[worst], says, "training diverged, or the file was made by other hands",
+    bad = {name: int((~(np.abs(w) < LARGE)).sum()) for name, w in e.model.params.items()}
+    worst = max(bad, key=lambda name: bad[name] / e.model.params[name].size)
+    size = e.model.params[worst].size
+    says = (f"{bad[worst]:,} of {size:,} in {worst} are not finite or beyond {LARGE:g}" if bad[worst] else
+            f"all are finite and below {LARGE:g}")
+    return judge(bad[worst] / size, says, "training diverged, or the file was made by other hands",
                  "train again with a smaller --lr and with --clip 5", high=0.0)
 
 

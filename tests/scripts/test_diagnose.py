@@ -1,6 +1,8 @@
 """scripts.diagnose: healthy runs are clean, and each breakage is found by its own symptom."""
 import json
+import os
 import shutil
+import sys
 from types import SimpleNamespace
 
 import h5py
@@ -12,6 +14,7 @@ from data.features import FeatureReader
 from data.scene_dataset import make_scene_dataset
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
+from scripts.command import run
 from scripts.evidence import Evidence, saturation
 from scripts.runs import LOOK
 from scripts.settings import DEFAULTS
@@ -280,3 +283,12 @@ def test_bad_input_is_one_line(argv, words, folder, capsys):
     assert call(diagnose.main, folder / "rnn", "--json", *argv) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and words in captured.err and captured.err.count("\n") == 1
+
+
+def test_a_reader_that_left_is_no_success(monkeypatch):
+    def main():
+        raise BrokenPipeError
+    with open(os.devnull, "w") as nowhere, pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        run(main)
+    assert ended.value.code == 141
