@@ -21,10 +21,11 @@ from models.consensus import Consensus
 from models.ensemble import Ensemble
 from models.likelihood import split_loss
 from models.metrics import MEASURES, score_captions
+from models.retrieval import nearest_images
 from scripts.captions import caption_split
 from scripts.coco_scores import java_scores
 from scripts.command import run, set_threads
-from scripts.floors import constant_caption, nearest_images
+from scripts.floors import constant_caption
 from scripts.runs import LOOK, load_run, open_run_data
 
 BUDGET = 2**31                      # bytes of a split's features that are read before, instead of batch by batch
@@ -102,16 +103,20 @@ def caption(captioner, split, args):
 
 def consensus(dataset, split, beams, args):
     """The captions found for each image of a split, ranked with those of the nearest training images."""
-    ranker, near = Consensus(list(dataset.references("train").values())), neighbours(dataset, split, args.consensus)
+    captions = list(dataset.references("train").values())
+    ranker, near = Consensus(captions), neighbours(dataset, split, args.consensus, captions)
     return [ranker.rank(beam, [dataset.vocabulary.decode(h.ids) for h in beam], places, args.normalisation)
             for beam, places in zip(beams, near)]
 
 
-def neighbours(dataset, split, k):
-    """The k training images nearest to each image of a split -> (images, k), places among the training images."""
+def neighbours(dataset, split, k, captions=None):
+    """The k training images nearest to each image of a split -> (images, k), places among the training images.
+
+    With the training captions, by what they say too.
+    """
     vectors = open_dataset(dataset.folder, "vector")
     return nearest_images(vectors.features["train"], vectors.images("train")[0], vectors.features[split],
-                          vectors.images(split)[0], k)
+                          vectors.images(split)[0], k, captions)
 
 
 def floors(dataset, split, references):

@@ -72,13 +72,13 @@ COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 PRESETS = {
     "flickr8k-lstm": {
         "model": "lstm", "start": "both", "input_dropout": 0.3, "feature_dropout": 0.3, "feature_clip": 5.0,
-        "smoothing": 0.1, "weight_decay": 0.4, "average": 0.995, "batch": 128, "lr": 1.6e-3, "epochs": 9,
-        "score_every": 3, "select": "cider",
+        "smoothing": 0.1, "weight_decay": 0.4, "average": 0.995, "batch": 128, "lr": 1.6e-3, "epochs": 8,
+        "score_every": 2, "select": "cider",
     },
     "flickr8k-bahdanau": {
         "model": "bahdanau", "input_dropout": 0.4, "feature_dropout": 0.4, "grid_dropout": 0.2, "feature_clip": 5.0,
         "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6, "average": 0.995, "batch": 128, "lr": 1.6e-3,
-        "epochs": 10, "score_every": 1, "select": "cider",
+        "epochs": 9, "score_every": 1, "select": "cider",
     },
 }
 

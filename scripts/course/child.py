@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcheck.snapshot import first_change, snapshot
 from scripts.course import guard
+from scripts.course.confine import confine
 from scripts.course.wire import Reference, encode, read
 
 WORDS = ("<NULL>", "<START>", "<END>")
@@ -28,6 +29,7 @@ def main(work, megabytes, checkout, *forbidden):
     _forget(checkout)
     os.chdir(work)
     sys.path.insert(0, work)
+    confine(work)
     guard.install(work, [checkout, *forbidden], notes)
     server = Server()
     while True:

@@ -11,6 +11,7 @@ import pytest
 
 from scripts import grade, make_assignment, pack_submission
 from scripts.course.channel import Limits, Remote
+from scripts.course.confine import landlock_version
 from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
@@ -203,6 +204,10 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
     "imports torch": ("try:\n        import torch\n    except ImportError: pass", "imports torch", False),
     "reads the reference": (f"open({str(ROOT / RNN)!r}).read()", "reads files of the course's own checkout", True),
     "imports the reference": ("import scripts.mutants", "No module named 'scripts", True),
+    "changes os.path": (f"import os; os.path.realpath = lambda path: '/'; open({str(ROOT / RNN)!r}).read()",
+                        "PermissionError", True),
+    "opens by a folder's number": (f"import os; os.open({str(ROOT / RNN)[1:]!r}, 0, dir_fd=os.open('/', 0))",
+                                   "PermissionError", True),
     "uses the network": ("import socket; socket.create_connection(('127.0.0.1', 9))", "uses the network", True),
     "starts a process": ("import os; os.system('true')", "starts or ends processes", True),
     "writes elsewhere": (f"open({str(ROOT / 'x')!r}, 'w')", "writes or deletes outside its own folder", True),
@@ -214,6 +219,8 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name, graded):
+    if name in ("changes os.path", "opens by a folder's number") and not landlock_version():
+        pytest.skip("the kernel has no Landlock")
     code, words, loses = HOSTILE[name]
     seconds = 0.4 if name == "loops forever" else 20
     task, = graded(["2.1"], (STEP, f"    {code}\n{STEP}"), limits=Limits(seconds, seconds, 1024),

@@ -131,17 +131,6 @@ def test_the_constant_caption_is_central():
     assert floors.constant_caption(captions) == captions[int(np.mean(cosine, axis=1).argmax())]
 
 
-def test_nearest_images(rng, monkeypatch):
-    monkeypatch.setattr(floors, "BLOCK", 4)
-    known, asked = rng.standard_normal((11, 5)) + 3, rng.standard_normal((6, 5)) + 3
-    rows = np.array([9, 2, 4, 0, 7, 8, 10, 1, 3])
-    centred, mean = known[rows] - known[rows].mean(axis=0), known[rows].mean(axis=0)
-    cosine = (asked - mean) @ centred.T / np.linalg.norm(centred, axis=1)
-    for k in (1, 3, 20):
-        found = floors.nearest_images(known, rows, asked, np.arange(6), k, batch=4)
-        np.testing.assert_array_equal(found, np.argsort(-cosine, axis=1)[:, :k])
-
-
 def test_images_with_one_reference_are_no_measure_of_people():
     assert evaluate.human({"a": ["x"], "b": ["y"]}) is None
     assert evaluate.human({"a": ["x"], "b": ["y z", "y z"]})["BLEU-1"] == pytest.approx(1, abs=1e-6)
@@ -216,7 +205,8 @@ def test_consensus_takes_a_caption_like_those_of_near_images(others, runs):
     chosen = evaluate.caption(captioner, "test", evaluate.parse([str(runs / "lstm"), "--consensus", "2"]))
     models = [captioner.model, *(captioner.model.models if others else [])]
     found = list(zip(*(caption_split(model, dataset, "test", rows, 3) for model in models)))
-    near, ranker = evaluate.neighbours(dataset, "test", 2), Consensus(list(dataset.references("train").values()))
+    captions = list(dataset.references("train").values())
+    near, ranker = evaluate.neighbours(dataset, "test", 2, captions), Consensus(captions)
     best = set()                                            # which model's caption it was, and which of its beam
     for name, beams, places in zip(names, found, near):
         all_found = [h for beam in beams for h in beam]
