@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from scripts import grade, make_assignment, pack_submission
-from scripts.course.channel import Limits, Remote
+from scripts.course.channel import Limits, Remote, _is_answer
 from scripts.course.confine import landlock_version
 from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
 from scripts.course.in_process import InProcess
 from scripts.course.notebooks import notebooks_of
+from scripts.course.outcomes import compared, judged
 from scripts.course.project import load_project, tree_under_test
 from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
@@ -215,6 +216,15 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
     "kills the grader": ("import os; os.kill(os.getppid(), 9)", "starts or ends processes", True),
     "returns nonsense": ("return [object()], {}", "a list of 1, expected an array (2, 6)", True),
     "says nothing": ("return None", "returned None", True),
+    "raises what cannot be shown": ("class E(Exception):\n        def __str__(self): raise E\n    raise E()",
+                                    "an exception that cannot be shown", True),
+    "returns more than there is": ("return np.broadcast_to(0.0, (10**5, 10**5)), None", "MemoryError", True),
+    "returns more than a message": ("return np.ones(9_000_000), None", " bytes, expected at most 67,108,864", True),
+    "returns itself in itself": ("a = []; a.append(a); return a, None", "RecursionError", True),
+    "returns what has no dtype": ("return np.zeros(3).view(type('A', (np.ndarray,), {'dtype': property(id)})), None",
+                                  "AttributeError", True),
+    "returns an enormous number": ("return 10**400", "the output has the shape ()", True),
+    "leaves no way to print": ("import sys; sys.stdout = type('X', (), {'flush': lambda self: 1 / 0})()", "", False),
 }
 
 
@@ -229,6 +239,49 @@ def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name,
     text = "\n".join(feedback(task))
     assert words in text and len(feedback(task)) <= LINES
     assert task.score == (0 if loses else 10)
+
+
+def test_many_short_calls_have_no_more_time_than_a_long_one(graded):
+    task, = graded(["2.1"], (STEP, f"    import time; time.sleep(0.2)\n{STEP}"), limits=Limits(0.5), open_tree=Remote)
+    assert 0 < task.score < 10 and "did not end: the checks may take 0.5 s" in "\n".join(feedback(task))
+
+
+FORGE = """import sys, json
+    frame = sys._getframe()
+    while "answers" not in frame.f_locals:
+        frame = frame.f_back
+    text = %r
+    head = [(len(text) + 4).to_bytes(8, "little"), len(text).to_bytes(4, "little")]
+    for _ in range(%d):
+        frame.f_locals["answers"].write(b"".join([*head, text.encode()]))
+    frame.f_locals["answers"].flush()
+"""
+
+
+@pytest.mark.parametrize("answer", [5, {"notes": 5, "value": None}, {"notes": [[]], "value": None}, {"notes": []},
+                                    {"notes": ["x" * 2000], "value": None}, {"notes": [], "raised": 3}])
+def test_what_has_another_form_is_no_answer(answer):
+    assert _is_answer({"notes": ["x"], "value": None}) and not _is_answer(answer)
+
+
+@pytest.mark.parametrize("text", ['{"dict": {"notes": 5, "value": null}}', '{"reference": 1e999}'])
+def test_a_forged_answer_is_no_answer(text, graded):
+    task, = graded(["2.1"], (STEP, f"    {FORGE % (text, 1)}{STEP}"), open_tree=Remote)
+    assert task.score == 0 and "sent what is no answer" in feedback(task)[0] and json.loads(results_json([task]))
+
+
+def test_answers_that_nobody_asked_for_are_not_kept(graded, monkeypatch):
+    kept = []
+    monkeypatch.setattr(Remote, "close", lambda self, close=Remote.close: (kept.append(self._answers.qsize()),
+                                                                           close(self)))
+    text = '{"dict": {"notes": {"list": []}, "value": null}}'
+    graded(["2.1"], (STEP, f"    {FORGE % (text, 20_000)}{STEP}"), limits=Limits(1, 1), open_tree=Remote)
+    assert max(kept) <= 1
+
+
+@pytest.mark.parametrize("found", [10**400, True, "x", None, np.ones(2, bool), np.array([None] * 2)])
+def test_numbers_are_compared_with_whatever_comes(found):
+    assert judged("x", 1, lambda: compared(found, np.zeros(np.shape(found)), "x")).problem
 
 
 def test_what_hangs_keeps_what_it_did_before(graded):
