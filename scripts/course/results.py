@@ -62,7 +62,7 @@ def class_csv(rows, names):
         scores = {task.task.name: task.score for task in graded or ()}
         table.writerow([_plain(student), *(scores.get(name, 0) for name in names),
                         total(graded)[0] if graded else 0, _plain(remark)])
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")     # names of files may be no UTF-8
 
 
 def _plain(text):
