@@ -6,6 +6,11 @@ import json
 LINES = 40                          # of feedback, for one task
 
 
+def printable(value, most=80):
+    """A value as a line that terminals and tables can show."""
+    return "".join(char if char.isprintable() else "?" for char in str(value).expandtabs()[:most])
+
+
 def feedback(graded):
     """What there is to say about a task -> list of lines, at most LINES of them."""
     lines, said = [], set()
@@ -22,7 +27,7 @@ def feedback(graded):
         lines += outcome.report.split("\n") if outcome.report else []
     if graded.printed:
         lines += ["printed:", *(f"  {line}" for line in graded.printed.split("\n")[:8])]
-    lines = [line[:200] for line in lines]
+    lines = [printable(line, 200) for line in lines]
     return lines if len(lines) <= LINES else [*lines[:LINES - 1], f"... {len(lines) - LINES + 1} more lines"]
 
 

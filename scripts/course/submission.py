@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.course.results import printable
 from scripts.course.tasks import ASSIGNMENT
 
 MANIFEST = "manifest.json"
@@ -38,14 +39,9 @@ def read_submission(path, wanted):
     hashes = said.get("sha256") if isinstance(said.get("sha256"), dict) else {}
     notes += [f"{name}: changed after it was packed" for name in texts
               if name in hashes and hashes[name] != hashlib.sha256(found[name]).hexdigest()]
-    student = _shown(said.get("student") or path.resolve().name.removesuffix(".zip"))
-    version = _shown((said or _json(found.get(ASSIGNMENT)) or {}).get("version", ""))
+    student = printable(said.get("student") or path.resolve().name.removesuffix(".zip"))
+    version = printable((said or _json(found.get(ASSIGNMENT)) or {}).get("version", ""))
     return Submission(student, {name: text for name, text in texts.items() if text is not None}, notes, version)
-
-
-def _shown(value):
-    """A value as a line that terminals and tables can show, at most 80 characters."""
-    return "".join(char if char.isprintable() else "?" for char in str(value)[:80])
 
 
 def _from_folder(folder, wanted):
