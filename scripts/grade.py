@@ -102,6 +102,8 @@ def grade_class(args, project, names, given):
             rows.append((submission.student, graded, remark))
         except (ValueError, OSError) as error:
             rows.append((path.name, None, str(error)))
+        except Exception as error:                      # one submission does not cost what the others took
+            rows.append((path.name, None, f"the grader failed, look into it: {type(error).__name__}: {error}"))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
     out = args.out or CLASS_OUT
     write_whole(out, class_csv(rows, [name for name in names if name not in given]))

@@ -90,7 +90,7 @@ def without(text, names):
     """A module's text with empty lines in place of some functions; as it is where it is no Python."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):      # the last where it nests too deep
         return text
     lines = text.split("\n")
     for node in tree.body:

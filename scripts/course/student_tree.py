@@ -69,11 +69,12 @@ def find_leaks(project, names, files):
 
 
 def _normalised(path, content):
-    """The lines of a file; of a notebook those of its cells. In what is no text, all that could be a line."""
+    """The lines of a file, also behind a #; of a notebook those of its cells. In no text all that could be a line."""
     if path.endswith(".ipynb"):
-        cells = json.loads(content)["cells"]
-        return [normal(line) for cell in cells for line in "".join(cell["source"]).splitlines()]
-    return [normal(line) for line in content.decode("utf-8", "replace").splitlines()]
+        lines = [line for cell in json.loads(content)["cells"] for line in "".join(cell["source"]).splitlines()]
+    else:
+        lines = content.decode("utf-8", "replace").splitlines()
+    return [normal(part) for line in lines for part in (line, line.partition("#")[2]) if part]
 
 
 def _texts(project, names, solved):

@@ -15,7 +15,7 @@ from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
 from scripts.course.in_process import InProcess
 from scripts.course.notebooks import notebooks_of
-from scripts.course.project import load_project, tree_under_test
+from scripts.course.project import load_project, tree_under_test, without
 from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.student_tree import find_leaks
@@ -77,6 +77,12 @@ def test_a_region_becomes_one_raise_that_names_the_task_and_its_test(project):
     assert "not part of this" in rewrite(text, regions, lambda region: stub(region, project.tasks["2.1"], False))
 
 
+@pytest.mark.parametrize("text", ["x = " + "-" * 200_000 + "1", "(" * 1000, "a = 1\0", "x = 1" + "+1" * 100_000,
+                                  "x = a" + ".b" * 100_000], ids=["minus", "brackets", "NUL", "sum", "dots"])
+def test_what_python_cannot_parse_stays_as_it_is(text):
+    assert without(text, ["f"]) == text
+
+
 def test_lists_of_tasks(project):
     assert choose("2.3,1", project.tasks, "--tasks") == ["1.1", "1.2", "1.3", "1.4", "2.3"]
     assert closure(["2.3"], project.tasks) == ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"]
@@ -119,7 +125,8 @@ def test_no_solution_line_would_be_handed_out_and_one_that_were_is_found(project
     line = "next_h = np.tanh(x @ Wx + prev_h @ Wh + b)   # comment"
     notebook = json.dumps({"cells": [{"source": ["x = 1\n", f"  {line}"]}]}).encode()
     binary = b"\xff\n" + line.encode() + b"\n\0"
-    for path, content in (("a.py", line.encode()), ("b.ipynb", notebook), ("c.pyc", binary)):
+    commented = b"# " + line.encode()
+    for path, content in (("a.py", line.encode()), ("a.md", commented), ("b.ipynb", notebook), ("c.pyc", binary)):
         assert "part of the solution of 2.1" in find_leaks(project, ["2.1"], {path: content})[0]
     assert not find_leaks(project, ["2.2"], {"a.py": line.encode()})
     assert normal("  a = 1  # b") == "a=1"

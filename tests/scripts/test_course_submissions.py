@@ -84,6 +84,13 @@ def test_a_class_goes_on_and_says_who_has_anothers_id(tmp_path, capsys):
     assert "neither a folder nor a zip" in table[2] and table[3].endswith("has the same id as a.zip")
 
 
+def test_a_class_goes_on_where_the_grader_itself_fails(tmp_path, monkeypatch):
+    zip_of(tmp_path / "a.zip", {RNN: "x"})
+    monkeypatch.setattr(grade, "grade", lambda *args: 1 / 0)
+    assert grade.main(["--class", str(tmp_path), "--task", "2.1", "--out", str(tmp_path / "c.csv")]) == 0
+    assert "a.zip,0,0,\"the grader failed, look into it: ZeroDivisionError" in (tmp_path / "c.csv").read_text()
+
+
 def test_what_cannot_be_read_has_results_that_say_so(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"no zip")
     with pytest.raises(ValueError, match="neither a folder nor a zip"):
