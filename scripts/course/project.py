@@ -13,6 +13,7 @@ SPOILERS = {                        # go back through the steps as the solutions
     "gradcheck/cells.py",           # an RNN and an LSTM with all their mistakes, and without
     "models/through_time.py",
 }
+MISSING = 'raise FileNotFoundError("{} is missing, or no text in UTF-8")\n'
 
 
 class Project(NamedTuple):
@@ -66,13 +67,14 @@ def tree_under_test(project, task, submitted, given):
 
     Of the submission it has the functions of the task and of the tasks that it needs, and what else stands in their
     files; all other files are the project's own, without solutions. Functions of `given` tasks are the reference's,
-    those of all others raise; both stand in a module of their own. A student's tree is taken as it is.
+    those of all others raise; both stand in a module of their own. A file that was not handed in raises when it is
+    imported. A student's tree is taken as it is.
     """
     paths = {file.relative_to(project.root).as_posix() for pattern in UNDER_TEST for file in project.root.glob(pattern)}
-    files = {path: (project.root / path).read_text(encoding="utf-8") for path in sorted(paths - SPOILERS)}
+    files = {path: (project.root / path).read_text("utf-8", "replace") for path in sorted(paths - SPOILERS)}
     own = {place for name in closure([task], project.tasks) if name not in given for place in project.places[name]}
     for path in {path for path, _ in own}:
-        files[path] = submitted.get(path, files[path])
+        files[path] = submitted.get(path, MISSING.format(path))     # not the reference's, which is right
     for path in project.texts:
         folder, stem = Path(path).parent.as_posix(), Path(path).stem
         names = sorted(name for places in project.places.values() for place, name in places

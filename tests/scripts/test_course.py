@@ -147,6 +147,14 @@ def test_a_right_submission_loses_nothing_and_a_stub_gets_nothing(project, golde
         "rnn_step: forward: task 2.1 is not written yet: python -m scripts.grade . --task 2.1 tests it"]
 
 
+def test_a_file_that_was_not_handed_in_gets_nothing_and_not_the_references_points(project, goldens, graded):
+    texts = {path: text for path, text in project.texts.items() if path != RNN}
+    step, lstm = grade_tasks(project, Submission("x", texts, [], ""), ["2.1", "3.1"], PUBLIC, goldens,
+                             open_tree=InProcess)
+    assert step.score == 0 and lstm.score == 14
+    assert feedback(step)[0].startswith(f"import: FileNotFoundError: {RNN} is missing, or no text in UTF-8")
+
+
 def test_zeros_that_fit_each_other_get_nothing(graded):
     zeros = (STEP, "    next_h = 0 * prev_h\n"), ("da = dnext_h * (1 - next_h**2) ", "da = 0 * dnext_h ")
     task, = graded(["2.1"], *zeros)
@@ -314,6 +322,9 @@ def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     (tree / "rnnlayers/softmax.py").unlink()
     missing = run("scripts.pack_submission", "--student", "ada")
     assert missing.returncode == 1 and "rnnlayers/softmax.py: missing" in missing.stderr
+    (tree / "rnnlayers/softmax.py").write_bytes(b"# \xfc")
+    assert "0 of 6 points" in run("scripts.grade", ".").stdout
+    (tree / "rnnlayers/softmax.py").unlink()
     capsys.readouterr()
     assert grade.main(["--class", str(tree), "--task", "5.5", "--out", str(tmp_path / "c.csv")]) == 0
     assert "ada,0.0,0.0,\n" in (tmp_path / "c.csv").read_text()
