@@ -18,7 +18,7 @@ def run(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141                                         # as a shell says it; 0 would mean that all was done
     except (ValueError, OSError, ArithmeticError, MemoryError) as error:
-        status = _say(f"error: {error or type(error).__name__}", 2)
+        status = _say(f"error: {str(error) or type(error).__name__}", 2)
     sys.exit(status)
 
 

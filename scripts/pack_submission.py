@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.command import run
 from scripts.course.draws import PUBLIC
-from scripts.course.files import write_whole, zipped
+from scripts.course.files import check_place, write_whole, zipped
 from scripts.course.grading import goldens_of, grade
 from scripts.course.project import load_project
 from scripts.course.results import summary, total
@@ -35,6 +35,8 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
+    out = args.out or Path(f"{args.student or 'submission'}.zip")
+    check_place(out)
     project = load_project()
     wanted = project.files(project.tasks) + sorted(
         path.relative_to(project.root).as_posix() for path in project.root.glob("assignments/*_Captioning.ipynb"))
@@ -50,7 +52,6 @@ def main(argv=None):
     print("public checks: {:g} of {:g} points".format(*total(graded)))
     files = {path: (project.root / path).read_bytes() for path in wanted}
     files[MANIFEST] = manifest(args.student, project, files)
-    out = args.out or Path(f"{args.student or 'submission'}.zip")
     write_whole(out, zipped(files))
     print(f"\n{out}:")
     for path, content in files.items():

@@ -51,6 +51,7 @@ class Remote:
     def __init__(self, work, limits, forbidden=()):
         self.work, self.limits, self.notes, self.gone = Path(work), limits, [], None
         self._output, self._answers, self._dropped, self._names = [b"", 0], queue.Queue(), [], []
+        self._asked, self._closing = threading.Semaphore(0), False
         self.printed = ""                   # by the submission: its beginning, known when it has ended
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-c", START, str(work), str(limits.megabytes), str(ROOT),
@@ -94,6 +95,8 @@ class Remote:
             self.notes.append("deletes its working folder")
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
+        self._closing = True
+        self._asked.release()
         self._process.wait()
         for thread in self._threads:
             thread.join(5)
@@ -120,7 +123,7 @@ class Remote:
             numbers, self._dropped[:] = list(self._dropped), []
             self._exchange("drop", numbers)
         answer = self._exchange(do, *args)
-        self.notes = answer["notes"]
+        self.notes = answer["notes"][:100]
         if "raised" in answer:
             raise _error(answer, self.limits)
         return answer["value"]
@@ -129,14 +132,16 @@ class Remote:
         if self.gone:
             raise Gone(self.gone)
         try:
+            self._check_time()                                      # many short calls take long too
             self._process.stdin.write(encode({"do": do, "args": args}))
             self._process.stdin.flush()
+            self._asked.release()
             answer = self._wait()
         except TimeoutError:
             self._end(f"{_doing(do, args)} did not end: {self._clock} may take {self._seconds:g} s")
         except (OSError, ValueError):
             answer = None
-        if not isinstance(answer, dict) or "notes" not in answer:
+        if not _is_answer(answer):
             self._end(f"{_doing(do, args)} {self._how_it_ended()}")
         return answer
 
@@ -150,10 +155,13 @@ class Remote:
             try:
                 return self._answers.get(timeout=0.25)
             except queue.Empty:
-                clock, used = time.monotonic() - self._since, _processor_seconds(self._process.pid)
-                used = clock if used is None else used - self._used
-                if used > self._seconds or clock > PATIENCE * self._seconds:
-                    raise TimeoutError from None
+                self._check_time()
+
+    def _check_time(self):
+        clock, used = time.monotonic() - self._since, _processor_seconds(self._process.pid)
+        used = clock if used is None else used - self._used
+        if used > self._seconds or clock > PATIENCE * self._seconds:
+            raise TimeoutError
 
     def _end(self, reason):
         self.gone = reason
@@ -171,8 +179,9 @@ class Remote:
         return f"ended the interpreter (exit code {code})"
 
     def _listen(self):
+        """Read an answer to each request, and none that nobody asked for: they could be without end."""
         try:
-            while True:
+            while self._asked.acquire() and not self._closing:
                 self._answers.put(read(self._process.stdout))
         except (EOFError, OSError, ValueError):
             self._answers.put(None)
@@ -196,13 +205,21 @@ def _processor_seconds(pid):
 
 def _doing(do, args):
     return {"call": lambda: args[0], "writes": lambda: args[0], "start": lambda: "importing rnnlayers",
-            "captioner": lambda: f"CaptioningRNN.{args[4]}"}.get(do, lambda: do)()
+            "captioner": lambda: f"CaptioningRNN.{args[4]}", "drop": lambda: "the last call"}.get(do, lambda: do)()
+
+
+def _is_answer(answer):
+    """Whether something has the form of an answer of child.answer: a submission can write to the pipe itself."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("notes"), list):
+        return False
+    texts = [] if "value" in answer else [answer.get(key) for key in ("raised", "message", "where")]
+    return all(isinstance(text, str) and len(text) <= 1000 for text in [*answer["notes"][:100], *texts])
 
 
 def _error(answer, limits):
     """The exception that the submission raised, under its own name."""
-    name, where = str(answer["raised"])[:60], str(answer["where"])[:200]
-    message = str(answer["message"]) or ("" if name != "MemoryError" else f"more than {limits.megabytes} MB")
+    name, where = answer["raised"], answer["where"]
+    message = answer["message"] or ("" if name != "MemoryError" else f"more than {limits.megabytes} MB")
     kind = type(name if name.isidentifier() else "Error", (SubmissionError,), {})
     return kind(f"{message}{f' ({where})' if where else ''}")
 

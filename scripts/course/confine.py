@@ -6,10 +6,11 @@ Source: Linux, Documentation/userspace-api/landlock.rst, and include/uapi/linux/
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 
 CREATE, ADD, RESTRICT = 444, 445, 446                       # system calls, the same on all processors
-VERSION, BENEATH, NO_NEW_PRIVILEGES = 1, 1, 38
+VERSION, BENEATH, NO_NEW_PRIVILEGES, DEATH_SIGNAL = 1, 1, 38, 1
 EXECUTE, WRITE, READ, LIST = 1, 2, 4, 8
 RIGHTS = {1: 13, 2: 14, 3: 15}                              # version -> how many rights it knows; 15 from 3 on
 TCP = 3                                                     # bind and connect, from version 4 on
@@ -45,6 +46,12 @@ def confine(work):
     done = _call(RESTRICT, made, 0)
     os.close(made)
     return done == 0
+
+
+def end_with_parent():
+    """On Linux the kernel ends this process with the grader, however that ends: what loops would go on for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def landlock_version():

@@ -5,6 +5,17 @@ import zipfile
 from pathlib import Path
 
 
+def check_place(path):
+    """Raises OSError where a file could not be written: before hours of work, not behind them."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, expected a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path}: the folder {path.parent} is not yours to write in: choose another")
+
+
 def write_whole(path, content):
     """Write bytes beside `path`, then rename: the file is whole at any moment. Raises OSError."""
     path = Path(path)

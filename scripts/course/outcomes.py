@@ -6,7 +6,8 @@ import numpy as np
 
 from scripts.course.channel import Gone, SubmissionError
 
-STRANGE = (Gone, SubmissionError, AttributeError, TypeError, ValueError, KeyError, IndexError)
+STRANGE = (Gone, SubmissionError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError,
+           MemoryError)
 # ... what calls of a submission and looks at its results may raise; the results may be anything
 CLOSE = 1e-8                        # of the largest entry: rounding of another order of the same sums is far below
 

@@ -6,6 +6,11 @@ import json
 LINES = 40                          # of feedback, for one task
 
 
+def printable(value, most=80):
+    """A value as a line that terminals and tables can show."""
+    return "".join(char if char.isprintable() else "?" for char in str(value).expandtabs()[:most])
+
+
 def feedback(graded):
     """What there is to say about a task -> list of lines, at most LINES of them."""
     lines, said = [], set()
@@ -22,7 +27,7 @@ def feedback(graded):
         lines += outcome.report.split("\n") if outcome.report else []
     if graded.printed:
         lines += ["printed:", *(f"  {line}" for line in graded.printed.split("\n")[:8])]
-    lines = [line[:200] for line in lines]
+    lines = [printable(line, 200) for line in lines]
     return lines if len(lines) <= LINES else [*lines[:LINES - 1], f"... {len(lines) - LINES + 1} more lines"]
 
 
@@ -62,7 +67,7 @@ def class_csv(rows, names):
         scores = {task.task.name: task.score for task in graded or ()}
         table.writerow([_plain(student), *(scores.get(name, 0) for name in names),
                         total(graded)[0] if graded else 0, _plain(remark)])
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")     # names of files may be no UTF-8
 
 
 def _plain(text):

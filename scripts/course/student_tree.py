@@ -12,19 +12,19 @@ from scripts.course.files import write_whole, zipped
 from scripts.course.grading import goldens_of
 from scripts.course.lab import DATASET, SIZES
 from scripts.course.notebooks import notebooks_of
+from scripts.course.project import SPOILERS
 from scripts.course.regions import normal, solution_lines
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 
 INCLUDED = ("rnnlayers/*.py", "models/*.py", "data/*.py", "gradcheck/*.py", "scripts/*.py", "scripts/course/*.py",
             "assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
 LEFT_OUT = {                        # the catalogues of mistakes, what runs the engine, and the instructor's commands
-    "gradcheck/cells.py",           # an RNN and an LSTM with all their mistakes, and without
+    *SPOILERS,
     "scripts/mutants.py", "scripts/course_mutants.py", "scripts/kill_matrix.py", "scripts/benchmark.py",
     "scripts/benchmark_torch.py", "scripts/benchmark_work.py", "scripts/make_assignment.py", "scripts/grade_matrix.py",
     "scripts/prove_assignment.py", "scripts/make_notebooks.py", "scripts/course/student_tree.py",
     "scripts/course/notebooks.py", "scripts/course/in_process.py",
-    "models/through_time.py",       # goes back through the steps as the solutions do; with it the report
-    "scripts/report.py", "scripts/report_images.py", "scripts/report_words.py",
+    "scripts/report.py", "scripts/report_images.py", "scripts/report_words.py",   # through_time
     "scripts/serve.py", "scripts/service.py", "scripts/server.py", "scripts/worker.py", "scripts/answers.py",
     "scripts/benchmark_serve.py",   # their page is no Python
 }
@@ -69,11 +69,12 @@ def find_leaks(project, names, files):
 
 
 def _normalised(path, content):
-    """The lines of a file; of a notebook those of its cells. In what is no text, all that could be a line."""
+    """The lines of a file, also behind a #; of a notebook those of its cells. In no text all that could be a line."""
     if path.endswith(".ipynb"):
-        cells = json.loads(content)["cells"]
-        return [normal(line) for cell in cells for line in "".join(cell["source"]).splitlines()]
-    return [normal(line) for line in content.decode("utf-8", "replace").splitlines()]
+        lines = [line for cell in json.loads(content)["cells"] for line in "".join(cell["source"]).splitlines()]
+    else:
+        lines = content.decode("utf-8", "replace").splitlines()
+    return [normal(part) for line in lines for part in (line, line.partition("#")[2]) if part]
 
 
 def _texts(project, names, solved):

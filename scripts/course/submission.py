@@ -5,10 +5,12 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.course.results import printable
 from scripts.course.tasks import ASSIGNMENT
 
 MANIFEST = "manifest.json"
 LARGEST = 1 << 20                   # bytes of one file
+LITTER = (".", "__MACOSX")          # starts of names that systems leave
 
 
 class Submission(NamedTuple):
@@ -37,12 +39,19 @@ def read_submission(path, wanted):
     hashes = said.get("sha256") if isinstance(said.get("sha256"), dict) else {}
     notes += [f"{name}: changed after it was packed" for name in texts
               if name in hashes and hashes[name] != hashlib.sha256(found[name]).hexdigest()]
-    student = str(said.get("student") or path.resolve().name.removesuffix(".zip"))
-    version = str((said or _json(found.get(ASSIGNMENT)) or {}).get("version", ""))
+    student = printable(said.get("student") or path.resolve().name.removesuffix(".zip"))
+    version = printable((said or _json(found.get(ASSIGNMENT)) or {}).get("version", ""))
     return Submission(student, {name: text for name, text in texts.items() if text is not None}, notes, version)
 
 
 def _from_folder(folder, wanted):
+    """Files by name, or by name below one folder that holds everything."""
+    inside = [path for path in folder.iterdir() if not path.name.startswith(LITTER)]
+    single = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else None
+    return _files(folder, wanted) or (_files(single, wanted) if single else {})
+
+
+def _files(folder, wanted):
     found, root = {}, folder.resolve()
     for name in (*wanted, MANIFEST, ASSIGNMENT):
         file = folder / name
@@ -57,17 +66,17 @@ def _from_zip(path, wanted):
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist() if info.file_size <= LARGEST}
-            tops = {name.partition("/")[0] for name in members if not name.startswith("__MACOSX")}
+            tops = {name.partition("/")[0] for name in members if not name.startswith(LITTER)}
             prefix = f"{tops.pop()}/" if len(tops) == 1 else ""
             return {name: archive.read(members[place]) for name in (*wanted, MANIFEST, ASSIGNMENT)
                     for place in (name if name in members else prefix + name,) if place in members}
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+    except Exception as error:                          # every compression has errors of its own
         raise ValueError(f"{path}: neither a folder nor a zip that can be read ({error})") from error
 
 
 def _decoded(name, content, notes):
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         notes.append(f"{name}: is no text in UTF-8, not looked at")
         return None

@@ -16,11 +16,13 @@ KINDS = "biufc"
 def encode(value):
     """Bytes of None, booleans, numbers, texts, arrays of numbers, and tuples, lists and dicts of these.
 
-    Anything else is sent as the name of its type: see Unknown.
+    Anything else is sent as the name of its type: see Unknown. Raises ValueError on what is too large.
     """
     blobs = []
     text = json.dumps(_pack(value, blobs)).encode()
     body = struct.pack("<I", len(text)) + text + b"".join(blobs)
+    if len(body) > LARGEST:
+        raise ValueError(f"arguments or results of {len(body):,} bytes, expected at most {LARGEST:,}")
     return struct.pack("<Q", len(body)) + body
 
 
@@ -33,7 +35,7 @@ def read(stream):
     length, = struct.unpack_from("<I", body)
     try:
         return _unpack(json.loads(body[4:4 + length]), memoryview(body)[4 + length:])
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"not a message: {error}") from error
 
 

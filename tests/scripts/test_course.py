@@ -1,15 +1,13 @@
 """The course kit: regions, trees, the grader on hostile submissions. .ci/run calls the long proofs."""
-import io
 import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from scripts import grade, make_assignment, pack_submission
+from scripts import grade, make_assignment
 from scripts.course.channel import Limits, Remote
 from scripts.course.confine import landlock_version
 from scripts.course.draws import PUBLIC, draw_for
@@ -17,13 +15,12 @@ from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
 from scripts.course.in_process import InProcess
 from scripts.course.notebooks import notebooks_of
-from scripts.course.project import load_project, tree_under_test
+from scripts.course.project import load_project, tree_under_test, without
 from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.student_tree import find_leaks
-from scripts.course.submission import Submission, read_submission
+from scripts.course.submission import Submission
 from scripts.course.tasks import ROOT, choose, closure
-from scripts.course.wire import Reference, Unknown, encode, read
 from scripts.course_mutants import COURSE
 from scripts.grade_matrix import one_of_each, place_of
 from scripts.mutants import MUTANTS
@@ -80,6 +77,12 @@ def test_a_region_becomes_one_raise_that_names_the_task_and_its_test(project):
     assert "not part of this" in rewrite(text, regions, lambda region: stub(region, project.tasks["2.1"], False))
 
 
+@pytest.mark.parametrize("text", ["x = " + "-" * 200_000 + "1", "(" * 1000, "a = 1\0", "x = 1" + "+1" * 100_000,
+                                  "x = a" + ".b" * 100_000], ids=["minus", "brackets", "NUL", "sum", "dots"])
+def test_what_python_cannot_parse_stays_as_it_is(text):
+    assert without(text, ["f"]) == text
+
+
 def test_lists_of_tasks(project):
     assert choose("2.3,1", project.tasks, "--tasks") == ["1.1", "1.2", "1.3", "1.4", "2.3"]
     assert closure(["2.3"], project.tasks) == ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"]
@@ -102,17 +105,6 @@ def test_hidden_draws_differ_between_students_and_are_the_same_for_one():
         assert len({sizes[a] for a in "NTDWHM"}) == 6
 
 
-def test_a_message_arrives_as_it_was_and_runs_nothing(rng):
-    value = {"a": (1, 2.5, None, "x"), "b": [rng.standard_normal((2, 0, 3)), np.float32(2)], "c": Reference(4)}
-    back = read(io.BytesIO(encode({**value, "d": object(), "e": np.array([None])})))
-    assert back["a"] == value["a"] and back["c"] == Reference(4)
-    assert back["b"][0].shape == (2, 0, 3) and back["b"][1].dtype == np.float32 and back["b"][1].ndim == 0
-    assert isinstance(back["d"], Unknown) and isinstance(back["e"], Unknown)
-    for broken in (b"\xff" * 20, encode(3)[:-1], b"\x05" + bytes(7) + b"\x01\0\0\0{"):
-        with pytest.raises((ValueError, EOFError)):
-            read(io.BytesIO(broken))
-
-
 def test_the_tree_under_test_has_only_the_tasks_own_files_and_given_functions(project):
     submitted = dict.fromkeys(project.texts, "MINE = 1\n")
     tree = tree_under_test(project, "3.2", submitted, {"3.1"})
@@ -123,6 +115,7 @@ def test_the_tree_under_test_has_only_the_tasks_own_files_and_given_functions(pr
     others = [path for path in project.texts if path != "rnnlayers/lstm.py"]
     assert not any("MINE" in tree[path] for path in others) and "np.tanh" not in tree[RNN]
     assert not any(path.startswith("rnnlayers/engine") for path in tree)
+    assert "gradcheck/check.py" in tree and not {"gradcheck/cells.py", "models/through_time.py"} & set(tree)
     own = "def lstm_step_forward():\n    return 1\n\ndef helper():\n    pass\n"
     text = tree_under_test(project, "3.2", {"rnnlayers/lstm.py": own}, {"3.1"})["rnnlayers/lstm.py"]
     assert text.startswith("\n\n\ndef helper()")                    # in the lines in which the student has it
@@ -132,7 +125,8 @@ def test_no_solution_line_would_be_handed_out_and_one_that_were_is_found(project
     line = "next_h = np.tanh(x @ Wx + prev_h @ Wh + b)   # comment"
     notebook = json.dumps({"cells": [{"source": ["x = 1\n", f"  {line}"]}]}).encode()
     binary = b"\xff\n" + line.encode() + b"\n\0"
-    for path, content in (("a.py", line.encode()), ("b.ipynb", notebook), ("c.pyc", binary)):
+    commented = b"# " + line.encode()
+    for path, content in (("a.py", line.encode()), ("a.md", commented), ("b.ipynb", notebook), ("c.pyc", binary)):
         assert "part of the solution of 2.1" in find_leaks(project, ["2.1"], {path: content})[0]
     assert not find_leaks(project, ["2.2"], {"a.py": line.encode()})
     assert normal("  a = 1  # b") == "a=1"
@@ -151,6 +145,14 @@ def test_a_right_submission_loses_nothing_and_a_stub_gets_nothing(project, golde
     task, = grade_tasks(project, Submission("x", stubs, [], ""), ["2.1"], PUBLIC, goldens)
     assert task.score == 0 and feedback(task) == [
         "rnn_step: forward: task 2.1 is not written yet: python -m scripts.grade . --task 2.1 tests it"]
+
+
+def test_a_file_that_was_not_handed_in_gets_nothing_and_not_the_references_points(project, goldens, graded):
+    texts = {path: text for path, text in project.texts.items() if path != RNN}
+    step, lstm = grade_tasks(project, Submission("x", texts, [], ""), ["2.1", "3.1"], PUBLIC, goldens,
+                             open_tree=InProcess)
+    assert step.score == 0 and lstm.score == 14
+    assert feedback(step)[0].startswith(f"import: FileNotFoundError: {RNN} is missing, or no text in UTF-8")
 
 
 def test_zeros_that_fit_each_other_get_nothing(graded):
@@ -198,6 +200,7 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
     "crashes the interpreter": ("import ctypes; ctypes.string_at(0)", "crashed the interpreter (signal 11", True),
     "exits": ("import os; os._exit(0)", "ended the interpreter (exit code 0)", True),
     "raises SystemExit": ("raise SystemExit(3)", "SystemExit: 3", True),
+    "prints what steers a terminal": ("print('\\x1b[2J\\r7\\tof\\x85')", "  ?[2J?7       of?\n", False),
     "prints megabytes": ("print('x' * 30_000)", "bytes in all", False),
     "deletes its folder": ("import shutil; shutil.rmtree(__file__.rsplit('/', 2)[0], ignore_errors=True)",
                            "deletes its working folder", False),
@@ -214,6 +217,15 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
     "kills the grader": ("import os; os.kill(os.getppid(), 9)", "starts or ends processes", True),
     "returns nonsense": ("return [object()], {}", "a list of 1, expected an array (2, 6)", True),
     "says nothing": ("return None", "returned None", True),
+    "raises what cannot be shown": ("class E(Exception):\n        def __str__(self): raise E\n    raise E()",
+                                    "an exception that cannot be shown", True),
+    "returns more than there is": ("return np.broadcast_to(0.0, (10**5, 10**5)), None", "MemoryError", True),
+    "returns more than a message": ("return np.ones(9_000_000), None", " bytes, expected at most 67,108,864", True),
+    "returns itself in itself": ("a = []; a.append(a); return a, None", "RecursionError", True),
+    "returns what has no dtype": ("return np.zeros(3).view(type('A', (np.ndarray,), {'dtype': property(id)})), None",
+                                  "AttributeError", True),
+    "returns an enormous number": ("return 10**400", "the output has the shape ()", True),
+    "leaves no way to print": ("import sys; sys.stdout = type('X', (), {'flush': lambda self: 1 / 0})()", "", False),
 }
 
 
@@ -228,6 +240,38 @@ def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name,
     text = "\n".join(feedback(task))
     assert words in text and len(feedback(task)) <= LINES
     assert task.score == (0 if loses else 10)
+
+
+def test_many_short_calls_have_no_more_time_than_a_long_one(graded):
+    task, = graded(["2.1"], (STEP, f"    import time; time.sleep(0.2)\n{STEP}"), limits=Limits(0.5), open_tree=Remote)
+    assert 0 < task.score < 10 and "did not end: the checks may take 0.5 s" in "\n".join(feedback(task))
+
+
+FORGE = """import sys, json
+    frame = sys._getframe()
+    while "answers" not in frame.f_locals:
+        frame = frame.f_back
+    text = %r
+    head = [(len(text) + 4).to_bytes(8, "little"), len(text).to_bytes(4, "little")]
+    for _ in range(%d):
+        frame.f_locals["answers"].write(b"".join([*head, text.encode()]))
+    frame.f_locals["answers"].flush()
+"""
+
+
+@pytest.mark.parametrize("text", ['{"dict": {"notes": 5, "value": null}}', '{"reference": 1e999}'])
+def test_a_forged_answer_is_no_answer(text, graded):
+    task, = graded(["2.1"], (STEP, f"    {FORGE % (text, 1)}{STEP}"), open_tree=Remote)
+    assert task.score == 0 and "sent what is no answer" in feedback(task)[0] and json.loads(results_json([task]))
+
+
+def test_answers_that_nobody_asked_for_are_not_kept(graded, monkeypatch):
+    kept = []
+    monkeypatch.setattr(Remote, "close", lambda self, close=Remote.close: (kept.append(self._answers.qsize()),
+                                                                           close(self)))
+    text = '{"dict": {"notes": {"list": []}, "value": null}}'
+    graded(["2.1"], (STEP, f"    {FORGE % (text, 20_000)}{STEP}"), limits=Limits(1, 1), open_tree=Remote)
+    assert max(kept) <= 1
 
 
 def test_what_hangs_keeps_what_it_did_before(graded):
@@ -257,24 +301,6 @@ def test_a_syntax_error_is_one_tasks_and_not_all(graded):
     assert step.score == 0 and "SyntaxError" in feedback(step)[0] and lstm.score == 14
 
 
-def test_submissions_are_read_from_folders_and_zips_and_links_are_not_followed(project, tmp_path):
-    wanted = [RNN, "rnnlayers/lstm.py"]
-    folder = tmp_path / "ada"
-    (folder / "rnnlayers").mkdir(parents=True)
-    (folder / RNN).write_text("a = 1\n")
-    (folder / "rnnlayers/lstm.py").symlink_to(ROOT / "rnnlayers/lstm.py")
-    read = read_submission(folder, wanted)
-    assert read.student == "ada" and read.texts == {RNN: "a = 1\n"} and read.notes == ["rnnlayers/lstm.py: missing"]
-    with zipfile.ZipFile(tmp_path / "bob.zip", "w") as archive:
-        archive.writestr(f"work/{RNN}", "b = 1\r\n")
-        archive.writestr("work/../../evil.py", "x")
-    assert read_submission(tmp_path / "bob.zip", wanted).texts == {RNN: "b = 1\n"}
-    (tmp_path / "x.zip").write_bytes(b"no zip")
-    for path, words in ((tmp_path / "x.zip", "neither a folder nor a zip"), (tmp_path, "has none of the assignment's")):
-        with pytest.raises(ValueError, match=words):
-            read_submission(path, wanted)
-
-
 def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     """One task through all commands: the student's tree checks, packs and is graded, without this checkout."""
     monkeypatch.setattr("scripts.course.student_tree.SIZES", {"train": 4, "val": 2, "test": 2})
@@ -296,11 +322,9 @@ def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     (tree / "rnnlayers/softmax.py").unlink()
     missing = run("scripts.pack_submission", "--student", "ada")
     assert missing.returncode == 1 and "rnnlayers/softmax.py: missing" in missing.stderr
+    (tree / "rnnlayers/softmax.py").write_bytes(b"# \xfc")
+    assert "0 of 6 points" in run("scripts.grade", ".").stdout
+    (tree / "rnnlayers/softmax.py").unlink()
     capsys.readouterr()
     assert grade.main(["--class", str(tree), "--task", "5.5", "--out", str(tmp_path / "c.csv")]) == 0
     assert "ada,0.0,0.0,\n" in (tmp_path / "c.csv").read_text()
-
-
-def test_an_id_is_no_path():
-    with pytest.raises(SystemExit):
-        pack_submission.parse(["--student", "a/b"])
