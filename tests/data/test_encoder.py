@@ -127,7 +127,8 @@ LACKS = [
     ({"normalisation": "by hand"}, {}, "normalisation 'by hand': expected"),
     ({}, {"normalise": "1,2,3/0,1,1"}, "means and deviations"),
     (RAW, {"layer": "features"}, "no output 'features', expected --layer with one of grid, pooled"),
-    (RAW, {"threads": 0}, "--threads 0: expected at least 1"),
+    (RAW, {"threads": 0}, "--threads 0: expected 1 to 1,024"),
+    (RAW, {"threads": 10**8}, "--threads 100000000: expected 1 to 1,024"),
 ]
 
 
