@@ -59,6 +59,8 @@ def listen(host, port):
     if not 0 <= port < 2**16:
         raise ValueError(f"--port {port}: expected 0 to {2**16 - 1}")
     try:
+        host.encode("idna")                             # as the socket does, which is left open where that fails
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise OSError(f"{host}:{port}: cannot listen there ({error.strerror}): choose another --port") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{host}:{port}: cannot listen there ({reason}): choose another --host or --port") from error

@@ -85,7 +85,8 @@ def make_app(answers, worker, about, scenes=(), names=None):
         try:
             return jsonify(worker.do(answers, picture, **numbers))
         except BadPicture as error:
-            raise Refusal(422, "bad_picture", f"The picture cannot be used: {error}.") from error
+            reason = str(error).removeprefix("cannot be used: ")
+            raise Refusal(422, "bad_picture", f"The picture cannot be used: {reason}.") from error
         except Busy:
             raise Refusal(503, "busy", "Too many requests are waiting; try again in a moment.") from None
         except Late:

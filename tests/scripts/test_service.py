@@ -105,6 +105,8 @@ def test_bounds_on_what_is_sent(client, picture):
     assert refused(client.post(URL, json=as_json(bytes(UPLOAD + 1))), 413, "too_large")
     assert refused(client.post(URL, data=multipart(bytes(BODY)), content_type=FORM), 413, "too_large")
     assert refused(client.post(URL, data=picture, content_type="image/png"), 415, "unsupported_type")
+    cut = client.post(URL, json=as_json(picture[:-60]))
+    assert refused(cut, 422, "bad_picture") and cut.data.count(b"cannot be used") == 1
     large = io.BytesIO()
     Image.new("L", (20_000, 20)).save(large, "PNG")
     assert refused(client.post(URL, json=as_json(large.getvalue())), 422, "bad_picture")
@@ -255,7 +257,8 @@ def test_uploads_stay_in_memory(client, monkeypatch):
 
 @pytest.mark.parametrize("arguments, message", [
     (["RUN"], "expected --encoder MODEL.onnx, or --scenes"), (["RUN", "--scenes", "--port", "70000"], "--port 70000"),
-    (["RUN", "--scenes"], "RUN: no such run"), (["RUN", "--scenes", "--port", "TAKEN"], "cannot listen there")])
+    (["RUN", "--scenes"], "RUN: no such run"), (["RUN", "--scenes", "--port", "TAKEN"], "cannot listen there"),
+    (["RUN", "--scenes", "--host", "é" + "b" * 70], "choose another --host or --port")])
 def test_the_command_line_says_what_is_wrong(arguments, message, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         arguments = [a.replace("TAKEN", str(taken.getsockname()[1])) for a in arguments]
