@@ -13,7 +13,7 @@ from PIL import Image
 from data.files import sha256
 from data.onnx_models import choose_output, image_input, one_line, open_model, stated_pixels
 from data.photos import open_picture as open_picture  # for those who encode what they open
-from data.pictures import to_rgb
+from data.pictures import MAX_PIXELS, to_rgb
 
 # Means and deviations of red, green and blue; the model gets (x / 255 - mean) / deviation.
 NORMALISE = {"unit": "0,0,0/1,1,1", "inception": "0.5,0.5,0.5/0.5,0.5,0.5",
@@ -114,9 +114,13 @@ class Encoder:
         """These outputs for x; a batch that has to have more rows is filled up."""
         full = np.concatenate([x, np.repeat(x[-1:], rows - len(x), axis=0)])
         try:
-            return [y[:len(x)] for y in self._session.run(layers, {self._input.name: full})]
+            outputs = self._session.run(layers, {self._input.name: full})
         except Exception as error:                      # onnxruntime's own classes
             raise ValueError(f"{self.path}: the model fails on {full.shape}: {one_line(error)}") from error
+        for layer, y in zip(layers, outputs):
+            if np.shape(y)[:1] != (len(full),) or not np.size(y):
+                raise ValueError(f"{self.path}: {layer} is {np.shape(y)} for {len(full)} pictures, expected a row each")
+        return [y[:len(x)] for y in outputs]
 
     def _regions(self, y):
         """The output as float32 (n, D) or, regions row by row, (n, L, D); notes the grid."""
@@ -163,6 +167,8 @@ def _size(stated, asked, path):
         raise ValueError(f"{path}: takes pictures of any size, expected --size, as it was trained")
     if any(s not in (None, a) for s, a in zip(stated, size)) or min(size) < 1:
         raise ValueError(f"{path}: takes pictures of height and width {stated}, found --size {size}")
+    if math.prod(size) > MAX_PIXELS:
+        raise ValueError(f"{path}: pictures of height and width {size}, expected at most {MAX_PIXELS:,} pixels")
     return size
 
 

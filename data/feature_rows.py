@@ -13,12 +13,17 @@ import numpy as np
 
 from data.encoder import differences
 
+try:
+    import fcntl
+except ImportError:                                      # Windows: two runs at once are not noticed there
+    fcntl = None
+
 
 class FeatureRows:
     """The rows there are of a feature file to be: `rows` is picture's name -> (stamp, place in PATH.part).
 
     A context manager. shape: of one picture's features; attributes: of the encoder. Raises ValueError, on entering,
-    where PATH.part has other features.
+    where PATH.part has other features or another run is writing it; OSError, with what to do, on a full disk.
     """
 
     def __init__(self, path, shape, attributes):
@@ -30,6 +35,7 @@ class FeatureRows:
     def __enter__(self):
         self._file = open(self.part, "a+b")              # noqa: SIM115
         try:
+            _lock(self._file, self.part)
             self._file.seek(0)
             self._check(self._file.readline())
             self._read()
@@ -38,8 +44,14 @@ class FeatureRows:
             raise
         return self
 
-    def __exit__(self, *error):
-        self._file.close()
+    def __exit__(self, _, error, __):
+        try:
+            self._file.close()                           # writes again what did not fit before
+        except OSError as again:
+            error = again
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise OSError(f"{self.path}: {error.strerror or error}: what was done is kept in {self.part}, the same "
+                          "command goes on") from error
 
     def append(self, name, stamp, features):
         """Keep the features of one picture, of the shape. Raises ValueError for those beyond float16's range."""
@@ -119,3 +131,14 @@ class FeatureRows:
             self.rows[name] = (stamp, start)
             end = self._file.seek(start + self.bytes)
         self._file.truncate(end)
+
+
+def _lock(file, path):
+    """Keep the file for this process until it is closed. Raises ValueError where another one has it."""
+    try:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ValueError(f"{path}: another run is writing it, expected one at a time: wait for it or stop it") from None
+    except OSError:                                      # a file system without locks
+        pass

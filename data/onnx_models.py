@@ -7,6 +7,7 @@ import numpy as np
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "inception"}     # ONNX's own names
+MAX_THREADS = 1024
 INSIDE = re.compile(r"inside the (?:graph|model)(?:: *([^(;]*[^(; ]))?")     # "inside the graph: x/127.5 - 1 (...)"
 
 
@@ -30,8 +31,8 @@ def open_model(path, threads=None):
     """An onnxruntime session on the CPU. Raises FileNotFoundError, or ValueError where it is no model that it runs."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file, expected an ONNX model")
-    if threads is not None and threads < 1:
-        raise ValueError(f"--threads {threads}: expected at least 1")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:        # onnxruntime would start them all
+        raise ValueError(f"--threads {threads}: expected 1 to {MAX_THREADS:,}, best no more than there are cores")
     try:
         import onnxruntime
     except ImportError:

@@ -1,5 +1,6 @@
 """Photographs from files: whatever is wrong with one becomes one line, and the others stand upright in RGB."""
 import os
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -32,11 +33,15 @@ def open_picture(file, side=None):
 
 
 def _read(file, side):
+    if isinstance(file, (str, os.PathLike)) and (Path(file).is_fifo() or Path(file).is_char_device()):
+        raise ValueError("expected a file, found a pipe or a device")       # which might be waited for without end
     with Image.open(file, formats=FORMATS) as image:     # reads the size, not yet the pixels
         width, height = image.size
         if not MIN_SIDE <= min(width, height) <= max(width, height) <= MAX_SIDE or width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels, expected sides of {MIN_SIDE} to {MAX_SIDE:,} and at most "
                              f"{MAX_PIXELS / 1e6:g} million pixels in all")
+        if image.format == "TIFF" and image.mode in ("I", "F"):
+            raise ValueError("32 bits a pixel, of which white is not known, expected 8 or 16")
         if side is not None:
             image.draft("RGB", (side, side))
         image.load()                                    # before the EXIF data, which damage may make unreadable alone
@@ -57,22 +62,37 @@ def list_pictures(paths):
     is none.
     """
     paths = [Path(path) for path in paths]
+    found, wrong = {}, []
     if any(path.is_dir() for path in paths):
         if len(paths) > 1:
             raise ValueError(f"--images {' '.join(map(str, paths))}: expected one folder, or files")
-        named = [(file.relative_to(paths[0]).as_posix(), file) for file in sorted(paths[0].rglob("*"))
-                 if file.suffix.lower() in SUFFIXES and file.is_file() and not file.name.startswith(".")]
+        named = [(file.relative_to(paths[0]).as_posix(), file) for file in _below(paths[0], wrong)]
     else:
         named = [(path.name, path) for path in paths]
-    found, wrong = {}, []
     for name, path in named:
         if name in found:
             wrong.append(f"{path}: has the name of {found[name]}, expected different names: left out")
-        elif not name.isprintable():                     # bytes that are no text, too
-            wrong.append(f"{str(path)!r}: a name that cannot be written: left out")
+        elif any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+            wrong.append(f"{str(path)!r}: a name with a control character, a line end or bytes that are no text: left "
+                         "out")
         else:
             found[name] = path
     if not found:
         raise ValueError("; ".join(wrong) or f"{paths[0]}: no pictures in it, expected files like "
                          f"{', '.join('*' + suffix for suffix in SUFFIXES)}")
     return dict(sorted(found.items())), wrong
+
+
+def _below(folder, wrong):
+    """What is called a picture in a folder and those below it, hidden ones apart -> sorted list of paths.
+
+    Folders that cannot be looked into are appended to `wrong`, a line each.
+    """
+    def refused(error):
+        wrong.append(f"{error.filename}: cannot be looked into: {error.strerror}")
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refused):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names
+                  if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found)

@@ -9,6 +9,7 @@ import pickletools
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,11 @@ def read_torch(path):
                          f"file or a damaged one: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
+class Storage(NamedTuple):
+    """Numbers from the file, one after the other. No tensor passes for one: its own may lie anywhere in another's."""
+    numbers: np.ndarray
+
+
 class _Reader:
     def __init__(self, file):
         self.file, self.arrays = file, {}
@@ -55,13 +61,13 @@ class _Reader:
         return _Unpickler(self, content).load()
 
     def storage(self, kind, key, count):
-        """The numbers that one tensor or several are made of, (count,), read once."""
+        """The numbers that one tensor or several are made of -> Storage of (count,), read once."""
         if (key, kind) not in self.arrays:
             size = count * kind.itemsize
             content = self._entry(f"data/{int(key)}", size)
             if len(content) != size:
                 raise ValueError(f"data/{key} has {len(content)} bytes, expected {size}")
-            self.arrays[key, kind] = np.frombuffer(content, kind)
+            self.arrays[key, kind] = Storage(np.frombuffer(content, kind))
         return self.arrays[key, kind]
 
     def _entry(self, name, limit=64):
@@ -95,7 +101,9 @@ class _Unpickler(pickle._Unpickler):                     # in Python: the one in
 
 def _tensor(storage, offset, shape, strides, *_):
     """A view of a storage, (*shape). Raises ValueError where it would reach outside."""
-    numbers = (offset, *shape, *strides)
+    if not isinstance(storage, Storage):
+        raise pickle.UnpicklingError(f"has a tensor made of {type(storage).__name__}")
+    storage, numbers = storage.numbers, (offset, *shape, *strides)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
     inside = all(type(n) is int and n >= 0 for n in numbers) and len(shape) == len(strides) and last < len(storage)
     if 0 in shape:

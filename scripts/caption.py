@@ -14,7 +14,7 @@ from data.vocabulary import Vocabulary
 from models.checkpoint import write_atomically
 from scripts.caption_page import caption_page
 from scripts.captions import beams_of, caption_split, draws_of
-from scripts.command import run
+from scripts.command import check_page, run
 from scripts.extract_features import add_model, model_options, told
 from scripts.photos import picture_features
 from scripts.runs import load_run, open_run_data
@@ -94,6 +94,8 @@ def caption_photos(checkpoint, features, pictures, decode, beam, failed):
 
 def photos(checkpoint, args):
     """Caption the photos of --images -> exit status."""
+    if args.html:
+        check_page("--html", args.html)                 # before hours of work
     features = picture_features(checkpoint, args.encoder, **model_options(args))
     pictures, failed = list_pictures(args.images)
     notes = [*(f"error: {line}" for line in failed), *([features.note] if features.note else [])]

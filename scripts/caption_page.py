@@ -17,10 +17,11 @@ body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 1rem aut
 article {{ display: grid; grid-template-columns: minmax(10rem, 18rem) 1fr; gap: 1rem 1.5rem; padding: 1.5rem 0;
   border-top: 1px solid #8888; }}
 img {{ max-width: 100%; border-radius: .4rem; }}
-.figure {{ grid-column: 1 / -1; }}
+.figure {{ grid-column: 1 / -1; overflow-x: auto; }}
 .caption {{ font-size: 1.3rem; margin: 0; }}
 small {{ opacity: .75; overflow-wrap: anywhere; }}
-@media (max-width: 40rem) {{ article {{ grid-template-columns: 1fr; }} }}
+@media (max-width: 40rem) {{ article {{ grid-template-columns: minmax(0, 1fr); }}
+  .figure img {{ max-width: none; width: 50rem; }} }}
 </style></head><body><h1>{title}</h1>
 {articles}
 </body></html>
@@ -49,11 +50,12 @@ def _article(name, picture, hypotheses, vocabulary, grid):
     if grid is not None:
         words = vocabulary.decode(hypotheses[0].ids).split()
         maps = hypotheses[0].maps[:len(words)].reshape(-1, *grid)
-        figure = _image(attention_figure(np.asarray(picture), words, maps, ""), "png", "where it looked", "figure")
+        figure = _image(attention_figure(np.asarray(picture), words, maps, ""), "png", "where it looked")
+        figure = f'<div class="figure" tabindex="0">{figure}</div>'
     return ARTICLE.format(picture=_image(file.getvalue(), "jpeg", best), captions=captions, name=html.escape(name),
                           figure=figure)
 
 
-def _image(content, kind, alt, css=""):
-    return (f'<img class="{css}" alt="{alt}" loading="lazy" '
+def _image(content, kind, alt):
+    return (f'<img alt="{alt}" loading="lazy" '
             f'src="data:image/{kind};base64,{base64.b64encode(content).decode()}">')

@@ -22,6 +22,14 @@ def run(main):
     sys.exit(status)
 
 
+def check_page(option, path):
+    """Raises ValueError or FileNotFoundError where a page written there would replace something that is no page."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: no such folder {path.parent}")
+    if path.is_symlink() or path.exists() and not (path.is_file() and path.read_bytes()[:9].lower() == b"<!doctype"):
+        raise ValueError(f"{option} {path}: is there already and no page, nothing was done: choose another name")
+
+
 def set_threads(number):
     """Let BLAS, the only thread pool there is, have so many threads; None leaves it as it is. Raises ValueError."""
     if number is None:

@@ -15,6 +15,7 @@ from data.prepare import new_folder
 from scripts.command import run
 
 TRIES, TIMEOUT = 3, 60              # seconds without a byte
+UNPACKED = 20                       # times the size of an archive: captions unpack to a fourth of that, bombs to more
 BLOCK = 2**16                       # bytes: what a cut connection loses at most
 
 
@@ -137,7 +138,8 @@ class Resuming:
             response.raise_for_status()
             if response.status_code != 206:                  # the whole again
                 start = 0
-            total = start + int(response.headers.get("Content-Length", 0))
+            length = response.headers.get("Content-Length", "")
+            total = start + int(length if length.isdecimal() else 0)
             with open(self.part, "ab") as out, tqdm(total=total or None, initial=start, disable=None, unit="B",
                                                     unit_scale=True, desc=self.part.stem) as bar:
                 out.truncate(start)
@@ -155,10 +157,17 @@ def unpack(path, folder):
         return
     try:
         with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > UNPACKED * Path(path).stat().st_size + 2**20:
+                raise ValueError(f"{path}: would unpack to {size:,} bytes, more than {UNPACKED} times its own: look "
+                                 "into it, and remove it")
             archive.extractall(folder, [name for name in archive.namelist() if not name.startswith("__MACOSX")])
     except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
         Path(path).unlink()
         raise ValueError(f"{path}: a damaged zip ({error}), which was removed: run this again") from error
+    except RuntimeError as error:                            # a password, a method that zipfile has not
+        raise ValueError(f"{path}: cannot be unpacked here ({error}): pack what is in it as an ordinary zip of that "
+                         "name and run this again") from error
 
 
 def main(argv=None):

@@ -1,8 +1,11 @@
 """From pictures to the features that a run was trained on."""
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
 from data.encoder import Encoder, differences
+from data.files import sha256
 from data.onnx_models import vector_outputs
 from data.scene_features import scene_features
 from data.scenes import SIDE
@@ -52,7 +55,7 @@ class PhotoFeatures:
     def __init__(self, checkpoint, then, path, options):
         self.model, self.then, model = checkpoint.model, then, checkpoint.model
         options = {"layer": then.get("onnx_output"), **{k: v for k, v in options.items() if v is not None}}
-        self.encoder = Encoder(path, pool="pool" in then, **options)
+        self.encoder = _encoder(checkpoint.path, path, then, options)
         self.size, self.grid = self.encoder.size, self.encoder.grid if model.attends else None
         if model.attends and self.grid is None:
             raise ValueError(f"{path}: {self.encoder.layer} has no regions, expected --layer with an output that has")
@@ -73,6 +76,17 @@ class PhotoFeatures:
             return features if self.model.attends else _vector(features)
         grid, pooled = self.encoder.encode_both(self.pooled, pictures)
         return as_stored(grid, self.then), _vector(as_stored(pooled, self.pooled_then))
+
+
+def _encoder(run, path, then, options):
+    """The Encoder of a run; of another model's file it is said that it is one, not what it lacks."""
+    try:
+        return Encoder(path, pool="pool" in then, **options)
+    except ValueError as error:
+        found = differences(then, {"model_sha256": sha256(path)}) if Path(path).is_file() else []
+        if found:
+            raise ValueError(f"{path}: not what made the features that {run} was trained on: {found[0]}") from error
+        raise
 
 
 def _check(run, encoder, then, width):

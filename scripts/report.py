@@ -13,7 +13,7 @@ import numpy as np
 from models.checkpoint import write_atomically
 from scripts import evaluate
 from scripts.captions import caption_split
-from scripts.command import run, set_threads
+from scripts.command import check_page, run, set_threads
 from scripts.figures import smooth
 from scripts.report_images import beams_and_trees, describe_images, fading, jpeg
 from scripts.report_words import findings, notable_words, word_records
@@ -53,14 +53,6 @@ def parse(argv=None):
     if args.images is not None and not args.images.is_dir():
         raise FileNotFoundError(f"{args.images}: no such folder of pictures")
     return args
-
-
-def check_out(path):
-    """Raises ValueError or FileNotFoundError where the page would replace something that is no page."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--out {path}: no such folder {path.parent}")
-    if path.is_symlink() or path.exists() and not (path.is_file() and path.read_bytes()[:9].lower() == b"<!doctype"):
-        raise ValueError(f"--out {path}: is there already and no page, nothing was done: choose another name")
 
 
 def page_template():
@@ -167,7 +159,7 @@ def write_report(args):
     split = args.split or ("test" if "test" in captioner.dataset.captions else "val")
     folder = Path(captioner.checkpoint).resolve().parent
     out = args.out or folder / "report.html"
-    check_out(out)
+    check_page("--out", out)
     content = gather(captioner, split, args)
     history, charts = past(folder)
     content["drawn"]["charts"] = charts

@@ -3,7 +3,9 @@
 The run has to be trained on features of the ONNX model given; with --scenes, on scenes, and no model is needed.
 """
 import argparse
+import contextlib
 import io
+import ipaddress
 from pathlib import Path
 
 from PIL import Image
@@ -24,6 +26,8 @@ def parse(argv=None):
     parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
     parser.add_argument("--scenes", action="store_true", help="a run on scenes: some new ones to choose from")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine)")
+    parser.add_argument("--name", action="append", default=[], metavar="NAME", help="a name under which browsers reach "
+                        "it, where another web server on this machine passes requests on; may be repeated")
     parser.add_argument("--port", type=int, default=8000, help="(default 8000; 0: any that is free)")
     add_model(parser, "what the run was trained on")
     args = parser.parse_args(argv)
@@ -32,6 +36,15 @@ def parse(argv=None):
     if args.scenes and args.encoder:
         parser.error("--encoder and --scenes: expected one of them")
     return args
+
+
+def names_of(args):
+    """The names under which the service may be asked -> set, or None for any, where it listens to other machines."""
+    local = {"localhost", "127.0.0.1", "::1"}
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(args.host).is_loopback:
+            local.add(args.host)
+    return {name.lower() for name in (*local, *args.name)} if args.host in local else None
 
 
 def scene_files():
@@ -54,7 +67,8 @@ def make_service(args, make_app):
     answers(scenes[0])                                      # compiles, and fails now rather than at the first request
     about = {"run": Path(args.run).resolve().name, "model": model.cell_type, "attention": model.attends,
              "encoder": args.encoder and Path(args.encoder).name}
-    return make_app(answers, worker, about, scenes if args.scenes else ()), worker, features.note
+    app = make_app(answers, worker, about, scenes if args.scenes else (), names_of(args))
+    return app, worker, features.note
 
 
 def main(argv=None):

@@ -3,6 +3,7 @@ import logging
 import socket
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
@@ -25,8 +26,18 @@ class JsonErrorTask(ErrorTask):
         self.write(body)
 
 
+class CarefulParser(HTTPRequestParser):
+    """waitress's, which does not expect a Content-Length of more digits than Python turns into a number."""
+
+    def parse_header(self, header_plus):
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(str(error)) from error
+
+
 class JsonChannel(HTTPChannel):
-    error_task_class = JsonErrorTask
+    error_task_class, parser_class = JsonErrorTask, CarefulParser
 
 
 def make_server(app, in_flight, listener):
@@ -48,6 +59,8 @@ def listen(host, port):
     if not 0 <= port < 2**16:
         raise ValueError(f"--port {port}: expected 0 to {2**16 - 1}")
     try:
+        host.encode("idna")                             # as the socket does, which is left open where that fails
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise OSError(f"{host}:{port}: cannot listen there ({error.strerror}): choose another --port") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{host}:{port}: cannot listen there ({reason}): choose another --host or --port") from error

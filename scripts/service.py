@@ -10,6 +10,7 @@ Nothing of a request is written to disk, and no path in a request is ever opened
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 from flask import Flask, Request, Response, jsonify, request
@@ -44,11 +45,11 @@ class InMemory(Request):
         return io.BytesIO()
 
 
-def make_app(answers, worker, about, scenes=()):
+def make_app(answers, worker, about, scenes=(), names=None):
     """The service as a Flask application.
 
     answers: a scripts.answers.Answers; worker: a scripts.worker.Worker; about: what /api/health says of the run, a
-    dict; scenes: PNG files as bytes.
+    dict; scenes: PNG files as bytes; names: under which this machine may be asked, None for any.
     """
     app = Flask(__name__, static_folder=None)
     app.request_class = InMemory
@@ -58,6 +59,8 @@ def make_app(answers, worker, about, scenes=()):
     health = {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
               "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
                          **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
+
+    app.before_request(lambda: _check_site(names))
 
     @app.get("/")
     @app.get("/<name>")
@@ -82,12 +85,25 @@ def make_app(answers, worker, about, scenes=()):
         try:
             return jsonify(worker.do(answers, picture, **numbers))
         except BadPicture as error:
-            raise Refusal(422, "bad_picture", f"The picture cannot be used: {error}.") from error
+            reason = str(error).removeprefix("cannot be used: ")
+            raise Refusal(422, "bad_picture", f"The picture cannot be used: {reason}.") from error
         except Busy:
             raise Refusal(503, "busy", "Too many requests are waiting; try again in a moment.") from None
         except Late:
             raise Refusal(504, "timeout", f"The caption was not ready within {worker.seconds:g} seconds.") from None
     return app
+
+
+def _check_site(names):
+    """Raises Refusal where a page of another site has the browser ask, which shows in its headers.
+
+    Such a page may also point its own name at this machine: then the name is in Host.
+    """
+    host = re.sub(r":\d*$", "", request.headers.get("Host", "localhost")).strip("[]").lower()
+    if names is not None and host not in names:
+        raise Refusal(403, "other_site", f"{host!r:.80} is not a name of this service; scripts.serve has --name.")
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise Refusal(403, "other_site", "A page of another site may not ask here.")
 
 
 def read_request():
@@ -154,7 +170,8 @@ def _refused(refusal):
 
 def _http_error(error):
     if error.code == 413:
-        return _refused(_too_large())
+        return _refused(Refusal(413, "too_large", f"The request is larger than {BODY / 2**20:.1f} MB, or has larger or "
+                                                  "more fields than are known."))
     body = error_body(CODES.get(error.code, "bad_request"), error.description)
     return Response(body, error.code, error.get_headers(), content_type="application/json")
 

@@ -122,12 +122,14 @@ def test_features_that_are_not_finite_are_refused(make_onnx, tmp_path, pictures)
 LACKS = [
     ({"shape": ("n", 3, "h", "w"), **RAW}, {}, "takes pictures of any size, expected --size"),
     (RAW, {"size": (8, 8)}, r"height and width \(8, 12\), found --size \(8, 8\)"),
+    ({"shape": ("n", 3, "h", "w"), **RAW}, {"size": (10**6, 10**6)}, "expected at most 50,000,000 pixels"),
     ({}, {}, "do not say how pixels are normalised, expected --normalise with one of raw, unit"),
     ({}, {"normalise": "vgg"}, "normalisation 'vgg': expected one of raw, unit"),
     ({"normalisation": "by hand"}, {}, "normalisation 'by hand': expected"),
     ({}, {"normalise": "1,2,3/0,1,1"}, "means and deviations"),
     (RAW, {"layer": "features"}, "no output 'features', expected --layer with one of grid, pooled"),
-    (RAW, {"threads": 0}, "--threads 0: expected at least 1"),
+    (RAW, {"threads": 0}, "--threads 0: expected 1 to 1,024"),
+    (RAW, {"threads": 10**8}, "--threads 100000000: expected 1 to 1,024"),
 ]
 
 
@@ -156,6 +158,18 @@ def test_a_model_of_other_things_than_pictures(make_onnx, tmp_path):
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(ValueError, match="expected one input of pictures, .* found image .*, words"):
         Encoder(tmp_path / "m.onnx", normalise="raw")
+
+
+def test_a_model_that_mixes_pictures_is_refused(make_onnx, pictures, tmp_path):
+    """One row for all of them is no feature of any."""
+    onnx = pytest.importorskip("onnx")
+    make_onnx(tmp_path / "m.onnx", **RAW)
+    model = onnx.load(tmp_path / "m.onnx")
+    node = next(node for node in model.graph.node if "grid" in node.output)
+    node.CopyFrom(onnx.helper.make_node("ReduceMean", list(node.input), ["grid"], axes=[0], keepdims=1))
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match=r"grid is \(1, 5, 2, 3\) for 3 pictures, expected a row each"):
+        Encoder(tmp_path / "m.onnx").encode(pictures)
 
 
 def test_a_model_is_described(make_onnx, tmp_path):

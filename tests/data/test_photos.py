@@ -1,5 +1,6 @@
 """data/photos.py: files that are pictures, and files that are not quite."""
 import io
+import os
 
 import numpy as np
 import pytest
@@ -107,7 +108,8 @@ def test_random_damage_gives_a_picture_or_one_line(rng):
 
 def test_a_folder_is_searched_and_names_are_relative_to_it(tmp_path):
     (tmp_path / "b" / "c").mkdir(parents=True)
-    for name in ("z.jpg", "b/a.PNG", "b/c/a.PNG", "notes.txt", ".hidden.jpg"):
+    (tmp_path / ".hidden").mkdir()
+    for name in ("z.jpg", "b/a.PNG", "b/c/a.PNG", "notes.txt", ".hidden.jpg", ".hidden/a.jpg"):
         (tmp_path / name).touch()
     found, wrong = list_pictures([tmp_path])
     assert list(found) == ["b/a.PNG", "b/c/a.PNG", "z.jpg"] and not wrong
@@ -128,6 +130,52 @@ def test_names_that_are_no_text_are_left_out(tmp_path):
     (tmp_path / "a.jpg").touch()
     found, (line,) = list_pictures([tmp_path])
     assert list(found) == ["a.jpg"] and line.isprintable()
+
+
+def test_names_of_other_spaces_and_joined_emoji_are_taken_and_those_of_two_lines_left_out(tmp_path):
+    names = ["a\u202fPM.jpg", "b\u00a0.jpg", "\U0001f468\u200d\U0001f469.jpg"]       # as phones and macOS write them
+    for name in (*names, "c\n.jpg", "d\x1b[2J.jpg", "e\u2028.jpg"):
+        (tmp_path / name).touch()
+    found, wrong = list_pictures([tmp_path])
+    assert list(found) == names and len(wrong) == 3 and all("control character" in line for line in wrong)
+    assert all(line.isprintable() for line in wrong)
+
+
+def test_what_cannot_be_looked_into_is_said(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    scan = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, (line,) = list_pictures([tmp_path])
+    assert line == f"{tmp_path / 'closed'}: cannot be looked into: Permission denied"
+    assert list(found) == ["a.jpg", "gone.jpg"]                  # opening it says what is wrong
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_called_empty(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ValueError, match="cannot be looked into: Permission denied"):
+        list_pictures([tmp_path])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match="a.jpg: cannot be used: expected a file, found a pipe or a device"):
+        open_picture(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_numbers_of_unknown_range_are_not_guessed(dtype):
+    with pytest.raises(ValueError, match="32 bits a pixel, of which white is not known, expected 8 or 16"):
+        open_picture(saved(Image.fromarray(np.ones((9, 9), dtype)), "TIFF"))
 
 
 @pytest.mark.parametrize("paths, message", [(["."], "no pictures in it"),

@@ -118,6 +118,15 @@ def test_no_tensor_reaches_outside_of_its_storage(kind, path):
         read_torch(write(path, tensor(*OUTSIDE[kind])))
 
 
+def test_a_tensor_made_of_a_tensor_is_refused(path):
+    """Six times the last number, taken for a storage of six, would be read five numbers beyond its end."""
+    last = tensor(5, (6,), (0,))
+    for wrong in (last, b"]", b"ccollections\nOrderedDict\n)R", b"K\x05"):
+        with pytest.raises(ValueError, match="has a tensor made of .*: nothing was read"):
+            read_torch(write(path, tensor(0, (6,), (1,), stored=wrong)))
+    assert read_torch(write(path, last)).tolist() == [10] * 6
+
+
 def test_sizes_are_checked_before_reading(path):
     for storages in ([np.arange(5)], [np.arange(7)], []):
         with pytest.raises(ValueError, match="damaged one"):

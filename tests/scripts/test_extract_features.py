@@ -1,10 +1,13 @@
 """scripts.extract_features as a user meets it: bad pictures, runs that are stopped, what cannot be done."""
+import io
+
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from data.encoder import Encoder, open_picture
+from data.feature_rows import FeatureRows
 from data.features import FeatureReader
 from scripts import extract_features
 from scripts.command import run
@@ -198,6 +201,35 @@ def test_a_full_disk_is_said_and_leaves_what_was_done(place, monkeypatch, capsys
     monkeypatch.undo()
     opened = stopped_after(monkeypatch, 0)
     assert call(place) == 0 and not opened
+
+
+def test_a_disk_that_is_full_half_way_is_said_with_what_to_do(place, monkeypatch, capsys):
+    class Full(io.BufferedRandom):
+        """A file that takes so many bytes and no more."""
+        def flush(self):
+            if self.tell() > 900:
+                raise OSError(28, "No space left on device")
+            super().flush()
+
+    def full(path, mode):
+        return Full(io.FileIO(path, mode.replace("b", "")))
+    monkeypatch.setattr("data.feature_rows.open", full, raising=False)
+    assert call(place, "--batch", "1") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {place / 'f.h5'}: No space left on device: what was done is kept in {place / 'f.h5.part'}, the same "
+        "command goes on")
+    monkeypatch.undo()
+    opened = stopped_after(monkeypatch, 9)
+    assert call(place) == 0 and 0 < len(opened) < 6
+
+
+def test_two_runs_do_not_write_one_file(place, capsys):
+    pytest.importorskip("fcntl", reason="needs locks on files")
+    encoder = Encoder(place / "m.onnx")
+    with FeatureRows(place / "f.h5", encoder.shape, encoder.attributes()):
+        assert call(place) == 2
+        assert "f.h5.part: another run is writing it, expected one at a time" in capsys.readouterr().err
+    assert call(place) == 0
 
 
 def test_a_model_is_listed(place, capsys):

@@ -157,6 +157,31 @@ def test_a_damaged_zip_is_removed(call, server, tmp_path, capsys):
         assert "a damaged zip" in capsys.readouterr().err and files(tmp_path) == []
 
 
+def marked(content, place, value):
+    """A zip with one byte of each header changed: `place` in the local one, 2 more in the one of the directory."""
+    content = bytearray(content)
+    content[place] = content[content.index(b"PK\1\2") + place + 2] = value
+    return bytes(content)
+
+
+@pytest.mark.parametrize("place, value, message", [(6, 1, "password"), (8, 99, "compression method")])
+def test_a_zip_that_cannot_be_unpacked_is_kept(place, value, message, call, server, tmp_path, capsys):
+    server.contents["a.zip"] = marked(zipped({"folder/words": "w"}), place, value)
+    assert call("a.zip") == 2
+    said = capsys.readouterr().err
+    assert "a.zip: cannot be unpacked here" in said and message in said and said.count("\n") == 1
+    assert files(tmp_path) == ["out.download/a.zip"]
+
+
+def test_a_bomb_is_not_unpacked(call, server, tmp_path, capsys):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("folder/words", bytes(2**23))
+    server.contents["a.zip"] = file.getvalue()
+    assert call("a.zip") == 2 and "would unpack to 8,388,608 bytes, more than 20 times" in capsys.readouterr().err
+    assert files(tmp_path) == ["out.download/a.zip"]
+
+
 def test_no_file_lands_outside(call, server, tmp_path):
     server.contents["a.zip"] = zipped({"folder/words": "w", "../../evil": "x", "/etc/evil": "x"})
     assert call("a.zip") == 0

@@ -4,8 +4,13 @@ import json
 import shutil
 import urllib.request
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from data.vocabulary import Vocabulary
+from models.search import Hypothesis
+from scripts.caption_page import caption_page
 from scripts.serve import scene_files
 
 DROP = """
@@ -158,3 +163,16 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page, tmp_path):
     wait(browser, "return document.getElementById('status').className === 'error'")
     assert browser.find_element("id", "status").text.startswith("The picture cannot be used: expected a picture")
     browser.get_log("browser")                              # it notes the refusal
+
+
+def test_the_page_of_scripts_caption_on_a_phone(browser, tmp_path):
+    """Panels of a word each stay readable: the figure is scrolled, the page is not."""
+    words = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "runs", "over", "green", "grass", "here"]
+    hypothesis = Hypothesis(list(range(4, 11)), -1.0, False, np.full((7, 4), 0.25))
+    items = [("a.jpg", Image.new("RGB", (300, 200), "grey"), [hypothesis])]
+    (tmp_path / "a.html").write_text(caption_page(items, Vocabulary(words), (2, 2), "a run"), encoding="utf-8")
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
+    browser.get((tmp_path / "a.html").as_uri())
+    assert fits(browser, 390)
+    assert browser.find_element("css selector", ".figure img").size["width"] >= 600

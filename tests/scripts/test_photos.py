@@ -113,6 +113,16 @@ def test_other_features_are_refused_with_the_differences(change, expected, make_
     assert not out and expected in err and err.count("\n") == 1
 
 
+def test_of_another_models_file_it_is_said_that_it_is_one(make_run, encoder, make_onnx, tmp_path):
+    """And not what it lacks for a run that it does not fit: asked for --normalise, one would give it."""
+    run_ = make_run(stored(encoder, ("grid",), tmp_path))
+    make_onnx(tmp_path / "other.onnx")
+    (tmp_path / "text.onnx").write_text("no model")
+    for other in ("other.onnx", "text.onnx"):
+        with pytest.raises(ValueError, match="other.onnx|text.onnx: not what made .*: model_sha256 was '"):
+            picture_features(load_checkpoint(run_), tmp_path / other)
+
+
 def test_pooled_features_of_another_model_are_refused_too(make_run, encoder, tmp_path):
     attributes = {**stored(encoder, ("grid", "pooled"), tmp_path), "pooled_model_sha256": "abc"}
     with pytest.raises(ValueError, match="model_sha256 was 'abc'"):
@@ -154,6 +164,19 @@ def test_a_run_without_attention_has_a_page_too(make_run, encoder, photos, tmp_p
     assert ended(lambda: caption.main(arguments)) == 0
     page = (tmp_path / "out.html").read_text()
     assert page.count("data:image/jpeg") == 1 and "data:image/png" not in page
+
+
+def test_a_page_replaces_nothing_but_a_page(make_run, encoder, photos, capsys):
+    photo, before = photos / "b.png", (photos / "b.png").read_bytes()
+    arguments = [make_run(stored(encoder, ("pooled",), photos.parent), "lstm"), "--images", str(photo), "--encoder",
+                 encoder, "--html"]
+    for html, message in ((photo, "no page"), (photos, "no page"), (photos / "no/a.html", "no such folder")):
+        assert ended(lambda html=html: caption.main([*arguments, str(html)])) == 2
+        out, err = capsys.readouterr()
+        assert not out and f"--html {html}: " in err and message in err
+    assert photo.read_bytes() == before
+    for _ in range(2):
+        assert ended(lambda: caption.main([*arguments, str(photos / "a.html")])) == 0
 
 
 @pytest.mark.parametrize("arguments, message", [

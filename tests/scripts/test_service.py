@@ -105,6 +105,8 @@ def test_bounds_on_what_is_sent(client, picture):
     assert refused(client.post(URL, json=as_json(bytes(UPLOAD + 1))), 413, "too_large")
     assert refused(client.post(URL, data=multipart(bytes(BODY)), content_type=FORM), 413, "too_large")
     assert refused(client.post(URL, data=picture, content_type="image/png"), 415, "unsupported_type")
+    cut = client.post(URL, json=as_json(picture[:-60]))
+    assert refused(cut, 422, "bad_picture") and cut.data.count(b"cannot be used") == 1
     large = io.BytesIO()
     Image.new("L", (20_000, 20)).save(large, "PNG")
     assert refused(client.post(URL, json=as_json(large.getvalue())), 422, "bad_picture")
@@ -156,6 +158,7 @@ def test_malformed_bodies_are_refused_in_json(client, picture):
 @pytest.mark.parametrize("request_", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\na b\r\n\r\n",
                                       b"POST /api/caption HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
                                       b"POST /api/caption HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                                      b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
                                       b"POST /api/caption HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"])
 def test_requests_that_never_reach_the_service_are_refused_in_json_too(scene_service, request_):
     with socket.create_connection(scene_service[1], timeout=10) as connection:
@@ -166,6 +169,33 @@ def test_requests_that_never_reach_the_service_are_refused_in_json_too(scene_ser
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split()[1] in (b"400", b"413", b"431") and json.loads(body)["error"]["code"] in (
         "bad_request", "too_large")
+
+
+@pytest.mark.parametrize("host, named, status", [
+    ("127.0.0.1", {}, 200), ("localhost:8000", {}, 200), ("[::1]:8000", {}, 200), ("LOCALHOST", {}, 200),
+    ("evil.example", {}, 403), ("evil.example:8000", {}, 403), ("127.0.0.1.evil.example", {}, 403), ("", {}, 403),
+    ("captions.example", {"name": "Captions.example"}, 200), ("evil.example", {"host": "0.0.0.0"}, 200),
+    ("127.0.0.9:1", {"host": "127.0.0.9"}, 200)])
+def test_another_sites_name_for_this_machine_is_refused(host, named, status):
+    """A page may point its own name at 127.0.0.1, and read the answers as its own site's."""
+    args = serve.parse(["RUN", "--scenes", *[f"--{option}={value}" for option, value in named.items()]])
+    client = make_app(None, Worker(), {}, names=serve.names_of(args)).test_client()
+    response = client.get("/api/health", headers={"Host": host})
+    assert response.status_code == status and (status == 200 or refused(response, 403, "other_site"))
+
+
+def test_another_sites_page_may_not_ask(client, picture):
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+        response = client.post(URL, json=as_json(picture, beam=1), headers={"Sec-Fetch-Site": site})
+        assert response.status_code == status and (status == 200 or refused(response, 403, "other_site"))
+    assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200          # a link
+
+
+def test_too_many_fields_are_not_called_a_large_picture(client, picture):
+    body = multipart(picture)[:-len(b"--b--\r\n")]
+    body += b"".join(b'--b\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n1\r\n' % i for i in range(2000))
+    response = client.post(URL, data=body + b"--b--\r\n", content_type=FORM)
+    assert refused(response, 413, "too_large") and b"more fields than are known" in response.data
 
 
 def test_those_who_hang_up_do_no_harm(scene_service):
@@ -227,7 +257,8 @@ def test_uploads_stay_in_memory(client, monkeypatch):
 
 @pytest.mark.parametrize("arguments, message", [
     (["RUN"], "expected --encoder MODEL.onnx, or --scenes"), (["RUN", "--scenes", "--port", "70000"], "--port 70000"),
-    (["RUN", "--scenes"], "RUN: no such run"), (["RUN", "--scenes", "--port", "TAKEN"], "cannot listen there")])
+    (["RUN", "--scenes"], "RUN: no such run"), (["RUN", "--scenes", "--port", "TAKEN"], "cannot listen there"),
+    (["RUN", "--scenes", "--host", "é" + "b" * 70], "choose another --host or --port")])
 def test_the_command_line_says_what_is_wrong(arguments, message, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         arguments = [a.replace("TAKEN", str(taken.getsockname()[1])) for a in arguments]
