@@ -17,6 +17,7 @@ from scripts.course.grading import goldens_of, grade
 from scripts.course.project import load_project
 from scripts.course.results import summary, total
 from scripts.course.submission import MANIFEST, read_submission
+from scripts.course.tasks import NOTEBOOKS
 
 ASSIGNMENT = "rnnlayers captioning"
 
@@ -38,8 +39,7 @@ def main(argv=None):
     out = args.out or Path(f"{args.student or 'submission'}.zip")
     check_place(out)
     project = load_project()
-    wanted = project.files(project.tasks) + sorted(
-        path.relative_to(project.root).as_posix() for path in project.root.glob("assignments/*_Captioning.ipynb"))
+    wanted = project.files(project.tasks) + NOTEBOOKS
     missing = [path for path in wanted if not (project.root / path).is_file()]
     if missing:
         print(f"error: {', '.join(missing)}: missing, nothing was packed", file=sys.stderr)

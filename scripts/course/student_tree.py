@@ -34,9 +34,13 @@ def make_tree(project, out, names, solution=False):
     """Make the folder `out` with the assignment of some tasks, and out.zip beside it -> files, path -> bytes.
 
     The tasks that these need and that are not among them come solved; all others are left out. With `solution` all are
-    solved. Raises FileExistsError where the folder is not empty, ValueError where a solution would leak.
+    solved. Raises FileExistsError where the folder is not empty or the zip is there, ValueError where a solution would
+    leak.
     """
     solved = set(project.tasks) if solution else set(closure(names, project.tasks)) - set(names)
+    archive = Path(f"{Path(out)}.zip")
+    if archive.exists():
+        raise FileExistsError(f"{archive}: is there already, nothing was written: remove it or choose another folder")
     with new_folder(out) as folder:
         for path, content in _texts(project, names, solved).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +52,7 @@ def make_tree(project, out, names, solution=False):
             leaks = find_leaks(project, names, files)
             if leaks:
                 raise ValueError(f"{leaks[0]}; {len(leaks)} lines of solutions in all would be handed out")
-    out = Path(out)
-    write_whole(out.with_name(f"{out.name}.zip"), zipped(files, out.name))
+    write_whole(archive, zipped(files, Path(out).name))
     return files
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS, ASSIGNMENT, GOLDENS = "assignments/tasks.json", "assignments/assignment.json", "assignments/goldens.npz"
+NOTEBOOKS = [f"assignments/{name}_Captioning.ipynb" for name in ("RNN", "LSTM", "Attention")]
 
 
 class Task(NamedTuple):

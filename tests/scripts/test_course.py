@@ -20,7 +20,7 @@ from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.student_tree import find_leaks
 from scripts.course.submission import Submission
-from scripts.course.tasks import ROOT, choose, closure
+from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
 from scripts.course_mutants import COURSE
 from scripts.grade_matrix import one_of_each, place_of
 from scripts.mutants import MUTANTS
@@ -133,6 +133,7 @@ def test_no_solution_line_would_be_handed_out_and_one_that_were_is_found(project
 
 
 def test_the_notebooks_are_those_of_their_sources():
+    assert sorted(notebooks_of(ROOT)) == sorted(NOTEBOOKS)
     for path, text in notebooks_of(ROOT).items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: python -m scripts.make_notebooks"
 
@@ -307,6 +308,8 @@ def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     tree = tmp_path / "work"
     assert make_assignment.main(["--out", str(tree), "--tasks", "5.5"]) == 0
     names = set(zipfile.ZipFile(tmp_path / "work.zip").namelist())
+    with pytest.raises(FileExistsError, match="work.zip: is there already"):
+        make_assignment.main(["--out", str(tree), "--tasks", "5.5"])
     assert {"work/README.md", "work/datasets/course/dataset.json", "work/assignments/RNN_Captioning.ipynb"} <= names
     assert not [name for name in names if "engine" in Path(name).parts or "mutants" in name or "derivations" in name
                 or "tests" in Path(name).parts or name.endswith(".pyc")]
@@ -325,6 +328,8 @@ def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     (tree / "rnnlayers/softmax.py").write_bytes(b"# \xfc")
     assert "0 of 6 points" in run("scripts.grade", ".").stdout
     (tree / "rnnlayers/softmax.py").unlink()
+    (tree / "assignments/LSTM_Captioning.ipynb").unlink()
+    assert "LSTM_Captioning.ipynb: missing" in run("scripts.pack_submission").stderr
     capsys.readouterr()
     assert grade.main(["--class", str(tree), "--task", "5.5", "--out", str(tmp_path / "c.csv")]) == 0
     assert "ada,0.0,0.0,\n" in (tmp_path / "c.csv").read_text()
