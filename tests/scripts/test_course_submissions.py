@@ -55,9 +55,9 @@ def test_a_damaged_zip_is_one_students(compression, tmp_path):
 def test_one_folder_that_holds_everything_may_be_around_the_files(tmp_path):
     path = zip_of(tmp_path / "x.zip", {f"a/{RNN}": "a = 1\n", ".DS_Store": "", "__MACOSX/a": ""})
     assert read_submission(path, [RNN]).texts == {RNN: "a = 1\n"}
-    (tmp_path / "ada/work/rnnlayers").mkdir(parents=True)
+    (tmp_path / "ada/homework/rnnlayers").mkdir(parents=True)
     (tmp_path / "ada/.DS_Store").touch()
-    (tmp_path / "ada/work" / RNN).write_text("b = 1\r\nc = 2\rd = 3\n", newline="")
+    (tmp_path / "ada/homework" / RNN).write_text("b = 1\r\nc = 2\rd = 3\n", newline="")
     read = read_submission(tmp_path / "ada", [RNN])
     assert read.texts == {RNN: "b = 1\nc = 2\nd = 3\n"} and read.student == "ada"
 
