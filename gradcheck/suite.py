@@ -10,15 +10,10 @@ from gradcheck.report import Report
 from gradcheck.shapes import SIZES
 from gradcheck.table import SHAPES, axes_of, inputs_of, pair_in
 from models import CaptioningRNN
+from models.cells import BOTH, CELLS, GRID, VARIANTS, VECTOR, Cell, Variant
 
 N, T, D, W, H, V, L = (SIZES[letter] for letter in "NTDWHVL")
 P = 7                               # width of pooled features
-CELLS = ("rnn", "lstm", "lstm, started", "attention", "bahdanau")
-GATE = "gate:ifog"
-MODEL_AXES = {
-    "W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", GATE), "Wh": ("H", GATE), "b": (GATE,),
-    "W_vocab": ("H", "V"), "b_vocab": ("V",),
-}
 DTYPES = ("float64", "float32")
 
 
@@ -42,8 +37,9 @@ def check_all(seed=0, dtypes=DTYPES):
             inputs = inputs_of(title, np.random.default_rng(seed), dtype)
             report = check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed)
             yield Row("pairs", name, case, "textbook", report)
-        for cell, backend in product(CELLS, ("textbook", "engine")):
-            yield Row("models", f"CaptioningRNN {cell}", "", backend, check_captioner(cell, dtype, seed, backend))
+        for variant, backend in product(VARIANTS, ("textbook", "engine")):
+            report = check_captioner(variant, dtype, seed, backend)
+            yield Row("models", report.name, "", backend, report)
 
 
 def pair_of(name, module=rnnlayers):
@@ -51,31 +47,35 @@ def pair_of(name, module=rnnlayers):
     return pair_in(module, name)
 
 
-def check_captioner(kind, dtype, seed, backend):
-    """The loss of a CaptioningRNN on a ragged batch, with all its options.
+def check_captioner(variant: Variant, dtype: str, seed: int, backend: str) -> Report:
+    """The loss of a CaptioningRNN on a ragged batch, with all the options that its cell takes.
 
     Complex parameters go to the textbook, so the engine's gradients too are held to its complex step.
     """
-    rng, cell = np.random.default_rng(seed), kind
+    rng = np.random.default_rng(seed)
     words = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", *"abcdefgh"])}
-    options = {"pooled_dim": P, "penalty": 0.5, "pooled_stats": _stats(rng, P, dtype)} if cell == "bahdanau" else {}
-    if cell == "lstm, started":
-        cell, options = "lstm", {"start": "both"}
-    model = CaptioningRNN(words, D, W, H, cell, np.dtype(dtype), seed=rng, dropout=0.3, input_dropout=0.2,
+    options = {}
+    if "pooled_dim" in CELLS[variant.name].options:
+        options = {"pooled_dim": P, "penalty": 0.5, "pooled_stats": _stats(rng, P, dtype)}
+    model = CaptioningRNN(words, D, W, H, variant.name, np.dtype(dtype), seed=rng, dropout=0.3, input_dropout=0.2,
                           feature_dropout=0.25, grid_dropout=0.15, feature_clip=1.5, smoothing=0.1,
-                          feature_stats=_stats(rng, D, dtype), backend=backend, **options)
+                          feature_stats=_stats(rng, D, dtype), backend=backend, **variant.options, **options)
     vector, grid = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((N, L, D)).astype(dtype)
     pooled = rng.standard_normal((N, P)).astype(dtype)
-    features = {"attention": grid, "bahdanau": (grid, pooled)}.get(cell, vector)
+    features = {VECTOR: vector, GRID: grid, BOTH: (grid, pooled)}[model.cell.features]
     captions = rng.integers(1, V, (N, T))
     captions[0, -2:] = 0                                            # a padded row
-    axes = {name: names for name, names in MODEL_AXES.items() if name in model.params}
-    if cell == "rnn":
-        axes.update(Wx=("W", "H"), Wh=("H", "H"), b=("H",))
-    report = check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params, axes=axes,
-                         rng=seed)
-    report.name = f"CaptioningRNN {kind}"
+    report = check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params,
+                         axes=model_axes(model.cell), rng=seed)
+    report.name = f"CaptioningRNN {variant.title}"
     return report
+
+
+def model_axes(cell: Cell) -> dict[str, tuple[str, ...]]:
+    """Names of the axes of a captioner's parameters, the blocks of gates among them."""
+    shapes = {"W_embed": "V W", **cell.shapes(), "W_vocab": "H V", "b_vocab": "V"}
+    return {name: tuple(f"gate:{cell.gates}" if axis[0].isdigit() else axis for axis in letters.split())
+            for name, letters in shapes.items()}
 
 
 def _stats(rng, width, dtype):

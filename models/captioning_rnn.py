@@ -1,13 +1,15 @@
 """An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
 import importlib.util
-import math
 import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from models import on_engine
-from models.cells import ALIASES, CELL_TYPES, CELLS, Image
+from models.cells import CELLS, Image, State, make_cell
 from models.dropout import drop
+from models.images import feature_masks, grid_of, image_of
 from rnnlayers import (
     doubly_stochastic_penalty,
     label_smoothing_penalty,
@@ -18,7 +20,14 @@ from rnnlayers import (
     word_embedding_forward,
 )
 from rnnlayers.shapes import check_shapes
-from rnnlayers.workspace import aligned, fresh
+from rnnlayers.workspace import Allocator, aligned, allocate
+
+
+class Objective(NamedTuple):
+    """What a training step minimises."""
+    loss: Any                       # the likelihood's part and the regularisers
+    regularisers: float             # the part of loss that is no likelihood: doubly stochastic penalty, label smoothing
+    grads: dict[str, np.ndarray]
 
 
 class CaptioningRNN:
@@ -26,13 +35,13 @@ class CaptioningRNN:
 
     x = W_embed[captions];  h = cell(x, features);  scores = h W_vocab + b_vocab
 
-    cell_type 'rnn' and 'lstm' take one vector a picture, (N, D), as h0 = features W_proj + b_proj; 'attention' (or
-    'attn') and 'bahdanau' look at a grid of regions at every step (models/cells.py). Their features are (N, L, D),
-    (N, D, height, width), or a pair (grid, pooled) with pooled (N, P), which starts 'bahdanau' in place of the mean.
+    cell_type 'rnn' and 'lstm' take one vector a picture, (N, D), which initialises the state; 'attention' (or 'attn')
+    and 'bahdanau' attend to a grid of regions at every step (models/cells). Their features are (N, L, D),
+    (N, D, height, width), or a pair (grid, pooled) with pooled (N, P), which initialises 'bahdanau' in place of the mean.
 
-    `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) and b_vocab (V,); for rnn and lstm W_proj
-    (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every call.
-    Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
+    `params` holds W_embed (V, W), the cell's parameters (`cell.shapes()`), W_vocab (H, V) and b_vocab (V,); for rnn and
+    lstm W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every
+    call. Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
 
     def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
@@ -54,11 +63,7 @@ class CaptioningRNN:
         $RNNLAYERS_BACKEND, else the engine if it is there.
         Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, shares outside [0, 1).
         """
-        cell_type = ALIASES.get(cell_type, cell_type)
-        if cell_type not in CELL_TYPES:
-            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELL_TYPES)}")
-        if start not in ("h", "both") or start == "both" and cell_type != "lstm":
-            raise ValueError(f"start is {start!r} with cell_type {cell_type!r}, expected 'h', or for lstm 'both'")
+        cell = make_cell(cell_type, start)
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
         input_dropout = dropout if input_dropout is None else input_dropout
@@ -69,11 +74,9 @@ class CaptioningRNN:
                 raise ValueError(f"{name} is {share}, expected a share in [0, 1)")
         if feature_clip is not None and not feature_clip > 0:
             raise ValueError(f"feature_clip is {feature_clip}, expected None or a number above 0")
-        if cell_type != "bahdanau" and (pooled_dim or penalty):
+        if "penalty" not in cell.options and (pooled_dim or penalty):
             raise ValueError(f"pooled_dim {pooled_dim} and penalty {penalty} belong to cell_type 'bahdanau'")
-        self.cell_type, self.start_from, self.dtype = cell_type, start, dtype
-        self.kind = cell_type if start == "h" else f"{cell_type} {start}"       # its name in CELLS
-        self.cell = CELLS[self.kind]
+        self.cell, self.cell_type, self.start_from, self.dtype = cell, cell.name, start, dtype
         self.dropout, self.input_dropout = dropout, input_dropout
         self.feature_dropout, self.grid_dropout = feature_dropout, grid_dropout
         self.pooled_dim, self.penalty, self.smoothing = pooled_dim, penalty, smoothing
@@ -81,17 +84,18 @@ class CaptioningRNN:
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
-        self.backend, self.memory = choose_backend(backend), fresh
-        self.last_penalty = 0.0                 # the part of the latest loss that is no likelihood
-        self.input_dim, self.attends = input_dim, cell_type in ("attention", "bahdanau")
+        self.backend = choose_backend(backend)
+        self.input_dim, self.attends = input_dim, cell.attends
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
-        self.params = self._initial(randn, len(word_to_idx), input_dim, wordvec_dim, hidden_dim)
-        if self.cell.gates == 4:
-            self.params["b"][hidden_dim:2 * hidden_dim] += forget_bias
+        self.params = self._initial_params(randn, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
 
-    def _initial(self, randn, V, D, W, H):
-        params = {"W_embed": randn(V, W) / 100, **self.cell.initial(randn, D, W, H, self.pooled_dim or D),
-                  "W_vocab": randn(H, V) / np.sqrt(H), "b_vocab": np.zeros(V)}
+    def _initial_params(self, randn: Callable, V: int, W: int, H: int, forget_bias: float) -> dict[str, np.ndarray]:
+        sizes = {"V": V, "D": self.input_dim, "P": self.pooled_dim or self.input_dim, "W": W, "H": H, "K": H}
+        params = {"W_embed": randn(V, W) / 100, **self.cell.draw(randn, sizes), "W_vocab": randn(H, V) / np.sqrt(H),
+                  "b_vocab": np.zeros(V)}
+        if "f" in self.cell.gates:
+            f = self.cell.gates.index("f") * H
+            params["b"][f:f + H] += forget_bias
         return {name: aligned(value.astype(self.dtype)) for name, value in params.items()}
 
     def loss(self, features, captions, rng=None):
@@ -100,25 +104,32 @@ class CaptioningRNN:
         features as above, captions integer (N, T) with <NULL> as padding; rng: Generator for dropout, None for none
         -> loss, grads with the keys, shapes and dtypes of params. Raises ValueError on shapes or ids that do not fit.
         """
+        loss, _, grads = self.objective(features, captions, rng)
+        return loss, grads
+
+    def objective(self, features, captions, rng: np.random.Generator | None = None, *,
+                  workspace: Allocator = allocate) -> Objective:
+        """The loss as `loss` returns it, with the part of it that regularises.
+
+        workspace: on the engine, where arrays come from that live across steps; gradients are among them.
+        """
         captions = self._check(captions)
         if self._engine():
-            memory, self.memory = self.memory, fresh        # a workspace serves one call: a second would overwrite it
-            loss, self.last_penalty, grads = on_engine.loss(self, features, captions, rng, memory)
-            return loss, grads
-        # BEGIN SOLUTION 2.3: finds targets, counts, scores, maps, cache, loss and dscores
+            return Objective(*_packed().objective(self, features, captions, rng, workspace))
+        # BEGIN SOLUTION 2.3: finds targets, counts, scores, attention, cache, loss and dscores
         words, targets = captions[:, :-1], captions[:, 1:]
         counts = targets != self._null
-        scores, maps, cache = self._forward(features, words, rng)
+        scores, attention, cache = self._forward(features, words, rng)
         loss, dscores = temporal_softmax_loss(scores, targets, counts)
         # END SOLUTION 2.3
-        self.last_penalty, dmaps = 0.0, None
+        regularisers, dattention = 0.0, None
         if self.smoothing:
             penalty, dpenalty = label_smoothing_penalty(scores, targets, counts)
-            self.last_penalty, dscores = self.smoothing * penalty, dscores + self.smoothing * dpenalty
-        if maps is not None:
-            penalty, dmaps = doubly_stochastic_penalty(maps, counts)
-            self.last_penalty, dmaps = self.last_penalty + self.penalty * penalty, self.penalty * dmaps
-        return loss + self.last_penalty, self._backward(dscores, dmaps, cache)
+            regularisers, dscores = self.smoothing * penalty, dscores + self.smoothing * dpenalty
+        if attention is not None:
+            penalty, dattention = doubly_stochastic_penalty(attention, counts)
+            regularisers, dattention = regularisers + self.penalty * penalty, self.penalty * dattention
+        return Objective(loss + regularisers, regularisers, self._backward(dscores, dattention, cache))
 
     def scores(self, features, captions):
         """Scores of the next word after each word of a caption, without dropout.
@@ -128,12 +139,13 @@ class CaptioningRNN:
         return self._forward(features, self._check(captions)[:, :-1], None)[0]
 
     def attention(self, features, captions):
-        """Where the network looks before each word of given captions -> (N, T-1, L).
+        """Attention weights of each step over given captions -> (N, T-1, L).
 
-        Raises ValueError for rnn and lstm, which do not look again.
+        Raises ValueError for a cell that does not attend, such as rnn and lstm.
         """
         if not self.attends:
-            raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected 'attention' or 'bahdanau'")
+            raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected one that attends to regions: "
+                             f"{' or '.join(repr(name) for name, cell in CELLS.items() if cell.attends)}")
         return self._forward(features, self._check(captions)[:, :-1], None)[1]
 
     def negative_log_likelihood(self, features, captions):
@@ -145,7 +157,7 @@ class CaptioningRNN:
         targets = captions[:, 1:]
         words = int((targets != self._null).sum())
         if self._engine():
-            return on_engine.negative_log_likelihood(self, features, captions, self.memory), words
+            return _packed().negative_log_likelihood(self, features, captions), words
         loss, _ = temporal_softmax_loss(self.scores(features, captions), targets, targets != self._null)
         return float(loss) * len(captions), words
 
@@ -153,8 +165,8 @@ class CaptioningRNN:
         """Greedy captions: the most likely word at each step, until <END>.
 
         features -> captions int32 (N, max_length): the first column is the first word, not <START>; behind <END> all
-        is <NULL>. Attention models also return where they looked for each word, (N, max_length, height, width): zero
-        behind <END>. Raises ValueError where the vocabulary has no <START>.
+        is <NULL>. Cells that attend also return the attention weights of each word, (N, max_length, height, width):
+        zero behind <END>. Raises ValueError where the vocabulary has no <START>.
         """
         if not isinstance(max_length, (int, np.integer)) or max_length < 1:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
@@ -162,15 +174,15 @@ class CaptioningRNN:
             raise ValueError("sample: word_to_idx has no '<START>', expected an id to start captions with")
         image = self.image(features)
         captions = np.full((len(image.vector), max_length), self._null, np.int32)
-        alone = on_engine.greedy_alone(self, image, max_length) if self._engine() and len(captions) == 1 else None
+        alone = _packed().greedy_alone(self, image, max_length) if self._engine() and len(captions) == 1 else None
         if alone is not None:
             captions[0, :len(alone)] = alone
             return captions
         maps = self._sample_steps(self._first_state(image), captions)
-        return (captions, maps.reshape(*captions.shape, *_grid(features, maps.shape[2]))) if self.attends else captions
+        return captions if maps is None else (captions, maps.reshape(*captions.shape, *grid_of(features, maps.shape[2])))
 
     def _sample_steps(self, state, captions):
-        """Fill captions (N, T) step by step -> where attention models looked, (N, T, L), else None."""
+        """Fill captions (N, T) step by step -> the attention weights (N, T, L) of a cell that attends, else None."""
         rows, word, maps = np.arange(len(captions)), np.full(len(captions), self._start), None
         for t in range(captions.shape[1]):
             # BEGIN SOLUTION 2.4: finds word, the next of each caption in `rows`, and the new state
@@ -179,37 +191,39 @@ class CaptioningRNN:
             captions[rows, t] = word
             # END SOLUTION 2.4
             if self.attends:
-                maps = np.zeros((*captions.shape, state.map.shape[1]), state.map.dtype) if maps is None else maps
-                maps[rows, t] = state.map
+                maps = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype) if maps is None else maps
+                maps[rows, t] = state.attention
             going = word != self._end
             if not going.any():
                 break
-            if not going.all():                             # who has ended needs no more words
+            if not going.all():                             # drop captions that emitted <END>
                 rows, word, state = rows[going], word[going], state.select(going)
         return maps
 
-    def start(self, features):
-        """The state of a network that has seen pictures and no word yet. Its `select(rows)` is that of some of them.
+    def initial_state(self, features) -> State:
+        """The state before the first word. Its `select(rows)` is that of some of the images.
 
         It holds copies of some parameters: these are not to change before its last step.
         """
         return self._first_state(self.image(features))
 
-    def _first_state(self, image):
-        return on_engine.start(self, image) if self._engine() else self.cell.start(self.params, image)
+    start = initial_state                                   # the name that version 0.1 had
 
-    def step(self, words, state):
+    def _first_state(self, image: Image) -> State:
+        return _packed().initial_state(self, image) if self._engine() else self.cell.initial_state(self.params, image)
+
+    def step(self, words, state: State):
         """Feed one word to each caption: words integer (n,) -> scores (n, V) of the next word, state."""
         words, p = np.asarray(words), self.params
         if self._engine():
-            return on_engine.step(self, words, state)
+            return _packed().step(self, words, state)
         # BEGIN SOLUTION 2.4
         x, _ = word_embedding_forward(words, p["W_embed"])
         state = self.cell.step(p, x, state)
-        return state.h @ p["W_vocab"] + p["b_vocab"], state
+        return state.output @ p["W_vocab"] + p["b_vocab"], state
         # END SOLUTION 2.4
 
-    def _engine(self):
+    def _engine(self) -> bool:
         """Whether the engine can compute with the parameters as they are now."""
         dtypes = {w.dtype for w in self.params.values()}
         return self.backend == "engine" and dtypes in ({np.dtype(np.float32)}, {np.dtype(np.float64)})
@@ -217,75 +231,31 @@ class CaptioningRNN:
     def _forward(self, features, words, rng):
         p = self.params
         image = self.image(features, len(words))
-        keep_vector, keep_grid = self.feature_masks(image, rng)
+        keep_vector, keep_grid = feature_masks(self, image, rng)
         image = Image(image.vector * keep_vector, None if image.grid is None else image.grid * keep_grid)
         # BEGIN SOLUTION 2.3: with drop(), which drops nothing where rng is None, on x and on the h that goes to scores
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = drop(x, rng, self.input_dropout)
-        h, maps, cache_cell = self.cell.forward(p, image, x)
+        h, attention, cache_cell = self.cell.forward(p, image, x)
         h, keep_h = drop(h, rng, self.dropout)
         scores, cache_vocab = temporal_affine_forward(h, p["W_vocab"], p["b_vocab"])
-        return scores, maps, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
+        return scores, attention, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
         # END SOLUTION 2.3
 
-    def _backward(self, dscores, dmaps, cache):
+    def _backward(self, dscores, dattention, cache):
         # BEGIN SOLUTION 2.3
         cache_embed, keep_x, cache_cell, keep_h, cache_vocab = cache
         grads = {}
         dh, grads["W_vocab"], grads["b_vocab"] = temporal_affine_backward(dscores, cache_vocab)
-        dx, cell_grads = self.cell.backward(dh * keep_h, dmaps, cache_cell)
+        dx, cell_grads = self.cell.backward(dh * keep_h, dattention, cache_cell)
         grads["W_embed"] = word_embedding_backward(dx * keep_x, cache_embed)
         grads.update(cell_grads)
         return {name: grads[name] for name in self.params}
         # END SOLUTION 2.3
 
-    def image(self, features, N=None):
+    def image(self, features, N: int | None = None) -> Image:
         """Features as the cell takes them: checked, to be N if given, standardised, in the parameters' dtype."""
-        image = self._image(features)
-        if N is not None and len(image.vector) != N:
-            raise ValueError(f"CaptioningRNN: features has {len(image.vector)} rows and captions {N}, expected as many")
-        return image
-
-    def _image(self, features):
-        if not self.attends:
-            features = np.asarray(features)
-            first = "W_proj" if self.start_from == "h" else "W_init_h"
-            check_shapes("CaptioningRNN", **{first: (self.params[first], "D H")}, features=(features, "N D"))
-            return Image(self._standard(features, self.feature_stats), None)
-        grid, pooled = split_pair(features)
-        grid = np.asarray(grid)
-        if grid.dtype.kind not in "fiub" or 0 in grid.shape[1:]:
-            raise ValueError(f"CaptioningRNN: features is {grid.dtype} {grid.shape}, expected real numbers of at least "
-                             "one region")
-        if grid.ndim == 4:
-            grid = grid.reshape(*grid.shape[:2], -1).transpose(0, 2, 1)
-        if grid.ndim != 3 or grid.shape[2] != self.input_dim:
-            raise ValueError(f"CaptioningRNN: features is {np.shape(features)}, expected (N, L, D) or (N, D, height, "
-                             f"width) with D={self.input_dim}, or a pair of it and pooled features (N, P)")
-        grid = self._standard(grid, self.feature_stats)
-        if not self.pooled_dim:
-            return Image(grid.mean(axis=1), grid)
-        if np.shape(pooled) != (len(grid), self.pooled_dim):
-            raise ValueError(f"CaptioningRNN: pooled features are {np.shape(pooled)}, expected (N, P) = "
-                             f"{(len(grid), self.pooled_dim)} beside the grid")
-        return Image(self._standard(np.asarray(pooled), self.pooled_stats), grid)
-
-    def _standard(self, features, stats):
-        dtype, ours = self.params["W_vocab"].dtype, None
-        if stats is not None:
-            mean, std = stats
-            wide = np.result_type(features, mean, std, np.float32)
-            ours = features = np.subtract(features, mean, dtype=wide)       # grids are large: what is ours is reused
-            np.divide(features, std, out=ours)
-        if self.feature_clip is not None:
-            features = np.clip(features, -self.feature_clip, self.feature_clip, out=ours)
-        return features.astype(dtype, copy=False)
-
-    def feature_masks(self, image, rng):
-        """Masks of 0 and 1 / (1 - share): of the image's vector (N, D), and of its grid, a feature in all regions at
-        once, (N, 1, D); 1 where nothing is dropped."""
-        _, keep_vector = drop(image.vector, rng, self.feature_dropout)
-        return keep_vector, 1 if image.grid is None else drop(image.grid[:, :1], rng, self.grid_dropout)[1]
+        return image_of(self, features, N)
 
     def _check(self, captions):
         captions = np.asarray(captions)
@@ -295,13 +265,7 @@ class CaptioningRNN:
         return captions
 
 
-def split_pair(features):
-    """Features as (grid, pooled): a pair as it is, a grid alone with None. Two grids of one batch are no pair."""
-    is_pair = isinstance(features, (tuple, list)) and len(features) == 2 and np.ndim(features[0]) in (3, 4)
-    return features if is_pair else (features, None)
-
-
-def choose_backend(backend=None):
+def choose_backend(backend: str | None = None) -> str:
     """'engine' or 'textbook': the argument, else $RNNLAYERS_BACKEND, else the engine if it and Numba are there.
 
     Raises ValueError on another name, and where the engine is asked for and missing.
@@ -317,17 +281,11 @@ def choose_backend(backend=None):
     return backend
 
 
-def _grid(features, regions):
-    """Height and width of the maps over features."""
-    grid, _ = split_pair(features)
-    return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)
+def _packed() -> ModuleType:
+    """models.packed, imported at the first call: it imports Numba."""
+    from models import packed
+    return packed
 
 
-def grid_shape(regions):
-    """Height and width of a grid of so many regions, row by row: a square where there is one, else one row."""
-    side = math.isqrt(regions)
-    return (side, side) if side * side == regions else (1, regions)
-
-
-def _standard_normal(rng):
+def _standard_normal(rng: np.random.Generator) -> Callable:
     return lambda *shape: rng.standard_normal(shape)

@@ -1,31 +1,31 @@
-"""Captions of a batch of images, from any model with start and step: greedy, by beam search, or drawn at random.
+"""Captions of images, from any model with initial_state and step: greedy, by beam search, or drawn at random.
 
 `<NULL>` and `<START>` are never chosen, `<UNK>` only where it is allowed. Lengths count the chosen words, `<END>` among
 them. Log-probabilities are the model's own, before temperature and before words were ruled out.
 """
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.search import search
+from models.search import Hypothesis, Node, search
 
 
 class Decoded(NamedTuple):
     captions: np.ndarray            # int32 (N, T) the best caption of each image: words, <END>, then <NULL>
     log_probs: np.ndarray           # float64 (N,) of its words and <END>, given the image
     finished: np.ndarray            # bool (N,) whether <END> came within max_length
-    maps: np.ndarray | None         # (N, T, L) where an attention model looked for each word, zero behind <END>
-    beams: list                     # for each image its models.search.Hypotheses, the best first, unfinished ones last
-    history: list | None            # for each image a list of steps, each a list of models.search.Node
+    maps: np.ndarray | None         # (N, T, L) attention weights of each word, zero behind <END>
+    beams: list[list[Hypothesis]]   # of each image, the best first, unfinished ones last
+    history: list[list[list[Node]]] | None      # of each image the steps of its beam
 
 
-def greedy(model, features, max_length=30, **options):
+def greedy(model: Any, features: Any, max_length: int = 30, **options: Any) -> Decoded:
     """The most likely word at each step: a beam of one. Options as in beam_search -> Decoded."""
     return beam_search(model, features, 1, max_length, **options)
 
 
-def beam_search(model, features, beam=3, max_length=30, *, normalisation=1.0, allow_unknown=False,
-                block_trigrams=False, history=False):
+def beam_search(model: Any, features: Any, beam: int = 3, max_length: int = 30, *, normalisation: float = 1.0,
+                allow_unknown: bool = False, block_trigrams: bool = False, history: bool = False) -> Decoded:
     """The best of the captions that a beam finds: argmax of sum log p(word) / length**normalisation.
 
     Each step extends the `beam` best unfinished captions by every word. Of all extensions, those by <END> among the
@@ -43,8 +43,9 @@ def beam_search(model, features, beam=3, max_length=30, *, normalisation=1.0, al
     return _decoded(model, found, max_length, beam, normalisation, steps)
 
 
-def sample(model, features, rng, max_length=30, *, temperature=1.0, top_k=None, top_p=1.0, allow_unknown=False,
-           block_trigrams=False):
+def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int = 30, *, temperature: float = 1.0,
+           top_k: int | None = None, top_p: float = 1.0, allow_unknown: bool = False, block_trigrams: bool = False
+           ) -> Decoded:
     """Captions drawn word by word from p**(1 / temperature), normalised.
 
     rng: Generator; top_k: only from so many of the most likely words; top_p: only from the fewest of these that hold

@@ -1,41 +1,46 @@
 """Several captioners that decide each word together."""
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from models.cells import State
 from models.search import log_softmax
 
 
-class States(NamedTuple):
+@dataclass(frozen=True)
+class States:
     """The members' states, with what decoding asks of a single one."""
-    members: tuple
+    members: tuple[State, ...]
 
     @property
-    def h(self):
-        return self.members[0].h
+    def attention(self) -> np.ndarray | None:
+        """The mean attention weights of the members that attend, (n, L); None if none does."""
+        weights = [state.attention for state in self.members if state.attention is not None]
+        return np.mean(weights, axis=0) if weights else None
 
-    @property
-    def map(self):
-        """Where the members that attend looked, on average, (n, L); None if none does."""
-        maps = [state.map for state in self.members if state.map is not None]
-        return np.mean(maps, axis=0) if maps else None
+    def __len__(self) -> int:
+        return len(self.members[0])
 
-    def select(self, rows):
+    def select(self, rows: Any) -> "States":
+        """The states of some captions, or of all in another order."""
         return States(tuple(state.select(rows) for state in self.members))
 
-    def reorder(self, rows):
+    def reorder(self, rows: Any) -> "States":
+        """The states after captions of the same picture took each other's places."""
         return States(tuple(state.reorder(rows) for state in self.members))
 
 
 class Ensemble:
     """Models that share a vocabulary and features; p(word) is the mean of theirs.
 
-    For models.decoding, start and step as CaptioningRNN has them. Raises ValueError where vocabularies differ, or the
+    For models.decoding, with initial_state and step as CaptioningRNN has them. Raises ValueError where vocabularies differ, or the
     models take features of different shapes.
     Source: Sutskever et al. (2014), section 3.6.
     """
 
-    def __init__(self, models):
+    def __init__(self, models: Iterable[Any]):
         self.models = tuple(models)
         if not self.models:
             raise ValueError("Ensemble: no models, expected at least one")
@@ -49,15 +54,16 @@ class Ensemble:
                                  "expected the same")
         self.word_to_idx, self.attends = first.word_to_idx, first.attends
 
-    def start(self, features):
-        return States(tuple(model.start(features) for model in self.models))
+    def initial_state(self, features: Any) -> States:
+        """The members' states before the first word."""
+        return States(tuple(model.initial_state(features) for model in self.models))
 
-    def step(self, words, state):
+    def step(self, words: np.ndarray, state: States) -> tuple[np.ndarray, States]:
         """words integer (n,) -> log p of the next word (n, V), the members' mean, and their states."""
         scores, states = zip(*(model.step(words, s) for model, s in zip(self.models, state.members)))
         return self._mean([log_softmax(z) for z in scores]), States(states)
 
-    def negative_log_likelihood(self, features, captions):
+    def negative_log_likelihood(self, features: Any, captions: Any) -> tuple[float, int]:
         """Total -log p of all words that are not <NULL>, and how many these are; as CaptioningRNN's."""
         targets = np.asarray(captions)[:, 1:]
         real = targets != self.word_to_idx["<NULL>"]
@@ -66,6 +72,6 @@ class Ensemble:
         return -float(log_p[:, :, 0][real].sum(dtype=np.float64)), int(real.sum())
 
     @staticmethod
-    def _mean(log_p):
+    def _mean(log_p: list[np.ndarray]) -> np.ndarray:
         """Log of the mean probability."""
         return np.logaddexp.reduce(log_p, axis=0) - np.log(len(log_p)).astype(log_p[0].dtype)

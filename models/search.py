@@ -1,5 +1,6 @@
 """The loop of every decoder: K captions an image, all extended by a word at each step, for all images at once."""
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -7,10 +8,10 @@ IDLE = 0.25     # share of images that are done at which their rows are dropped,
 
 
 class Hypothesis(NamedTuple):
-    ids: list                       # its words, and <END> if finished
+    ids: list[int]                  # its words, and <END> if finished
     log_prob: float                 # of these, given the image
     finished: bool                  # whether <END> was chosen
-    maps: np.ndarray | None         # (len(ids), L) where an attention model looked for each
+    maps: np.ndarray | None         # (len(ids), L) the attention weights of each, of a model that attends
 
 
 class Node(NamedTuple):
@@ -21,7 +22,8 @@ class Node(NamedTuple):
     ended: bool
 
 
-def search(model, features, beam, max_length, choose, allow_unknown, block_trigrams, history):
+def search(model: Any, features: Any, beam: int, max_length: int, choose: Callable, allow_unknown: bool,
+           block_trigrams: bool, history: bool) -> tuple[list[list[Hypothesis]], list[list[list[Node]]] | None]:
     """Extend captions until each image has `beam` finished ones, or to max_length words.
 
     choose(log_p (n, K, V), total (n, K)) -> parent, word, total (n, C), the best first, with C >= K; total is the sum
@@ -41,14 +43,15 @@ def search(model, features, beam, max_length, choose, allow_unknown, block_trigr
 class _Beams:
     """The images that still need words, K rows each; a row whose total is -inf is empty."""
 
-    def __init__(self, model, features, beam, max_length, allow_unknown, block_trigrams, history):
+    def __init__(self, model: Any, features: Any, beam: int, max_length: int, allow_unknown: bool,
+                 block_trigrams: bool, history: bool):
         self.model, self.K, self.block_trigrams = model, beam, block_trigrams
         null, self.start, self.end, unknown = map(model.word_to_idx.get, ("<NULL>", "<START>", "<END>", "<UNK>"))
         if self.start is None:
             raise ValueError("decoding: word_to_idx has no '<START>', expected an id to start captions with")
         self.never = [i for i in (null, self.start, None if allow_unknown else unknown) if i is not None]
-        state = model.start(features)
-        n = len(state.h)
+        state = model.initial_state(features)
+        n = len(state)
         if not n:
             raise ValueError("decoding: features are of no image, expected at least one")
         self.state, self.images = state.select(np.repeat(np.arange(n), beam)), np.arange(n)
@@ -57,24 +60,24 @@ class _Beams:
         self.ids, self.maps = np.zeros((n, beam, max_length), np.int32), None
         self.found, self.history = [[] for _ in range(n)], [[] for _ in range(n)] if history else None
 
-    def log_p(self, t):
+    def log_p(self, t: int) -> np.ndarray:
         """Feed each row its last word -> log p of the next, (n, K, V), -inf where that is ruled out."""
         last = self.ids[:, :, t - 1].ravel() if t else np.full(self.total.size, self.start)
         scores, self.state = self.model.step(last, self.state)
-        if self.state.map is not None:
-            self._look(t, self.state.map)
+        if self.state.attention is not None:
+            self._keep_attention(t, self.state.attention)
         log_p = log_softmax(scores)
         log_p[:, self.never] = -np.inf
         if self.block_trigrams:
             log_p[completed_trigrams(self.ids.reshape(len(log_p), -1)[:, :t])] = -np.inf
         return log_p.reshape(*self.total.shape, -1)
 
-    def _look(self, t, maps):
+    def _keep_attention(self, t: int, weights: np.ndarray) -> None:
         if self.maps is None:
-            self.maps = np.zeros((*self.ids.shape, maps.shape[1]), maps.dtype)
-        self.maps[:, :, t] = maps.reshape(*self.total.shape, -1)
+            self.maps = np.zeros((*self.ids.shape, weights.shape[1]), weights.dtype)
+        self.maps[:, :, t] = weights.reshape(*self.total.shape, -1)
 
-    def extend(self, t, parent, word, total):
+    def extend(self, t: int, parent: np.ndarray, word: np.ndarray, total: np.ndarray) -> None:
         """Set finished captions aside; the K best others go on, with a word more."""
         there, ends = np.isfinite(total), word == self.end
         goes, ends = there & ~ends, there & ends & (np.arange(word.shape[1]) < self.K)
@@ -100,7 +103,7 @@ class _Beams:
         self.images, self.total, self.ids = self.images[needs], self.total[needs], self.ids[needs]
         self.maps, self.state = None if self.maps is None else self.maps[needs], self.state.select(rows)
 
-    def cut(self):
+    def cut(self) -> None:
         """Captions that are still going on at the bound on length."""
         for i, k in np.argwhere(np.isfinite(self.total)):
             self._set_aside(i, k, self.ids[i, k].tolist(), self.total[i, k], False)
@@ -119,7 +122,7 @@ class _Beams:
                                                  bool(ends[i, k])) for k in chosen])
 
 
-def log_softmax(scores):
+def log_softmax(scores: np.ndarray) -> np.ndarray:
     """Log of the softmax over the last axis, in a new array. Raises ValueError where it is not finite."""
     with np.errstate(invalid="ignore"):                     # found below
         z = scores - scores.max(axis=-1, keepdims=True)
@@ -129,7 +132,7 @@ def log_softmax(scores):
     return z
 
 
-def completed_trigrams(ids):
+def completed_trigrams(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Words that would repeat a trigram of their row: integer (R, t) -> rows, words."""
     if ids.shape[1] < 3:
         return np.zeros(0, int), np.zeros(0, int)

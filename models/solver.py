@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 
-from models import on_engine
 from models.batches import caption_lengths, epoch_batches, trim
+from models.captioning_rnn import CaptioningRNN
 from models.likelihood import split_loss
 from models.read_ahead import on_disk, read_ahead
 from models.schedules import SCHEDULES
 from rnnlayers import optim
-from rnnlayers.workspace import Workspace, fresh
+from rnnlayers.workspace import Workspace
 
 OPTIONS = {
     "update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10, "print_every": 10,
@@ -93,7 +93,7 @@ class CaptioningSolver:
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
         self._batches_epoch, self._batches, self._ahead, self.own_seed = None, None, None, None
-        self._memory = Workspace()
+        self._workspace = Workspace()
         self.averages = {name: w.copy() for name, w in self.model.params.items()} if self.average else {}
 
     @property
@@ -158,7 +158,7 @@ class CaptioningSolver:
         were.
         """
         captions = trim(np.asarray(captions), self.model.word_to_idx["<NULL>"])
-        loss, grads = self._loss_and_grads(features, captions)
+        loss, regularisers, grads = self._objective(features, captions)
         if not math.isfinite(loss):
             raise FloatingPointError(f"loss is {loss} at step {self.iteration + 1}: "
                                      "lower the learning rate or clip the gradients")
@@ -168,18 +168,18 @@ class CaptioningSolver:
         self.iteration += 1
         self._average()
         self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
-        self.loss_history.append(float(loss) - float(getattr(self.model, "last_penalty", 0)))    # the likelihood alone
+        self.loss_history.append(float(loss) - float(regularisers))             # the likelihood alone
         return self.loss_history[-1]
 
-    def _loss_and_grads(self, features, captions):
-        """The model's loss; on the engine its arrays are the solver's own, and the same at every step."""
-        if not self._on_engine():
-            return self.model.loss(features, captions, *self._dropout_rng())
-        self.model.memory = self._memory
-        try:
-            return self.model.loss(features, captions, *self._dropout_rng())
-        finally:
-            self.model.memory = fresh
+    def _objective(self, features, captions):
+        """Loss, the part of it that regularises, gradients; on the engine in arrays that every step uses again.
+
+        A model whose `loss` is not CaptioningRNN's own is asked for that.
+        """
+        if getattr(self.model.loss, "__func__", None) is not CaptioningRNN.loss:
+            loss, grads = self.model.loss(features, captions, *self._dropout_rng())
+            return loss, 0.0, grads
+        return self.model.objective(features, captions, *self._dropout_rng(), workspace=self._workspace)
 
     def _on_engine(self):
         return getattr(self.model, "backend", None) == "engine"
@@ -245,8 +245,10 @@ class CaptioningSolver:
             factor = SCHEDULES[self.schedule](progress, self.warmup)
             config["learning_rate"] = self.optim_config["learning_rate"] * factor
         decay = self.weight_decay if w.ndim > 1 else 0
-        if self._on_engine() and on_engine.update(self.update_rule, w, dw, config, scale, decay):
-            return
+        if self._on_engine():
+            from rnnlayers.engine import update_in_place                # imports Numba
+            if update_in_place(self.update_rule, w, dw, config, scale, decay):
+                return
         next_w, self.optim_configs[name] = self.rule(w, dw * scale if scale != 1 else dw, config)
         if decay:
             next_w = next_w - float(self.optim_configs[name]["learning_rate"]) * decay * w
@@ -256,7 +258,7 @@ class CaptioningSolver:
         """Move the averages towards the weights; early ones, which are far off, count less than `average` says."""
         decay = min(self.average, self.iteration / (self.iteration + 10))
         for name, average in self.averages.items():
-            scratch = self._memory(f"average of {name}", average.shape, average.dtype)
+            scratch = self._workspace(f"average of {name}", average.shape, average.dtype)
             np.subtract(self.model.params[name], average, out=scratch)
             scratch *= average.dtype.type(1 - decay)
             average += scratch

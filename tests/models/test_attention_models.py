@@ -4,9 +4,9 @@ import pytest
 
 from gradcheck import check_model
 from models import CaptioningRNN, CaptioningSolver
-from models.captioning_rnn import grid_shape
 from models.cells import Image
 from models.checkpoint import load_checkpoint, save_checkpoint
+from models.images import feature_masks, grid_shape
 
 CELLS = ["attention", "bahdanau"]
 N, T, D, W, H, L, P = 3, 6, 5, 4, 7, 6, 8
@@ -38,11 +38,11 @@ def test_gradients(cell, dtype, word_to_idx, rng):
 @pytest.mark.parametrize("cell", CELLS)
 def test_grid_dropout_drops_a_feature_from_all_regions_of_an_image(cell, word_to_idx, rng):
     model, image = make(word_to_idx, cell, grid_dropout=0.25), Image(np.ones((40, D)), np.ones((40, L, D)))
-    keep_vector, keep_grid = model.feature_masks(image, rng)
+    keep_vector, keep_grid = feature_masks(model, image, rng)
     assert keep_vector == 1 and keep_grid.shape == (40, 1, D)
     assert set(np.unique(keep_grid)) == {0, 1 / 0.75} and 0.15 < (keep_grid == 0).mean() < 0.35
     assert (keep_grid[0] != keep_grid).any()                # not the same for all images
-    assert model.feature_masks(image, None) == (1, 1)
+    assert feature_masks(model, image, None) == (1, 1)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 2.0])

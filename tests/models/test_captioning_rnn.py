@@ -142,7 +142,7 @@ def test_complex_parameters_carry_a_complex_step(word_to_idx, rng):
 
 
 @pytest.mark.parametrize("make_call, message", [
-    (lambda words: CaptioningRNN(words, cell_type="gru"), "'gru', expected one of rnn, lstm"),
+    (lambda words: CaptioningRNN(words, cell_type="grue"), "'grue', expected one of rnn, lstm"),
     (lambda words: CaptioningRNN({"a": 0}), "no '<NULL>'"),
     (lambda words: CaptioningRNN(words, dropout=1.0), "dropout is 1.0"),
     (lambda words: make({"<NULL>": 0, "a": 1}, "rnn").sample(np.zeros((1, D))), "no '<START>'"),

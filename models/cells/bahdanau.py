@@ -1,0 +1,67 @@
+"""An LSTM with additive attention and a gated context, Show, Attend and Tell, as a captioner's cell."""
+from typing import Any
+
+import numpy as np
+
+from models.cells.cell import BOTH, Cell, Image, Params, State, take
+from models.cells.initial import TanhStates
+from models.cells.lstm import GATES, gate_activity, saturated_gates, state_norms
+from models.cells.recurrent import recurrent_shapes
+from rnnlayers import (
+    additive_attention_backward,
+    additive_attention_forward,
+    bahdanau_backward,
+    bahdanau_forward,
+    lstm_step_forward,
+    temporal_affine_forward,
+)
+
+LSTM_WEIGHTS, KEYS, ENERGY = ("Wx", "Wh", "Wattn", "b"), ("Wa", "ba"), ("Wq", "v", "Wbeta", "bbeta")
+WEIGHTS = (*LSTM_WEIGHTS, *KEYS, *ENERGY)
+INITIAL = TanhStates("P")
+
+
+class Bahdanau(Cell):
+    """An LSTM with the attention of Show, Attend and Tell; a picture's vector initialises h and c.
+
+    Source: Xu et al. (2015), "Show, attend and tell: neural image caption generation with visual attention", 3.1.2.
+    """
+    name, place, features, attends, gates = "bahdanau", 50, BOTH, True, GATES
+    options = ("forget_bias", "pooled_dim", "pooled_stats", "penalty")
+
+    def shapes(self) -> dict[str, str]:
+        return {**INITIAL.shapes, **recurrent_shapes(GATES), "Wattn": "D 4H", "Wa": "D K", "ba": "K", "Wq": "H K",
+                "v": "K", "Wbeta": "H D", "bbeta": "D"}
+
+    def initial_state(self, p: Params, image: Image) -> State:
+        (h, c), _ = INITIAL.forward(p, image.vector)
+        keys, _ = temporal_affine_forward(image.grid, *take(p, KEYS))
+        return State(h, (c,), (image.grid, keys))
+
+    def step(self, p: Params, x: np.ndarray, state: State) -> State:
+        Wx, Wh, Wattn, b = take(p, LSTM_WEIGHTS)
+        context, weights, _ = additive_attention_forward(state.output, *state.memory, *take(p, ENERGY))
+        h, c, _ = lstm_step_forward(x, state.output, *state.carried, Wx, Wh, b, context, Wattn)
+        return State(h, (c,), state.memory, attention=weights)
+
+    def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+        (h0, c0), initial_cache = INITIAL.forward(p, image.vector)
+        h, attention, cache = bahdanau_forward(x, h0, c0, image.grid, *take(p, WEIGHTS))
+        return h, attention, (initial_cache, cache)
+
+    def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
+        initial_cache, cache = cache
+        dx, dh0, dc0, _, *grads = bahdanau_backward(dh, dattention, cache)
+        return dx, {**INITIAL.backward((dh0, dc0), initial_cache), **dict(zip(WEIGHTS, grads))}
+
+    def activity(self, cache: Any) -> dict[str, np.ndarray]:
+        return gate_activity(cache[1].steps)
+
+    def saturated(self, cache: Any) -> np.ndarray:
+        return saturated_gates(cache[1].steps)
+
+    def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
+        def attend_backward(t: int, dcontext: np.ndarray) -> np.ndarray:
+            attention = cache[1].attentions[t]
+            return additive_attention_backward(dcontext, np.zeros_like(attention.weights), attention)[0]
+        return state_norms(dh, cache[1].steps, attend_backward)

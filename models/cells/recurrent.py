@@ -1,0 +1,68 @@
+"""Cells that see the picture once: it initialises the state of a recurrent layer."""
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from models.cells.cell import Cell, Image, Params, State, take
+from models.cells.initial import ProjectedState, TanhStates
+
+INITIAL = {"h": ProjectedState(), "both": TanhStates("D")}
+
+
+class Recurrent(Cell):
+    """A recurrent layer of rnnlayers, from a state that the picture initialises.
+
+    A subclass names the layer's four functions and its parameters. They take (x, h, further states, parameters) and
+    (x, h0, parameters, further first states), and return gradients in that order.
+    """
+    layer: ClassVar[tuple[Callable, Callable]]      # forward and backward of a sequence
+    one_step: ClassVar[tuple[Callable, Callable]]   # forward and backward of a step
+    weights: ClassVar[tuple[str, ...]] = ("Wx", "Wh", "b")
+    further_states: ClassVar[int] = 0               # states beside h
+
+    def __init__(self, start: str = "h"):
+        super().__init__(start)
+        self.initial = INITIAL[start]
+
+    def shapes(self) -> dict[str, str]:
+        return {**self.initial.shapes, **recurrent_shapes(self.gates)}
+
+    def initial_state(self, p: Params, image: Image) -> State:
+        (h, *further), _ = self.initial.forward(p, image.vector)
+        zeros = [np.zeros_like(h)] * (self.further_states - len(further))
+        return State(h, (*further, *zeros))
+
+    def step(self, p: Params, x: np.ndarray, state: State) -> State:
+        h, *further, _ = self.one_step[0](x, state.output, *state.carried, *take(p, self.weights))
+        return State(h, tuple(further))
+
+    def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, None, Any]:
+        (h0, *further), initial_cache = self.initial.forward(p, image.vector)
+        h, cache = self.layer[0](x, h0, *take(p, self.weights), *further)
+        return h, None, (initial_cache, cache)
+
+    def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
+        initial_cache, cache = cache
+        dx, dh0, *grads = self.layer[1](dh, cache)
+        dstates = dh0, *grads[len(self.weights):]
+        return dx, {**self.initial.backward(dstates, initial_cache), **dict(zip(self.weights, grads))}
+
+
+def recurrent_shapes(gates: str) -> dict[str, str]:
+    """Shapes of Wx, Wh and b of a layer with a block of H columns for each gate, or one block where it has none."""
+    G = f"{len(gates)}H" if gates else "H"
+    return {"Wx": f"W {G}", "Wh": f"H {G}", "b": G}
+
+
+def norms_of_h(dh: np.ndarray, steps: list, step_backward: Callable) -> np.ndarray:
+    """Norm of the gradient with respect to h after each step, of a cell without other states: dh (N, T, H) -> (N, T).
+
+    steps: the cache of each step; step_backward(dh, step) gives the gradient with respect to the h before second.
+    """
+    norms, back = np.zeros(dh.shape[:2], dh.dtype), np.zeros_like(dh[:, 0])
+    for t in reversed(range(len(steps))):
+        back = back + dh[:, t]
+        norms[:, t] = np.linalg.norm(back, axis=1)
+        back = step_backward(back, steps[t])[1]
+    return norms

@@ -1,0 +1,30 @@
+"""The vanilla RNN as a captioner's cell."""
+from typing import Any
+
+import numpy as np
+
+from models.cells.cell import Params
+from models.cells.recurrent import Recurrent, norms_of_h
+from rnnlayers import rnn_backward, rnn_forward, rnn_step_backward, rnn_step_forward
+
+
+class RNN(Recurrent):
+    """h_t = tanh(x_t Wx + h_{t-1} Wh + b), from h0 = vector W_proj + b_proj.
+
+    Source: Karpathy and Fei-Fei (2015), "Deep visual-semantic alignments", section 3.2.
+    """
+    name, place = "rnn", 10
+    layer, one_step = (rnn_forward, rnn_backward), (rnn_step_forward, rnn_step_backward)
+
+    def activity(self, cache: Any) -> dict[str, np.ndarray]:
+        return {"1 - h^2": 1 - _states(cache)**2}
+
+    def saturated(self, cache: Any) -> np.ndarray:
+        return abs(_states(cache)) > 0.99
+
+    def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
+        return {"h": norms_of_h(dh, cache[1], rnn_step_backward)}
+
+
+def _states(cache: Any) -> np.ndarray:
+    return np.stack([step.next_h for step in cache[1]], axis=1)

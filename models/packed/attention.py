@@ -1,0 +1,47 @@
+"""The LSTM with scaled dot-product attention on packed rows: models.cells.attention."""
+from typing import Any
+
+import numpy as np
+
+from models.cells import Image, State
+from models.cells.cell import Params
+from models.packed.cell import PackedCell, Words, affine, affine_grads
+from models.packed.recurrent import project, project_backward
+from rnnlayers.engine.attention import attention_backward, attention_forward
+from rnnlayers.engine.kernels import attend
+from rnnlayers.engine.packing import Packed
+from rnnlayers.engine.products import product
+from rnnlayers.engine.recurrent import lstm_update
+from rnnlayers.workspace import Allocator, allocate
+
+
+class Attention(PackedCell):
+    """An LSTM that attends to projected regions A (N, L, H); h0 = c0 = their mean."""
+    carried, memory = ("N H",), ("N L H",)
+
+    def initial_state(self, p: Params, image: Image) -> State:
+        A = affine(image.grid, p["W_proj"], p["b_proj"], "A", allocate)
+        mean = A.mean(axis=1)
+        return State(mean, (mean,), (A,), (np.concatenate([p["Wh"], p["Wattn"]]),))
+
+    def step(self, p: Params, words: Words, state: State) -> State:
+        (A,), (W,), (n, H) = state.memory, state.weights, state.output.shape
+        both, attn, weights = np.empty((n, 2 * H), A.dtype), np.empty((n, H), A.dtype), np.empty(A.shape[:2], A.dtype)
+        attend(state.output, A, weights, attn)
+        both[:, :H], both[:, H:] = state.output, attn
+        h, c = lstm_update(product(both, W), project(p, words, allocate), words.index, *state.carried)
+        return State(h, (c,), state.memory, state.weights, weights)
+
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
+                ) -> tuple[np.ndarray, np.ndarray, Any]:
+        A = affine(image.grid, p["W_proj"], p["b_proj"], "A", workspace)
+        x = project(p, words, workspace)
+        h, attention, cache = attention_forward(x, words.index, A, p["Wh"], p["Wattn"], packed, workspace)
+        return h, attention, (image.grid, cache)
+
+    def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
+                 packed: Packed, workspace: Allocator) -> tuple[np.ndarray, Params]:
+        grid, cache = cache
+        da, dA, dWh, dWattn = attention_backward(dh, dattention, cache, packed, workspace)
+        dvectors, grads = project_backward(p, da, words, workspace)
+        return dvectors, {**grads, **affine_grads(grid, dA, "W_proj", "b_proj", workspace), "Wh": dWh, "Wattn": dWattn}

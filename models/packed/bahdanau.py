@@ -1,0 +1,56 @@
+"""The LSTM of Show, Attend and Tell on packed rows: models.cells.bahdanau."""
+from typing import Any
+
+import numpy as np
+
+from models.cells import Image, State
+from models.cells.cell import Params, take
+from models.packed.cell import PackedCell, Words, affine, affine_grads
+from models.packed.recurrent import TanhStates, project, project_backward
+from rnnlayers.engine.additive import additive_backward, additive_forward
+from rnnlayers.engine.kernels import additive_attend
+from rnnlayers.engine.packing import Packed
+from rnnlayers.engine.products import product
+from rnnlayers.engine.recurrent import lstm_update
+from rnnlayers.workspace import Allocator, allocate
+
+WEIGHTS = ("Wh", "Wattn", "Wq", "v", "Wbeta", "bbeta")
+INITIAL = TanhStates()
+
+
+class Bahdanau(PackedCell):
+    """An LSTM with additive attention to the grid and a gated context."""
+    carried, memory, vector = ("N H",), ("N L D", "N L K"), "N P"
+
+    def initial_state(self, p: Params, image: Image) -> State:
+        (h, c), _ = INITIAL.forward(p, image.vector)
+        keys = affine(image.grid, p["Wa"], p["ba"], "keys", allocate)
+        return State(h, (c,), (image.grid, keys), (np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1),))
+
+    def step(self, p: Params, words: Words, state: State) -> State:
+        (A, keys), (W,), G, K = state.memory, state.weights, p["Wh"].shape[1], len(p["v"])
+        a = product(state.output, W)                        # h [Wh, Wq, Wbeta]
+        query, beta = np.ascontiguousarray(a[:, G:G + K]), a[:, G + K:] + p["bbeta"]
+        weights, z, context = np.empty(A.shape[:2], A.dtype), np.empty_like(beta), np.empty_like(beta)
+        additive_attend(query, beta, keys, A, p["v"], weights, z, context)
+        gates = product(context, p["Wattn"])
+        gates += a[:, :G]
+        h, c = lstm_update(gates, project(p, words, allocate), words.index, *state.carried)
+        return State(h, (c,), state.memory, state.weights, weights)
+
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
+                ) -> tuple[np.ndarray, np.ndarray, Any]:
+        (h0, c0), initial_cache = INITIAL.forward(p, image.vector[:packed.active])
+        keys = affine(image.grid, p["Wa"], p["ba"], "keys", workspace)
+        x = project(p, words, workspace)
+        h, attention, cache = additive_forward(x, words.index, h0, c0, image.grid, keys, *take(p, WEIGHTS), packed,
+                                               workspace)
+        return h, attention, (initial_cache, image.grid, cache)
+
+    def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
+                 packed: Packed, workspace: Allocator) -> tuple[np.ndarray, Params]:
+        initial_cache, grid, cache = cache
+        da, dh0, dc0, dkeys, *dweights = additive_backward(dh, dattention, cache, packed, workspace)
+        dvectors, grads = project_backward(p, da, words, workspace)
+        grads.update(INITIAL.backward((dh0, dc0), initial_cache, workspace))
+        return dvectors, {**grads, **affine_grads(grid, dkeys, "Wa", "ba", workspace), **dict(zip(WEIGHTS, dweights))}

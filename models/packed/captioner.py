@@ -1,0 +1,138 @@
+"""Loss, gradients and single steps of a captioner on packed rows, as models.captioning_rnn has them on padded ones."""
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.cells import Image, State
+from models.cells.cell import Params
+from models.dropout import keep_scale, kept
+from models.images import feature_masks, image_of
+from models.packed.attention import Attention
+from models.packed.bahdanau import Bahdanau
+from models.packed.cell import PackedCell, Words, check_params, check_state
+from models.packed.recurrent import Recurrent
+from models.packed.vocabulary import stochastic_penalty, vocabulary_likelihood, vocabulary_loss
+from rnnlayers.engine.kernels import scatter_add
+from rnnlayers.engine.packing import Packed, pack
+from rnnlayers.engine.recurrent import LOOPS
+from rnnlayers.shapes import check_ids
+from rnnlayers.workspace import Allocator, allocate
+
+PACKED: dict[str, type[PackedCell]] = {**dict.fromkeys(LOOPS, Recurrent), "attention": Attention, "bahdanau": Bahdanau}
+
+
+class Batch(NamedTuple):
+    """A batch of captions in the packed order, with its dropout."""
+    image: Image
+    packed: Packed
+    words: Words
+    distinct: np.ndarray            # (D,) ids of the words that are fed
+    index: np.ndarray               # (M,) which of them a row is
+    keep_x: np.ndarray | None       # (M, W) and (M, H): masks of 0 and 1 / (1 - share) of word vectors and of h
+    keep_h: np.ndarray | None
+
+
+def objective(model: Any, features: Any, captions: np.ndarray, rng: np.random.Generator | None, workspace: Allocator
+              ) -> tuple[Any, float, Params]:
+    """CaptioningRNN.objective: loss, the regularisers' share of it, gradients in the workspace's arrays."""
+    p, cell, N = model.params, _cell(model), len(captions)
+    batch = _batch(model, cell, features, captions, rng, workspace)
+    h, attention, cache = cell.forward(p, batch.image, batch.words, batch.packed, workspace)
+    penalty, dattention = stochastic_penalty(attention, batch.packed, N, model.penalty, workspace)
+    loss, smoothing, dh, grads = vocabulary_loss(p, h, batch.packed, N, batch.keep_h, model.smoothing, workspace)
+    dvectors, cell_grads = cell.backward(p, dh, dattention, cache, batch.words, batch.packed, workspace)
+    grads = {**grads, **cell_grads, "W_embed": _embedding_gradient(p, dvectors, batch, workspace)}
+    regularisers = penalty + smoothing
+    return h.dtype.type(loss + regularisers), regularisers, {name: grads[name] for name in p}
+
+
+def negative_log_likelihood(model: Any, features: Any, captions: np.ndarray) -> float:
+    """Total -log p of all words that are not <NULL>, in nats."""
+    cell = _cell(model)
+    batch = _batch(model, cell, features, captions, None, allocate)
+    h, _, _ = cell.forward(model.params, batch.image, batch.words, batch.packed, allocate)
+    return vocabulary_likelihood(model.params, h, batch.packed, allocate)
+
+
+def initial_state(model: Any, image: Image) -> State:
+    """CaptioningRNN.initial_state, of an Image."""
+    cell = _cell(model)
+    check_params(cell, model.params, image)
+    return cell.initial_state(model.params, image)
+
+
+def step(model: Any, words: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+    """CaptioningRNN.step."""
+    cell, p = _cell(model), model.params
+    check_state(cell, p, state)
+    if words.shape != (len(state),):
+        raise ValueError(f"CaptioningRNN: words is {words.shape}, expected ({len(state)},), one for each caption")
+    check_ids("CaptioningRNN", "words", words, len(p["W_embed"]))
+    distinct, index = np.unique(words, return_inverse=True)
+    state = cell.step(p, Words(p["W_embed"][distinct], index, True), state)
+    scores = state.output @ p["W_vocab"]
+    scores += p["b_vocab"]
+    return scores, state
+
+
+def greedy_alone(model: Any, image: Image, length: int) -> np.ndarray | None:
+    """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
+    cell = _cell(model)
+    check_params(cell, model.params, image)
+    check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.params["W_embed"]))
+    return cell.greedy(model.params, image, model._start, -1 if model._end is None else model._end, length)
+
+
+def _cell(model: Any) -> PackedCell:
+    return PACKED[model.cell.name](model.cell)
+
+
+def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rng: np.random.Generator | None,
+           workspace: Allocator) -> Batch:
+    """Pack captions and everything that goes with their rows; the random numbers are drawn in the textbook's order."""
+    image = image_of(model, features, len(captions))
+    check_params(cell, model.params, image)
+    check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
+    packed = pack(captions[:, :-1], captions[:, 1:], model._null)
+    image = Image(*(_packed_features(part, keep, name, packed, workspace)
+                    for name, part, keep in zip(image._fields, image, feature_masks(model, image, rng))))
+    (N, T), W_embed, H = captions[:, 1:].shape, model.params["W_embed"], len(model.params["W_vocab"])
+    keep_x, keep_h = (_packed_mask(kept((N, T, size), rng, share), share, W_embed.dtype, name, packed, workspace)
+                      for name, size, share in (("keep x", W_embed.shape[1], model.input_dropout),
+                                                ("keep h", H, model.dropout)))
+    distinct, index = np.unique(packed.words, return_inverse=True)
+    words = Words(W_embed[distinct], index, True)
+    if keep_x is not None:
+        vectors = np.multiply(W_embed[packed.words], keep_x, out=workspace("x", keep_x.shape, W_embed.dtype))
+        words = Words(vectors, np.arange(len(index)), False)
+    return Batch(image, packed, words, distinct, index, keep_x, keep_h)
+
+
+def _packed_features(part: np.ndarray | None, keep: Any, name: str, packed: Packed, workspace: Allocator) -> Any:
+    """Features in the packed order, times their dropout mask."""
+    if part is not None:
+        part = np.take(part, packed.order, 0, workspace(name, part.shape, part.dtype), "clip")
+        if np.ndim(keep):
+            part *= keep[packed.order]
+    return part
+
+
+def _packed_mask(keep: np.ndarray | None, share: float, dtype: np.dtype, name: str, packed: Packed,
+                 workspace: Allocator) -> np.ndarray | None:
+    """A mask (N, T, W) as packed rows of 0 and 1 / (1 - share)."""
+    if keep is None:
+        return None
+    rows = workspace(name, (len(packed.words), keep.shape[2]), dtype)
+    return np.multiply(keep[packed.caption, packed.time], keep_scale(share), out=rows)
+
+
+def _embedding_gradient(p: Params, dvectors: np.ndarray, batch: Batch, workspace: Allocator) -> np.ndarray:
+    """Gradient of W_embed (V, W) from that of the word vectors fed (U, W)."""
+    if batch.keep_x is not None:
+        kept_rows = np.multiply(dvectors, batch.keep_x, out=workspace("dx kept", batch.keep_x.shape, dvectors.dtype))
+        dvectors = workspace("dx of words", (len(batch.distinct), kept_rows.shape[1]), kept_rows.dtype)
+        scatter_add(kept_rows, batch.index, dvectors)
+    dW_embed = workspace("dW_embed", p["W_embed"].shape, dvectors.dtype)
+    dW_embed[:] = 0
+    dW_embed[batch.distinct] = dvectors
+    return dW_embed

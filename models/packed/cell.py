@@ -1,0 +1,101 @@
+"""What a packed cell is: a cell of models/cells on packed rows, with what all of them share.
+
+It takes words as `Words`, since a word that occurs often is projected once. Images lie in the packed order.
+"""
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from models.cells import Cell, Image, State
+from models.cells.cell import Params
+from rnnlayers.engine.packing import Packed
+from rnnlayers.shapes import check_shapes
+from rnnlayers.workspace import Allocator
+
+
+class Words(NamedTuple):
+    """The words that are fed: a vector for each distinct word, or for each row where dropout makes them differ."""
+    vectors: np.ndarray             # (U, W)
+    index: np.ndarray               # (M,) which vector a row is
+    repeated: bool                  # whether rows share vectors
+
+
+class PackedCell:
+    """The contract of a packed cell. `cell` is its textbook cell, whose shapes and start it has."""
+    carried: ClassVar[tuple[str, ...]] = ()     # shapes of State.carried in letters
+    memory: ClassVar[tuple[str, ...]] = ()      # shapes of State.memory
+    vector: ClassVar[str] = "N D"               # shape of an image's vector
+
+    def __init__(self, cell: Cell):
+        self.cell = cell
+
+    def initial_state(self, p: Params, image: Image) -> State:
+        """The state before the first word."""
+        raise NotImplementedError
+
+    def step(self, p: Params, words: Words, state: State) -> State:
+        """Feed one word to each caption."""
+        raise NotImplementedError
+
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
+                ) -> tuple[np.ndarray, np.ndarray | None, Any]:
+        """Whole captions -> h (M, H), attention (M, L) or None, cache."""
+        raise NotImplementedError
+
+    def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
+                 packed: Packed, workspace: Allocator) -> tuple[np.ndarray, Params]:
+        """Gradients of forward: dh (M, H), overwritten, dattention (M, L) -> dvectors (U, W), {parameter: gradient}."""
+        raise NotImplementedError
+
+    def greedy(self, p: Params, image: Image, start: int, end: int, length: int) -> np.ndarray | None:
+        """The likeliest words of one caption by one compiled loop -> ids (T,); None where single steps are faster."""
+        return None
+
+
+def check_params(packed_cell: PackedCell, p: Params, image: Image) -> None:
+    """Require parameters and features that fit: compiled loops would read past the end of others. Raises ValueError."""
+    pairs = zip(("features", "grid"), image, (packed_cell.vector, "N L D"))
+    pictures = {name: (part, letters) for name, part, letters in pairs if part is not None}
+    check_shapes("CaptioningRNN", **_with_letters(packed_cell, p), **pictures)
+
+
+def check_state(packed_cell: PackedCell, p: Params, state: Any) -> None:
+    """Require a state that fits the parameters as they are now, for the same reason. Raises ValueError."""
+    expected = len(packed_cell.carried), len(packed_cell.memory)
+    if not isinstance(state, State) or np.ndim(state.output) != 2 or (len(state.carried), len(state.memory)) != expected:
+        raise ValueError(f"CaptioningRNN: state is {type(state).__name__}, expected what initial_state, step or select "
+                         "of this model returned")
+    parts = {f"state.{name}[{k}]": pair for name in ("carried", "memory")
+             for k, pair in enumerate(zip(getattr(state, name), getattr(packed_cell, name)))}
+    arrays = {**_with_letters(packed_cell, p), "state.output": (state.output, "N H"), **parts}
+    check_shapes("CaptioningRNN", **arrays)
+
+
+def _with_letters(packed_cell: PackedCell, p: Params) -> dict[str, tuple[np.ndarray, str]]:
+    """Name -> (parameter, its shape in letters)."""
+    shapes = {"W_vocab": "H V", "b_vocab": "V", "W_embed": "V W", **packed_cell.cell.shapes()}
+    return {name: (p[name], letters) for name, letters in shapes.items()}
+
+
+def affine(x: np.ndarray, W: np.ndarray, b: np.ndarray, name: str, workspace: Allocator) -> np.ndarray:
+    """x W + b over the last axis of x, in the workspace under `name`."""
+    out = workspace(name, (*x.shape[:-1], W.shape[1]), W.dtype)
+    np.matmul(_rows(x), W, out=_rows(out))
+    out += b
+    return out
+
+
+def affine_grads(x: np.ndarray, dout: np.ndarray, W: str, b: str, workspace: Allocator) -> Params:
+    """Gradients of affine's parameters, which are named W and b."""
+    x, dout = _rows(x), _rows(dout)
+    dW = np.matmul(x.T, dout, out=workspace(f"d{W}", (x.shape[1], dout.shape[1]), dout.dtype))
+    return {W: dW, b: column_sums(dout)}
+
+
+def column_sums(rows: np.ndarray) -> np.ndarray:
+    """Sum over the rows, as a product that BLAS does with all its threads."""
+    return np.ones(len(rows), rows.dtype) @ rows
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return x.reshape(-1, x.shape[-1])
