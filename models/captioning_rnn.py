@@ -18,7 +18,7 @@ from rnnlayers import (
     word_embedding_forward,
 )
 from rnnlayers.shapes import check_shapes
-from rnnlayers.workspace import aligned, fresh
+from rnnlayers.workspace import aligned, allocate
 
 
 class CaptioningRNN:
@@ -81,7 +81,7 @@ class CaptioningRNN:
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
-        self.backend, self.memory = choose_backend(backend), fresh
+        self.backend, self.memory = choose_backend(backend), allocate
         self.last_penalty = 0.0                 # the part of the latest loss that is no likelihood
         self.input_dim, self.attends = input_dim, cell_type in ("attention", "bahdanau")
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
@@ -102,7 +102,7 @@ class CaptioningRNN:
         """
         captions = self._check(captions)
         if self._engine():
-            memory, self.memory = self.memory, fresh        # a workspace serves one call: a second would overwrite it
+            memory, self.memory = self.memory, allocate     # a workspace serves one call: a second would overwrite it
             loss, self.last_penalty, grads = on_engine.loss(self, features, captions, rng, memory)
             return loss, grads
         # BEGIN SOLUTION 2.3: finds targets, counts, scores, maps, cache, loss and dscores

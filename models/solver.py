@@ -11,7 +11,7 @@ from models.likelihood import split_loss
 from models.read_ahead import on_disk, read_ahead
 from models.schedules import SCHEDULES
 from rnnlayers import optim
-from rnnlayers.workspace import Workspace, fresh
+from rnnlayers.workspace import Workspace, allocate
 
 OPTIONS = {
     "update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10, "print_every": 10,
@@ -179,7 +179,7 @@ class CaptioningSolver:
         try:
             return self.model.loss(features, captions, *self._dropout_rng())
         finally:
-            self.model.memory = fresh
+            self.model.memory = allocate
 
     def _on_engine(self):
         return getattr(self.model, "backend", None) == "engine"

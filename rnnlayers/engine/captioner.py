@@ -4,8 +4,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlayers.engine.cells import CELLS, column_sums
-from rnnlayers.engine.kernels import greedy, scatter_add, softmax_loss
+from rnnlayers.engine.kernels import scatter_add, softmax_loss
 from rnnlayers.engine.products import times_transposed
+from rnnlayers.engine.recurrent import LOOPS
 
 CHUNK = 256                         # rows whose scores exist at a time where no gradient is wanted
 ALONE_BYTES = 8 * 2**20             # of weights, up to which one compiled loop captions one image fastest
@@ -69,12 +70,14 @@ def greedy_alone(cell_type, p, image, first, end, length):
 
     They are for attention, and for weights that are too large for one core's caches (docs/performance.md).
     """
-    names = ("W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab")
+    loop = LOOPS["rnn" if CELLS[cell_type].gates == 1 else "lstm"]
+    names = ("W_embed", "Wx", "b", "W_vocab", "b_vocab", *loop.weights)
     if CELLS[cell_type].seen or sum(p[name].nbytes for name in names[1:]) > ALONE_BYTES:
         return None
     state, words = start(cell_type, p, image), np.empty(length, np.int64)
     weights = [np.ascontiguousarray(p[name]) for name in names]
-    return words[:greedy(*weights, state.h[0], state.c[0], first, end, words)]
+    states = [array[0] for array in (state.h, state.c)[:loop.states]]
+    return words[:loop.greedy(*weights, *states, first, end, words)]
 
 
 def _words(W_embed, packed, keep_x, memory):

@@ -12,11 +12,12 @@ import numpy as np
 from rnnlayers.additive_attention import initial_state_backward, initial_state_forward
 from rnnlayers.engine.additive import additive_backward, additive_forward
 from rnnlayers.engine.attention import attention_backward, attention_forward
-from rnnlayers.engine.kernels import additive_look, look, lstm_step, rnn_step
-from rnnlayers.engine.products import times
-from rnnlayers.engine.recurrent import lstm_backward, lstm_forward, rnn_backward, rnn_forward
+from rnnlayers.engine.kernels import additive_attend, attend
+from rnnlayers.engine.products import product as _times
+from rnnlayers.engine.recurrent import LOOPS, lstm_backward, lstm_forward
+from rnnlayers.engine.recurrent import lstm_update as _lstm
 from rnnlayers.shapes import check_shapes
-from rnnlayers.workspace import fresh
+from rnnlayers.workspace import allocate
 
 INITIAL = ("W_init_h", "b_init_h", "W_init_c", "b_init_c")
 LOOKING = ("Wh", "Wattn", "Wq", "v", "Wbeta", "bbeta")
@@ -44,17 +45,19 @@ class Plain:
     """An RNN or an LSTM, with the picture as h0."""
     shapes, image, seen = {"W_proj": "D H", "b_proj": "H"}, ("N D", "N L D"), ()
 
-    def __init__(self, gates, forward, backward):
-        self.gates, self._forward, self._backward = gates, forward, backward
+    def __init__(self, gates, loop):
+        self.gates, self.loop = gates, loop
 
     def forward(self, p, image, x, index, packed, memory):
         vector = image[0][:packed.active]
-        h, cache = self._forward(x, index, vector @ p["W_proj"] + p["b_proj"], p["Wh"], packed, memory)
+        h0 = vector @ p["W_proj"] + p["b_proj"]
+        states0 = (h0, np.zeros_like(h0))[:self.loop.states]
+        h, cache = self.loop.forward(x, index, states0, (p["Wh"],), packed, memory)
         return h, None, (vector, cache)
 
     def backward(self, p, dh, dmaps, cache, packed, memory):
         vector, cache = cache
-        da, dh0, dWh, *_ = self._backward(dh, cache, p["Wh"], packed, memory)      # an LSTM gives dc0 too
+        da, (dh0, *_), (dWh,) = self.loop.backward(dh, cache, packed, memory)       # an LSTM gives dc0 too
         return da, {**_affine_grads(vector, dh0, "W_proj", "b_proj", memory), "Wh": dWh}
 
     def start(self, p, image):
@@ -62,11 +65,8 @@ class Plain:
         return State(h, np.zeros_like(h))
 
     def step(self, p, x, index, state):
-        a = _times(state.h, p["Wh"])
-        if self.gates == 4:
-            return State(*_lstm(a, x, index, state.c))
-        rnn_step(a, x, index)
-        return State(a, state.c)
+        states = self.loop.step(x, index, (state.h, state.c)[:self.loop.states], (p["Wh"],))
+        return State(*(*states, state.c)[:2])
 
 
 class Started(Plain):
@@ -75,12 +75,12 @@ class Started(Plain):
 
     def forward(self, p, image, x, index, packed, memory):
         h0, c0, cache_init = initial_state_forward(image[0][:packed.active], *[p[name] for name in INITIAL])
-        h, cache = lstm_forward(x, index, h0, p["Wh"], packed, memory, c0)
+        h, cache = lstm_forward(x, index, (h0, c0), (p["Wh"],), packed, memory)
         return h, None, (cache_init, cache)
 
     def backward(self, p, dh, dmaps, cache, packed, memory):
         cache_init, cache = cache
-        da, dh0, dWh, dc0 = lstm_backward(dh, cache, p["Wh"], packed, memory)
+        da, (dh0, dc0), (dWh,) = lstm_backward(dh, cache, packed, memory)
         _, *dinitial = initial_state_backward(dh0, dc0, cache_init)
         return da, {**dict(zip(INITIAL, dinitial)), "Wh": dWh}
 
@@ -109,7 +109,7 @@ class DotProduct:
 
     @staticmethod
     def start(p, image):
-        A = _affine(image[1], p["W_proj"], p["b_proj"], "A", fresh)
+        A = _affine(image[1], p["W_proj"], p["b_proj"], "A", allocate)
         mean = A.mean(axis=1)
         return State(mean, mean, (A,), (np.concatenate([p["Wh"], p["Wattn"]]),))
 
@@ -117,7 +117,7 @@ class DotProduct:
     def step(p, x, index, state):
         (A,), (W,), (n, H) = state.seen, state.weights, state.h.shape
         both, attn, weights = np.empty((n, 2 * H), A.dtype), np.empty((n, H), A.dtype), np.empty(A.shape[:2], A.dtype)
-        look(state.h, A, weights, attn)
+        attend(state.h, A, weights, attn)
         both[:, :H], both[:, H:] = state.h, attn
         return State(*_lstm(_times(both, W), x, index, state.c), state.seen, state.weights, weights)
 
@@ -148,7 +148,7 @@ class Additive:
     def start(p, image):
         vector, grid = image
         h, c, _ = initial_state_forward(vector, *[p[name] for name in INITIAL])
-        keys = _affine(grid, p["Wa"], p["ba"], "keys", fresh)
+        keys = _affine(grid, p["Wa"], p["ba"], "keys", allocate)
         return State(h, c, (grid, keys), (np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1),))
 
     @staticmethod
@@ -157,15 +157,15 @@ class Additive:
         product = _times(state.h, W)
         query, beta = np.ascontiguousarray(product[:, G:G + K]), product[:, G + K:] + p["bbeta"]
         weights, z, context = np.empty(A.shape[:2], A.dtype), np.empty_like(beta), np.empty_like(beta)
-        additive_look(query, beta, keys, A, p["v"], weights, z, context)
+        additive_attend(query, beta, keys, A, p["v"], weights, z, context)
         a = _times(context, p["Wattn"])
         a += product[:, :G]
         return State(*_lstm(a, x, index, state.c), state.seen, state.weights, weights)
 
 
 CELLS = {
-    "rnn": Plain(1, rnn_forward, rnn_backward), "lstm": Plain(4, lstm_forward, lstm_backward),
-    "lstm both": Started(4, lstm_forward, lstm_backward), "attention": DotProduct, "bahdanau": Additive,
+    "rnn": Plain(1, LOOPS["rnn"]), "lstm": Plain(4, LOOPS["lstm"]), "lstm both": Started(4, LOOPS["lstm"]),
+    "attention": DotProduct, "bahdanau": Additive,
 }
 
 
@@ -198,18 +198,6 @@ def _affine(x, W, b, name, memory):
     np.matmul(_flat(x), W, out=_flat(out))
     out += b
     return out
-
-
-def _times(h, W):
-    out = np.empty((len(h), W.shape[1]), W.dtype)
-    times(h, W, out)
-    return out
-
-
-def _lstm(a, x, index, prev_c):
-    h, c, tanh_c = (np.empty_like(prev_c) for _ in range(3))
-    lstm_step(a, x, index, prev_c, c, tanh_c, h)
-    return h, c
 
 
 def _affine_grads(x, dout, W, b, memory):
