@@ -123,7 +123,7 @@ class DotProduct:
     def forward(self, p, image, x):
         A, cache_proj = self._regions(p, image)
         h, cache = attention_forward(x, A, *_take(p, ATTENDING))
-        return h, np.stack([weights for _, _, weights in cache.looks], axis=1), (cache_proj, cache)
+        return h, np.stack([weights for _, _, weights in cache.attentions], axis=1), (cache_proj, cache)
 
     def backward(self, dh, dmaps, cache):
         cache_proj, cache = cache

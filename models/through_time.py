@@ -33,7 +33,7 @@ def through_time(model, features, captions, targets):
     x, _ = word_embedding_forward(captions[:, :-1], model.params["W_embed"])
     h, _, (_, cache) = model.cell.forward(model.params, model.image(features, len(captions)), x)
     steps = getattr(cache, "steps", cache)                  # an rnn's cache is the list of its steps
-    looks = getattr(cache, "looks", None) or [None] * len(steps)
+    looks = getattr(cache, "attentions", None) or [None] * len(steps)
     is_rnn = model.cell.gates == 1
     gates = {} if is_rnn else {gate: np.stack([getattr(s, gate) for s in steps], axis=1) for gate in "ifo"}
     dh, dc = _norms(_loss_by_h(model, h, captions, targets), targets - 1, steps, looks)

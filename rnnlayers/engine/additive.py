@@ -7,9 +7,8 @@ import numpy as np
 from rnnlayers.engine.kernels import additive_attend, additive_attend_backward, lstm_step, lstm_step_backward
 from rnnlayers.engine.packing import Packed
 from rnnlayers.engine.products import add_to_step_before, times, times_transposed, zeros
+from rnnlayers.shapes import Array
 from rnnlayers.workspace import Allocator
-
-Array = np.ndarray
 
 
 def additive_forward(x: Array, index: Array, h0: Array, c0: Array, A: Array, keys: Array, Wh: Array, Wattn: Array,

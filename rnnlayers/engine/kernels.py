@@ -541,8 +541,8 @@ def greedy_lstm_reference(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, c, word, end,
     H = len(h)
     for t in range(len(words)):
         a = W_embed[word] @ Wx + h @ Wh + b
-        i, f, o, g = *np.split(sigmoid(a[:3 * H]), 3), np.tanh(a[3 * H:])
-        c[:] = f * c + i * g
+        i, f, o = np.split(sigmoid(a[:3 * H]), 3)
+        c[:] = f * c + i * np.tanh(a[3 * H:])
         h[:] = o * np.tanh(c)
         word = words[t] = (h @ W_vocab + b_vocab).argmax()
         if word == end:

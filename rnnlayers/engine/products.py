@@ -2,9 +2,9 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
+from rnnlayers.shapes import Array
 from rnnlayers.workspace import Allocator, Shape
 
-Array = np.ndarray
 FEW = 7                             # rows up to which single products with a vector are faster
 FEW_TRANSPOSED = 4
 MANY = 256                          # rows from which both forms of a product are equally fast

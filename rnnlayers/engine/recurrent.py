@@ -21,9 +21,9 @@ from rnnlayers.engine.kernels import (
 )
 from rnnlayers.engine.packing import Packed
 from rnnlayers.engine.products import add_to_step_before, product, times, times_transposed, zeros
+from rnnlayers.shapes import Array
 from rnnlayers.workspace import Allocator
 
-Array = np.ndarray
 Arrays = tuple[Array, ...]
 FEW_BYTES = 2**19                   # of Wh times captions: up to here one compiled loop beats BLAS step by step
 

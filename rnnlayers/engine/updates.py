@@ -4,13 +4,12 @@
 """
 import math
 
-import numpy as np
 from numba import njit
 
 from rnnlayers.engine.kernels import OPTIONS
 from rnnlayers.optim import fill
+from rnnlayers.shapes import Array
 
-Array = np.ndarray
 rule_loop = njit(**OPTIONS, fastmath={"contract"})      # float32 and float64; the reference is rnnlayers.optim
 
 
