@@ -1,8 +1,10 @@
 """The logistic function."""
 import numpy as np
 
+from rnnlayers.shapes import Array
 
-def sigmoid(x):
+
+def sigmoid(x: Array) -> Array:
     """Logistic function 1 / (1 + exp(-x)), without overflow and with full relative accuracy at both ends.
 
     x of any shape and real or complex dtype -> the same shape and dtype (integers give float64).

@@ -1,6 +1,6 @@
-"""The attention of Show, Attend and Tell: additive energies, a gate on what is seen, and a penalty for not looking.
+"""The attention of Show, Attend and Tell: additive energies, a gated context, and a doubly stochastic penalty.
 
-Regions lie row by row: A is (N, L, E), with E the width of a region's feature vector.
+A region is a row: A is (N, L, E), with E the width of a region's feature vector.
 """
 from typing import NamedTuple
 
@@ -8,26 +8,27 @@ import numpy as np
 
 from rnnlayers.activations import sigmoid
 from rnnlayers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
-from rnnlayers.lstm import lstm_step_backward, lstm_step_forward
+from rnnlayers.lstm import LSTMStepCache, lstm_step_backward, lstm_step_forward
 from rnnlayers.rnn import accumulate, check_steps
-from rnnlayers.shapes import check_like, check_shapes
+from rnnlayers.shapes import Array, check_like, check_shapes
 from rnnlayers.softmax import softmax, softmax_backward
 
 
 class AdditiveAttentionCache(NamedTuple):
-    prev_h: np.ndarray
-    A: np.ndarray
-    Wq: np.ndarray
-    v: np.ndarray
-    Wbeta: np.ndarray
-    s: np.ndarray                   # tanh(keys + query), (N, L, K)
-    weights: np.ndarray
-    z: np.ndarray                   # weighted mean of the regions, before the gate
-    beta: np.ndarray
+    prev_h: Array
+    A: Array
+    Wq: Array
+    v: Array
+    Wbeta: Array
+    s: Array                        # tanh(keys + query), (N, L, K)
+    weights: Array
+    z: Array                        # weighted mean of the regions, before the gate
+    beta: Array
 
 
-def additive_attention_forward(prev_h, A, keys, Wq, v, Wbeta, bbeta):
-    """Look at the regions whose keys go with the hidden state, as far as the gate lets it through.
+def additive_attention_forward(prev_h: Array, A: Array, keys: Array, Wq: Array, v: Array, Wbeta: Array,
+                               bbeta: Array) -> tuple[Array, Array, AdditiveAttentionCache]:
+    """Attend to the regions whose keys match the hidden state; a gate scales the context.
 
     energies = v . tanh(keys + prev_h Wq);  weights = softmax over regions of the energies
     context = sigmoid(prev_h Wbeta + bbeta) * sum over regions of weights A
@@ -48,11 +49,11 @@ def additive_attention_forward(prev_h, A, keys, Wq, v, Wbeta, bbeta):
     # END SOLUTION 5.1
 
 
-def additive_attention_backward(dcontext, dweights, cache):
+def additive_attention_backward(dcontext: Array, dweights: Array, cache: AdditiveAttentionCache) -> tuple[Array, ...]:
     """Gradients of additive_attention_forward.
 
     dcontext (N, E), dweights (N, L) -> dprev_h (N, H), dA (N, L, E), dkeys (N, L, K), dWq (H, K), dv (K,),
-    dWbeta (H, E), dbbeta (E,). Raises ValueError where they have not the outputs' shapes.
+    dWbeta (H, E), dbbeta (E,). Raises ValueError if their shapes are not the outputs'.
     """
     # BEGIN SOLUTION 5.1
     prev_h, A, Wq, v, Wbeta, s, weights, z, beta = cache
@@ -71,12 +72,13 @@ def additive_attention_backward(dcontext, dweights, cache):
 
 class BahdanauCache(NamedTuple):
     keys: tuple                     # of temporal_affine_forward
-    looks: list[AdditiveAttentionCache]
-    steps: list
-    A: np.ndarray
+    attentions: list[AdditiveAttentionCache]
+    steps: list[LSTMStepCache]
+    A: Array
 
 
-def bahdanau_forward(x, h0, c0, A, Wx, Wh, Wattn, b, Wa, ba, Wq, v, Wbeta, bbeta):
+def bahdanau_forward(x: Array, h0: Array, c0: Array, A: Array, Wx: Array, Wh: Array, Wattn: Array, b: Array, Wa: Array,
+                     ba: Array, Wq: Array, v: Array, Wbeta: Array, bbeta: Array) -> tuple[Array, Array, BahdanauCache]:
     """An LSTM with additive attention to A at every step.
 
     keys = A Wa + ba, once for all steps;  context_t, weights_t = additive_attention(h_{t-1}, A, keys)
@@ -92,47 +94,48 @@ def bahdanau_forward(x, h0, c0, A, Wx, Wh, Wattn, b, Wa, ba, Wq, v, Wbeta, bbeta
     check_steps("bahdanau_forward", x)
     # BEGIN SOLUTION 5.2
     keys, keys_cache = temporal_affine_forward(A, Wa, ba)
-    h, c, hs, maps, looks, steps = h0, c0, [], [], [], []
+    h, c, hs, maps, attentions, steps = h0, c0, [], [], [], []
     for t in range(x.shape[1]):
-        context, weights, look = additive_attention_forward(h, A, keys, Wq, v, Wbeta, bbeta)
+        context, weights, attention = additive_attention_forward(h, A, keys, Wq, v, Wbeta, bbeta)
         h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b, context, Wattn)
         hs.append(h)
         maps.append(weights)
-        looks.append(look)
+        attentions.append(attention)
         steps.append(step)
-    return np.stack(hs, axis=1), np.stack(maps, axis=1), BahdanauCache(keys_cache, looks, steps, A)
+    return np.stack(hs, axis=1), np.stack(maps, axis=1), BahdanauCache(keys_cache, attentions, steps, A)
     # END SOLUTION 5.2
 
 
-def bahdanau_backward(dh, dweights, cache):
+def bahdanau_backward(dh: Array, dweights: Array, cache: BahdanauCache) -> tuple[Array, ...]:
     """Gradients of bahdanau_forward, by backpropagation through time.
 
     dh (N, T, H), dweights (N, T, L) -> dx (N, T, D), dh0 (N, H), dc0 (N, H), dA (N, L, E), dWx (D, 4H), dWh (H, 4H),
     dWattn (E, 4H), db (4H,), dWa (E, K), dba (K,), dWq (H, K), dv (K,), dWbeta (H, E), dbbeta (E,).
-    Raises ValueError where they have not the outputs' shapes.
+    Raises ValueError if their shapes are not the outputs'.
     """
     # BEGIN SOLUTION 5.2
-    keys_cache, looks, steps, A = cache
+    keys_cache, attentions, steps, A = cache
     N, H = steps[0].i.shape
     check_like("bahdanau_backward", dh=(dh, (N, len(steps), H)), dweights=(dweights, (N, len(steps), A.shape[1])))
-    dx, inputs, cell, look = [], [], [], []                 # sums over time of what all steps shared
+    dx, inputs, cell, attention = [], [], [], []            # sums over time of what all steps shared
     dprev_h, dprev_c = np.zeros_like(steps[0].i), np.zeros_like(steps[0].i)     # nothing from beyond the last step
     for t in reversed(range(len(steps))):
         dx_t, dprev_h, dprev_c, dWx, dWh, db, dcontext, dWattn = lstm_step_backward(
             dh[:, t] + dprev_h, dprev_c, steps[t])
-        dlook, dA, dkeys, *dparams = additive_attention_backward(dcontext, dweights[:, t], looks[t])
-        dprev_h = dprev_h + dlook                           # h_{t-1} goes into the cell and chooses where to look
+        dh_attn, dA, dkeys, *dparams = additive_attention_backward(dcontext, dweights[:, t], attentions[t])
+        dprev_h = dprev_h + dh_attn                         # h_{t-1} enters the cell and the attention
         dx.append(dx_t)
         accumulate(inputs, [dA, dkeys])
         accumulate(cell, [dWx, dWh, dWattn, db])
-        accumulate(look, dparams)
+        accumulate(attention, dparams)
     dA, dkeys = inputs
     dA_keys, dWa, dba = temporal_affine_backward(dkeys, keys_cache)     # keys = A Wa + ba
-    return np.stack(dx[::-1], axis=1), dprev_h, dprev_c, dA + dA_keys, *cell, dWa, dba, *look
+    return np.stack(dx[::-1], axis=1), dprev_h, dprev_c, dA + dA_keys, *cell, dWa, dba, *attention
     # END SOLUTION 5.2
 
 
-def initial_state_forward(features, Wh0, bh0, Wc0, bc0):
+def initial_state_forward(features: Array, Wh0: Array, bh0: Array, Wc0: Array,
+                          bc0: Array) -> tuple[Array, Array, tuple]:
     """First hidden and cell state from a picture's feature vector, h0 = tanh(f Wh0 + bh0), c0 = tanh(f Wc0 + bc0).
 
     features (N, P), Wh0 and Wc0 (P, H), bh0 and bc0 (H,) -> h0 (N, H), c0 (N, H), cache.
@@ -148,11 +151,11 @@ def initial_state_forward(features, Wh0, bh0, Wc0, bc0):
     # END SOLUTION 5.3
 
 
-def initial_state_backward(dh0, dc0, cache):
+def initial_state_backward(dh0: Array, dc0: Array, cache: tuple) -> tuple[Array, ...]:
     """Gradients of initial_state_forward.
 
     dh0, dc0 (N, H) -> dfeatures (N, P), dWh0 (P, H), dbh0 (H,), dWc0 (P, H), dbc0 (H,).
-    Raises ValueError where they have not the outputs' shapes.
+    Raises ValueError if their shapes are not the outputs'.
     """
     # BEGIN SOLUTION 5.3
     (cache_h, h0), (cache_c, c0) = cache
@@ -163,8 +166,8 @@ def initial_state_backward(dh0, dc0, cache):
     # END SOLUTION 5.3
 
 
-def doubly_stochastic_penalty(weights, mask):
-    """How far the looks at each region are from adding up to one over a caption.
+def doubly_stochastic_penalty(weights: Array, mask: Array) -> tuple[np.floating, Array]:
+    """How far the attention to each region is from adding up to one over a caption.
 
     penalty = 1/N sum over n, l of (1 - sum over t of mask[n, t] weights[n, t, l])^2
 
@@ -175,7 +178,7 @@ def doubly_stochastic_penalty(weights, mask):
     check_shapes("doubly_stochastic_penalty", weights=(weights, "N T L"), mask=(mask, "N T"))
     # BEGIN SOLUTION 5.4
     used = mask.astype(weights.real.dtype)[:, :, None]
-    rest = 1 - (used * weights).sum(axis=1)                             # what is left to look at, (N, L)
+    rest = 1 - (used * weights).sum(axis=1)                             # what is left to attend to, (N, L)
     N = len(weights)
     return (rest**2).sum() / N, -2 * used * rest[:, None] / N
     # END SOLUTION 5.4

@@ -1,6 +1,6 @@
-"""Scaled dot-product attention over image regions, and the LSTM that looks at the image before every step.
+"""Scaled dot-product attention over image regions, and the LSTM that attends to the image before every step.
 
-The regions lie in the axes behind H: A is (N, H, 4, 4), or (N, H, L), or any other grid.
+The regions are in the axes after H: A is (N, H, 4, 4), or (N, H, L), or any other grid.
 """
 import math
 from typing import NamedTuple
@@ -9,17 +9,17 @@ import numpy as np
 
 from rnnlayers.lstm import LSTMStepCache, lstm_step_backward, lstm_step_forward
 from rnnlayers.rnn import accumulate, check_steps
-from rnnlayers.shapes import check_like, check_shapes
+from rnnlayers.shapes import Array, check_like, check_shapes
 from rnnlayers.softmax import softmax, softmax_backward
 
 
-def dot_product_attention(prev_h, A):
+def dot_product_attention(prev_h: Array, A: Array) -> tuple[Array, Array]:
     """The first two outputs of dot_product_attention_forward: attn (N, H) and attn_weights (N, ...)."""
     return dot_product_attention_forward(prev_h, A)[:2]
 
 
-def dot_product_attention_forward(prev_h, A):
-    """Look at the regions that resemble the hidden state.
+def dot_product_attention_forward(prev_h: Array, A: Array) -> tuple[Array, Array, tuple]:
+    """Attend to the regions that resemble the hidden state.
 
     attn_weights = softmax over regions of A . prev_h / sqrt(H);  attn = sum over regions of attn_weights A
 
@@ -37,11 +37,11 @@ def dot_product_attention_forward(prev_h, A):
     # END SOLUTION 4.1
 
 
-def dot_product_attention_backward(dattn, cache, dweights=None):
+def dot_product_attention_backward(dattn: Array, cache: tuple, dweights: Array | None = None) -> tuple[Array, Array]:
     """Gradients of dot_product_attention_forward.
 
     dattn (N, H), dweights None or (N, ...) as attn_weights -> dprev_h (N, H), dA (N, H, ...).
-    Raises ValueError where they have not the outputs' shapes.
+    Raises ValueError if their shapes are not the outputs'.
     """
     # BEGIN SOLUTION 4.1
     prev_h, A, weights = cache
@@ -53,18 +53,18 @@ def dot_product_attention_backward(dattn, cache, dweights=None):
         da = da + dweights.reshape(weights.shape)
     dscores = softmax_backward(da, weights) / math.sqrt(flat.shape[1])
     dprev_h = (flat @ dscores[:, :, None])[:, :, 0]                 # scores = prev_h A / sqrt(H)
-    dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]     # A stands in both lines
+    dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]     # A is used in both lines
     return dprev_h, dA.reshape(np.shape(A))
     # END SOLUTION 4.1
 
 
 class AttentionCache(NamedTuple):
-    looks: list                     # of dot_product_attention_forward, one a step
+    attentions: list[tuple]         # the cache of dot_product_attention_forward at each step
     steps: list[LSTMStepCache]
-    A: np.ndarray
+    A: Array
 
 
-def attention_forward(x, A, Wx, Wh, Wattn, b):
+def attention_forward(x: Array, A: Array, Wx: Array, Wh: Array, Wattn: Array, b: Array) -> tuple[Array, AttentionCache]:
     """An LSTM that attends to A with its last hidden state at every step, from h0 = c0 = mean of A over the regions.
 
     attn_t = attention(h_{t-1}, A);  h_t, c_t = lstm_step(x_t, h_{t-1}, c_{t-1}) with a = x Wx + h Wh + attn Wattn + b
@@ -78,33 +78,33 @@ def attention_forward(x, A, Wx, Wh, Wattn, b):
     check_steps("attention_forward", x)
     # BEGIN SOLUTION 4.2: the cache is an AttentionCache
     h = c = flat.mean(axis=2)
-    hs, looks, steps = [], [], []
+    hs, attentions, steps = [], [], []
     for t in range(x.shape[1]):
-        attn, _, look = dot_product_attention_forward(h, A)
+        attn, _, attention = dot_product_attention_forward(h, A)
         h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b, attn, Wattn)
         hs.append(h)
-        looks.append(look)
+        attentions.append(attention)
         steps.append(step)
-    return np.stack(hs, axis=1), AttentionCache(looks, steps, A)
+    return np.stack(hs, axis=1), AttentionCache(attentions, steps, A)
     # END SOLUTION 4.2
 
 
-def attention_backward(dh, cache):
+def attention_backward(dh: Array, cache: AttentionCache) -> tuple[Array, ...]:
     """Gradients of attention_forward, by backpropagation through time.
 
     dh (N, T, H) -> dx (N, T, D), dA (N, H, ...), dWx (D, 4H), dWh (H, 4H), dWattn (H, 4H), db (4H,).
-    Raises ValueError where dh is not h's shape.
+    Raises ValueError if the shape of dh is not that of h.
     """
     # BEGIN SOLUTION 4.2
-    looks, steps, A = cache
+    attentions, steps, A = cache
     N, H = steps[0].i.shape
     check_like("attention_backward", dh=(dh, (N, len(steps), H)))
     dx, dinputs, dweights = [], [], []                      # sums over time of what all steps shared
     dprev_h, dprev_c = np.zeros_like(steps[0].i), np.zeros_like(steps[0].i)     # nothing from beyond the last step
     for t in reversed(range(len(steps))):
         dx_t, dprev_h, dprev_c, dWx, dWh, db, dattn, dWattn = lstm_step_backward(dh[:, t] + dprev_h, dprev_c, steps[t])
-        dlook, dA_t = dot_product_attention_backward(dattn, looks[t])
-        dprev_h = dprev_h + dlook                           # h_{t-1} goes into the cell and chooses where to look
+        dh_attn, dA_t = dot_product_attention_backward(dattn, attentions[t])
+        dprev_h = dprev_h + dh_attn                         # h_{t-1} enters the cell and the attention
         dx.append(dx_t)
         accumulate(dinputs, [dA_t])
         accumulate(dweights, [dWx, dWh, dWattn, db])
@@ -114,7 +114,7 @@ def attention_backward(dh, cache):
     # END SOLUTION 4.2
 
 
-def _flat(function, A):
+def _flat(function: str, A: Array) -> Array:
     """A (N, H, ...) as (N, H, L)."""
     A = np.asarray(A)
     if A.ndim < 3:
@@ -122,5 +122,5 @@ def _flat(function, A):
     return A.reshape(*A.shape[:2], math.prod(A.shape[2:]))
 
 
-def _grid(A):
+def _grid(A: Array) -> tuple[int, ...]:
     return (np.shape(A)[0], *np.shape(A)[2:])

@@ -1,10 +1,10 @@
 """Word embedding: a row of a matrix for each word id."""
 import numpy as np
 
-from rnnlayers.shapes import check_ids, check_like, check_shapes
+from rnnlayers.shapes import Array, check_ids, check_like, check_shapes
 
 
-def word_embedding_forward(x, W):
+def word_embedding_forward(x: Array, W: Array) -> tuple[Array, tuple]:
     """Look up word vectors, out[n, t] = W[x[n, t]].
 
     x integer (N, T), or of any other shape down to a single id; W (V, D) -> out (N, T, D), cache.
@@ -18,8 +18,8 @@ def word_embedding_forward(x, W):
     # END SOLUTION 1.2
 
 
-def word_embedding_backward(dout, cache):
-    """Gradient of word_embedding_forward: dW[v] = sum of dout[n, t] over the places where x[n, t] = v.
+def word_embedding_backward(dout: Array, cache: tuple) -> Array:
+    """Gradient of word_embedding_forward: dW[v] = sum of dout[n, t] over all n, t with x[n, t] = v.
 
     dout (N, T, D) -> dW (V, D), with rows of zeros for words that do not occur. Raises ValueError on dout's shape.
     """

@@ -1,6 +1,6 @@
 """The long short-term memory: one step, and a sequence of steps.
 
-The gates lie along the 4H axis in the order i, f, o, g: input, forget, output, and the candidate g.
+The gates are along the 4H axis in the order i, f, o, g: input, forget, output, and the candidate g.
 """
 from typing import NamedTuple
 
@@ -8,25 +8,26 @@ import numpy as np
 
 from rnnlayers.activations import sigmoid
 from rnnlayers.rnn import accumulate, check_steps
-from rnnlayers.shapes import check_like, check_shapes
+from rnnlayers.shapes import Array, check_like, check_shapes
 
 
 class LSTMStepCache(NamedTuple):
-    x: np.ndarray
-    prev_h: np.ndarray
-    prev_c: np.ndarray
-    Wx: np.ndarray
-    Wh: np.ndarray
-    i: np.ndarray                   # the four gates, after their nonlinearity
-    f: np.ndarray
-    o: np.ndarray
-    g: np.ndarray
-    tanh_c: np.ndarray              # tanh(next_c)
-    attn: np.ndarray | None
-    Wattn: np.ndarray | None
+    x: Array
+    prev_h: Array
+    prev_c: Array
+    Wx: Array
+    Wh: Array
+    i: Array                        # the four gates, after their nonlinearity
+    f: Array
+    o: Array
+    g: Array
+    tanh_c: Array                   # tanh(next_c)
+    attn: Array | None
+    Wattn: Array | None
 
 
-def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b, attn=None, Wattn=None):
+def lstm_step_forward(x: Array, prev_h: Array, prev_c: Array, Wx: Array, Wh: Array, b: Array, attn: Array | None = None,
+                      Wattn: Array | None = None) -> tuple[Array, Array, LSTMStepCache]:
     """One step of an LSTM, with an optional attention vector as a third input.
 
     a = x Wx + prev_h Wh + attn Wattn + b;  i, f, o = sigmoid(a_i, a_f, a_o);  g = tanh(a_g)
@@ -50,11 +51,11 @@ def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b, attn=None, Wattn=None):
     # END SOLUTION 3.1
 
 
-def lstm_step_backward(dnext_h, dnext_c, cache):
+def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: LSTMStepCache) -> tuple[Array, ...]:
     """Gradients of lstm_step_forward.
 
     dnext_h, dnext_c (N, H) -> dx (N, D), dprev_h (N, H), dprev_c (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,),
-    and dattn (N, E), dWattn (E, 4H) behind them where forward had attention. Raises ValueError on shapes.
+    and after them dattn (N, E), dWattn (E, 4H) if forward had attention. Raises ValueError on shapes.
     """
     # BEGIN SOLUTION 3.1
     x, prev_h, prev_c, Wx, Wh, i, f, o, g, tanh_c, attn, Wattn = cache
@@ -67,7 +68,8 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
     # END SOLUTION 3.1
 
 
-def _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn):
+def _check_step(x: Array, prev_h: Array, prev_c: Array, Wx: Array, Wh: Array, b: Array, attn: Array | None,
+                Wattn: Array | None) -> None:
     if (attn is None) != (Wattn is None):
         raise ValueError("lstm_step_forward: attn and Wattn belong together, expected both or neither")
     attention = {} if attn is None else {"attn": (attn, "N E"), "Wattn": (Wattn, "E 4H")}
@@ -76,11 +78,12 @@ def _check_step(x, prev_h, prev_c, Wx, Wh, b, attn, Wattn):
 
 
 class LSTMCache(NamedTuple):
-    steps: list                     # the cache of each step
+    steps: list[LSTMStepCache]
     starts_from_c0: bool            # whether forward was given c0
 
 
-def lstm_forward(x, h0, Wx, Wh, b, c0=None):
+def lstm_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array,
+                 c0: Array | None = None) -> tuple[Array, LSTMCache]:
     """An LSTM over whole sequences: lstm_step_forward at each t, from h0 and c0, a cell state of zeros by default.
 
     x (N, T, D) with T >= 1, h0 and c0 (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,) -> h (N, T, H), cache; h0 is not part of
@@ -100,18 +103,19 @@ def lstm_forward(x, h0, Wx, Wh, b, c0=None):
     # END SOLUTION 3.2
 
 
-def lstm_backward(dh, cache):
+def lstm_backward(dh: Array, cache: LSTMCache) -> tuple[Array, ...]:
     """Gradients of lstm_forward, by backpropagation through time.
 
-    dh (N, T, H) holds what arrives at each h[:, t] from above; what comes back from the later steps is added here.
-    -> dx (N, T, D), dh0 (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,), and dc0 (N, H) behind them where forward had c0.
-    Raises ValueError where dh is not h's shape.
+    dh (N, T, H) is the gradient of each h[:, t] from above; the gradients from the later steps are added here.
+    -> dx (N, T, D), dh0 (N, H), dWx (D, 4H), dWh (H, 4H), db (4H,), and after them dc0 (N, H) if forward had c0.
+    Raises ValueError if the shape of dh is not that of h.
     """
     # BEGIN SOLUTION 3.2
     steps = cache.steps
     N, H = steps[0].i.shape
     check_like("lstm_backward", dh=(dh, (N, len(steps), H)))
-    dx, dprev_h, dprev_c, dweights = [], 0, np.zeros_like(steps[0].i), []    # nothing comes from beyond the last step
+    dx, dweights = [], []
+    dprev_h, dprev_c = np.zeros_like(steps[0].i), np.zeros_like(steps[0].i)     # nothing from beyond the last step
     for t in reversed(range(len(steps))):
         dx_t, dprev_h, dprev_c, *dstep = lstm_step_backward(dh[:, t] + dprev_h, dprev_c, steps[t])
         dx.append(dx_t)

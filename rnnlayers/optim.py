@@ -1,11 +1,15 @@
 """Update rules: rule(w, dw, config) -> next_w, config.
 
-`config` holds hyperparameters and the state of one parameter. Missing entries are filled in with the defaults, and new
-state is put into the same dict, which is also returned; neither w, dw nor the arrays found in config are written to.
+`config` holds hyperparameters and the state of one parameter. Missing entries are filled in with the defaults. New
+state is put into the same dict, which is also returned. w, dw and the arrays found in config are not written to.
 """
+from typing import Any
+
 import numpy as np
 
-DEFAULTS = {            # None stands for zeros like w
+from rnnlayers.shapes import Array
+
+DEFAULTS: dict[str, dict[str, Any]] = {      # None means zeros like w
     "sgd": {"learning_rate": 1e-2},
     "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9, "velocity": None},
     "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8, "cache": None},
@@ -13,7 +17,7 @@ DEFAULTS = {            # None stands for zeros like w
 }
 
 
-def sgd(w, dw, config=None):
+def sgd(w: Array, dw: Array, config: dict | None = None) -> tuple[Array, dict]:
     """Stochastic gradient descent, w <- w - lr dw.
 
     w, dw of one shape; config: learning_rate 1e-2 -> next_w, config.
@@ -22,7 +26,7 @@ def sgd(w, dw, config=None):
     return w - float(config["learning_rate"]) * dw, config
 
 
-def sgd_momentum(w, dw, config=None):
+def sgd_momentum(w: Array, dw: Array, config: dict | None = None) -> tuple[Array, dict]:
     """Gradient descent with momentum, v <- mu v - lr dw, w <- w + v.
 
     w, dw of one shape; config: learning_rate 1e-2, momentum 0.9, velocity (zeros) -> next_w, config.
@@ -34,7 +38,7 @@ def sgd_momentum(w, dw, config=None):
     return w + v, config
 
 
-def rmsprop(w, dw, config=None):
+def rmsprop(w: Array, dw: Array, config: dict | None = None) -> tuple[Array, dict]:
     """Gradient descent scaled by a running root mean square, s <- r s + (1-r) dw^2, w <- w - lr dw / (sqrt(s) + eps).
 
     w, dw of one shape; config: learning_rate 1e-2, decay_rate 0.99, epsilon 1e-8, cache (zeros) -> next_w, config.
@@ -46,8 +50,8 @@ def rmsprop(w, dw, config=None):
     return w - float(config["learning_rate"]) * dw / (np.sqrt(config["cache"]) + float(config["epsilon"])), config
 
 
-def adam(w, dw, config=None):
-    """Adam: running mean m and mean square v of the gradient, both corrected for their start at zero.
+def adam(w: Array, dw: Array, config: dict | None = None) -> tuple[Array, dict]:
+    """Adam: running mean m and mean square v of the gradient, both corrected for starting at zero.
 
     t <- t + 1, m <- b1 m + (1-b1) dw, v <- b2 v + (1-b2) dw^2, w <- w - lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
     w, dw of one shape; config: learning_rate 1e-3, beta1 0.9, beta2 0.999, epsilon 1e-8, m and v (zeros), t 0
@@ -65,8 +69,8 @@ def adam(w, dw, config=None):
     # END SOLUTION 1.4
 
 
-def fill(rule, w, dw, config):
-    """config with missing entries filled in. Raises ValueError where dw has not w's shape.
+def fill(rule: str, w: Array, dw: Array, config: dict | None) -> dict:
+    """config with missing entries filled in. Raises ValueError if the shape of dw is not that of w.
 
     The rules read hyperparameters through float(), since a NumPy float64 scalar would turn float32 weights to float64.
     """

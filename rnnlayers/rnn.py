@@ -3,18 +3,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlayers.shapes import check_like, check_shapes
+from rnnlayers.shapes import Array, check_like, check_shapes
 
 
 class RNNStepCache(NamedTuple):
-    x: np.ndarray
-    prev_h: np.ndarray
-    Wx: np.ndarray
-    Wh: np.ndarray
-    next_h: np.ndarray
+    x: Array
+    prev_h: Array
+    Wx: Array
+    Wh: Array
+    next_h: Array
 
 
-def rnn_step_forward(x, prev_h, Wx, Wh, b):
+def rnn_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, RNNStepCache]:
     """One step of a vanilla RNN, next_h = tanh(x Wx + prev_h Wh + b).
 
     x (N, D), prev_h (N, H), Wx (D, H), Wh (H, H), b (H,) -> next_h (N, H), cache.
@@ -27,11 +27,11 @@ def rnn_step_forward(x, prev_h, Wx, Wh, b):
     # END SOLUTION 2.1
 
 
-def rnn_step_backward(dnext_h, cache):
+def rnn_step_backward(dnext_h: Array, cache: RNNStepCache) -> tuple[Array, ...]:
     """Gradients of rnn_step_forward.
 
     dnext_h (N, H) -> dx (N, D), dprev_h (N, H), dWx (D, H), dWh (H, H), db (H,).
-    Raises ValueError where dnext_h is not next_h's shape.
+    Raises ValueError if the shape of dnext_h is not that of next_h.
     """
     # BEGIN SOLUTION 2.1
     x, prev_h, Wx, Wh, next_h = cache
@@ -41,7 +41,7 @@ def rnn_step_backward(dnext_h, cache):
     # END SOLUTION 2.1
 
 
-def rnn_forward(x, h0, Wx, Wh, b):
+def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, list[RNNStepCache]]:
     """A vanilla RNN over whole sequences, h[:, t] = tanh(x[:, t] Wx + h[:, t-1] Wh + b) with h[:, -1] = h0.
 
     x (N, T, D) with T >= 1, h0 (N, H), Wx (D, H), Wh (H, H), b (H,) -> h (N, T, H), cache; h0 is not part of h.
@@ -59,17 +59,17 @@ def rnn_forward(x, h0, Wx, Wh, b):
     # END SOLUTION 2.2
 
 
-def rnn_backward(dh, cache):
+def rnn_backward(dh: Array, cache: list[RNNStepCache]) -> tuple[Array, ...]:
     """Gradients of rnn_forward, by backpropagation through time.
 
-    dh (N, T, H) holds what arrives at each h[:, t] from above; what comes back from the later steps is added here.
-    -> dx (N, T, D), dh0 (N, H), dWx (D, H), dWh (H, H), db (H,). Raises ValueError where dh is not h's shape.
+    dh (N, T, H) is the gradient of each h[:, t] from above; the gradients from the later steps are added here.
+    -> dx (N, T, D), dh0 (N, H), dWx (D, H), dWh (H, H), db (H,). Raises ValueError if the shape of dh is not that of h.
     Source: Werbos (1990), "Backpropagation through time".
     """
     # BEGIN SOLUTION 2.2
     N, H = cache[0].next_h.shape
     check_like("rnn_backward", dh=(dh, (N, len(cache), H)))
-    dx, dprev_h, dweights = [], 0, []                       # nothing comes back from beyond the last step
+    dx, dprev_h, dweights = [], np.zeros_like(cache[0].next_h), []      # nothing comes back from beyond the last step
     for t in reversed(range(len(cache))):
         dx_t, dprev_h, *dstep = rnn_step_backward(dh[:, t] + dprev_h, cache[t])
         dx.append(dx_t)
@@ -78,13 +78,13 @@ def rnn_backward(dh, cache):
     # END SOLUTION 2.2
 
 
-def check_steps(function, x):
+def check_steps(function: str, x: Array) -> None:
     """Require at least one time step in x (N, T, D). Raises ValueError."""
     if x.shape[1] < 1:
         raise ValueError(f"{function}: x is {x.shape}, expected at least one time step, T >= 1")
 
 
-def accumulate(totals, terms):
+def accumulate(totals: list[Array], terms: list[Array]) -> None:
     """Add each of `terms` into `totals` in place; an empty `totals` takes the terms themselves."""
     if not totals:
         totals.extend(terms)

@@ -1,10 +1,10 @@
 """Softmax, and the softmax loss of a sequence of words."""
 import numpy as np
 
-from rnnlayers.shapes import check_ids, check_shapes
+from rnnlayers.shapes import Array, check_ids, check_shapes
 
 
-def softmax(x):
+def softmax(x: Array) -> Array:
     """Softmax over the last axis, exp(x) / sum of exp(x), without overflow. x (..., L) -> the same shape and dtype."""
     # BEGIN SOLUTION 4.1
     e = np.exp(x - x.real.max(axis=-1, keepdims=True))
@@ -12,20 +12,20 @@ def softmax(x):
     # END SOLUTION 4.1
 
 
-def softmax_backward(dout, out):
+def softmax_backward(dout: Array, out: Array) -> Array:
     """Gradient of softmax, dx = out * (dout - sum over the last axis of dout * out). All (..., L)."""
     # BEGIN SOLUTION 4.1
     return out * (dout - (dout * out).sum(axis=-1, keepdims=True))
     # END SOLUTION 4.1
 
 
-def temporal_softmax_loss(x, y, mask, verbose=False):
+def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False) -> tuple[np.floating, Array]:
     """Cross entropy of the next word, summed over time and averaged over the batch.
 
     loss = -1/N sum over n, t of mask[n, t] log softmax(x[n, t])[y[n, t]], by the log-sum-exp of the scores.
     x (N, T, V) scores, y integer (N, T) word ids, mask bool (N, T): which targets count -> loss, dx (N, T, V).
-    Ids under a False mask are not looked at. Raises ValueError on shapes, ids outside 0..V-1 or a mask that is not
-    made of zeros and ones.
+    Ids under a False mask are ignored. Raises ValueError on shapes, on ids outside 0..V-1, and on a mask with values
+    other than zeros and ones.
     """
     y, mask = np.asarray(y), _boolean("temporal_softmax_loss", mask)
     check_shapes("temporal_softmax_loss", x=(x, "N T V"), y=(y, "N T"), mask=(mask, "N T"))
@@ -48,8 +48,8 @@ def temporal_softmax_loss(x, y, mask, verbose=False):
     return loss, dx.reshape(N, T, V)
 
 
-def label_smoothing_penalty(x, y, mask):
-    """How far the scores of the targets are above the mean score: what overconfidence costs.
+def label_smoothing_penalty(x: Array, y: Array, mask: Array) -> tuple[np.floating, Array]:
+    """How far the scores of the targets are above the mean score: a penalty on overconfidence.
 
     penalty = 1/N sum over n, t of mask[n, t] (x[n, t, y[n, t]] - mean over v of x[n, t, v])
 
@@ -72,7 +72,7 @@ def label_smoothing_penalty(x, y, mask):
     # END SOLUTION 5.5
 
 
-def _boolean(function, mask):
+def _boolean(function: str, mask: Array) -> Array:
     mask = np.asarray(mask)
     if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
         raise ValueError(f"{function}: mask has values other than 0 and 1, expected a bool array (N, T)")

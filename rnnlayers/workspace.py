@@ -1,44 +1,48 @@
-"""Memory for arrays: on whole cache lines, and new at every call or kept from one training step to the next.
+"""Arrays on whole cache lines: new at every call, or kept from one training step to the next.
 
-Vector instructions that straddle two cache lines halve the speed at which a core reads and writes its memory.
+A vector instruction that straddles two cache lines halves the speed at which a core reads and writes its memory.
 """
 import math
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 LINE = 64                           # bytes of a cache line
+Shape = tuple[int, ...]
+Allocator = Callable[[str, Shape, DTypeLike], np.ndarray]      # `allocate`, or a Workspace
 
 
-def fresh(name, shape, dtype):
-    """A new array of undefined contents, on a cache line; the name is for Workspace's sake."""
+def allocate(name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+    """A new array of undefined contents that starts on a cache line. The name is unused: a Workspace needs it."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(size + LINE, np.uint8)
     start = -raw.__array_interface__["data"][0] % LINE
     return raw[start:start + size].view(dtype).reshape(shape)
 
 
-def aligned(array):
-    """The array itself where it starts on a cache line, else a copy that does, in C order."""
+def aligned(array: np.ndarray) -> np.ndarray:
+    """The array itself if it starts on a cache line, else a copy that does, in C order."""
     if array.__array_interface__["data"][0] % LINE == 0:
         return array
-    copy = fresh("", array.shape, array.dtype)
+    copy = allocate("", array.shape, array.dtype)
     copy[...] = array
     return copy
 
 
 class Workspace:
-    """Arrays that live across steps, one for each name: the system clears every fresh page before it hands it out.
+    """Arrays that live across steps, one for each name: the system has to clear every new page that it hands out.
 
-    workspace(name, shape, dtype) -> array of undefined contents, the same memory whenever the name is asked for: what
-    an earlier call put there is gone. It grows and never shrinks.
+    workspace(name, shape, dtype) -> array of undefined contents. Every call with one name returns the same memory, so
+    it overwrites what an earlier call returned. The memory of a name grows and never shrinks.
     """
 
-    def __init__(self):
-        self._flat = {}
+    def __init__(self) -> None:
+        self._flat: dict[str, np.ndarray] = {}
 
-    def __call__(self, name, shape, dtype):
+    def __call__(self, name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:
-            flat = self._flat[name] = fresh(name, (size,), dtype)
+            flat = self._flat[name] = allocate(name, (size,), dtype)
         return flat[:size].reshape(shape)

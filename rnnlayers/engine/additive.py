@@ -1,22 +1,27 @@
 """The time loop of the LSTM with additive attention on packed rows: rnnlayers.additive_attention, line by line.
 
-Images lie in the order of the packed captions. What takes prev_h is one product, prev_h [Wh, Wq, Wbeta].
+Images are in the order of the packed captions. The three products with prev_h are one, prev_h [Wh, Wq, Wbeta].
 """
 import numpy as np
 
-from rnnlayers.engine.kernels import additive_look, additive_look_back, lstm_step, lstm_step_back
+from rnnlayers.engine.kernels import additive_attend, additive_attend_backward, lstm_step, lstm_step_backward
+from rnnlayers.engine.packing import Packed
 from rnnlayers.engine.products import add_to_step_before, times, times_transposed, zeros
+from rnnlayers.shapes import Array
+from rnnlayers.workspace import Allocator
 
 
-def additive_forward(x, index, h0, c0, A, keys, Wh, Wattn, Wq, v, Wbeta, bbeta, packed, memory):
+def additive_forward(x: Array, index: Array, h0: Array, c0: Array, A: Array, keys: Array, Wh: Array, Wattn: Array,
+                     Wq: Array, v: Array, Wbeta: Array, bbeta: Array, packed: Packed,
+                     workspace: Allocator) -> tuple[Array, Array, tuple[Array, ...]]:
     """x (U, 4H), h0 and c0 (>= active, H), A (>= active, L, E), keys (>= active, L, K) -> h (M, H), weights, cache."""
     M, (H, G), L, E, K, dtype = len(index), Wh.shape, A.shape[1], A.shape[2], len(v), x.dtype
-    W = np.concatenate([Wh, Wq, Wbeta], axis=1, out=memory("Wh, Wq, Wbeta", (H, G + K + E), dtype))
-    product = memory("product", (packed.active, G + K + E), dtype)
-    gates, weights, query = (memory(name, (M, width), dtype)
+    W = np.concatenate([Wh, Wq, Wbeta], axis=1, out=workspace("Wh, Wq, Wbeta", (H, G + K + E), dtype))
+    product = workspace("product", (packed.active, G + K + E), dtype)
+    gates, weights, query = (workspace(name, (M, width), dtype)
                              for name, width in (("gates", G), ("weights", L), ("query", K)))
-    h, prev, c, tanh_c = (memory(name, (M, H), dtype) for name in ("h", "prev", "c", "tanh_c"))
-    z, beta, context = (memory(name, (M, E), dtype) for name in ("z", "beta", "context"))
+    h, prev, c, tanh_c = (workspace(name, (M, H), dtype) for name in ("h", "prev", "c", "tanh_c"))
+    z, beta, context = (workspace(name, (M, E), dtype) for name in ("z", "beta", "context"))
     h_before, c_before = h0, c0
     for s, e in packed.steps:
         n = e - s
@@ -24,7 +29,7 @@ def additive_forward(x, index, h0, c0, A, keys, Wh, Wattn, Wq, v, Wbeta, bbeta, 
         times(prev[s:e], W, product[:n])
         query[s:e] = product[:n, G:G + K]
         np.add(product[:n, G + K:], bbeta, out=beta[s:e])
-        additive_look(query[s:e], beta[s:e], keys, A, v, weights[s:e], z[s:e], context[s:e])
+        additive_attend(query[s:e], beta[s:e], keys, A, v, weights[s:e], z[s:e], context[s:e])
         times(context[s:e], Wattn, gates[s:e])
         gates[s:e] += product[:n, :G]
         lstm_step(gates[s:e], x, index[s:e], c_before, c[s:e], tanh_c[s:e], h[s:e])
@@ -32,27 +37,28 @@ def additive_forward(x, index, h0, c0, A, keys, Wh, Wattn, Wq, v, Wbeta, bbeta, 
     return h, weights, (A, keys, Wattn, v, W, gates, weights, query, prev, c, tanh_c, c0, z, beta, context)
 
 
-def additive_backward(dh, dmaps, cache, packed, memory):
-    """dh (M, H), overwritten, dmaps (M, L) -> da (M, 4H), dh0, dc0 (active, H), dkeys like keys, dWh, dWattn, dWq, dv,
-    dWbeta, dbbeta."""
+def additive_backward(dh: Array, dattention: Array, cache: tuple[Array, ...], packed: Packed,
+                      workspace: Allocator) -> tuple[Array, ...]:
+    """dh (M, H), overwritten, dattention (M, L) -> da (M, 4H), dh0, dc0 (active, H), dkeys like keys, dWh, dWattn, dWq,
+    dv, dWbeta, dbbeta."""
     A, keys, Wattn, v, W, gates, weights, query, prev, c, tanh_c, c0, z, beta, context = cache
     (M, H), (E, G), K, dtype, N = prev.shape, Wattn.shape, len(v), dh.dtype, packed.active
-    dh0, dc, dkeys, dv = (zeros(name, shape, dtype, memory) for name, shape in
+    dh0, dc, dkeys, dv = (zeros(name, shape, dtype, workspace) for name, shape in
                           (("dh0", (N, H)), ("dc", (N, H)), ("dkeys", keys.shape), ("dv", v.shape)))
-    dproduct = memory("dproduct", (M, W.shape[1]), dtype)
-    back, dcontext = memory("back", (H * N,), dtype), memory("dcontext", (E * N,), dtype)
-    dquery, dgate = memory("dquery", (N, K), dtype), memory("dgate", (N, E), dtype)
+    dproduct = workspace("dproduct", (M, W.shape[1]), dtype)
+    back, scratch = workspace("back", (H * N,), dtype), workspace("dcontext", (E * N,), dtype)
+    dquery, dgate = workspace("dquery", (N, K), dtype), workspace("dgate", (N, E), dtype)
     steps = packed.steps
     for t in reversed(range(len(steps))):
         s, e = steps[t]
         n = e - s
-        lstm_step_back(gates[s:e], c[steps[t - 1][0]:s] if t else c0, tanh_c[s:e], dh[s:e], dc[:n])
-        dlook = np.ascontiguousarray(times_transposed(gates[s:e], Wattn, dcontext))
-        additive_look_back(dlook, dmaps[s:e], query[s:e], keys, A, v, weights[s:e], z[s:e], beta[s:e], dquery[:n],
-                           dgate[:n], dkeys, dv)
+        lstm_step_backward(gates[s:e], c[steps[t - 1][0]:s] if t else c0, tanh_c[s:e], dh[s:e], dc[:n])
+        dcontext = np.ascontiguousarray(times_transposed(gates[s:e], Wattn, scratch))
+        additive_attend_backward(dcontext, dattention[s:e], query[s:e], keys, A, v, weights[s:e], z[s:e], beta[s:e],
+                                 dquery[:n], dgate[:n], dkeys, dv)
         dproduct[s:e, :G], dproduct[s:e, G:G + K], dproduct[s:e, G + K:] = gates[s:e], dquery[:n], dgate[:n]
         add_to_step_before(dh, dh0, steps, t, times_transposed(dproduct[s:e], W, back))
-    dWattn = np.matmul(context.T, gates, out=memory("dWattn", Wattn.shape, dtype))
-    dWh, dWq, dWbeta = (np.matmul(prev.T, dproduct[:, start:end], out=memory(name, (H, end - start), dtype))
+    dWattn = np.matmul(context.T, gates, out=workspace("dWattn", Wattn.shape, dtype))
+    dWh, dWq, dWbeta = (np.matmul(prev.T, dproduct[:, start:end], out=workspace(name, (H, end - start), dtype))
                         for name, start, end in (("dWh", 0, G), ("dWq", G, G + K), ("dWbeta", G + K, G + K + E)))
     return gates, dh0, dc, dkeys, dWh, dWattn, dWq, dv, dWbeta, dproduct[:, G + K:].sum(axis=0)

@@ -1,10 +1,12 @@
-"""The parts of a step that are no matrix products: each a loop for Numba, beside its twin in NumPy.
+"""The parts of a training step that are not matrix products: each a compiled loop beside its reference in NumPy.
 
-The compiled ones serve float32, whose digits their exp and tanh have; other dtypes go to the twin. They are serial:
-BLAS has the only threads. fastmath names what each may do: sums in any order ("reassoc"), fused products and sums
-("contract"); never blanket, for a NaN has to stay one.
+The compiled loops serve float32, the precision of their exp and tanh; other dtypes go to the reference. All kernels are
+serial: BLAS has the only threads. They check no bounds, so a caller must have checked shapes and ids: U rows of x take
+indices 0..U-1, and a caption that is active at one time step was active at the step before.
 """
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -12,10 +14,21 @@ from numba import njit
 from rnnlayers.activations import sigmoid
 from rnnlayers.softmax import softmax, softmax_backward
 
+# --- constants and decorators ------------------------------------------------------------------------------------
+
+# How every compiled function is compiled, here and in updates.py.
+# cache: the machine code is kept in __pycache__, and only the first process has to wait for the compiler.
+# nogil: other threads, such as the reader of features, run beside a kernel.
+# error_model: a division by zero gives inf or nan, as in NumPy; a check in every loop would keep it from vectorising.
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+# fastmath names what a function's arithmetic may do, and is each function's own, since it decides the last digits.
+# Never fastmath=True: it lets the compiler assume that there is no NaN, and a NaN has to stay one.
+FUSED = {"contract", "nsz"}             # a product and a sum in one rounding; the sign of a zero does not matter
+SUMS = {"contract", "nsz", "reassoc"}   # and sums in any order, which vectorises them
+
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
-FUSED = {"contract", "nsz"}
-SUMS = {"contract", "nsz", "reassoc"}
-# tanh x = x p(x^2) / q(x^2) to 4e-7 of itself for |x| < 9, where float32 reaches 1: fitted, largest error made smallest
+# tanh x = x p(x^2) / q(x^2) to 4e-7 of itself for |x| < 9, where float32 reaches 1; a minimax fit
 P0, P1, P2, P3, P4 = (np.float32(c) for c in (9.99999980e-01, 1.33810343e-01, 3.49559659e-03, 2.06091508e-05,
                                               1.33546343e-08))
 Q1, Q2, Q3, Q4 = (np.float32(c) for c in (4.67143500e-01, 2.58770192e-02, 3.28564554e-04, 7.77657240e-07))
@@ -25,29 +38,38 @@ LOG2E, LOG2_HIGH, LOG2_LOW = np.float32(1 / math.log(2)), np.float32(0.693359375
 E2, E3, E4, E5, E6 = (np.float32(1 / math.factorial(k)) for k in (2, 3, 4, 5, 6))
 LOWEST = np.float32(-87)
 LANES = 64
-ROUND = np.float32(1.5 * 2**23)     # added and taken away, it leaves a whole number
+ROUND = np.float32(1.5 * 2**23)         # adding it and subtracting it again rounds to a whole number
 
 
-def compiled(twin, fastmath=FUSED):
-    """Decorator of a loop: compiled for float32, else `twin`. All floating arguments are of the first one's dtype."""
-    def decorate(loop):
-        fast = njit(loop, cache=True, nogil=True, error_model="numpy", fastmath=fastmath)
+class Kernel:
+    """A compiled loop and its reference. A call takes the loop for float32, else the reference.
 
-        def kernel(*args):
-            return fast(*args) if args[0].dtype == np.float32 else twin(*args)
-        kernel.__doc__, kernel.fast, kernel.twin = twin.__doc__, fast, twin
-        return kernel
-    return decorate
+    The first argument is a floating array; all other floating arguments have its dtype.
+    """
+
+    def __init__(self, loop: Callable, reference: Callable, fastmath: set[str]) -> None:
+        self.compiled, self.reference = njit(**OPTIONS, fastmath=fastmath)(loop), reference
+        self.__doc__ = reference.__doc__
+
+    def __call__(self, *args: Any) -> Any:
+        return self.compiled(*args) if args[0].dtype == np.float32 else self.reference(*args)
 
 
-def part(fastmath):
-    """Decorator of what kernels are made of: always inlined.
+def kernel(reference: Callable, fastmath: set[str] = FUSED) -> Callable[[Callable], Kernel]:
+    """Decorator of a loop that computes what `reference` computes."""
+    return lambda loop: Kernel(loop, reference, fastmath)
 
-    As functions of their own they are other code in the process that compiles a kernel than in one that takes it from
+
+def part(fastmath: set[str]) -> Callable[[Callable], Callable]:
+    """Decorator of a function that kernels call: always inlined.
+
+    As a function of its own it would be other code in the process that compiles a kernel than in one that takes it from
     the cache, and the first run would differ from later ones in its last digits.
     """
-    return njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath, forceinline=True)
+    return njit(**OPTIONS, fastmath=fastmath, forceinline=True)
 
+
+# --- functions of an entry and of a row, from which the kernels are made -----------------------------------------
 
 @part(FUSED)
 def _tanh(x):
@@ -56,20 +78,83 @@ def _tanh(x):
     return math.copysign(ONE, x) if x * x >= EIGHTY_ONE or abs(y) > ONE else y      # a NaN stays a NaN
 
 
-def rnn_twin(a, x, index):
-    """h = tanh(a + x), in place of a (n, H); x (U, H) holds the projection of each distinct input, index (n,) which."""
+@part(FUSED)
+def _add_product(x, W, out):
+    """out += x W for x (H,), W (H, G): four rows at a time, so that out is read and written less often."""
+    k = 0
+    while k + 4 <= x.size:
+        a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
+        A, B, C, D = W[k], W[k + 1], W[k + 2], W[k + 3]
+        for j in range(out.size):
+            out[j] += (a * A[j] + b * B[j]) + (c * C[j] + d * D[j])
+        k += 4
+    while k < x.size:
+        a, A = x[k], W[k]
+        for j in range(out.size):
+            out[j] += a * A[j]
+        k += 1
+
+
+@part(SUMS)
+def _dots(A, x, out):
+    """out = A x for A (L, H)."""
+    for place in range(len(A)):
+        row, total = A[place], ZERO
+        for j in range(row.size):
+            total += row[j] * x[j]
+        out[place] = total
+
+
+@part(SUMS)
+def _weighted_sum(w, A, out):
+    """out = w A for A (L, H)."""
+    out[:] = ZERO
+    for place in range(len(A)):
+        row, weight = A[place], w[place]
+        for j in range(row.size):
+            out[j] += weight * row[j]
+
+
+@part(FUSED)
+def _softmax(x):
+    top, total = x.max(), ZERO
+    for j in range(x.size):
+        x[j] = math.exp(x[j] - top)
+        total += x[j]
+    for j in range(x.size):
+        x[j] /= total
+
+
+@part(FUSED)
+def _softmax_backward(d, more, out):
+    """softmax_backward of d + more, in place of d."""
+    total = ZERO
+    for j in range(d.size):
+        d[j] += more[j]
+        total += d[j] * out[j]
+    for j in range(d.size):
+        d[j] = out[j] * (d[j] - total)
+
+
+# --- recurrent cells ---------------------------------------------------------------------------------------------
+
+def rnn_step_reference(a, x, index):
+    """h = tanh(a + x), in place of a (n, H); x (U, H) holds the projection of each distinct input, index (n,)
+    its row."""
     np.tanh(a + x[index], out=a)
 
 
-@compiled(rnn_twin)
+@kernel(rnn_step_reference)
 def rnn_step(a, x, index):
+    # One pass over each row, without the copy x[index]. Safe: entry j of a row depends on entry j alone, and rows do
+    # not depend on each other, so the inner loop vectorises.
     for r in range(len(a)):
         h, xr = a[r], x[index[r]]
         for j in range(h.size):
             h[j] = _tanh(h[j] + xr[j])
 
 
-def lstm_twin(a, x, index, prev_c, c, tanh_c, h):
+def lstm_step_reference(a, x, index, prev_c, c, tanh_c, h):
     """Gates i, f, o, g in place of a (n, 4H), and c, tanh_c, h (n, H) of rnnlayers.lstm.lstm_step_forward."""
     H = c.shape[1]
     a += x[index]
@@ -80,8 +165,10 @@ def lstm_twin(a, x, index, prev_c, c, tanh_c, h):
     np.multiply(o, tanh_c, out=h)
 
 
-@compiled(lstm_twin)
+@kernel(lstm_step_reference)
 def lstm_step(a, x, index, prev_c, c, tanh_c, h):
+    # Gates, cell state and output of one row while it is in cache, without temporary arrays (n, 4H). Safe: rows do
+    # not depend on each other, and within a row every loop reads what the loops before it have finished.
     for r in range(len(a)):
         _lstm_row(a[r], x[index[r]], prev_c[r], c[r], tanh_c[r], h[r])
 
@@ -102,8 +189,11 @@ def _lstm_row(a, x, prev_c, c, tanh_c, h):
         h[j] = o[j] * tanh_c[j]
 
 
-def lstm_back_twin(a, prev_c, tanh_c, dh, dc):
-    """da in place of the gates a (n, 4H), dprev_c in place of dc (n, H), from dh (n, H): lstm_step_backward."""
+def lstm_step_backward_reference(a, prev_c, tanh_c, dh, dc):
+    """da in place of the gates a (n, 4H), dprev_c in place of dc (n, H), from dh (n, H).
+
+    It is lstm_step_backward of rnnlayers.lstm, without the products.
+    """
     i, f, o, g = np.split(a, 4, axis=1)
     dc += dh * o * (1 - tanh_c**2)
     di, df, do, dg = dc * g, dc * prev_c[:len(a)], dh * tanh_c, dc * i
@@ -111,14 +201,17 @@ def lstm_back_twin(a, prev_c, tanh_c, dh, dc):
     a[:] = np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])
 
 
-@compiled(lstm_back_twin)
-def lstm_step_back(a, prev_c, tanh_c, dh, dc):
+@kernel(lstm_step_backward_reference)
+def lstm_step_backward(a, prev_c, tanh_c, dh, dc):
+    # The gradients of one row while it is in cache, each written over the gate that it belongs to. Safe: all that
+    # entry j needs of the four gates and of dc is read before any of them is overwritten, and no other entry needs
+    # it.
     for r in range(len(a)):
-        _lstm_row_back(a[r], prev_c[r], tanh_c[r], dh[r], dc[r])
+        _lstm_row_backward(a[r], prev_c[r], tanh_c[r], dh[r], dc[r])
 
 
 @part(FUSED)
-def _lstm_row_back(a, prev_c, tanh_c, dh, dc):
+def _lstm_row_backward(a, prev_c, tanh_c, dh, dc):
     H = dc.size
     i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
     for j in range(H):
@@ -129,18 +222,21 @@ def _lstm_row_back(a, prev_c, tanh_c, dh, dc):
         i[j], f[j], o[j], g[j] = di, df, do, dg
 
 
-def lstm_loop_twin(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
+def lstm_loop_reference(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
     """The whole time loop of rnnlayers.engine.recurrent.lstm_forward."""
     h_before, c_before = h0, c0
     for s, e in zip(starts, starts[1:]):
         prev[s:e] = h_before[:e - s]
         gates[s:e] = prev[s:e] @ Wh
-        lstm_twin(gates[s:e], x, index[s:e], c_before, c[s:e], tanh_c[s:e], h[s:e])
+        lstm_step_reference(gates[s:e], x, index[s:e], c_before, c[s:e], tanh_c[s:e], h[s:e])
         h_before, c_before = h[s:e], c[s:e]
 
 
-@compiled(lstm_loop_twin)
+@kernel(lstm_loop_reference)
 def lstm_loop(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
+    # All time steps in one call, with a loop for h Wh in place of BLAS: with few rows most of the time goes to calls.
+    # Safe: row r of a step reads only row r - s of the step before, which is complete, and which exists because
+    # captions are sorted by length.
     h_before, c_before = h0, c0
     for t in range(len(starts) - 1):
         s, e = starts[t], starts[t + 1]
@@ -152,38 +248,47 @@ def lstm_loop(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
         h_before, c_before = h[s:e], c[s:e]
 
 
-def lstm_loop_back_twin(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
-    """The whole loop of lstm_backward: da in place of gates; adds to dh (M, H), dh0 and dc (active, H)."""
+def lstm_loop_backward_reference(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
+    """The whole time loop of rnnlayers.engine.recurrent.lstm_backward.
+
+    da in place of gates; adds to dh (M, H), dh0 and dc (active, H).
+    """
     for t in range(len(starts) - 2, -1, -1):
         s, e = starts[t], starts[t + 1]
         c_before = c[starts[t - 1]:s] if t else c0
-        lstm_back_twin(gates[s:e], c_before, tanh_c[s:e], dh[s:e], dc[:e - s])
+        lstm_step_backward_reference(gates[s:e], c_before, tanh_c[s:e], dh[s:e], dc[:e - s])
         before = dh[starts[t - 1]:] if t else dh0
         before[:e - s] += gates[s:e] @ Wh.T
 
 
-@compiled(lstm_loop_back_twin)
-def lstm_loop_back(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
+@kernel(lstm_loop_backward_reference)
+def lstm_loop_backward(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
+    # All time steps in one call, row by row. Safe: row r adds to its own row of the step before and to no other, and
+    # that row is used only when its step's turn comes. The sums over Wh are in another order than BLAS takes.
     dprev_h = np.empty_like(dh0[0])
     for t in range(len(starts) - 2, -1, -1):
         s = starts[t]
         for r in range(s, starts[t + 1]):
             n = r - s
-            _lstm_row_back(gates[r], c[starts[t - 1] + n] if t else c0[n], tanh_c[r], dh[r], dc[n])
+            _lstm_row_backward(gates[r], c[starts[t - 1] + n] if t else c0[n], tanh_c[r], dh[r], dc[n])
             _dots(Wh, gates[r], dprev_h)
             before = dh[starts[t - 1] + n] if t else dh0[n]
             before += dprev_h
 
 
-def look_twin(h, A, weights, attn):
+# --- attention ---------------------------------------------------------------------------------------------------
+
+def attend_reference(h, A, weights, attn):
     """weights (n, L) and attn (n, H) of rnnlayers.attention.dot_product_attention, A (>= n, L, H), h (n, H)."""
     A = A[:len(h)]
     weights[:] = softmax((A @ h[:, :, None])[:, :, 0] / math.sqrt(h.shape[1]))
     attn[:] = (weights[:, None] @ A)[:, 0]
 
 
-@compiled(look_twin, fastmath=SUMS)
-def look(h, A, weights, attn):
+@kernel(attend_reference, fastmath=SUMS)
+def attend(h, A, weights, attn):
+    # Scores, softmax and weighted mean of one image while its regions are in cache: NumPy reads A twice from memory.
+    # Safe: row r writes to its own row of the results alone; the sums over H and L may be in any order.
     scale = np.float32(1 / math.sqrt(h.shape[1]))
     for r in range(len(h)):
         _dots(A[r], h[r], weights[r])
@@ -194,27 +299,30 @@ def look(h, A, weights, attn):
         _weighted_sum(w, A[r], attn[r])
 
 
-def look_back_twin(dattn, dmaps, A, weights, dscores, dh):
-    """dscores (n, L) and dh (n, H) of dot_product_attention_backward, dmaps (n, L) what arrives at the weights."""
+def attend_backward_reference(dattn, dattention, A, weights, dscores, dh):
+    """dscores (n, L) and dh (n, H) of dot_product_attention_backward, dattention (n, L) the upstream
+    gradient of the weights."""
     A = A[:len(dattn)]
-    dweights = (A @ dattn[:, :, None])[:, :, 0] + dmaps
+    dweights = (A @ dattn[:, :, None])[:, :, 0] + dattention
     dscores[:] = softmax_backward(dweights, weights) / math.sqrt(A.shape[2])
     dh[:] = (dscores[:, None] @ A)[:, 0]
 
 
-@compiled(look_back_twin, fastmath=SUMS)
-def look_back(dattn, dmaps, A, weights, dscores, dh):
+@kernel(attend_backward_reference, fastmath=SUMS)
+def attend_backward(dattn, dattention, A, weights, dscores, dh):
+    # Both sums over one image's regions while they are in cache; row r of dscores first holds the gradient of the
+    # weights. Safe: it is replaced in place, entry by entry, after all of it has entered the softmax's sum.
     scale = np.float32(1 / math.sqrt(A.shape[2]))
     for r in range(len(dattn)):
         d = dscores[r]
         _dots(A[r], dattn[r], d)
-        _softmax_back(d, dmaps[r], weights[r])
+        _softmax_backward(d, dattention[r], weights[r])
         for place in range(d.size):
             d[place] *= scale
         _weighted_sum(d, A[r], dh[r])
 
 
-def additive_look_twin(query, gate, keys, A, v, weights, z, context):
+def additive_attend_reference(query, gate, keys, A, v, weights, z, context):
     """weights, z of rnnlayers.additive_attention.additive_attention_forward, beta in place of gate, and context."""
     n = len(query)
     weights[:] = softmax(np.tanh(keys[:n] + query[:, None]) @ v)
@@ -223,8 +331,11 @@ def additive_look_twin(query, gate, keys, A, v, weights, z, context):
     np.multiply(gate, z, out=context)
 
 
-@compiled(additive_look_twin, fastmath=SUMS)
-def additive_look(query, gate, keys, A, v, weights, z, context):
+@kernel(additive_attend_reference, fastmath=SUMS)
+def additive_attend(query, gate, keys, A, v, weights, z, context):
+    # The energies are summed as tanh(keys + query) is computed, which is kept nowhere: the reference stores (n, L,
+    # K). Safe: rows do not depend on each other, and gate[j] is read for the last time where beta[j] is written over
+    # it.
     for r in range(len(query)):
         q, w = query[r], weights[r]
         for place in range(w.size):
@@ -240,7 +351,8 @@ def additive_look(query, gate, keys, A, v, weights, z, context):
             out[j] = beta[j] * zr[j]
 
 
-def additive_look_back_twin(dcontext, dmaps, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
+def additive_attend_backward_reference(dcontext, dattention, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys,
+                                       dv):
     """dquery (n, K), dgate (n, E) of additive_attention_backward, n >= 1; adds to dkeys (>= n, L, K) and dv (K,).
 
     tanh(keys + query) is computed again: to keep it from the forward pass costs more time, and L times the memory.
@@ -249,22 +361,25 @@ def additive_look_back_twin(dcontext, dmaps, query, keys, A, v, weights, z, beta
     s = np.tanh(keys[:n] + query[:, None])
     dgate[:] = dcontext * z * beta * (1 - beta)
     dz = dcontext * beta
-    de = softmax_backward(dmaps + (A[:n] @ dz[:, :, None])[:, :, 0], weights)
+    de = softmax_backward(dattention + (A[:n] @ dz[:, :, None])[:, :, 0], weights)
     through = de[:, :, None] * (1 - s**2)
     dquery[:] = through.sum(axis=1) * v
     dkeys[:n] += through * v
     dv += np.tensordot(de, s, 2)
 
 
-@compiled(additive_look_back_twin, fastmath=SUMS)
-def additive_look_back(dcontext, dmaps, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
+@kernel(additive_attend_backward_reference, fastmath=SUMS)
+def additive_attend_backward(dcontext, dattention, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
+    # One image at a time while its keys are in cache. Row r of dgate holds dz until the scores' gradient is known.
+    # Safe: what overwrites it reads the arguments alone; dv and dkeys add up in the order of the rows, for the loop
+    # is serial.
     s, de = np.empty_like(v), np.empty_like(weights[0])
     for r in range(len(dcontext)):
         dc, zr, b, out, q, dq = dcontext[r], z[r], beta[r], dgate[r], query[r], dquery[r]
         for j in range(out.size):
-            out[j] = dc[j] * b[j]                                   # dz, for a moment
+            out[j] = dc[j] * b[j]                                   # dz, until the scores' gradient is known
         _dots(A[r], out, de)
-        _softmax_back(de, dmaps[r], weights[r])
+        _softmax_backward(de, dattention[r], weights[r])
         for j in range(out.size):
             out[j] = dc[j] * zr[j] * b[j] * (ONE - b[j])
         dq[:] = ZERO
@@ -280,7 +395,9 @@ def additive_look_back(dcontext, dmaps, query, keys, A, v, weights, z, beta, dqu
                 dkey[k] += through
 
 
-def softmax_loss_twin(z, b, targets, N, db):
+# --- loss --------------------------------------------------------------------------------------------------------
+
+def softmax_loss_reference(z, b, targets, N, db):
     """temporal_softmax_loss of scores z (M, V) without their bias b (V,): (softmax - one hot) / N in place; -> loss.
 
     db (V,) becomes the bias's gradient.
@@ -298,8 +415,11 @@ def softmax_loss_twin(z, b, targets, N, db):
     return float((np.log(total) - chosen).sum()) / N
 
 
-@compiled(softmax_loss_twin)
+@kernel(softmax_loss_reference)
 def softmax_loss(z, b, targets, N, db):
+    # Each row is read and written while it is in cache, and its exp is a polynomial e^r times the bits of 2^k. Safe:
+    # the largest score is subtracted first, so exp cannot overflow; scores more than 87 below it count as e^-87,
+    # which keeps k + 127 positive; the target's score goes into the loss as it is, so that inf and NaN show there.
     loss, V = 0.0, z.shape[1]
     db[:] = ZERO
     bits = np.empty(V, np.int32)
@@ -322,7 +442,7 @@ def softmax_loss(z, b, targets, N, db):
 
 @part(FUSED)
 def _add_and_top(row, b):
-    """row += b; -> its largest entry. A NaN need not show here: the exponentials show it."""
+    """row += b; -> its largest entry. A NaN may be missed here: the exponentials show it."""
     tops = np.full(LANES, row[0] + b[0], np.float32)        # side by side: the loop over lanes is one instruction
     blocks = row.size // LANES
     for block in range(blocks):
@@ -357,55 +477,18 @@ def _product_sum(row, factor):
     return total
 
 
-@part(SUMS)
-def _dots(A, x, out):
-    """out = A x for A (L, H)."""
-    for place in range(len(A)):
-        row, total = A[place], ZERO
-        for j in range(row.size):
-            total += row[j] * x[j]
-        out[place] = total
+# --- rows and decoding -------------------------------------------------------------------------------------------
 
-
-@part(SUMS)
-def _weighted_sum(w, A, out):
-    """out = w A for A (L, H)."""
-    out[:] = ZERO
-    for place in range(len(A)):
-        row, weight = A[place], w[place]
-        for j in range(row.size):
-            out[j] += weight * row[j]
-
-
-@part(FUSED)
-def _softmax(x):
-    top, total = x.max(), ZERO
-    for j in range(x.size):
-        x[j] = math.exp(x[j] - top)
-        total += x[j]
-    for j in range(x.size):
-        x[j] /= total
-
-
-@part(FUSED)
-def _softmax_back(d, more, out):
-    """softmax_backward of d + more, in place of d."""
-    total = ZERO
-    for j in range(d.size):
-        d[j] += more[j]
-        total += d[j] * out[j]
-    for j in range(d.size):
-        d[j] = out[j] * (d[j] - total)
-
-
-def scatter_twin(rows, index, out):
-    """out (U, W): the sum of the rows (M, W) that each index names."""
+def scatter_add_reference(rows, index, out):
+    """out (U, W): out[u] is the sum of the rows (M, W) whose index is u."""
     out[:] = 0
     np.add.at(out, index, rows)
 
 
-@compiled(scatter_twin)
+@kernel(scatter_add_reference)
 def scatter_add(rows, index, out):
+    # Whole rows are added at a time; np.add.at goes through a general loop for each entry. Safe: the rows of an index
+    # are added in their order, since the loop is serial.
     out[:] = ZERO
     for r in range(len(rows)):
         row, total = rows[r], out[index[r]]
@@ -413,59 +496,72 @@ def scatter_add(rows, index, out):
             total[j] += row[j]
 
 
-def greedy_twin(W_embed, Wx, Wh, b, W_vocab, b_vocab, h, c, word, end, words):
-    """The likeliest words of one caption, into words (T,), until `end` -> how many. RNN or LSTM; overwrites h, c."""
-    H = len(h)
+@part(FUSED)
+def _project(x, Wx, h, Wh, b, a):
+    """a = x Wx + h Wh + b"""
+    a[:] = b
+    _add_product(x, Wx, a)
+    _add_product(h, Wh, a)
+
+
+@part(FUSED)
+def _likeliest(h, W_vocab, b_vocab, scores):
+    """The word of the highest score h W_vocab + b_vocab."""
+    scores[:] = b_vocab
+    _add_product(h, W_vocab, scores)
+    return scores.argmax()
+
+
+def greedy_rnn_reference(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, word, end, words):
+    """The most likely words of one caption, into words (T,), until `end` -> how many. Overwrites the RNN's h (H,)."""
     for t in range(len(words)):
-        a = W_embed[word] @ Wx + h @ Wh + b
-        if len(a) == H:
-            h[:] = np.tanh(a)
-        else:
-            i, f, o, g = *np.split(sigmoid(a[:3 * H]), 3), np.tanh(a[3 * H:])
-            c[:] = f * c + i * g
-            h[:] = o * np.tanh(c)
+        h[:] = np.tanh(W_embed[word] @ Wx + h @ Wh + b)
         word = words[t] = (h @ W_vocab + b_vocab).argmax()
         if word == end:
             return t + 1
     return len(words)
 
 
-@compiled(greedy_twin)
-def greedy(W_embed, Wx, Wh, b, W_vocab, b_vocab, h, c, word, end, words):
-    a, scores, H = np.empty_like(b), np.empty_like(b_vocab), len(h)
-    i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+@kernel(greedy_rnn_reference)
+def greedy_rnn(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, word, end, words):
+    # A word costs no call into NumPy. Safe: the argmax is a row of W_embed, so only the first word has to be checked.
+    a, scores = np.empty_like(b), np.empty_like(b_vocab)
     for t in range(len(words)):
-        a[:] = b
-        _add_product(W_embed[word], Wx, a)
-        _add_product(h, Wh, a)
-        if len(a) == H:
-            for j in range(H):
-                h[j] = _tanh(a[j])
-        else:
-            for j in range(H):
-                c[j] = (HALF + HALF * _tanh(HALF * f[j])) * c[j] + (HALF + HALF * _tanh(HALF * i[j])) * _tanh(g[j])
-            for j in range(H):
-                h[j] = (HALF + HALF * _tanh(HALF * o[j])) * _tanh(c[j])
-        scores[:] = b_vocab
-        _add_product(h, W_vocab, scores)
-        word = words[t] = scores.argmax()
+        _project(W_embed[word], Wx, h, Wh, b, a)
+        for j in range(h.size):
+            h[j] = _tanh(a[j])
+        word = words[t] = _likeliest(h, W_vocab, b_vocab, scores)
         if word == end:
             return t + 1
     return len(words)
 
 
-@part(FUSED)
-def _add_product(x, W, out):
-    """out += x W for x (H,), W (H, G): four rows at a time, so that out is read and written less often."""
-    k = 0
-    while k + 4 <= x.size:
-        a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
-        A, B, C, D = W[k], W[k + 1], W[k + 2], W[k + 3]
-        for j in range(out.size):
-            out[j] += (a * A[j] + b * B[j]) + (c * C[j] + d * D[j])
-        k += 4
-    while k < x.size:
-        a, A = x[k], W[k]
-        for j in range(out.size):
-            out[j] += a * A[j]
-        k += 1
+def greedy_lstm_reference(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, c, word, end, words):
+    """The same for an LSTM. Overwrites h and c (H,)."""
+    H = len(h)
+    for t in range(len(words)):
+        a = W_embed[word] @ Wx + h @ Wh + b
+        i, f, o = np.split(sigmoid(a[:3 * H]), 3)
+        c[:] = f * c + i * np.tanh(a[3 * H:])
+        h[:] = o * np.tanh(c)
+        word = words[t] = (h @ W_vocab + b_vocab).argmax()
+        if word == end:
+            return t + 1
+    return len(words)
+
+
+@kernel(greedy_lstm_reference)
+def greedy_lstm(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, c, word, end, words):
+    # As greedy_rnn. Safe: all of c is computed before h, and the gates are computed anew for every word.
+    a, scores, H = np.empty_like(b), np.empty_like(b_vocab), len(h)
+    i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
+    for t in range(len(words)):
+        _project(W_embed[word], Wx, h, Wh, b, a)
+        for j in range(H):
+            c[j] = (HALF + HALF * _tanh(HALF * f[j])) * c[j] + (HALF + HALF * _tanh(HALF * i[j])) * _tanh(g[j])
+        for j in range(H):
+            h[j] = (HALF + HALF * _tanh(HALF * o[j])) * _tanh(c[j])
+        word = words[t] = _likeliest(h, W_vocab, b_vocab, scores)
+        if word == end:
+            return t + 1
+    return len(words)

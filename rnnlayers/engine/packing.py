@@ -1,33 +1,35 @@
-"""Packed batches: only real words, the captions sorted by length, all first words before all second ones."""
+"""Packed batches: only real words; captions sorted by length; all first words, then all second words, and so on."""
 from typing import NamedTuple
 
 import numpy as np
 
+from rnnlayers.shapes import Array
+
 
 class Packed(NamedTuple):
     """M rows, one for each word that is fed. Row starts[t] + k is the word at time t of caption order[k]."""
-    order: np.ndarray               # (N,) captions, the longest first; those without a target are in no row
-    starts: list                    # of the rows of each time step, and M behind the last
-    words: np.ndarray               # (M,) ids that are fed
-    targets: np.ndarray             # (M,) ids of the words behind them
-    scored: slice | np.ndarray      # rows whose target counts
-    lengths: np.ndarray             # (active,) rows of each caption that has any
-    caption: np.ndarray             # (M,) and time (M,): where each row stands in (N, T)
-    time: np.ndarray
+    order: Array                    # (N,) captions, the longest first; those without a target have no rows
+    starts: list[int]               # first row of each time step, and M at the end
+    words: Array                    # (M,) ids that are fed
+    targets: Array                  # (M,) ids of the words after them
+    scored: slice | Array           # rows whose target counts
+    lengths: Array                  # (active,) number of rows of each caption that has any
+    caption: Array                  # (M,) and time (M,): the place of each row in (N, T)
+    time: Array
 
     @property
-    def steps(self):
+    def steps(self) -> list[tuple[int, int]]:
         """(start, end) of each time step's rows."""
         return list(zip(self.starts, self.starts[1:]))
 
     @property
-    def active(self):
-        """Captions that have any row: the first so many of order."""
+    def active(self) -> int:
+        """The number of captions that have any row; they come first in order."""
         return self.starts[1] if len(self.starts) > 1 else 0
 
 
-def pack(words, targets, null):
-    """Pack words and targets, integer (N, T). A row's length ends at its last target that is not null -> Packed.
+def pack(words: Array, targets: Array, null: int) -> Packed:
+    """Pack words and targets, integer (N, T), up to the last target of each row that is not null -> Packed.
 
     A null before that is fed as a word, and its own target is not scored.
     """

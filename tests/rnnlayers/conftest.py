@@ -63,6 +63,12 @@ def ragged():
 
 
 @pytest.fixture
+def tolerance():
+    """dtype -> how far the engine may be from the textbook in float64, in shares of the largest entry."""
+    return {np.float64: 1e-10, np.float32: 1e-5}
+
+
+@pytest.fixture
 def close():
     """Function: found is expected up to tolerance times the largest entry, or times `largest`; shapes are the same."""
     def check(found, expected, tolerance, largest=None):
