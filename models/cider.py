@@ -1,4 +1,4 @@
-"""CIDEr-D: how similar two captions are by the n-grams that they share, the rarer the heavier.
+"""CIDEr-D: how similar two captions are by the n-grams that they share; rare n-grams count more.
 
 Source: Vedantam et al. (2015), "CIDEr: Consensus-based image description evaluation", section 4, and "CIDEr-D" in
 section 6.
@@ -22,10 +22,10 @@ class TfIdfVectors(NamedTuple):
 
 
 def tf_idf_vectors(lengths: np.ndarray, grams: list[Grams], image: np.ndarray) -> list[TfIdfVectors]:
-    """Vectors of n-grams of 1 word, 2 words, ... of candidates and, behind them, references.
+    """Vectors for n-grams of 1 word, of 2 words, and so on, of captions that are candidates followed by references.
 
-    lengths (captions,), grams: of count_grams; image (references,): which image each reference is of, 0 to images - 1.
-    The references of one image are one document.
+    lengths (captions,), grams: returned by count_grams; image (references,): which image each reference describes,
+    0 to images - 1. The references of one image are one document; candidates count for no document.
     """
     return [_vectors(len(lengths), of_order, image) for of_order in grams]
 
