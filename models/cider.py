@@ -9,7 +9,7 @@ import numpy as np
 
 from models.ngrams import ORDERS, Grams, find_values
 
-SIGMA = 6.0                         # width of the length penalty, in bigrams
+SIGMA = 6.0                         # width of the length penalty, in words
 
 
 class TfIdfVectors(NamedTuple):
@@ -46,13 +46,12 @@ def cider_d(vectors: list[TfIdfVectors], lengths: np.ndarray, candidate: np.ndar
     """Mean similarity of each candidate with its references, from 0 to 10.
 
     The similarity is 10 times the mean over orders of sum min(c, r) r / (|c| |r|), for the vectors c of the candidate
-    and r of the reference, times exp(-(difference in bigrams)^2 / (2 SIGMA^2)). Orders with |c| |r| = 0 count as 0.
+    and r of the reference, times exp(-(difference in length)^2 / (2 SIGMA^2)). Orders with |c| |r| = 0 count as 0.
     candidate, reference (P,): pairs of captions, as places in lengths; the candidates are n captions in a row
     -> float64 (n,), in the order of the captions.
     """
     total = sum(_clipped_cosine(of_order, candidate, reference) for of_order in vectors)
-    bigrams = np.maximum(lengths - 1, 0)
-    total *= np.exp(-((bigrams[candidate] - bigrams[reference]) ** 2) / (2 * SIGMA**2))
+    total *= np.exp(-((lengths[candidate] - lengths[reference]) ** 2) / (2 * SIGMA**2))
     which = candidate - candidate.min()
     return 10 / ORDERS * np.bincount(which, total) / np.bincount(which)
 

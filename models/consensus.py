@@ -24,18 +24,17 @@ def rank_by_consensus(beams: Sequence[Sequence[Hypothesis]], texts: Sequence[Seq
     beams: the hypotheses of each image; texts: the same as tokenised captions; neighbours: for each image, places of
     similar training images in captions; captions: for each training image its tokenised captions.
     """
-    own, theirs = ([text for of_image in lists for text in of_image] for lists in (texts, captions))
+    words = [text.split() for lists in (texts, captions) for of_image in lists for text in of_image]
     sizes = np.array([len(of_image) for of_image in captions])
-    lengths, grams = count_grams([text.split() for text in own + theirs], ORDERS)
+    lengths, grams = count_grams(words, ORDERS)
     vectors = tf_idf_vectors(lengths, grams, np.repeat(np.arange(len(captions)), sizes))
-    ends = len(own) + np.cumsum(sizes)
+    ends = len(words) - sizes.sum() + np.cumsum(sizes)      # where each training image's captions end in words
     ranked, first = [], 0
     for beam, near in zip(beams, neighbours):
         candidates = np.arange(first, first + len(beam))
         references = np.concatenate([np.arange(ends[i] - sizes[i], ends[i]) for i in near])
         pairs = np.repeat(candidates, len(references)), np.tile(references, len(candidates))
-        consensus = cider_d(vectors, lengths, *pairs).tolist()
-        ranked.append(_rank(beam, consensus, normalisation))
+        ranked.append(_rank(beam, cider_d(vectors, lengths, *pairs).tolist(), normalisation))
         first += len(beam)
     return ranked
 
