@@ -32,10 +32,11 @@ def tf_idf_vectors(lengths: np.ndarray, grams: list[Grams], image: np.ndarray) -
 
 def _vectors(captions: int, grams: Grams, image: np.ndarray) -> TfIdfVectors:
     images, candidates = image.max() + 1, captions - len(image)
-    start = np.searchsorted(grams.caption, np.arange(captions + 1))
+    start = np.append(0, np.cumsum(np.bincount(grams.caption, minlength=captions)))
     caption, gram = (x[start[candidates]:] for x in (grams.caption, grams.gram))
-    document = np.unique(image[caption - candidates] * grams.ids + gram)
-    documents = np.bincount(document % max(grams.ids, 1), minlength=grams.ids)
+    # with return_counts np.unique sorts; without, it builds a hash table, which is slower here
+    in_document, _ = np.unique(image[caption - candidates] * grams.ids + gram, return_counts=True)
+    documents = np.bincount(in_document % max(grams.ids, 1), minlength=grams.ids)
     weight = grams.counts * (np.log(images) - np.log(np.maximum(documents, 1)))[grams.gram]
     norm = np.sqrt(np.bincount(grams.caption, weight**2, captions))
     return TfIdfVectors(start, grams.caption * grams.ids + grams.gram, weight, norm, grams.ids)
