@@ -1,22 +1,19 @@
-"""How captions are put into batches."""
+"""Grouping captions into batches."""
 import numpy as np
 
-
-def caption_lengths(captions, null):
-    """Length of each caption up to its last id that is not `null`: integer (N, T) -> int64 (N,)."""
-    words = captions != null
-    return np.where(words.any(axis=1), words.shape[1] - words[:, ::-1].argmax(axis=1), 0)
+from rnnlayers.lengths import sequence_lengths
 
 
-def trim(captions, null):
-    """Captions without the columns that are `null` in every row: integer (N, T) -> (N, T') with 2 <= T' <= T."""
-    return captions[:, :max(caption_lengths(captions, null).max(initial=0), 2)]
+def trim(captions: np.ndarray, null: int) -> np.ndarray:
+    """Drop the last columns that are `null` in every row: integer (N, T) -> (N, T') with 2 <= T' <= T."""
+    return captions[:, :max(sequence_lengths(captions, null).max(initial=0), 2)]
 
 
-def epoch_batches(lengths, batch_size, rng, pool=20):
-    """Every caption once, in batches of like length: a shuffle, sorted by length within pools of `pool` batches.
+def epoch_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 20) -> list[np.ndarray]:
+    """Each caption once, in batches of similar length: shuffled, then sorted by length within pools of `pool` batches.
 
-    lengths (M,), rng Generator -> a list of index arrays in random order, all of batch_size but one.
+    lengths: int (M,) -> a list of index arrays in random order. All have batch_size indices but one, which may have
+    fewer.
     """
     order = rng.permutation(len(lengths))
     pools = [order[i:i + pool * batch_size] for i in range(0, len(order), pool * batch_size)]
@@ -25,7 +22,7 @@ def epoch_batches(lengths, batch_size, rng, pool=20):
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def sorted_batches(lengths, batch_size):
-    """Every caption once, shortest first: for evaluation, where the order does not matter."""
+def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Each caption once, the shortest first, for evaluation, where the order does not matter."""
     order = np.argsort(lengths, kind="stable")
     return [order[i:i + batch_size] for i in range(0, len(order), batch_size)]

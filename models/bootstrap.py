@@ -1,25 +1,27 @@
-"""Whether one captioner's score is really above another's, or might be chance of which images were scored."""
+"""Whether one captioner scores above another, or the difference may be due to which images were scored."""
 from typing import NamedTuple
 
 import numpy as np
 
-from models.metrics import bleu
+from models.metrics import CaptionScores, bleu
 
 MEASURES = ("CIDEr", "BLEU-4")
 
 
 class Difference(NamedTuple):
-    difference: float               # of the scores on all images, the first's minus the second's
+    """The first captioner's score minus the second's."""
+    difference: float               # on all images
     low: float                      # 95 % of the differences on resampled images lie between low and high
     high: float
 
 
-def paired_bootstrap(a, b, rng, resamples=1000):
-    """Bootstrap interval of the difference of two captioners' scores on the same images.
+def paired_bootstrap(a: CaptionScores, b: CaptionScores, rng: np.random.Generator,
+                     resamples: int = 1000) -> dict[str, Difference]:
+    """Bootstrap interval of the difference of two captioners' scores on the same images, for each of MEASURES.
 
-    a, b: CaptionScores of the same ids; rng: Generator. Each resample draws as many images with replacement, the same
-    ones for both; document frequencies of CIDEr stay those of all images -> {measure: Difference}.
-    Raises ValueError where the ids differ. Source: Koehn (2004), "Statistical significance tests", section 4.
+    Each resample draws as many images as there are, with replacement, the same for both captioners. CIDEr keeps the
+    document frequencies of all images.
+    Raises ValueError if the ids differ. Source: Koehn (2004), "Statistical significance tests", section 4.
     """
     if list(a.per_image) != list(b.per_image):
         raise ValueError("paired_bootstrap: the scores are of different images, expected the same in the same order")
@@ -31,6 +33,6 @@ def paired_bootstrap(a, b, rng, resamples=1000):
     return {name: Difference(a.corpus[name] - b.corpus[name], low[k], high[k]) for k, name in enumerate(MEASURES)}
 
 
-def _scores(sums, n):
-    """CIDEr and BLEU-4 from the sums over n images of their CIDEr and BLEU counts."""
+def _scores(sums: np.ndarray, n: int) -> tuple[float, float]:
+    """CIDEr and BLEU-4 of n images, from the sums of their CIDEr and their BLEU counts."""
     return sums[0] / n, bleu(sums[1:])[3]

@@ -1,76 +1,46 @@
-"""Choosing among an image's captions by what people wrote of the training images nearest to it.
+"""Choosing among an image's captions by what people wrote about the training images nearest to it.
 
-Source: Devlin et al. (2015), "Exploring nearest neighbor approaches for image captioning", section 3.2, for the
-consensus; Mao et al. (2015), "Deep captioning with multimodal recurrent neural networks", section 8, for a model's
-captions ranked by it.
+Sources: Devlin et al. (2015), "Exploring nearest neighbor approaches for image captioning", section 3.2, for the
+consensus; Mao et al. (2015), "Deep captioning with multimodal recurrent neural networks", section 8, for ranking a
+model's captions by it.
 """
-import math
-from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
-from models.metrics import ORDERS, SIGMA
+import numpy as np
 
-WEIGHT = 1.0                        # of the consensus, in nats a word for each point of CIDEr
+from models.cider import cider_d, tf_idf_vectors
+from models.ngrams import ORDERS, count_grams
+from models.search import Hypothesis
 
-
-class TfIdf(NamedTuple):
-    """A caption as CIDEr sees it."""
-    weights: list                   # for n-grams of 1, 2, ... words: {n-gram: weight}
-    norms: list                     # their Euclidean norms
-    length: int
+WEIGHT = 1.0                        # of the consensus, in nats per word for each point of CIDEr
 
 
-class Consensus:
-    """Ranks captions by log p a word and their mean CIDEr-D with captions of similar images.
+def rank_by_consensus(beams: Sequence[Sequence[Hypothesis]], texts: Sequence[Sequence[str]],
+                      neighbours: Iterable[Sequence[int]], captions: Sequence[Sequence[str]],
+                      normalisation: float = 1.0) -> list[list[Hypothesis]]:
+    """Each image's hypotheses, the largest log p / length**normalisation + WEIGHT * consensus first.
 
-    captions: for each training image the list of its tokenised captions. Each image is a document for CIDEr.
+    The consensus is the mean CIDEr-D with all captions of the neighbours. Unfinished captions come after finished ones.
+    beams: the hypotheses of each image; texts: the same as tokenised captions; neighbours: for each image, places of
+    similar training images in captions; captions: for each training image its tokenised captions.
     """
-
-    def __init__(self, captions):
-        self.captions, self._known = captions, {}
-        self._documents = Counter(gram for texts in captions for gram in
-                                  {gram for text in texts for counts in _counts(text) for gram in counts})
-
-    def rank(self, beam, texts, neighbours, normalisation=1.0):
-        """An image's Hypotheses, the best first: largest log p / length**normalisation + WEIGHT consensus.
-
-        texts: the hypotheses as tokenised captions; neighbours: which training images are near. Captions that were
-        never finished stay behind those that were.
-        """
-        others = [self._tf_idf_known(text) for i in neighbours for text in self.captions[i]]
-
-        def value(pair):
-            hypothesis, text = pair
-            own = self.tf_idf(text)
-            consensus = sum(cider_d(own, other) for other in others) / len(others)
-            return hypothesis.finished, hypothesis.log_prob / len(hypothesis.ids)**normalisation + WEIGHT * consensus
-        return [hypothesis for hypothesis, _ in sorted(zip(beam, texts), key=value, reverse=True)]
-
-    def tf_idf(self, text):
-        """A tokenised caption with the training images' document frequencies -> TfIdf."""
-        every = math.log(len(self.captions))
-        weights = [{gram: count * (every - math.log(max(self._documents[gram], 1))) for gram, count in counts.items()}
-                   for counts in _counts(text)]
-        norms = [math.sqrt(sum(w * w for w in of_order.values())) for of_order in weights]
-        return TfIdf(weights, norms, len(text.split()))
-
-    def _tf_idf_known(self, text):
-        if text not in self._known:
-            self._known[text] = self.tf_idf(text)
-        return self._known[text]
+    words = [text.split() for lists in (texts, captions) for of_image in lists for text in of_image]
+    sizes = np.array([len(of_image) for of_image in captions])
+    lengths, grams = count_grams(words, ORDERS)
+    vectors = tf_idf_vectors(lengths, grams, np.repeat(np.arange(len(captions)), sizes))
+    ends = len(words) - sizes.sum() + np.cumsum(sizes)      # where each training image's captions end in words
+    ranked, first = [], 0
+    for beam, near in zip(beams, neighbours):
+        candidates = np.arange(first, first + len(beam))
+        references = np.concatenate([np.arange(ends[i] - sizes[i], ends[i]) for i in near])
+        pairs = np.repeat(candidates, len(references)), np.tile(references, len(candidates))
+        ranked.append(_rank(beam, cider_d(vectors, lengths, *pairs).tolist(), normalisation))
+        first += len(beam)
+    return ranked
 
 
-def cider_d(candidate, reference):
-    """CIDEr-D of one caption with one reference, both TfIdf, on its scale of 0 to 10; see models.metrics."""
-    total = 0.0
-    for ours, theirs, *norms in zip(candidate.weights, reference.weights, candidate.norms, reference.norms):
-        if all(norms):
-            common = sum(min(ours[gram], theirs[gram]) * theirs[gram] for gram in ours.keys() & theirs)
-            total += common / math.prod(norms)
-    difference = max(candidate.length - 1, 0) - max(reference.length - 1, 0)        # in bigrams
-    return 10 / ORDERS * total * math.exp(-difference**2 / (2 * SIGMA**2))
-
-
-def _counts(text):
-    words = text.split()
-    return [Counter(zip(*(words[i:] for i in range(n)))) for n in range(1, ORDERS + 1)]
+def _rank(beam: Sequence[Hypothesis], consensus: Sequence[float], normalisation: float) -> list[Hypothesis]:
+    def value(pair: tuple[Hypothesis, float]) -> tuple[bool, float]:
+        hypothesis, similarity = pair
+        return hypothesis.finished, hypothesis.log_prob / len(hypothesis.ids)**normalisation + WEIGHT * similarity
+    return [hypothesis for hypothesis, _ in sorted(zip(beam, consensus), key=value, reverse=True)]

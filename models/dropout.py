@@ -4,17 +4,23 @@ import math
 import numpy as np
 
 
-def drop(x, rng, share):
-    """x times a mask of 0 and 1 / (1 - share), and the mask, which backward needs again."""
+def drop(x: np.ndarray, rng: np.random.Generator | None, share: float) -> tuple[np.ndarray, np.ndarray | int]:
+    """x times a mask of 0 and 1 / (1 - share), and the mask, which backward needs.
+
+    Without rng, or with share 0, nothing is dropped and the mask is the number 1.
+    """
     keep = kept(x.shape, rng, share)
     if keep is None:
         return x, 1
-    keep = keep * np.asarray(keep_scale(share), x.dtype)
-    return x * keep, keep
+    mask = keep * np.asarray(keep_scale(share), x.dtype)
+    return x * mask, mask
 
 
-def kept(shape, rng, share):
-    """Which entries dropout keeps, bool; None for all. Draws 16 bits an entry: the share is rounded to 1/65536."""
+def kept(shape: tuple[int, ...], rng: np.random.Generator | None, share: float) -> np.ndarray | None:
+    """Which entries dropout keeps, bool; None where it keeps all. One entry takes 16 random bits.
+
+    So the share is rounded to a multiple of 1/65536.
+    """
     if rng is None or share == 0:
         return None
     size = math.prod(shape)
@@ -22,6 +28,6 @@ def kept(shape, rng, share):
     return (draws[:size] >= round(share * 2**16)).reshape(shape)
 
 
-def keep_scale(share):
-    """One over the share that dropout keeps."""
+def keep_scale(share: float) -> float:
+    """One over the share of entries that dropout keeps."""
     return 1 / (1 - round(share * 2**16) / 2**16)

@@ -1,31 +1,37 @@
-"""Reading the features of coming batches while the present one is worked on."""
+"""Reading the features of the next batches while the present one is processed."""
 import queue
 import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-DEPTH = 2                   # batches that wait, beside the one that is being read: this bounds the memory
+import numpy as np
+
+DEPTH = 2                   # batches that wait in memory, apart from the one that is being read
 
 
-def read_ahead(features, rows):
-    """Yield features[r] for each r in the list `rows`, read by one thread while DEPTH batches wait at most.
+def read_ahead(features: Any, rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield features[r] for each r in rows. One thread reads; at most DEPTH batches wait.
 
-    What the reading raises is raised here. The thread ends with the generator, also where that is closed early.
+    An error while reading a batch is raised where that batch is due. The thread ends with the generator, also when
+    the generator is closed early.
     """
-    ready, stop = queue.Queue(DEPTH), threading.Event()
+    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(DEPTH)
+    stop = threading.Event()
 
-    def put(item):
+    def put(batch: Any, error: BaseException | None = None) -> None:
         while not stop.is_set():
             try:
-                ready.put(item, timeout=0.1)
+                ready.put((batch, error), timeout=0.1)
                 return
             except queue.Full:
                 pass
 
-    def read():
+    def read() -> None:
         for r in rows:
             try:
-                put((features[r], None))
-            except BaseException as error:                  # raised where the batch is wanted
-                put((None, error))
+                put(features[r])
+            except BaseException as error:                  # raised in the other thread, where the batch is due
+                put(None, error)
             if stop.is_set():
                 return
     thread = threading.Thread(target=read, daemon=True)
@@ -41,6 +47,6 @@ def read_ahead(features, rows):
         thread.join()
 
 
-def on_disk(features, rows):
-    """Whether some of these rows of features would have to be read from a file."""
+def on_disk(features: Any, rows: np.ndarray) -> bool:
+    """Whether some of these rows of features are not in memory and have to be read from a file."""
     return hasattr(features, "in_memory") and not features.in_memory(rows)

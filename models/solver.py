@@ -5,12 +5,13 @@ import time
 
 import numpy as np
 
-from models.batches import caption_lengths, epoch_batches, trim
+from models.batches import epoch_batches, trim
 from models.captioning_rnn import CaptioningRNN
 from models.likelihood import split_loss
 from models.read_ahead import on_disk, read_ahead
 from models.schedules import SCHEDULES
 from rnnlayers import optim
+from rnnlayers.lengths import sequence_lengths
 from rnnlayers.workspace import Workspace
 
 OPTIONS = {
@@ -213,7 +214,7 @@ class CaptioningSolver:
             return choice(len(captions), self.batch_size)
         epoch, k = divmod(self.iteration, self.iterations_per_epoch)
         if self._batches_epoch != epoch:
-            lengths = caption_lengths(captions, self.model.word_to_idx["<NULL>"])
+            lengths = sequence_lengths(captions, self.model.word_to_idx["<NULL>"])
             self._batches = epoch_batches(lengths, self.batch_size, self._generator("epoch", epoch))
             self._stop_reading()
             self._batches_epoch = epoch

@@ -17,7 +17,7 @@ from data.coco_captions import image_id
 from data.dataset import open_dataset
 from models.bootstrap import paired_bootstrap
 from models.checkpoint import write_atomically
-from models.consensus import Consensus
+from models.consensus import rank_by_consensus
 from models.ensemble import Ensemble
 from models.likelihood import split_loss
 from models.metrics import MEASURES, score_captions
@@ -104,9 +104,9 @@ def caption(captioner, split, args):
 def consensus(dataset, split, beams, args):
     """The captions found for each image of a split, ranked with those of the nearest training images."""
     captions = list(dataset.references("train").values())
-    ranker, near = Consensus(captions), neighbours(dataset, split, args.consensus, captions)
-    return [ranker.rank(beam, [dataset.vocabulary.decode(h.ids) for h in beam], places, args.normalisation)
-            for beam, places in zip(beams, near)]
+    texts = [[dataset.vocabulary.decode(hypothesis.ids) for hypothesis in beam] for beam in beams]
+    near = neighbours(dataset, split, args.consensus, captions)
+    return rank_by_consensus(beams, texts, near, captions, args.normalisation)
 
 
 def neighbours(dataset, split, k, captions=None):

@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from data.features import PairReader
-from models.batches import caption_lengths, trim
+from models.batches import trim
 from models.likelihood import split_loss
 from rnnlayers import word_embedding_forward
+from rnnlayers.lengths import sequence_lengths
 from scripts.captions import caption_split
 from scripts.train import overfit_choice
 
@@ -134,7 +135,7 @@ class Evidence:
         """
         norms, saturated = [], []
         for captions, rows in self._batches():
-            length = caption_lengths(captions, self.vocabulary.null) - 1
+            length = sequence_lengths(captions, self.vocabulary.null) - 1
             x, _ = word_embedding_forward(captions[:, :-1], self.model.params["W_embed"])
             image = self.model.image(self.dataset.features["train"][rows])
             h, maps, cache = self.model.cell.forward(self.model.params, image, x)

@@ -10,7 +10,7 @@ def constant_caption(captions):
     captions: tokenised training captions, list of str.
     """
     _, (grams,) = count_grams([caption.split() for caption in captions], 1)
-    norm = np.sqrt(np.bincount(grams.caption, grams.count**2, len(captions)))
-    share = grams.count / norm[grams.caption]
+    norm = np.sqrt(np.bincount(grams.caption, grams.counts**2, len(captions)))
+    share = grams.counts / norm[grams.caption]
     mean = np.bincount(grams.gram, share, grams.ids)
     return captions[int(np.bincount(grams.caption, share * mean[grams.gram], len(captions)).argmax())]

@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnlayers.lengths import sequence_lengths
 from rnnlayers.shapes import Array
 
 
@@ -34,10 +35,9 @@ def pack(words: Array, targets: Array, null: int) -> Packed:
     A null before that is fed as a word, and its own target is not scored.
     """
     real = targets != null
-    T = targets.shape[1]
-    lengths = np.where(real.any(axis=1), T - real[:, ::-1].argmax(axis=1), 0)
+    lengths = sequence_lengths(targets, null)
     order = np.argsort(-lengths, kind="stable")
-    counts = np.searchsorted(-lengths[order], -np.arange(T), side="left")       # captions longer than t
+    counts = np.searchsorted(-lengths[order], -np.arange(targets.shape[1]), side="left")       # captions longer than t
     counts = counts[counts > 0]
     time = np.repeat(np.arange(len(counts)), counts)
     starts = [0, *np.cumsum(counts).tolist()]

@@ -1,43 +1,51 @@
+"""The order of an image's captions, against scores by plain loops and worked examples."""
 import numpy as np
 import pytest
 
-from models.consensus import WEIGHT, Consensus, cider_d
-from models.metrics import score_captions
+from models.consensus import WEIGHT, rank_by_consensus
 from models.search import Hypothesis
+from tests.models.test_cider import plain_cider, random_captions
 
-REFERENCES = [["a dog runs on the grass", "the dog is running", "dog"], ["a red ball", "a ball on the grass"],
-              ["two dogs play with a red ball", "dogs play on the grass", ""], ["a man on a horse"]]
-CANDIDATES = ["a dog on the grass runs", "a red red ball", "ball", "a a a a man on a horse on a horse"]
-
-
-def test_similarity_is_that_of_the_measure():
-    ids = dict(enumerate(REFERENCES))
-    scores = score_captions(dict(enumerate(CANDIDATES)), ids).per_image
-    consensus = Consensus(REFERENCES)
-    for i, candidate in enumerate(CANDIDATES):
-        found = [cider_d(consensus.tf_idf(candidate), consensus.tf_idf(text)) for text in REFERENCES[i]]
-        assert np.mean(found) == pytest.approx(scores[i]["CIDEr"], rel=1e-12)
-    assert sum(row["CIDEr"] > 0.5 for row in scores.values()) >= 2
+CAPTIONS = [["a dog runs on the grass", "the dog is running", "dog"], ["a red ball", "a ball on the grass"],
+            ["two dogs play with a red ball", "dogs play on the grass", ""], ["a man on a horse"]]
+TEXTS = ["a red ball", "two dogs play with a red ball", "a dog runs on the grass"]
 
 
 def hypothesis(words, log_prob, finished=True):
     return Hypothesis([3] * words, log_prob, finished, None)
 
 
-def test_the_caption_like_those_of_near_images_comes_first():
-    beam = [hypothesis(4, -4.0), hypothesis(7, -14.0), hypothesis(7, -14.7)]
-    texts = ["a red ball", "two dogs play with a red ball", "a dog runs on the grass"]
-    consensus = Consensus(REFERENCES)
-    assert consensus.rank(beam, texts, [0]) == [beam[2], beam[0], beam[1]]
-    assert consensus.rank(beam, texts, [1]) == beam
-    values = [np.mean([cider_d(consensus.tf_idf(text), consensus.tf_idf(other)) for other in REFERENCES[2]])
-              for text in texts]
-    for normalisation in (0.0, 1.0):
-        ranks = [WEIGHT * v + h.log_prob / len(h.ids)**normalisation for v, h in zip(values, beam)]
-        expected = [beam[k] for k in np.argsort(ranks)[::-1]]
-        assert consensus.rank(beam, texts, [2], normalisation) == expected
+BEAM = [hypothesis(4, -4.0), hypothesis(7, -14.0), hypothesis(7, -14.7)]
 
 
-def test_an_unfinished_caption_stays_behind():
+def test_the_caption_similar_to_those_of_neighbours_comes_first():
+    """One call ranks all images, each with neighbours of its own."""
+    ranked = rank_by_consensus([BEAM, BEAM, BEAM[:1]], [TEXTS, TEXTS, TEXTS[:1]], [[0], [1], [3]], CAPTIONS)
+    assert ranked == [[BEAM[2], BEAM[0], BEAM[1]], BEAM, BEAM[:1]]
+
+
+@pytest.mark.parametrize("normalisation", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("seed", range(10))
+def test_order_is_that_of_the_sum(seed, normalisation):
+    rng = np.random.default_rng(seed)
+    captions = [random_captions(rng, int(rng.integers(1, 4))) for _ in range(9)]
+    texts = [random_captions(rng, int(rng.integers(1, 6))) for _ in range(5)]
+    beams = [[hypothesis(len(text.split()) + 1, -rng.gamma(4)) for text in of_image] for of_image in texts]
+    neighbours = [rng.permutation(9)[:3] for _ in range(5)]
+    ranked = rank_by_consensus(beams, texts, neighbours, captions, normalisation)
+    for beam, of_image, near, found in zip(beams, texts, neighbours, ranked):
+        others = [text for i in near for text in captions[i]]
+        values = [h.log_prob / len(h.ids)**normalisation + WEIGHT * plain_cider(text, others, captions)
+                  for h, text in zip(beam, of_image)]
+        assert found == [beam[k] for k in np.argsort(values)[::-1]]
+
+
+def test_an_unfinished_caption_comes_last():
     beam = [hypothesis(3, -9.0), hypothesis(6, -0.1, finished=False)]
-    assert Consensus(REFERENCES).rank(beam, ["horse", "a dog runs on the grass"], [0]) == beam
+    assert rank_by_consensus([beam], [["horse", "a dog runs on the grass"]], [[0]], CAPTIONS) == [beam]
+
+
+def test_equal_captions_keep_their_order():
+    beam = [hypothesis(3, -9.0), hypothesis(3, -9.0), hypothesis(3, -9.0)]
+    ((first, second, third),) = rank_by_consensus([beam], [["a red ball"] * 3], [[1, 2]], CAPTIONS)
+    assert first is beam[0] and second is beam[1] and third is beam[2]

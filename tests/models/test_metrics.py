@@ -9,6 +9,7 @@ import pytest
 from data.tokenizer import tokenize
 from models.bootstrap import paired_bootstrap
 from models.metrics import BLEU, MEASURES, longest_common_subsequences, score_captions
+from tests.models.test_cider import ngrams, plain_cider
 
 KEYS = dict(zip(MEASURES, ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr")))
 
@@ -20,11 +21,6 @@ def random_captions(rng, images, words=6, longest=11):
     candidates = {f"image {i}": caption() for i in range(images)}
     references = {i: [*(caption() for _ in range(rng.integers(0, 5))), "a b"] for i in candidates}
     return candidates, references
-
-
-def ngrams(text, n):
-    words = text.split()
-    return Counter(tuple(words[i:i + n]) for i in range(len(words) - n + 1))
 
 
 def plain_bleu(candidates, references):
@@ -58,34 +54,13 @@ def plain_rouge(text, references):
     return (1 + 1.44) * p * r / (r + 1.44 * p) if p else 0.0
 
 
-def plain_cider(candidates, references):
-    """CIDEr-D of each image, with a dict for each vector."""
-    documents = Counter(gram for texts in references.values()
-                        for gram in {g for text in texts for n in (1, 2, 3, 4) for g in ngrams(text, n)})
-
-    def vector(text, n):
-        return {g: k * (math.log(len(candidates)) - math.log(max(1, documents[g]))) for g, k in ngrams(text, n).items()}
-    found = []
-    for i, text in candidates.items():
-        total = 0.0
-        for ref in references[i]:
-            apart = max(len(text.split()) - 1, 0) - max(len(ref.split()) - 1, 0)
-            for n in (1, 2, 3, 4):
-                a, b = vector(text, n), vector(ref, n)
-                dot = sum(min(w, b.get(g, 0)) * b.get(g, 0) for g, w in a.items())
-                norm = math.sqrt(sum(w * w for w in a.values())) * math.sqrt(sum(w * w for w in b.values()))
-                total += (dot / norm if norm else 0) * math.exp(-apart**2 / 72) / 4
-        found.append(10 * total / len(references[i]))
-    return found
-
-
 @pytest.mark.parametrize("seed", range(30))
 def test_against_the_formulas_written_out(seed):
     rng = np.random.default_rng(seed)
     candidates, references = random_captions(rng, int(rng.integers(1, 9)))
     scores = score_captions(candidates, references)
     np.testing.assert_allclose([scores.corpus[name] for name in BLEU], plain_bleu(candidates, references), atol=1e-12)
-    cider = plain_cider(candidates, references)
+    cider = [plain_cider(text, references[i], list(references.values())) for i, text in candidates.items()]
     rouge = [plain_rouge(text, references[i]) for i, text in candidates.items()]
     assert scores.corpus["CIDEr"] == pytest.approx(np.mean(cider), abs=1e-12)
     assert scores.corpus["ROUGE-L"] == pytest.approx(np.mean(rouge), abs=1e-12)

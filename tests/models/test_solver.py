@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from models import CaptioningRNN, CaptioningSolver
-from models.batches import caption_lengths, epoch_batches, sorted_batches, trim
 from models.schedules import SCHEDULES
 from rnnlayers import optim
 
@@ -301,14 +300,3 @@ def test_data_that_does_not_fit(change, message, word_to_idx, toy_data):
     change(toy_data)
     with pytest.raises(ValueError, match=message):
         make(make_model(word_to_idx), toy_data)
-
-
-def test_lengths_and_batches(rng):
-    captions = np.array([[1, 5, 2, 0, 0], [1, 0, 5, 2, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]])
-    assert caption_lengths(captions, 0).tolist() == [3, 4, 0, 5]
-    assert trim(captions[:2], 0).shape == (2, 4) and trim(captions[2:3], 0).shape == (1, 2)
-    lengths = rng.integers(3, 20, 1000)
-    batches = epoch_batches(lengths, 32, rng)
-    assert sorted(np.concatenate(batches)) == list(range(1000)) and sorted(map(len, batches))[0] == 1000 % 32
-    assert np.mean([np.ptp(lengths[b]) for b in batches]) < 2 < np.ptp(lengths[:32])
-    assert (np.diff(np.concatenate([lengths[b] for b in sorted_batches(lengths, 32)])) >= 0).all()

@@ -8,7 +8,7 @@ import pytest
 
 from data.dataset import open_dataset
 from models.checkpoint import load_checkpoint
-from models.consensus import Consensus
+from models.consensus import rank_by_consensus
 from models.metrics import MEASURES, score_captions
 from scripts import caption, evaluate, floors, train
 from scripts.captions import caption_split
@@ -206,12 +206,13 @@ def test_consensus_takes_a_caption_like_those_of_near_images(others, runs):
     models = [captioner.model, *(captioner.model.models if others else [])]
     found = list(zip(*(caption_split(model, dataset, "test", rows, 3) for model in models)))
     captions = list(dataset.references("train").values())
-    near, ranker = evaluate.neighbours(dataset, "test", 2, captions), Consensus(captions)
+    near = evaluate.neighbours(dataset, "test", 2, captions)
     best = set()                                            # which model's caption it was, and which of its beam
     for name, beams, places in zip(names, found, near):
         all_found = [h for beam in beams for h in beam]
         texts = [dataset.vocabulary.decode(h.ids) for h in all_found]
-        assert chosen[name] == dataset.vocabulary.decode(ranker.rank(all_found, texts, places)[0].ids)
+        (ranked,) = rank_by_consensus([all_found], [texts], [places], captions)
+        assert chosen[name] == dataset.vocabulary.decode(ranked[0].ids)
         best.add(divmod(texts.index(chosen[name]), 3))
     assert len({model for model, _ in best}) > len(others) and max(place for _, place in best) > 0
 
