@@ -50,7 +50,7 @@ def _article(name, picture, hypotheses, vocabulary, grid):
     if grid is not None:
         words = vocabulary.decode(hypotheses[0].ids).split()
         maps = hypotheses[0].maps[:len(words)].reshape(-1, *grid)
-        figure = _image(attention_figure(np.asarray(picture), words, maps, ""), "png", "where it looked")
+        figure = _image(attention_figure(np.asarray(picture), words, maps, ""), "png", "attention for each word")
         figure = f'<div class="figure" tabindex="0">{figure}</div>'
     return ARTICLE.format(picture=_image(file.getvalue(), "jpeg", best), captions=captions, name=html.escape(name),
                           figure=figure)

@@ -33,12 +33,12 @@ def against_floors(result):
     """Whether looking at the picture was worth it."""
     name, floor = max(result["floors"].items(), key=lambda item: item[1]["CIDEr"])
     cider = result["CIDEr"]
-    than = f"the best caption made without a model: {LABELS[name]}, {floor['CIDEr']:.2f}"
+    than = f"the best baseline: {LABELS[name]}, {floor['CIDEr']:.2f}"
     if cider > 1.1 * floor["CIDEr"]:
-        return Finding(GOOD, "It sees the pictures", f"CIDEr is {cider:.2f}, clearly more than {than}.")
+        return Finding(GOOD, "It uses the pictures", f"CIDEr is {cider:.2f}, clearly more than {than}.")
     if cider < floor["CIDEr"]:
-        return Finding(BAD, "Looking up would do better", f"CIDEr is {cider:.2f}, less than {than}.")
-    return Finding(BAD, "Hardly better than looking up", f"CIDEr is {cider:.2f}, about that of {than}.")
+        return Finding(BAD, "A baseline does better", f"CIDEr is {cider:.2f}, less than {than}.")
+    return Finding(BAD, "Hardly better than a baseline", f"CIDEr is {cider:.2f}, about the same as {than}.")
 
 
 def against_people(result):
@@ -48,11 +48,11 @@ def against_people(result):
     cider, human = result["CIDEr"], result["human"]["CIDEr"]
     if cider >= human:
         return Finding(GOOD, "As close to people as they are to each other",
-                       f"CIDEr is {cider:.2f}; one person's caption scored against the others' has {human:.2f}. "
-                       "A model that says what most people would say can pass single people.")
+                       f"CIDEr is {cider:.2f}; one person's caption scored against the others' reaches {human:.2f}. "
+                       "A model that says what most people would say can exceed a single person.")
     return Finding(GOOD if cider > 0.8 * human else NOTE if cider > 0.4 * human else BAD, "Distance to people",
-                   f"It reaches {_percent(cider / human)} of the CIDEr that one person's caption has against the "
-                   f"others' ({human:.2f}).")
+                   f"It reaches {_percent(cider / human)} of the CIDEr of one person's caption scored against "
+                   f"the others' ({human:.2f}).")
 
 
 def variety(said, people):
@@ -62,17 +62,17 @@ def variety(said, people):
     theirs = len(set(people)) / len(people)
     return Finding(GOOD if share > 0.8 * theirs else BAD if share < 0.4 * theirs else NOTE, "Variety",
                    f"{len(said):,} images got {len(counts):,} different captions ({_percent(share)}; people "
-                   f"{_percent(theirs)}). The most frequent, “{common}”, was given {times:,} "
+                   f"{_percent(theirs)}). The most frequent, “{common}”, occurs {times:,} "
                    f"time{'s' * (times > 1)}. It uses {_vocabulary(said):,} different words, people "
-                   f"{_vocabulary(people):,} (one caption an image).")
+                   f"{_vocabulary(people):,} (one caption per image).")
 
 
 def by_heart(said, people, known):
     """Captions that stand in the training captions word for word."""
     share, theirs = (sum(text in known for text in texts) / len(texts) for texts in (said, people))
-    return Finding(BAD if share > theirs + 0.3 else NOTE, "Learnt by heart",
-                   f"{_percent(share)} of its captions stand word for word among the training captions; of people's "
-                   f"captions of these images {_percent(theirs)} do.")
+    return Finding(BAD if share > theirs + 0.3 else NOTE, "Memorised captions",
+                   f"{_percent(share)} of its captions are identical to a training caption; of people's captions of "
+                   f"these images, {_percent(theirs)} are.")
 
 
 def length(said, people):
@@ -98,10 +98,10 @@ def memory(fading):
         return None
     back = min(len(medians) - 1, 6)
     left = 10 ** medians[back]
-    text = (f"{back} words back, the gradient of the last word's loss by the {state} state is {left:.2g} times what it "
-            "is at the last word")
+    text = (f"{back} words back, the gradient of the last word's loss with respect to the {state} state is "
+            f"{left:.2g} times that at the last word")
     if left < 0.01:
-        return Finding(BAD, "It forgets", text + ": training could hardly tell early words what they did to late ones.")
+        return Finding(BAD, "It forgets", text + ", so early words could hardly learn how they affect late ones.")
     return Finding(GOOD if left > 0.1 else NOTE, "Memory", text + ".")
 
 

@@ -87,7 +87,7 @@ async function ask() {
   stop();
   waiting?.abort();
   const mine = waiting = new AbortController();
-  say("Looking at the photo …");
+  say("Captioning the photo …");
   try {
     if (health && picture.size > health.bounds.upload_bytes) {
       throw new Error(`The picture is larger than ${health.bounds.upload_bytes / 2 ** 20} MB.`);
@@ -118,7 +118,7 @@ function list() {
   $("captions").replaceChildren(...captions.map((caption, k) => {
     const each = caption.log_prob / (caption.words.length + caption.finished);         // its end counts as a word
     const chance = element("span", { className: "number" }, percent(caption.log_prob),
-      element("span", {}, percent(each) + " a word"));
+      element("span", {}, percent(each) + " per word"));
     const button = element("button", { type: "button" }, element("span", {}, caption.caption || "(no words)"), chance);
     button.onclick = () => show(k);
     return element("li", {}, button);
@@ -137,7 +137,7 @@ function show(k) {
     return button;
   }));
   $("result").hidden = false;
-  say(words.length ? "" : "The model has nothing to say.");
+  say(words.length ? "" : "The caption has no words.");
   $("spoken").textContent = captions[k].caption;        // at once, for those who listen
   play();
 }
@@ -156,7 +156,7 @@ function look(t) {
   if (!words.length) return $("word").replaceChildren();
   const rows = [[words[t], chances[t], "chosen"], ...others[t].map(([word, p]) => [word, p, ""])];
   $("word").replaceChildren(
-    element("p", { className: "quiet" }, `Word ${t + 1} of ${words.length}, and what might have stood here`),
+    element("p", { className: "quiet" }, `Word ${t + 1} of ${words.length} and its likeliest alternatives`),
     element("div", { className: "chances" }, ...rows.flatMap(([word, p, kind]) => {
       const bar = element("i", { className: kind });
       bar.style.width = 100 * Math.exp(p) + "%";
@@ -169,7 +169,7 @@ function look(t) {
 
 function flatness(weights) {
   const [most, even] = [Math.max(...weights), 1 / weights.length].map((weight) => (100 * weight).toFixed(0));
-  return `Most attention on one region: ${most} %. Looking everywhere alike it would be ${even} %.`;
+  return `${most} % of the attention is on one region; spread evenly it would be ${even} %.`;
 }
 
 function play() {
@@ -244,13 +244,13 @@ new ResizeObserver(draw).observe($("stage"));
 
 function explain() {
   const temperature = Number($("temperature").value), beam = Number($("beam").value);
-  $("temperature-value").textContent = temperature ? temperature.toFixed(1) : "0: the likeliest";
+  $("temperature-value").textContent = temperature ? temperature.toFixed(1) : "0: likeliest words";
   $("beam-name").textContent = temperature ? "Captions drawn" : "Beam: captions kept at each word";
   $("beam-value").textContent = beam;
   $("again").hidden = !temperature;
   $("explain").textContent = temperature
-    ? `Each word is drawn at random; below 1 likely words become likelier still. The likeliest of ${beam} comes first.`
-    : beam > 1 ? `A search that keeps the ${beam} best captions at each word.` : "The likeliest word at each step.";
+    ? `Each word is drawn at random; a temperature below 1 favours likely words. The likeliest of ${beam} captions comes first.`
+    : beam > 1 ? `The search keeps the ${beam} best partial captions at each word.` : "The likeliest word is chosen at each step.";
 }
 
 let pause = null;
@@ -274,10 +274,10 @@ async function begin() {
   } catch {
     return say("The service does not answer.", true);
   }
-  const once = health.attention ? "" : ": it sees the photo once, so there is no attention to show";
+  const once = health.attention ? "" : ": it uses the photo once, so there is no attention to show";
   $("about").textContent = `${health.run}, a captioner of type ${health.model}${once}`;
   $("attend").hidden = $("look").hidden = !health.attention;
   offerScenes(health.scenes);
-  if (health.scenes) $("invitation").querySelector("span").textContent = "the model knows scenes alone: choose one below";
+  if (health.scenes) $("invitation").querySelector("span").textContent = "This model only knows drawn scenes: pick one below.";
 }
 begin();

@@ -104,7 +104,7 @@ function drawBeam(box, image, now) {
   columns.forEach((length, t) => lefts.push(lefts[t] + 34 + length));
   const Y = (k) => 18 + 24 * (k < 0 ? 0 : rows[k]), width = lefts.at(-1), height = 24 * (row + 1) + 12;
   const root = svg("svg", {viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label":
-    "Tree of the beam. Captions found, with log-probability a word: " + image.found.map(([text, p]) => `${text || "(no words)"}, ${p}`).join("; ")}, box);
+    "Tree of the beam. Captions found, with log-probability per word:  " + image.found.map(([text, p]) => `${text || "(no words)"}, ${p}`).join("; ")}, box);
   svg("circle", {cx: 12, cy: Y(-1), r: 5, class: "node"}, root);
   image.nodes.forEach(([parent, word, sum, ended], k) => {
     const p = Math.exp(sum - (parent < 0 ? 0 : image.nodes[parent][2])), mine = chosen.has(k) ? " chosen" : "";
@@ -117,7 +117,7 @@ function drawBeam(box, image, now) {
   });
 }
 
-/* The parts of the picture that the model did not look at are behind a grey fog. */
+/* A grey fog covers the parts of the picture that the model did not attend to. */
 function drawMap(image, t) {
   const canvas = $("map"), [height, width] = image.grid || [1, 1], pen = canvas.getContext("2d");
   canvas.width = width; canvas.height = height;
@@ -136,7 +136,7 @@ function drawCell(image, words, t) {
   const series = Object.entries(image.gates).map(([key, steps]) => ({name: gateNames[key], points: steps.map((s, k) => [k, ...s])}));
   if (image.saturated) series.push({name: "share with |h| > 0.97", points: image.saturated.map((s, k) => [k, s])});
   chart($("gates"), series, {what: "Activity", words: read, low: 0, high: 1, mark});
-  const reach = ["dh", "dc"].filter((key) => image[key]).map((key) => ({name: key === "dh" ? "by h" : "by c", points: image[key].map((y, k) => [k, y])}));
+  const reach = ["dh", "dc"].filter((key) => image[key]).map((key) => ({name: key === "dh" ? "w.r.t. h" : "w.r.t. c", points: image[key].map((y, k) => [k, y])}));
   chart($("reach"), reach, {what: "Norm of the gradient", words: read.slice(0, Math.max(read.length - 1, 1)), log: true, mark});
 }
 
@@ -144,9 +144,9 @@ function aboutWord(image, words, t) {
   if (t === null) return words.length ? "Hover over a word or press it." : "";
   const sums = [0, ...image.chosen.map((k) => image.nodes[k][2])];
   let text = `“${words[t]}”: probability ${(100 * Math.exp(sums[t + 1] - sums[t])).toFixed(0)} %.`;
-  if (image.grid) text += ` The brightest region has ${(100 * image.peaks[t]).toFixed(0)} % of the look; an even look gives each ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
+  if (image.grid) text += ` ${(100 * image.peaks[t]).toFixed(0)} % of the attention is on one region; spread evenly it would be ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
   const gates = Object.entries(image.gates).map(([key, steps]) => `${gateNames[key]} ${steps[t + 1][0].toFixed(2)}`);
-  return text + ` After reading it: ${gates.join(", ")}.`;
+  return text + ` After this word: ${gates.join(", ")}.`;
 }
 
 function show(t) {
@@ -172,8 +172,8 @@ function openImage(k) {
   open = k;
   $("inside-title").textContent = `${card.dataset.name}, CIDEr ${(+card.dataset.cider).toFixed(2)}`;
   $("frame").replaceChildren(card.querySelector(".look").firstElementChild.cloneNode(true));
-  $("how").textContent = image.grid ? "Clear is where it looked for the word, fog where it did not; all maps of a caption share one scale." :
-    "This kind of model sees the picture once, before the first word: there is no map to show.";
+  $("how").textContent = image.grid ? "The model attended to the clear parts of the picture for this word, and not to those in the fog; all maps of a caption share one scale." :
+    "This model uses the picture once, before the first word, so there is no attention map to show.";
   $("people").replaceChildren();
   card.querySelectorAll(".people summary, .people li").forEach((node) => element("li", node.textContent, $("people")));
   $("words").replaceChildren();

@@ -236,8 +236,8 @@ RESULT = {"CIDEr": 0.5, "floors": {"constant": {"CIDEr": 0.1}, "nearest": {"CIDE
 
 
 @pytest.mark.parametrize("change, title", [
-    ({}, "It sees the pictures"), ({"CIDEr": 0.2}, "Looking up would do better"),
-    ({"CIDEr": 0.31}, "Hardly better than looking up"),
+    ({}, "It uses the pictures"), ({"CIDEr": 0.2}, "A baseline does better"),
+    ({"CIDEr": 0.31}, "Hardly better than a baseline"),
 ])
 def test_words_about_the_floors(change, title):
     finding = report_words.against_floors({**RESULT, **change})
@@ -248,7 +248,7 @@ def test_words_about_captions():
     said, people = ["a dog"] * 9 + ["a cat"], [f"a {k} in the sun" for k in range(10)]
     variety = report_words.variety(said, people)
     assert variety.kind == "bad" and "2 different captions (20 %; people 100 %)" in variety.text
-    assert "“a dog”, was given 9 times" in variety.text and "uses 3 different words, people 14" in variety.text
+    assert "“a dog”, occurs 9 times" in variety.text and "uses 3 different words, people 14" in variety.text
     assert report_words.by_heart(said, people, {"a dog"}).text.startswith("90 %")
     assert report_words.length(said, people).title == "Too short"
     assert "10 %" in report_words.repetition(["a b c a b c"] + ["a b"] * 9).text
@@ -261,7 +261,7 @@ def test_words_about_memory():
     def memory(step, **more):
         return report_words.memory({"dh": [[0, step * k, 0] for k in range(9)], "dc": [], **more})
     assert memory(-0.5).title == "It forgets" and memory(-0.5).text.startswith("6 words back")
-    assert "by the hidden state is 0.001 times" in memory(-0.5).text
+    assert "with respect to the hidden state is 0.001 times" in memory(-0.5).text
     assert memory(-0.1).kind == "good" and memory(-0.5, dc=[[0, 0, 0]] * 5).kind == "good"
     assert report_words.memory({"dh": [[0, 0, 0]], "dc": []}) is None
 
