@@ -8,6 +8,7 @@ import numpy as np
 from models import on_engine
 from models.cells import ALIASES, CELL_TYPES, CELLS, Image
 from models.dropout import drop
+from models.options import attribute, did_you_mean, model_options
 from rnnlayers import (
     doubly_stochastic_penalty,
     label_smoothing_penalty,
@@ -19,6 +20,8 @@ from rnnlayers import (
 )
 from rnnlayers.shapes import check_shapes
 from rnnlayers.workspace import aligned, fresh
+
+CELL_OPTIONS = {"rnn": (), "lstm": ("start",), "attention": (), "bahdanau": ("pooled_dim", "pooled_stats", "penalty")}
 
 
 class CaptioningRNN:
@@ -35,49 +38,44 @@ class CaptioningRNN:
     Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
 
-    def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
-                 *, pooled_dim=None, start="h", forget_bias=0.0, dropout=0.0, input_dropout=None, feature_dropout=0.0,
-                 grid_dropout=0.0, penalty=0.0, smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None,
-                 seed=None, backend=None):
+    def __init__(self, word_to_idx: dict[str, int], input_dim: int = 512, wordvec_dim: int = 128, hidden_dim: int = 128,
+                 cell_type: str = "rnn", dtype: type = np.float32, **options):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
-        'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau. start: what of
-        an lstm the picture starts, 'h', or 'both' its states, through tanh as in bahdanau. forget_bias: added to b at
-        the forget gates. dropout: share of the entries of h that a training step drops; input_dropout: of the word
-        vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and bahdanau; grid_dropout: of
-        the grid's features, each in all regions of an image at once. penalty: weight of the doubly stochastic penalty,
-        for bahdanau. smoothing: share of the target's probability that is spread over
-        all words. feature_stats and pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise
-        features; feature_clip: None, or the bound of what comes out. seed: int or Generator; None draws from NumPy's
-        global state. backend: 'engine' or 'textbook', who computes loss, likelihood and captions; None:
-        $RNNLAYERS_BACKEND, else the engine if it is there.
-        Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, shares outside [0, 1).
+        'attention' or 'bahdanau'. Keywords, with neutral defaults:
+
+        dropout=0.0: dropout rate of the cell's outputs
+        input_dropout=None: dropout rate of the word vectors; if not given, as the outputs
+        feature_dropout=0.0: dropout rate of the image vector that initialises the state
+        grid_dropout=0.0: dropout rate of the features attended to; drops a feature in all regions of an image
+        feature_stats=None: (mean, std), each (D,), that standardise features
+        pooled_stats=None: (mean, std), each (P,), that standardise pooled features
+        feature_clip=None: bound of standardised features, in standard deviations
+        pooled_dim=None: width P of pooled features beside the grid, which then initialise the state
+        smoothing=0.0: label smoothing: share of the target's probability spread over all words
+        forget_bias=0.0: initial bias of the forget gates, in cells that have them
+        seed=None: random seed or Generator; None draws from NumPy's global state
+        start='h': states of an LSTM that the image initialises: h, or both h and c (through tanh)
+        penalty=0.0: weight of the doubly stochastic regulariser: attend to each region about once (bahdanau)
+        backend=None: 'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is installed
+
+        Raises TypeError on an unknown option, ValueError on an unknown cell_type or backend, a vocabulary without
+        <NULL>, values out of bounds or of options that the cell does not have.
         """
         cell_type = ALIASES.get(cell_type, cell_type)
         if cell_type not in CELL_TYPES:
-            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELL_TYPES)}")
-        if start not in ("h", "both") or start == "both" and cell_type != "lstm":
-            raise ValueError(f"start is {start!r} with cell_type {cell_type!r}, expected 'h', or for lstm 'both'")
+            raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELL_TYPES)}"
+                             f"{did_you_mean(cell_type, CELL_TYPES)}")
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
-        input_dropout = dropout if input_dropout is None else input_dropout
-        shares = {"dropout": dropout, "input_dropout": input_dropout, "feature_dropout": feature_dropout,
-                  "grid_dropout": grid_dropout, "smoothing": smoothing}
-        for name, share in shares.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} is {share}, expected a share in [0, 1)")
-        if feature_clip is not None and not feature_clip > 0:
-            raise ValueError(f"feature_clip is {feature_clip}, expected None or a number above 0")
-        if cell_type != "bahdanau" and (pooled_dim or penalty):
-            raise ValueError(f"pooled_dim {pooled_dim} and penalty {penalty} belong to cell_type 'bahdanau'")
-        self.cell_type, self.start_from, self.dtype = cell_type, start, dtype
-        self.kind = cell_type if start == "h" else f"{cell_type} {start}"       # its name in CELLS
+        options = model_options(options, cell_type, CELL_OPTIONS)
+        seed, backend, forget_bias = (options.pop(name) for name in ("seed", "backend", "forget_bias"))
+        for name, value in options.items():
+            setattr(self, attribute(name), value)
+        self.cell_type, self.dtype = cell_type, dtype
+        self.kind = cell_type if self.start_from == "h" else f"{cell_type} {self.start_from}"       # its name in CELLS
         self.cell = CELLS[self.kind]
-        self.dropout, self.input_dropout = dropout, input_dropout
-        self.feature_dropout, self.grid_dropout = feature_dropout, grid_dropout
-        self.pooled_dim, self.penalty, self.smoothing = pooled_dim, penalty, smoothing
-        self.feature_stats, self.pooled_stats, self.feature_clip = feature_stats, pooled_stats, feature_clip
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
