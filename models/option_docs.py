@@ -12,10 +12,10 @@ HEAD = ("| command line | default there | keyword | default | type | expected | 
 def page() -> str:
     """The Markdown of docs/options.md."""
     parts = ["# Options", textwrap.fill(
-        "Each option of the captioner and of its training. The defaults of the command line, `python -m scripts.train`, "
-        "suit real data; those of the keywords are neutral and give the course's behaviour. The scenes, `--overfit` and "
-        "`--preset` have further defaults (`scripts.train --help`). Made from `models/options.py` by `python -m "
-        "models.option_docs`.", 120)]
+        "Each option of the captioner and of its training. The defaults of the command line, `python -m "
+        "scripts.train`, suit real data; those of the keywords are neutral and give the course's behaviour. The "
+        "scenes, `--overfit` and `--preset` have defaults of their own (`scripts.train --help`). Made from "
+        "`models/options.py`: `python -m models.option_docs > docs/options.md`.", 120)]
     for owner, title in OWNERS.items():
         rows = [_row(option) for option in OPTIONS if owner in option.owners]
         parts.append("\n".join([f"## {title}", "", *HEAD, *rows]))

@@ -35,7 +35,7 @@ class Option(NamedTuple):
     name: str
     owners: tuple[str, ...]
     kind: type
-    default: Any                        # neutral: the course's behaviour
+    default: Any                        # of the keyword; neutral: the course's behaviour
     help: str
     bound: Bound | None = None
     choices: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("batch_size", (SOLVER,), int, 100, "captions in a training step", AT_LEAST_1, setting=Setting(64, "batch")),
     Option("num_epochs", (SOLVER,), int, 10, "passes over the training captions", AT_LEAST_0,
            setting=Setting(8, "epochs", AT_LEAST_1)),
-    Option("lr", (COMMAND,), float, 1e-3, "learning rate of Adam; with cosine and one-cycle, its peak", POSITIVE,
+    Option("lr", (COMMAND,), float, None, "learning rate of Adam; with cosine and one-cycle, its peak", POSITIVE,
            setting=Setting(1e-3)),
     Option("sampling", (SOLVER,), str, "replacement", "replacement: each batch drawn anew, as in the course; epochs: "
            "every caption once, in batches of similar length", choices=("replacement", "epochs")),
@@ -117,7 +117,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("score_every", (SOLVER,), int, 1, "epochs between two calls of the scorer, which also scores the last epoch",
            AT_LEAST_1, setting=Setting(None, metavar="K", help="caption and score the validation images every K epochs "
                                        "and after the last: val_cider and val_bleu4 in history.csv")),
-    Option("score_beam", (COMMAND,), int, 3, "beam size of the captions that --score-every scores", AT_LEAST_1,
+    Option("score_beam", (COMMAND,), int, None, "beam size of the captions that --score-every scores", AT_LEAST_1,
            setting=Setting(3, metavar="K")),
     Option("select", (SOLVER,), str, "val_loss", "column of history that decides the best epoch: smallest val_loss, "
            "largest of another",
