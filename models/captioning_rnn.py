@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.cells import CELLS, Image, State, make_cell
+from models.cells import CELLS, Image, State, cell_name
 from models.dropout import drop
 from models.images import feature_masks, grid_of, image_of
+from models.options import attribute, model_options
 from rnnlayers import (
     doubly_stochastic_penalty,
     label_smoothing_penalty,
@@ -37,55 +38,52 @@ class CaptioningRNN:
 
     cell_type 'rnn' and 'lstm' take one vector a picture, (N, D), which initialises the state; 'attention' (or 'attn')
     and 'bahdanau' attend to a grid of regions at every step (models/cells). Their features are (N, L, D),
-    (N, D, height, width), or a pair (grid, pooled) with pooled (N, P), which initialises 'bahdanau' in place of the mean.
+    (N, D, height, width), or a pair (grid, pooled), pooled (N, P), which initialises 'bahdanau' instead of the mean.
 
     `params` holds W_embed (V, W), the cell's parameters (`cell.shapes()`), W_vocab (H, V) and b_vocab (V,); for rnn and
     lstm W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every
     call. Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
 
-    def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32,
-                 *, pooled_dim=None, start="h", forget_bias=0.0, dropout=0.0, input_dropout=None, feature_dropout=0.0,
-                 grid_dropout=0.0, penalty=0.0, smoothing=0.0, feature_stats=None, pooled_stats=None, feature_clip=None,
-                 seed=None, backend=None):
+    def __init__(self, word_to_idx: dict[str, int], input_dim: int = 512, wordvec_dim: int = 128, hidden_dim: int = 128,
+                 cell_type: str = "rnn", dtype: type = np.float32, **options):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
-        'attention' or 'bahdanau'. pooled_dim: width P of pooled features beside the grid, for bahdanau. start: what of
-        an lstm the picture starts, 'h', or 'both' its states, through tanh as in bahdanau. forget_bias: added to b at
-        the forget gates. dropout: share of the entries of h that a training step drops; input_dropout: of the word
-        vectors, None for as many; feature_dropout: of the vectors that start rnn, lstm and bahdanau; grid_dropout: of
-        the grid's features, each in all regions of an image at once. penalty: weight of the doubly stochastic penalty,
-        for bahdanau. smoothing: share of the target's probability that is spread over
-        all words. feature_stats and pooled_stats: None, or the (mean, std), each (D,) and (P,), that standardise
-        features; feature_clip: None, or the bound of what comes out. seed: int or Generator; None draws from NumPy's
-        global state. backend: 'engine' or 'textbook', who computes loss, likelihood and captions; None:
-        $RNNLAYERS_BACKEND, else the engine if it is there.
-        Raises ValueError on an unknown cell_type or backend, a vocabulary without <NULL>, shares outside [0, 1).
+        'attention' or 'bahdanau'. Keywords, with neutral defaults:
+
+        dropout=0.0: dropout rate of the cell's outputs
+        input_dropout=None: dropout rate of the word vectors; if not given, as the outputs
+        feature_dropout=0.0: dropout rate of the image vector that initialises the state
+        grid_dropout=0.0: dropout rate of the features attended to; drops a feature in all regions of an image
+        feature_stats=None: (mean, std), each (D,), that standardise features
+        pooled_stats=None: (mean, std), each (P,), that standardise pooled features
+        feature_clip=None: bound of standardised features, in standard deviations
+        pooled_dim=None: width P of pooled features beside the grid, which then initialise the state
+        smoothing=0.0: label smoothing: share of the target's probability spread over all words
+        forget_bias=0.0: initial bias of the forget gates, in cells that have them
+        seed=None: random seed or Generator; None draws from NumPy's global state
+        start='h': states of an LSTM that the image initialises: h, or both h and c (through tanh)
+        penalty=0.0: weight of the doubly stochastic regulariser: attend to each region about once (bahdanau)
+        backend=None: 'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is installed
+
+        Raises TypeError on an unknown option, ValueError on an unknown cell_type or backend, a vocabulary without
+        <NULL>, values out of bounds or of options that the cell does not have.
         """
-        cell = make_cell(cell_type, start)
+        name = cell_name(cell_type)
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
-        input_dropout = dropout if input_dropout is None else input_dropout
-        shares = {"dropout": dropout, "input_dropout": input_dropout, "feature_dropout": feature_dropout,
-                  "grid_dropout": grid_dropout, "smoothing": smoothing}
-        for name, share in shares.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} is {share}, expected a share in [0, 1)")
-        if feature_clip is not None and not feature_clip > 0:
-            raise ValueError(f"feature_clip is {feature_clip}, expected None or a number above 0")
-        if "penalty" not in cell.options and (pooled_dim or penalty):
-            raise ValueError(f"pooled_dim {pooled_dim} and penalty {penalty} belong to cell_type 'bahdanau'")
-        self.cell, self.cell_type, self.start_from, self.dtype = cell, cell.name, start, dtype
-        self.dropout, self.input_dropout = dropout, input_dropout
-        self.feature_dropout, self.grid_dropout = feature_dropout, grid_dropout
-        self.pooled_dim, self.penalty, self.smoothing = pooled_dim, penalty, smoothing
-        self.feature_stats, self.pooled_stats, self.feature_clip = feature_stats, pooled_stats, feature_clip
+        options = model_options(options, name, {name: cell.options for name, cell in CELLS.items()})
+        seed, backend, forget_bias = (options.pop(name) for name in ("seed", "backend", "forget_bias"))
+        for option, value in options.items():
+            setattr(self, attribute(option), value)
+        self.cell = CELLS[name](self.start_from)
+        self.cell_type, self.dtype = name, dtype
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
         self.backend = choose_backend(backend)
-        self.input_dim, self.attends = input_dim, cell.attends
+        self.input_dim, self.attends = input_dim, self.cell.attends
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
         self.params = self._initial_params(randn, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
 
@@ -179,7 +177,9 @@ class CaptioningRNN:
             captions[0, :len(alone)] = alone
             return captions
         maps = self._sample_steps(self._first_state(image), captions)
-        return captions if maps is None else (captions, maps.reshape(*captions.shape, *grid_of(features, maps.shape[2])))
+        if maps is None:
+            return captions
+        return captions, maps.reshape(*captions.shape, *grid_of(features, maps.shape[2]))
 
     def _sample_steps(self, state, captions):
         """Fill captions (N, T) step by step -> the attention weights (N, T, L) of a cell that attends, else None."""
@@ -190,8 +190,9 @@ class CaptioningRNN:
             word = scores.argmax(axis=1)
             captions[rows, t] = word
             # END SOLUTION 2.4
-            if self.attends:
-                maps = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype) if maps is None else maps
+            if state.attention is not None:
+                if maps is None:
+                    maps = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype)
                 maps[rows, t] = state.attention
             going = word != self._end
             if not going.any():

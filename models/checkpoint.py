@@ -17,10 +17,9 @@ import h5py
 import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
+from models.options import STORED, attribute
 from rnnlayers.workspace import aligned
 
-OPTIONS = ("dropout", "input_dropout", "feature_dropout", "grid_dropout", "feature_clip", "pooled_dim", "penalty",
-           "smoothing")
 SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
 
 
@@ -99,7 +98,7 @@ def restore_solver(solver, checkpoint):
 def _config(model):
     return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
             "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
-            "start": model.start_from, **{name: getattr(model, name) for name in OPTIONS}}
+            **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
 
 
 def _load_model(f):

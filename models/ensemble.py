@@ -35,8 +35,8 @@ class States:
 class Ensemble:
     """Models that share a vocabulary and features; p(word) is the mean of theirs.
 
-    For models.decoding, with initial_state and step as CaptioningRNN has them. Raises ValueError where vocabularies differ, or the
-    models take features of different shapes.
+    For models.decoding, with initial_state and step as CaptioningRNN has them. Raises ValueError where vocabularies
+    differ, or the models take features of different shapes.
     Source: Sutskever et al. (2014), section 3.6.
     """
 

@@ -1,5 +1,7 @@
-"""How likely a model finds the captions of a split."""
+"""How likely a model finds the captions of a split, and how often its most likely word is the right one."""
 from typing import Any
+
+import numpy as np
 
 from models.batches import sorted_batches, trim
 from models.read_ahead import on_disk, read_ahead
@@ -21,3 +23,21 @@ def split_loss(model: Any, data: dict[str, Any], split: str, batch_size: int = 1
         loss, count = model.negative_log_likelihood(batch_features, trim(captions[batch], null))
         total, words = total + loss, words + count
     return total / words
+
+
+def accuracy(model: Any, features: np.ndarray, captions: np.ndarray, num_samples: int | None = None,
+             batch_size: int = 100) -> float:
+    """Share of words that are the most likely one after the words before them.
+
+    features (N, D), captions integer (N, T), num_samples: so many of them, drawn at random -> float in [0, 1].
+    """
+    if num_samples is not None and num_samples < len(features):
+        chosen = np.random.choice(len(features), num_samples)
+        features, captions = features[chosen], captions[chosen]
+    null, hits, words = model.word_to_idx["<NULL>"], 0, 0
+    for i in range(0, len(features), batch_size):
+        targets = captions[i:i + batch_size, 1:]
+        best = model.scores(features[i:i + batch_size], captions[i:i + batch_size]).argmax(axis=2)
+        hits += int(((best == targets) & (targets != null)).sum())
+        words += int((targets != null).sum())
+    return hits / max(words, 1)

@@ -1,88 +1,77 @@
-"""Training: minibatches, update rules, schedules, validation and early stopping. Knows nothing of files or pictures."""
-import contextlib
+"""Training: update rules, schedules, validation and early stopping. Knows nothing of files or pictures."""
 import math
 import time
 
 import numpy as np
 
-from models.batches import epoch_batches, trim
-from models.captioning_rnn import CaptioningRNN
-from models.likelihood import split_loss
-from models.read_ahead import on_disk, read_ahead
+from models.averages import averaged, update_averages
+from models.batches import trim
+from models.captioning_rnn import CaptioningRNN, Objective
+from models.likelihood import accuracy, split_loss
+from models.minibatches import Minibatches, check_data
+from models.options import drops, solver_options
 from models.schedules import SCHEDULES
+from models.selection import best_epoch, measurements_since_best
 from rnnlayers import optim
-from rnnlayers.lengths import sequence_lengths
 from rnnlayers.workspace import Workspace
-
-OPTIONS = {
-    "update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10, "print_every": 10,
-    "verbose": True,                                  # up to here the course's, from here on our own
-    "sampling": "replacement", "seed": None, "schedule": "exponential", "warmup": 0.1, "clip": None,
-    "weight_decay": 0.0, "validate": False, "patience": None, "scorer": None, "score_every": 1, "select": "val_loss",
-    "average": 0.0, "callbacks": (),
-}
 
 
 class CaptioningSolver:
     """Trains a captioning model on a dict with train_captions, train_image_idxs and train_features (and val_...).
 
     The model needs `params` and `loss(features, captions) -> loss, grads`. Options, with neutral defaults:
-    update_rule: a name in rnnlayers.optim; optim_config: its hyperparameters; lr_decay: factor at each epoch's end;
-    batch_size; num_epochs; print_every and verbose: what is printed.
 
-    sampling: 'replacement' as in the course, or 'epochs', shuffled epochs of batches of like length.
-    seed: int or Generator; None draws from NumPy's global state. schedule: constant, exponential (by lr_decay),
-    cosine or one-cycle, the last two with `warmup`, a share of all steps. clip: largest global norm of the gradients.
-    weight_decay: w <- w - lr weight_decay w for matrices, apart from the update rule (Loshchilov and Hutter 2019).
-    validate: measure the val split at each epoch's end and keep `best_params`; scorer: called with the model after
-    every `score_every`-th epoch and the last, -> dict of further columns of history; select: what tells the best
-    epoch, 'val_loss' (the smallest) or a column of the scorer's (the largest); patience: stop after so many
-    measurements of it without a better one. average: decay d of a moving average of the weights, a <- d a + (1 - d) w
-    after each step, which is then what is validated, scored and kept as best (Polyak and Juditsky 1992). callbacks:
-    called with the solver after every step; setting `solver.stop` ends training.
+    update_rule='sgd': update rule of rnnlayers.optim
+    optim_config={}: hyperparameters of the update rule, such as learning_rate
+    batch_size=100: captions in a training step
+    num_epochs=10: passes over the training captions
+    sampling='replacement': replacement: each batch drawn anew, as in the course; epochs: every caption once, in
+        batches of similar length
+    schedule='exponential': schedule of the learning rate
+    warmup=0.1: share of the steps in which cosine and one-cycle raise the learning rate
+    lr_decay=1.0: factor of the learning rate after each epoch, with the exponential schedule
+    clip=None: largest norm of the whole gradient
+    average=0.0: decay of a moving average of the weights, which is validated, scored and kept as best; 0 for none
+    weight_decay=0.0: decoupled weight decay of the matrices
+    seed=None: random seed or Generator; None draws from NumPy's global state
+    validate=False: measure the validation loss after each epoch and keep best_params
+    scorer=None: called with the model, returns a dict of more columns of history
+    score_every=1: epochs between two calls of the scorer, which also scores the last epoch
+    select='val_loss': column of history that decides the best epoch: smallest val_loss, largest of another
+    patience=None: stop after this many measurements without a better one
+    callbacks=(): called with the solver after every step; setting solver.stop ends training
+    print_every=10: steps between two printed losses
+    verbose=True: print losses
 
+    weight_decay: w <- w - lr weight_decay w, apart from the update rule (Loshchilov and Hutter 2019). average: a moving
+    average of the weights with this decay d, a <- d a + (1 - d) w after each step (Polyak and Juditsky 1992).
     On the engine (models.CaptioningRNN, backend) the arrays in `params` are updated in place, and gradients that loss()
     returned within a step are overwritten by the next step: copy what you keep. best_params are copies.
     After training: loss_history (one float a step), history (one dict an epoch; losses in nats a word), optim_configs,
     epoch, best_params, best_val_loss. Raises ValueError on unknown options and data that do not fit together.
     """
 
-    def __init__(self, model, data, **kwargs):
-        unknown = ", ".join(repr(name) for name in kwargs if name not in OPTIONS)
-        if unknown:
-            raise ValueError(f"Unrecognized arguments {unknown}, expected some of {', '.join(OPTIONS)}")
+    def __init__(self, model, data, **options):
         self.model, self.data = model, data
-        for name, default in OPTIONS.items():
-            setattr(self, name, kwargs.get(name, default))
+        for name, value in solver_options(options).items():
+            setattr(self, name, value)
         self._check_options()
         if isinstance(self.seed, np.random.Generator):
             self.seed = int(self.seed.integers(2**31))
         self.rule = getattr(optim, self.update_rule)
-        _check_data(data, "train")
+        check_data(data, "train")
         if self.validate:
-            _check_data(data, "val")
+            check_data(data, "val")
         self._reset()
 
     def _check_options(self):
-        if self.update_rule not in ("sgd", "sgd_momentum", "rmsprop", "adam"):
-            raise ValueError(f"Invalid update_rule {self.update_rule!r}, expected sgd, sgd_momentum, rmsprop or adam")
-        schedules = ("constant", "exponential", *SCHEDULES)
-        for name, choices in (("schedule", schedules), ("sampling", ("replacement", "epochs"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(choices)}")
-        if self.batch_size < 1 or self.clip is not None and self.clip <= 0 or not 0 <= self.warmup < 1:
-            raise ValueError(f"batch_size {self.batch_size}, clip {self.clip}, warmup {self.warmup}: "
-                             "expected batch_size >= 1, clip None or > 0, warmup in [0, 1)")
+        """Raises ValueError on options that do not go together."""
         if self.schedule in SCHEDULES and "learning_rate" not in self.optim_config:
             raise ValueError(f"schedule {self.schedule!r} needs optim_config={{'learning_rate': ...}}")
         if self.schedule != "exponential" and self.lr_decay != 1:
             raise ValueError(f"lr_decay {self.lr_decay} belongs to schedule 'exponential', not to {self.schedule!r}")
         if self.patience is not None and not self.validate:
             raise ValueError("patience needs validate=True")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average is {self.average}, expected a decay in [0, 1)")
-        if self.score_every < 1:
-            raise ValueError(f"score_every is {self.score_every}, expected at least 1")
         if self.scorer is not None and not self.validate or self.scorer is None and self.select != "val_loss":
             raise ValueError(f"scorer {self.scorer}, select {self.select!r}: a scorer needs validate=True, and select "
                              "another than 'val_loss' a scorer")
@@ -93,22 +82,22 @@ class CaptioningSolver:
         self.loss_history, self.history = [], []
         self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
-        self._batches_epoch, self._batches, self._ahead, self.own_seed = None, None, None, None
-        self._workspace = Workspace()
+        self.own_seed, self._workspace = None, Workspace()
+        self._minibatches = Minibatches(self.data, self.model.word_to_idx["<NULL>"], self.batch_size, self.sampling,
+                                        seeded=self.seed is not None)
         self.averages = {name: w.copy() for name, w in self.model.params.items()} if self.average else {}
 
     @property
-    def iterations_per_epoch(self):
-        captions = len(self.data["train_captions"])
-        if self.sampling == "epochs":
-            return math.ceil(captions / self.batch_size)
-        return max(captions // self.batch_size, 1)
+    def iterations_per_epoch(self) -> int:
+        """Training steps in an epoch."""
+        return self._minibatches.per_epoch
 
     @property
-    def num_iterations(self):
+    def num_iterations(self) -> int:
+        """Training steps of a whole run, num_epochs epochs."""
         return self.num_epochs * self.iterations_per_epoch
 
-    def train(self):
+    def train(self) -> None:
         """Train from the current iteration to the last one, to early stopping, or until `stop` is set.
 
         Called again after the last iteration it trains for another num_epochs, as the course's solver does.
@@ -126,33 +115,20 @@ class CaptioningSolver:
                 for callback in self.callbacks:
                     callback(self)
         finally:
-            self._stop_reading()
+            self._minibatches.stop_reading()
 
-    def finished(self):
+    def finished(self) -> bool:
         """Whether all iterations are done or patience has run out."""
         if self.iteration >= self.rounds * self.num_iterations:
             return True
-        return self.patience is not None and self._since_best() >= self.patience
+        return self.patience is not None and measurements_since_best(self.history, self.select) >= self.patience
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int:
         """The epoch with the best validation loss so far, or the best of what `select` names; 0 before there is one."""
-        measured = self._measured()
-        return max(measured, key=self._quality)["epoch"] if measured else 0
+        return best_epoch(self.history, self.select)
 
-    def _measured(self):
-        return [row for row in self.history if self._quality(row) is not None]
-
-    def _since_best(self):
-        """Measurements since the best one."""
-        return sum(row["epoch"] > self.best_epoch for row in self._measured())
-
-    def _quality(self, row):
-        """What is the larger the better an epoch is, None where it was not measured."""
-        value = row.get(self.select)
-        return -value if value is not None and self.select == "val_loss" else value
-
-    def step(self, features, captions):
+    def step(self, features, captions) -> float:
         """One training step on a given batch: features as the model takes them, captions (N, T) -> loss (float).
 
         Raises FloatingPointError where the loss or, with clip, a gradient is not finite; the parameters stay as they
@@ -167,68 +143,38 @@ class CaptioningSolver:
         for name, w in self.model.params.items():
             self._update(name, w, grads[name], scale)
         self.iteration += 1
-        self._average()
+        update_averages(self.averages, self.model.params, self.average, self.iteration, self._workspace)
         self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
-        self.loss_history.append(float(loss) - float(regularisers))             # the likelihood alone
+        self.loss_history.append(float(loss) - float(regularisers))         # the likelihood alone
         return self.loss_history[-1]
 
-    def _objective(self, features, captions):
-        """Loss, the part of it that regularises, gradients; on the engine in arrays that every step uses again.
+    def _objective(self, features, captions) -> Objective:
+        """What the step minimises; on the engine in arrays that the next step uses again.
 
-        A model whose `loss` is not CaptioningRNN's own is asked for that.
+        A model whose `loss` is not CaptioningRNN's, but overridden or replaced, is asked for that.
         """
+        rng = (self._generator("dropout", self.iteration),) if drops(self.model) else ()
         if getattr(self.model.loss, "__func__", None) is not CaptioningRNN.loss:
-            loss, grads = self.model.loss(features, captions, *self._dropout_rng())
-            return loss, 0.0, grads
-        return self.model.objective(features, captions, *self._dropout_rng(), workspace=self._workspace)
+            loss, grads = self.model.loss(features, captions, *rng)
+            return Objective(loss, 0.0, grads)
+        return self.model.objective(features, captions, *rng, workspace=self._workspace)
 
     def _on_engine(self):
         return getattr(self.model, "backend", None) == "engine"
 
     def _step(self):
-        batch = self._next_batch()
-        captions = self.data["train_captions"][batch]
-        loss = self.step(self._read(batch), captions)
+        """One training step on the next minibatch."""
+        chosen = self._minibatches.chosen(self.iteration, self._generator)
+        captions = self._minibatches.captions[chosen]
+        loss = self.step(self._minibatches.read(chosen, self.iteration), captions)
         self.epoch_nll += loss * len(captions)
         self.epoch_words += self.step_words
-
-    def _read(self, batch):
-        """Features of a batch; where they are on disk a thread reads ahead to the end of the epoch."""
-        features, rows = self.data["train_features"], self.data["train_image_idxs"]
-        if self.sampling != "epochs" or not on_disk(features, rows):
-            return features[rows[batch]]
-        if self._ahead is None:
-            rest = self._batches[self.iteration % self.iterations_per_epoch:]
-            self._ahead = read_ahead(features, [rows[b] for b in rest])
-        return next(self._ahead)
-
-    def _stop_reading(self):
-        if self._ahead is not None:
-            self._ahead.close()
-            self._ahead = None
-
-    def _next_batch(self):
-        captions = self.data["train_captions"]
-        if self.sampling == "replacement":
-            choice = np.random.choice if self.seed is None else self._generator("batch", self.iteration).choice
-            return choice(len(captions), self.batch_size)
-        epoch, k = divmod(self.iteration, self.iterations_per_epoch)
-        if self._batches_epoch != epoch:
-            lengths = sequence_lengths(captions, self.model.word_to_idx["<NULL>"])
-            self._batches = epoch_batches(lengths, self.batch_size, self._generator("epoch", epoch))
-            self._stop_reading()
-            self._batches_epoch = epoch
-        return self._batches[k]
 
     def _generator(self, purpose, number):
         """A Generator of its own for each epoch and step: seed and iteration are all the random state there is."""
         if self.own_seed is None:       # apart from `seed`, whose None keeps the course's way to draw batches
             self.own_seed = int(np.random.randint(2**31)) if self.seed is None else self.seed
         return np.random.default_rng([self.own_seed, ("batch", "epoch", "dropout").index(purpose), number])
-
-    def _dropout_rng(self):
-        shares = (getattr(self.model, name, 0) for name in ("dropout", "input_dropout", "feature_dropout"))
-        return (self._generator("dropout", self.iteration),) if any(shares) else ()
 
     def _clip_scale(self, grads):
         if self.clip is None:
@@ -247,7 +193,7 @@ class CaptioningSolver:
             config["learning_rate"] = self.optim_config["learning_rate"] * factor
         decay = self.weight_decay if w.ndim > 1 else 0
         if self._on_engine():
-            from rnnlayers.engine import update_in_place                # imports Numba
+            from rnnlayers.engine import update_in_place  # imports Numba
             if update_in_place(self.update_rule, w, dw, config, scale, decay):
                 return
         next_w, self.optim_configs[name] = self.rule(w, dw * scale if scale != 1 else dw, config)
@@ -255,32 +201,13 @@ class CaptioningSolver:
             next_w = next_w - float(self.optim_configs[name]["learning_rate"]) * decay * w
         self.model.params[name] = next_w
 
-    def _average(self):
-        """Move the averages towards the weights; early ones, which are far off, count less than `average` says."""
-        decay = min(self.average, self.iteration / (self.iteration + 10))
-        for name, average in self.averages.items():
-            scratch = self._workspace(f"average of {name}", average.shape, average.dtype)
-            np.subtract(self.model.params[name], average, out=scratch)
-            scratch *= average.dtype.type(1 - decay)
-            average += scratch
-
-    @contextlib.contextmanager
-    def _averaged(self):
-        """The model with the averages, where there are any, in place of its weights."""
-        weights = self.model.params
-        self.model.params = self.averages or weights
-        try:
-            yield
-        finally:
-            self.model.params = weights
-
     def _end_epoch(self, start):
         self.epoch += 1
         for config in self.optim_configs.values():
             config["learning_rate"] *= self.lr_decay
         row = {"epoch": self.epoch, "seconds": 0.0, "train_loss": self.epoch_nll / max(self.epoch_words, 1)}
         self.epoch_nll, self.epoch_words = 0.0, 0
-        with self._averaged():
+        with averaged(self.model, self.averages):
             self._measure(row)
         row["seconds"] = self.seconds = time.perf_counter() - start
 
@@ -299,37 +226,10 @@ class CaptioningSolver:
         if self.best_epoch == self.epoch:
             self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 
-    def validation_loss(self, split="val"):
+    def validation_loss(self, split: str = "val") -> float:
         """Mean -log p of the split's words, in nats a word: total over all captions divided by their words."""
         return split_loss(self.model, self.data, split, self.batch_size)
 
-    def check_accuracy(self, X, y, num_samples=None, batch_size=100):
-        """Share of words that are the most likely one after the words before them.
-
-        X features (N, D), y captions integer (N, T), num_samples: so many of them, drawn at random -> float in [0, 1].
-        """
-        if num_samples is not None and num_samples < len(X):
-            chosen = np.random.choice(len(X), num_samples)
-            X, y = X[chosen], y[chosen]
-        null, hits, words = self.model.word_to_idx["<NULL>"], 0, 0
-        for i in range(0, len(X), batch_size):
-            targets = y[i:i + batch_size, 1:]
-            best = self.model.scores(X[i:i + batch_size], y[i:i + batch_size]).argmax(axis=2)
-            hits += int(((best == targets) & (targets != null)).sum())
-            words += int((targets != null).sum())
-        return hits / max(words, 1)
-
-
-def _check_data(data, split):
-    keys = [f"{split}_{name}" for name in ("captions", "image_idxs", "features")]
-    missing = ", ".join(key for key in keys if key not in data)
-    if missing:
-        raise ValueError(f"data has no {missing}, expected {', '.join(keys)}")
-    captions, rows, features = (data[key] for key in keys)
-    if len(captions) != len(rows):
-        raise ValueError(f"{keys[0]} has {len(captions)} rows and {keys[1]} {len(rows)}, expected as many")
-    if not len(captions):
-        raise ValueError(f"{keys[0]} is empty, expected at least one caption")
-    if np.min(rows) < 0 or np.max(rows) >= features.shape[0]:
-        raise ValueError(f"{keys[1]} has rows {np.min(rows)}..{np.max(rows)}, "
-                         f"expected 0..{features.shape[0] - 1}, the rows of {keys[2]}")
+    def check_accuracy(self, X, y, num_samples: int | None = None, batch_size: int = 100) -> float:
+        """Share of words that are the most likely one after the words before them: models.likelihood.accuracy."""
+        return accuracy(self.model, X, y, num_samples, batch_size)

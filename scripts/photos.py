@@ -9,7 +9,7 @@ from data.files import sha256
 from data.onnx_models import vector_outputs
 from data.scene_features import scene_features
 from data.scenes import SIDE
-from models.captioning_rnn import grid_shape
+from models.images import grid_shape
 
 TELLING = {"model_sha256", "onnx_output", "input"}       # of these attributes one says where features are from
 SCENES = "data.scene_features"          # what the scenes' feature files name as their model

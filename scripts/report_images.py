@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from models.captioning_rnn import grid_shape
+from models.images import grid_shape
 from models.decoding import beam_search
 from models.through_time import through_time
 

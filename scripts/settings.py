@@ -1,15 +1,21 @@
-"""The settings of a training run: their defaults, presets, limits, and how the command line asks for them."""
-import math
+"""The settings of a training run: defaults for kinds of data, presets, and how the command line asks for them.
 
-BOUNDS = {"rnn": 0.1, "lstm": 0.5, "attention": 0.5, "bahdanau": 0.5}       # training loss that --overfit has to reach
-DEFAULTS = {
-    "model": "lstm", "hidden": 512, "wordvec": 512, "batch": 64, "epochs": 8, "lr": 1e-3, "schedule": "one-cycle",
-    "warmup": 0.1, "lr_decay": 1.0, "clip": 5.0, "dropout": 0.5, "input_dropout": None, "feature_dropout": 0.0,
-    "grid_dropout": 0.0, "feature_clip": None, "smoothing": 0.0, "average": 0.0, "weight_decay": 0.0,
-    "forget_bias": 1.0, "seed": 0, "start": "h", "penalty": 0.0, "score_every": None, "score_beam": 3, "select": "loss",
-    "patience": None, "overfit": None,
-}
-# Strong decay and dropout keep an attention model from remembering what it saw: it has to look again at every word.
+Names, types, bounds and meanings stand in models/options.py.
+"""
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from models.cells import CELL_TYPES
+from models.options import MODEL, SOLVER, Setting, did_you_mean, keywords, settings
+
+SETTINGS = settings()
+SETTINGS["model"] = SETTINGS["model"]._replace(choices=tuple(CELL_TYPES))
+DEFAULTS = {name: setting.default for name, setting in SETTINGS.items()}
+HELP = {name: setting.help for name, setting in SETTINGS.items()}
+BOUNDS = {**dict.fromkeys(CELL_TYPES, 0.5), "rnn": 0.1}             # training loss that --overfit has to reach
+# Strong decay and dropout keep an attention model from learning images by heart: it has to attend at every word.
 DEFAULTS_SCENES = {
     **DEFAULTS, "model": "attention", "hidden": 128, "wordvec": 128, "lr": 4e-3, "dropout": 0.5, "weight_decay": 1.0,
 }
@@ -18,57 +24,10 @@ DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some s
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
     "forget_bias": 0.0,
 }
-DECAY_OVERFIT = {"rnn": 0.95, "lstm": 0.995, "attention": 0.995, "bahdanau": 0.995}
-AT_LEAST_1 = (lambda x: x >= 1, "at least 1")
-POSITIVE = (lambda x: 0 < x < math.inf, "a number above 0")
-NOT_NEGATIVE = (lambda x: 0 <= x < math.inf, "a number of at least 0")
-LIMITS = {
-    **dict.fromkeys(("hidden", "wordvec", "batch", "epochs", "score_every", "score_beam", "patience", "overfit"),
-                    AT_LEAST_1),
-    **dict.fromkeys(("lr", "lr_decay", "feature_clip"), POSITIVE),
-    **dict.fromkeys(("clip", "weight_decay", "penalty", "seed"), NOT_NEGATIVE),
-    "forget_bias": (math.isfinite, "a finite number"),
-    **dict.fromkeys(("dropout", "input_dropout", "feature_dropout", "grid_dropout", "smoothing", "average",
-                     "warmup"), (lambda x: 0 <= x < 1, "a share in [0, 1)")),
-}
-HELP = {
-    "model": "rnn, lstm, attention or bahdanau", "hidden": "size of the hidden state",
-    "wordvec": "size of the word vectors",
-    "batch": "captions a step", "epochs": "passes over the training captions",
-    "lr": "learning rate of Adam, at its peak",
-    "schedule": "constant, exponential (--lr-decay an epoch), cosine or one-cycle",
-    "warmup": "share of the steps in which cosine and one-cycle rise", "lr_decay": "factor an epoch, for exponential",
-    "clip": "largest norm of the whole gradient, 0 for none",
-    "dropout": "share of the outputs' entries dropped, and of the word vectors' without --input-dropout",
-    "input_dropout": "share of the word vectors' entries dropped",
-    "feature_dropout": "share of the entries dropped of the vector that starts rnn, lstm and bahdanau",
-    "grid_dropout": "share of the features dropped, each from the whole grid that attention and bahdanau look at",
-    "feature_clip": "bound of standardised features, in standard deviations",
-    "smoothing": "label smoothing: share of the target's probability that is spread over all words",
-    "average": "decay of a moving average of the weights, which is validated, scored and kept as best; 0 for none",
-    "weight_decay": "decoupled weight decay of the matrices", "forget_bias": "initial bias of the LSTM's forget gates",
-    "start": "what of an lstm the picture starts: its hidden state, or both states, through tanh as in bahdanau",
-    "penalty": "weight of bahdanau's doubly stochastic penalty: look at every region about once",
-    "seed": "of weights, order and dropout",
-    "score_every": "caption and score the validation split every K epochs, and after the last: val_cider and val_bleu4 "
-                   "in history.csv",
-    "score_beam": "beam of these captions",
-    "select": "what makes an epoch the best one, for best.h5 and --patience: the validation loss, or the CIDEr of "
-              "--score-every (1 if not given)",
-    "patience": "stop after so many epochs (with --select cider, scorings) without a better one",
-    "overfit": "sanity run: learn N captions by heart in the cs231n course's settings; exit 1 if that fails",
-}
-TYPES = {**dict.fromkeys(("model", "schedule", "select", "start"), str),
-         **dict.fromkeys(("lr", "warmup", "lr_decay", "clip", "dropout", "input_dropout", "feature_dropout",
-                          "grid_dropout", "feature_clip", "smoothing", "average", "weight_decay", "penalty",
-                          "forget_bias"), float)}
-CHOICES = {"model": tuple(BOUNDS), "schedule": ("constant", "exponential", "cosine", "one-cycle"),
-           "select": ("loss", "cider"), "start": ("h", "both")}
-MODEL_OPTIONS = ("start", "forget_bias", "dropout", "input_dropout", "feature_dropout", "grid_dropout", "feature_clip",
-                 "penalty", "smoothing")
-METAVARS = {"overfit": "N", "score_every": "K", "score_beam": "K"}
+DECAY_OVERFIT = {**dict.fromkeys(CELL_TYPES, 0.995), "rnn": 0.95}
+EPOCHS_OVERFIT = {"attention": 120}         # 80 are too few for some seeds
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
-# What docs/flickr8k.md found on the development split.
+# The best on the development split, docs/flickr8k.md.
 PRESETS = {
     "flickr8k-lstm": {
         "model": "lstm", "start": "both", "input_dropout": 0.3, "feature_dropout": 0.3, "feature_clip": 5.0,
@@ -83,40 +42,92 @@ PRESETS = {
 }
 
 
-def add_settings(parser):
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that names the nearest option for a misspelt one."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """As argparse does; exits with code 2 on arguments that it does not know."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(unknown[0].split('=')[0], known)}")
+        return found
+
+
+def choice(names: Sequence[str]) -> Callable[[str], str]:
+    """A type for add_argument that takes these names and, for a misspelt one, names the nearest."""
+    def check(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(names)})"
+                                             f"{did_you_mean(text, names)}")
+        return text
+    return check
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add an option for each setting, and --preset."""
-    parser.add_argument("--preset", choices=tuple(PRESETS),
-                        help="settings that do well on Flickr8k (docs/flickr8k.md); other options go before them")
-    for name, default in DEFAULTS.items():
-        shown = f" (default {default}; scenes {DEFAULTS_SCENES[name]})" if DEFAULTS_SCENES[name] != default else (
-            "" if default is None else f" (default {default})")
-        parser.add_argument("--" + name.replace("_", "-"), type=TYPES.get(name, int), choices=CHOICES.get(name),
-                            metavar=METAVARS.get(name, None if name in CHOICES else "X"),
-                            help=HELP[name] + shown)
+    parser.add_argument("--preset", choices=tuple(PRESETS), type=choice(tuple(PRESETS)),
+                        help="settings that do well on Flickr8k (docs/flickr8k.md); options given explicitly override "
+                        "the preset")
+    for name, setting in SETTINGS.items():
+        parser.add_argument(flag(name), type=choice(setting.choices) if setting.choices else setting.kind,
+                            choices=setting.choices or None, metavar=None if setting.choices else setting.metavar,
+                            help=setting.help + _shown(name))
 
 
-def settings_of(args, scenes):
-    """The run's settings: what was asked for, else the defaults for this data."""
+def flag(name: str) -> str:
+    """A setting's name on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def _shown(name):
+    default, scenes = DEFAULTS[name], DEFAULTS_SCENES[name]
+    if scenes != default:
+        return f" (default {default}; scenes {scenes})"
+    return "" if default is None else f" (default {default})"
+
+
+def settings_of(args: argparse.Namespace, scenes: bool) -> dict[str, Any]:
+    """The run's settings: what was asked for, else the defaults for this data. Raises ValueError."""
     asked = {name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None}
     asked = {**PRESETS.get(args.preset, {}), **asked}
-    defaults = DEFAULTS_SCENES if scenes and args.preset is None else DEFAULTS
-    if scenes and args.preset is None and asked.get("model") in ("rnn", "lstm"):
-        defaults = {**DEFAULTS_SCENES, **SCENES_SEEN_ONCE}
-    if args.overfit is not None:
-        model = asked.get("model", DEFAULTS["model"])
-        defaults = {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model]}
-        if model == "attention":            # learns by heart more slowly: 80 epochs are too few for some seeds
-            defaults["epochs"] = 120
-    settings = {**defaults, **asked}
-    for name, (fits, expected) in LIMITS.items():
-        if settings[name] is not None and not fits(settings[name]):
-            raise ValueError(f"--{name.replace('_', '-')} {settings[name]}: expected {expected}")
-    if settings["overfit"] is not None and (settings["score_every"] or settings["select"] != "loss"
-                                            or settings["patience"]):
+    chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
+    for name, setting in SETTINGS.items():
+        _check(setting, chosen[name])
+    if chosen["overfit"] is not None and (chosen["score_every"] or chosen["select"] != "loss" or chosen["patience"]):
         raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
                          "nothing is validated")
-    if settings["select"] == "cider":
-        settings["score_every"] = settings["score_every"] or 1
-    if args.score_beam is not None and not settings["score_every"]:
+    if chosen["select"] == "cider":
+        chosen["score_every"] = chosen["score_every"] or 1
+    if args.score_beam is not None and not chosen["score_every"]:
         raise ValueError(f"--score-beam {args.score_beam}: it belongs to --score-every")
-    return settings
+    return chosen
+
+
+def _defaults(args, model, scenes):
+    """The defaults for this data; model: the one that was asked for, or None."""
+    if args.overfit is not None:
+        model = model or DEFAULTS["model"]
+        epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"])
+        return {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
+    if not scenes or args.preset is not None:
+        return DEFAULTS
+    return {**DEFAULTS_SCENES, **(SCENES_SEEN_ONCE if model in ("rnn", "lstm") else {})}
+
+
+def _check(setting: Setting, value: Any) -> None:
+    bound = setting.bound
+    if value is not None and bound is not None and not (math.isfinite(value) and bound.fits(value)):
+        raise ValueError(f"{flag(setting.name)} {value}: expected {bound.words}")
+
+
+def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of CaptioningRNN that a run's settings give."""
+    return {name: chosen[name] for name in keywords(MODEL) if name in SETTINGS}
+
+
+def solver_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of CaptioningSolver that a run's settings give."""
+    same = {name: chosen[option.setting.name or name] for name, option in keywords(SOLVER).items() if option.setting}
+    return {**same, "optim_config": {"learning_rate": chosen["lr"]}, "clip": chosen["clip"] or None,
+            "score_every": chosen["score_every"] or 1, "select": COLUMN[chosen["select"]]}

@@ -1,5 +1,4 @@
 """Train a captioner. Without arguments: an LSTM with attention on the built-in scenes, in under three minutes."""
-import argparse
 import importlib.util
 import math
 import signal
@@ -17,14 +16,14 @@ from models.metrics import score_captions
 from scripts.captions import caption_split
 from scripts.command import run, set_threads
 from scripts.runs import LOOK, load_run, new_run, open_run_data
-from scripts.settings import BOUNDS, COLUMN, DEFAULTS, MODEL_OPTIONS, add_settings, settings_of
+from scripts.settings import BOUNDS, DEFAULTS, Parser, add_settings, model_keywords, settings_of, solver_keywords
 from scripts.training_files import TrainingFiles, say
 
 SCENES, FLICKR8K = Path("datasets/scenes"), Path("datasets/flickr8k")
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.train", description=__doc__)
+    parser = Parser(prog="python -m scripts.train", description=__doc__)
     parser.add_argument("--data", metavar="DIR", help="dataset folder of scripts.prepare_data, or the course's "
                         "coco_captioning (default: the scenes, made in datasets/scenes; with --preset "
                         "datasets/flickr8k)")
@@ -45,8 +44,7 @@ def make_model(settings, dataset):
         features = features.grid
     return CaptioningRNN(
         dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"], settings["model"],
-        seed=settings["seed"], feature_stats=features.statistics(rows), **options,
-        **{name: settings[name] for name in MODEL_OPTIONS})
+        feature_stats=features.statistics(rows), **options, **model_keywords(settings))
 
 
 def make_solver(model, settings, dataset):
@@ -57,13 +55,8 @@ def make_solver(model, settings, dataset):
         for key in ("train_captions", "train_image_idxs"):
             arrays[key] = arrays[key][chosen]
     return CaptioningSolver(
-        model, arrays, update_rule="adam", optim_config={"learning_rate": settings["lr"]}, verbose=False,
-        batch_size=settings["batch"], num_epochs=settings["epochs"], lr_decay=settings["lr_decay"],
-        schedule=settings["schedule"], warmup=settings["warmup"], clip=settings["clip"] or None,
-        weight_decay=settings["weight_decay"], average=settings["average"], seed=settings["seed"],
-        patience=settings["patience"],
+        model, arrays, update_rule="adam", verbose=False, **solver_keywords(settings),
         scorer=scorer(dataset, settings["score_beam"]) if settings["score_every"] else None,
-        score_every=settings["score_every"] or 1, select=COLUMN[settings["select"]],
         sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
 
 

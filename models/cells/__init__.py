@@ -1,10 +1,10 @@
 """The cells of captioners, one file each. A new cell is a new file here: every subclass of Cell with a name counts."""
-import difflib
 import importlib
 import pkgutil
 from typing import NamedTuple
 
 from models.cells.cell import BOTH, GRID, VECTOR, Cell, Image, State
+from models.options import did_you_mean
 
 
 class Variant(NamedTuple):
@@ -29,15 +29,10 @@ VARIANTS = [Variant(name if start == cls.starts[0] else f"{name}, started", name
             for name, cls in CELLS.items() for start in cls.starts]
 
 
-def make_cell(name: str, start: str = "h") -> Cell:
-    """The cell of a name or alias. Raises ValueError that names the cells, and the nearest to a misspelt one."""
-    cell = CELLS.get(ALIASES.get(name, name))
-    if cell is None:
-        near = difflib.get_close_matches(str(name), [*CELLS, *ALIASES], 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"cell_type is {name!r}, expected one of {', '.join(CELLS)}{hint}")
-    if start not in cell.starts:
-        others = ", or ".join(f"for {other} {' or '.join(map(repr, cls.starts[1:]))}" for other, cls in CELLS.items()
-                              if cls.starts[1:])
-        raise ValueError(f"start is {start!r} with cell_type {cell.name!r}, expected 'h', or {others}")
-    return cell(start)
+def cell_name(cell_type: str) -> str:
+    """The name of a cell, also by its alias. Raises ValueError that names the cells, and the nearest one."""
+    name = ALIASES.get(cell_type, cell_type)
+    if name not in CELLS:
+        raise ValueError(f"cell_type is {cell_type!r}, expected one of {', '.join(CELLS)}"
+                         f"{did_you_mean(str(cell_type), [*CELLS, *ALIASES])}")
+    return name

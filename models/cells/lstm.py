@@ -18,7 +18,7 @@ class LSTM(Recurrent):
     Source: Vinyals et al. (2015), "Show and tell: a neural image caption generator", section 3.1.
     """
     name, place, gates, starts, further_states = "lstm", 20, GATES, ("h", "both"), 1
-    options = ("start", "forget_bias")
+    options = ("start",)
     layer, one_step = (lstm_forward, lstm_backward), (lstm_step_forward, lstm_step_backward)
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:

@@ -62,7 +62,8 @@ def check_params(packed_cell: PackedCell, p: Params, image: Image) -> None:
 def check_state(packed_cell: PackedCell, p: Params, state: Any) -> None:
     """Require a state that fits the parameters as they are now, for the same reason. Raises ValueError."""
     expected = len(packed_cell.carried), len(packed_cell.memory)
-    if not isinstance(state, State) or np.ndim(state.output) != 2 or (len(state.carried), len(state.memory)) != expected:
+    is_state = isinstance(state, State) and np.ndim(state.output) == 2
+    if not is_state or (len(state.carried), len(state.memory)) != expected:
         raise ValueError(f"CaptioningRNN: state is {type(state).__name__}, expected what initial_state, step or select "
                          "of this model returned")
     parts = {f"state.{name}[{k}]": pair for name in ("carried", "memory")

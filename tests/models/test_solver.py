@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models import CaptioningRNN, CaptioningSolver
+from models.options import OPTIONS
 from models.schedules import SCHEDULES
 from rnnlayers import optim
 
@@ -47,10 +48,21 @@ def test_dropout_does_not_disturb_the_courses_batches(word_to_idx, toy_data):
     np.random.seed(8)
     solver._step()                                          # draws a batch, then once a seed for dropout's own stream
     state = np.random.get_state()[1:3]
-    batch = solver._next_batch()
+    batch = solver._minibatches.chosen(solver.iteration, solver._generator)
     np.random.set_state(("MT19937", *state))
     np.testing.assert_array_equal(batch, np.random.choice(37, 8))
     assert solver.seed is None
+
+
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS if option.drops])
+def test_every_kind_of_dropout_drops_when_it_is_the_only_one(name, word_to_idx, toy_data, rng):
+    """Against the model's own loss with and without random numbers."""
+    grids, captions = rng.standard_normal((3, 9, 5)), toy_data["train_captions"][:3]
+    losses = []
+    for share in (0.5, 0.0):
+        solver = make(make_model(word_to_idx, "bahdanau", **{name: share}), toy_data, seed=1)
+        losses.append(solver.step(grids, captions))
+    assert losses[0] != losses[1]
 
 
 def test_prints_as_the_course_does(word_to_idx, toy_data, capsys):
@@ -78,7 +90,7 @@ def test_epochs_visit_every_caption_once(word_to_idx, toy_data):
     for _ in range(2):
         seen = []
         for _ in range(5):
-            seen.append(solver._next_batch())
+            seen.append(solver._minibatches.chosen(solver.iteration, solver._generator))
             solver.iteration += 1
         assert sorted(np.concatenate(seen)) == list(range(37))
         epochs.append(np.concatenate(seen))
@@ -270,7 +282,7 @@ def test_a_score_selects_the_best_epoch_and_stops(word_to_idx, toy_data):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"batchsize": 3}, "Unrecognized arguments 'batchsize'"),
+    ({"batchsize": 3}, "Unrecognized arguments 'batchsize', did you mean 'batch_size'"),
     ({"update_rule": "adamw"}, "Invalid update_rule 'adamw'"),
     ({"update_rule": "np"}, "Invalid update_rule"),
     ({"schedule": "linear"}, "schedule is 'linear'"),
@@ -282,8 +294,8 @@ def test_a_score_selects_the_best_epoch_and_stops(word_to_idx, toy_data):
     ({"select": "score", "validate": True}, "select another than 'val_loss' a scorer"),
     ({"score_every": 0}, "score_every is 0"),
     ({"average": 1.0}, "average is 1.0"),
-    ({"clip": 0}, "clip 0"),
-    ({"batch_size": 0}, "batch_size 0"),
+    ({"clip": 0}, "clip is 0, expected None or a number above 0"),
+    ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
 ])
 def test_wrong_options(options, message, word_to_idx, toy_data):
     with pytest.raises(ValueError, match=message):

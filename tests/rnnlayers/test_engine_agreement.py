@@ -98,7 +98,8 @@ def test_other_dtypes_are_the_textbooks(kind, variant, captioner, pictures, ragg
         for name in ["b_vocab"] if kind == "mixed" else model.params:
             model.params[name] = model.params[name].astype(np.float64 if kind == "mixed" else kind)
         sampled = model.sample(features, 3) if kind == "mixed" else ()
-        results.append((*model.loss(features, captions), model.step(captions[:, 0], model.initial_state(features))[0], sampled))
+        scores, _ = model.step(captions[:, 0], model.initial_state(features))
+        results.append((*model.loss(features, captions), scores, sampled))
     (loss, grads, scores, sampled), (loss2, grads2, scores2, sampled2) = results
     assert loss == loss2 and type(loss) is type(loss2)
     np.testing.assert_array_equal(scores, scores2)

@@ -1,13 +1,56 @@
 """Settings of scripts.train: what is asked for, presets, defaults for the data."""
 import pytest
 
+from models.options import keywords
 from scripts import train
-from scripts.settings import CHOICES, DEFAULTS, HELP, LIMITS, PRESETS, settings_of
+from scripts.settings import (
+    BOUNDS,
+    DECAY_OVERFIT,
+    DEFAULTS,
+    DEFAULTS_OVERFIT,
+    DEFAULTS_SCENES,
+    HELP,
+    PRESETS,
+    SETTINGS,
+    model_keywords,
+    settings_of,
+    solver_keywords,
+)
 from scripts.train import parse
 
 
-def test_every_setting_has_a_help_and_every_limit_a_setting():
-    assert HELP.keys() == DEFAULTS.keys() >= LIMITS.keys() | CHOICES.keys()
+def test_every_setting_has_a_help_and_a_default_within_its_bound():
+    for name, setting in SETTINGS.items():
+        assert HELP[name] and name in DEFAULTS
+        for defaults in (DEFAULTS, DEFAULTS_SCENES, DEFAULTS_OVERFIT, *PRESETS.values()):
+            value = defaults.get(name)
+            assert value is None or setting.bound is None or setting.bound.fits(value)
+            assert value is None or not setting.choices or value in setting.choices
+    assert set(BOUNDS) == set(DECAY_OVERFIT) == set(SETTINGS["model"].choices)
+
+
+def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
+    off = {**DEFAULTS, "clip": 0.0, "score_every": None}
+    assert model_keywords(off).keys() <= keywords("model").keys() and model_keywords(off)["seed"] == 0
+    given = solver_keywords(off)
+    assert (given["clip"], given["score_every"], given["select"]) == (None, 1, "val_loss")
+    assert (given["batch_size"], given["num_epochs"], given["optim_config"]) == (64, 8, {"learning_rate": 1e-3})
+    assert given.keys() <= keywords("solver").keys()
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--droput", "0.3"], "unrecognized arguments: --droput 0.3, did you mean '--dropout'?"),
+    (["--hiden=3"], "unrecognized arguments: --hiden=3, did you mean '--hidden'?"),
+    (["--zzzzzz"], "unrecognized arguments: --zzzzzz\n"),
+    (["--model", "lstn"], "argument --model: invalid choice: 'lstn' (choose from rnn, lstm, attention, bahdanau), did "
+                          "you mean 'lstm'?"),
+    (["--preset", "flickr-lstm"], "did you mean 'flickr8k-lstm'?"),
+    (["--schedule", "linear"], "invalid choice: 'linear'"),
+])
+def test_a_misspelt_option_names_the_nearest(argv, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(argv)
+    assert stop.value.code == 2 and words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", PRESETS)

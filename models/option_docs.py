@@ -1,0 +1,54 @@
+"""The table of options as text: docs/options.md (`python -m models.option_docs > docs/options.md`) and docstrings."""
+import textwrap
+
+from models.options import COMMAND, MODEL, OPTIONS, SOLVER, Option, keywords, settings
+
+OWNERS = {MODEL: "The model: `CaptioningRNN`", SOLVER: "Training: `CaptioningSolver`",
+          COMMAND: "`python -m scripts.train` alone"}
+HEAD = ("| command line | default there | keyword | default | type | expected | meaning |",
+        "|---|---|---|---|---|---|---|")
+
+
+def page() -> str:
+    """The Markdown of docs/options.md."""
+    parts = ["# Options", textwrap.fill(
+        "Each option of the captioner and of its training. The defaults of the command line, `python -m "
+        "scripts.train`, suit real data; those of the keywords are neutral and give the course's behaviour. The "
+        "scenes, `--overfit` and `--preset` have defaults of their own (`scripts.train --help`). Made from "
+        "`models/options.py`: `python -m models.option_docs > docs/options.md`.", 120)]
+    for owner, title in OWNERS.items():
+        rows = [_row(option) for option in OPTIONS if owner in option.owners]
+        parts.append("\n".join([f"## {title}", "", *HEAD, *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def docstring(owner: str) -> str:
+    """One entry a line for the docstring of CaptioningRNN or CaptioningSolver: name=default: meaning."""
+    return "\n".join(textwrap.fill(f"{name}={option.default!r}: {option.help}", 112, subsequent_indent="    ")
+                     for name, option in keywords(owner).items())
+
+
+def _row(option: Option) -> str:
+    setting = settings().get(option.setting.name or option.name) if option.setting else None
+    here = ("", "") if setting is None else (f"`--{setting.name.replace('_', '-')}`", _default(setting.default))
+    keyword = ("", "") if COMMAND in option.owners else (f"`{option.name}`", _default(option.default))
+    return f"| {' | '.join((*here, *keyword, option.kind.__name__, _expected(option, setting), option.help))} |"
+
+
+def _default(value):
+    return f"`{value.__name__ if isinstance(value, type) else value}`"
+
+
+def _expected(option, setting):
+    """The option's choices or bound, and those of the command line where they are others."""
+    words = _words(option)
+    other = words if setting is None else _words(setting)
+    return words if other == words else "; ".join(filter(None, (words, f"command line: {other}")))
+
+
+def _words(asked):
+    return ", ".join(f"`{choice}`" for choice in asked.choices) or (asked.bound.words if asked.bound else "")
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,226 @@
+"""Every option of the captioner, of its training and of scripts.train, once: name, type, default, bound, meaning.
+
+A new option is a row of OPTIONS: CaptioningRNN, CaptioningSolver, checkpoints, the command line and docs/options.md
+(`python -m models.option_docs`) read it here.
+"""
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MODEL, SOLVER, COMMAND = "model", "solver", "command"       # CaptioningRNN, CaptioningSolver, scripts.train alone
+
+
+class Bound(NamedTuple):
+    """Which values an option may have."""
+    fits: Callable[[Any], bool]
+    words: str                          # "a share in [0, 1)"
+
+
+class Setting(NamedTuple):
+    """How scripts.train asks for an option; a field left out is the keyword's."""
+    default: Any
+    name: str = ""
+    bound: Bound | None = None
+    choices: tuple[str, ...] = ()
+    metavar: str | None = "X"
+    help: str = ""
+    kind: type = int
+
+
+class Option(NamedTuple):
+    """A keyword of CaptioningRNN or CaptioningSolver, or an option of scripts.train alone."""
+    name: str
+    owners: tuple[str, ...]
+    kind: type
+    default: Any                        # of the keyword; neutral: the course's behaviour
+    help: str
+    bound: Bound | None = None
+    choices: tuple[str, ...] = ()
+    setting: Setting | None = None      # None: not on the command line
+    argument: bool = False              # one of the course's six arguments, which CaptioningRNN names itself
+    cell_specific: bool = False         # only some cells take another value than the default
+    drops: bool = False                 # a share of dropout: training then needs random numbers
+    stored: int = 0                     # place in the configuration that a checkpoint stores, 0: not stored
+    attribute: str = ""                 # the model's attribute that holds it, where its name is another
+
+
+AT_LEAST_0 = Bound(lambda x: x >= 0, "at least 0")
+AT_LEAST_1 = Bound(lambda x: x >= 1, "at least 1")
+POSITIVE = Bound(lambda x: x > 0, "a number above 0")
+NOT_NEGATIVE = Bound(lambda x: x >= 0, "a number of at least 0")
+FINITE = Bound(math.isfinite, "a finite number")
+SHARE = Bound(lambda x: 0 <= x < 1, "a share in [0, 1)")
+
+OPTIONS = (     # in the order of scripts.train --help, and of the settings that a run stores
+    Option("cell_type", (MODEL,), str, "rnn", "cell that predicts the next word from the image and the words before it",
+           setting=Setting("lstm", "model"), argument=True),
+    Option("hidden_dim", (MODEL,), int, 128, "size of the hidden state", AT_LEAST_1,
+           setting=Setting(512, "hidden"), argument=True),
+    Option("wordvec_dim", (MODEL,), int, 128, "size of the word vectors", AT_LEAST_1,
+           setting=Setting(512, "wordvec"), argument=True),
+    Option("dtype", (MODEL,), type, np.float32, "floating-point type of the parameters", argument=True),
+    Option("update_rule", (SOLVER,), str, "sgd", "update rule of rnnlayers.optim",
+           choices=("sgd", "sgd_momentum", "rmsprop", "adam")),
+    Option("optim_config", (SOLVER,), dict, {}, "hyperparameters of the update rule, such as learning_rate"),
+    Option("batch_size", (SOLVER,), int, 100, "captions in a training step", AT_LEAST_1, setting=Setting(64, "batch")),
+    Option("num_epochs", (SOLVER,), int, 10, "passes over the training captions", AT_LEAST_0,
+           setting=Setting(8, "epochs", AT_LEAST_1)),
+    Option("lr", (COMMAND,), float, None, "learning rate of Adam; with cosine and one-cycle, its peak", POSITIVE,
+           setting=Setting(1e-3)),
+    Option("sampling", (SOLVER,), str, "replacement", "replacement: each batch drawn anew, as in the course; epochs: "
+           "every caption once, in batches of similar length", choices=("replacement", "epochs")),
+    Option("schedule", (SOLVER,), str, "exponential", "schedule of the learning rate",
+           choices=("constant", "exponential", "cosine", "one-cycle"), setting=Setting("one-cycle")),
+    Option("warmup", (SOLVER,), float, 0.1, "share of the steps in which cosine and one-cycle raise the learning rate",
+           SHARE, setting=Setting(0.1)),
+    Option("lr_decay", (SOLVER,), float, 1.0, "factor of the learning rate after each epoch, with the exponential "
+           "schedule", POSITIVE, setting=Setting(1.0)),
+    Option("clip", (SOLVER,), float, None, "largest norm of the whole gradient", POSITIVE,
+           setting=Setting(5.0, bound=NOT_NEGATIVE, help="largest norm of the whole gradient, 0 for no clipping")),
+    Option("dropout", (MODEL,), float, 0.0, "dropout rate of the cell's outputs", SHARE, setting=Setting(0.5),
+           drops=True, stored=2),
+    Option("input_dropout", (MODEL,), float, None, "dropout rate of the word vectors; if not given, as the "
+           "outputs", SHARE, setting=Setting(None), drops=True, stored=3),
+    Option("feature_dropout", (MODEL,), float, 0.0, "dropout rate of the image vector that initialises the state",
+           SHARE, setting=Setting(0.0), drops=True, stored=4),
+    Option("grid_dropout", (MODEL,), float, 0.0, "dropout rate of the features attended to; drops a feature in all "
+           "regions of an image", SHARE, setting=Setting(0.0), drops=True, stored=5),
+    Option("feature_stats", (MODEL,), tuple, None, "(mean, std), each (D,), that standardise features"),
+    Option("pooled_stats", (MODEL,), tuple, None, "(mean, std), each (P,), that standardise pooled features",
+           cell_specific=True),
+    Option("feature_clip", (MODEL,), float, None, "bound of standardised features, in standard deviations", POSITIVE,
+           setting=Setting(None), stored=6),
+    Option("pooled_dim", (MODEL,), int, None, "width P of pooled features beside the grid, which then initialise the "
+           "state", cell_specific=True, stored=7),
+    Option("smoothing", (MODEL,), float, 0.0, "label smoothing: share of the target's probability spread over all "
+           "words", SHARE, setting=Setting(0.0), stored=9),
+    Option("average", (SOLVER,), float, 0.0, "decay of a moving average of the weights, which is validated, scored and "
+           "kept as best; 0 for none", SHARE, setting=Setting(0.0)),
+    Option("weight_decay", (SOLVER,), float, 0.0, "decoupled weight decay of the matrices", NOT_NEGATIVE,
+           setting=Setting(0.0)),
+    Option("forget_bias", (MODEL,), float, 0.0, "initial bias of the forget gates, in cells that have them", FINITE,
+           setting=Setting(1.0)),
+    Option("seed", (MODEL, SOLVER), int, None, "random seed or Generator; None draws from NumPy's global state",
+           setting=Setting(0, bound=NOT_NEGATIVE, help="random seed of weights, batch order and dropout")),
+    Option("start", (MODEL,), str, "h", "states of an LSTM that the image initialises: h, or both h and c "
+           "(through tanh)", choices=("h", "both"), setting=Setting("h"), cell_specific=True, stored=1,
+           attribute="start_from"),
+    Option("penalty", (MODEL,), float, 0.0, "weight of the doubly stochastic regulariser: attend to each region about "
+           "once (bahdanau)", NOT_NEGATIVE, setting=Setting(0.0), cell_specific=True, stored=8),
+    Option("backend", (MODEL,), str, None, "'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is "
+           "installed"),
+    Option("validate", (SOLVER,), bool, False, "measure the validation loss after each epoch and keep best_params"),
+    Option("scorer", (SOLVER,), Callable, None, "called with the model, returns a dict of more columns of history"),
+    Option("score_every", (SOLVER,), int, 1, "epochs between two calls of the scorer, which also scores the last epoch",
+           AT_LEAST_1, setting=Setting(None, metavar="K", help="caption and score the validation images every K epochs "
+                                       "and after the last: val_cider and val_bleu4 in history.csv")),
+    Option("score_beam", (COMMAND,), int, None, "beam size of the captions that --score-every scores", AT_LEAST_1,
+           setting=Setting(3, metavar="K")),
+    Option("select", (SOLVER,), str, "val_loss", "column of history that decides the best epoch: smallest val_loss, "
+           "largest of another",
+           setting=Setting("loss", choices=("loss", "cider"), help="what decides the best epoch, for best.h5 and "
+                           "--patience: the validation loss, or the CIDEr of --score-every (1 if not given)")),
+    Option("patience", (SOLVER,), int, None, "stop after this many measurements without a better one", AT_LEAST_1,
+           setting=Setting(None, help="stop after this many epochs (with --select cider: scorings) without a better "
+                           "one")),
+    Option("callbacks", (SOLVER,), tuple, (), "called with the solver after every step; setting solver.stop ends "
+           "training"),
+    Option("print_every", (SOLVER,), int, 10, "steps between two printed losses"),
+    Option("verbose", (SOLVER,), bool, True, "print losses"),
+    Option("overfit", (COMMAND,), int, None, "sanity check: learn N captions by heart with the cs231n course's "
+           "settings; exit 1 if that fails", AT_LEAST_1, setting=Setting(None, metavar="N")),
+)
+STORED = tuple(sorted((option for option in OPTIONS if option.stored), key=lambda option: option.stored))
+
+
+def keywords(owner: str) -> dict[str, Option]:
+    """The options that one owner takes as keywords, name -> Option."""
+    return {option.name: option for option in OPTIONS if owner in option.owners and not option.argument}
+
+
+def settings() -> dict[str, Setting]:
+    """The options of scripts.train, name -> Setting with every field filled in."""
+    named = {}
+    for option in OPTIONS:
+        if option.setting is not None:
+            own = option.setting
+            name = own.name or option.name
+            named[name] = own._replace(name=name, bound=own.bound or option.bound, kind=option.kind,
+                                       choices=own.choices or option.choices, help=own.help or option.help)
+    return named
+
+
+def model_options(given: Mapping[str, Any], cell_type: str, cells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Keywords of CaptioningRNN, checked, with defaults for those not given.
+
+    cells: cell type -> its cell-specific options. Raises TypeError on a name that is no option, ValueError on a value
+    out of bounds or one that this cell does not take.
+    """
+    table = keywords(MODEL)
+    for name in given:
+        if name not in table:
+            raise TypeError(f"CaptioningRNN: no option {name!r}{did_you_mean(name, table)}; expected some of "
+                            f"{', '.join(table)}")
+    options = _filled(table, given)
+    for name, option in table.items():
+        if option.cell_specific and name not in cells[cell_type] and not _neutral(option, options[name]):
+            others = " or ".join(repr(cell) for cell, names in cells.items() if name in names)
+            raise ValueError(f"{name} is {options[name]!r} with cell_type {cell_type!r}, expected {option.default!r}: "
+                             f"other values belong to cell_type {others}")
+    if options["input_dropout"] is None:
+        options["input_dropout"] = options["dropout"]
+    return options
+
+
+def solver_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of CaptioningSolver, checked, with defaults for those not given. Raises ValueError."""
+    table = keywords(SOLVER)
+    unknown = [name for name in given if name not in table]
+    if unknown:
+        named = ", ".join(f"{name!r}{did_you_mean(name, table)}" for name in unknown)
+        raise ValueError(f"Unrecognized arguments {named}; expected some of {', '.join(table)}")
+    rule, rules = given.get("update_rule", "sgd"), table["update_rule"].choices
+    if rule not in rules:                                           # in the course's words
+        raise ValueError(f"Invalid update_rule {rule!r}, expected one of {', '.join(rules)}")
+    return _filled(table, given)
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """What to add to an error about a misspelt name: ", did you mean 'dropout'?", or nothing where none is near."""
+    near = difflib.get_close_matches(name, names, 1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def attribute(name: str) -> str:
+    """The attribute of a CaptioningRNN that holds the option of this name."""
+    return keywords(MODEL)[name].attribute or name
+
+
+def drops(model: Any) -> bool:
+    """Whether training this model drops anything, and so needs random numbers."""
+    return any(getattr(model, option.name, 0) for option in OPTIONS if option.drops)
+
+
+def _filled(table, given):
+    """Values of all options of the table, those given checked."""
+    for name, value in given.items():
+        _check(table[name], value)
+    return {name: given.get(name, option.default) for name, option in table.items()}
+
+
+def _check(option, value):
+    if value is None and option.default is None:
+        return
+    if option.choices and value not in option.choices:
+        raise ValueError(f"{option.name} is {value!r}, expected one of {', '.join(option.choices)}")
+    if option.bound is not None and not option.bound.fits(value):
+        alternative = "None or " if option.default is None else ""
+        raise ValueError(f"{option.name} is {value}, expected {alternative}{option.bound.words}")
+
+
+def _neutral(option, value):
+    """Whether a value asks for nothing: the default, None or 0 (a checkpoint may hold either)."""
+    return value is None or np.isscalar(value) and value in (option.default, 0)
