@@ -146,8 +146,9 @@ def rnn_step_reference(a, x, index):
 
 @kernel(rnn_step_reference)
 def rnn_step(a, x, index):
-    # One pass over each row, without the copy x[index]. Safe: entry j of a row depends on entry j alone, and rows do
-    # not depend on each other, so the inner loop vectorises.
+    # One pass over each row, without the copy x[index].
+    # Safe: entry j of a row depends on entry j alone, and rows do not depend on each other, so the inner loop
+    # vectorises.
     for r in range(len(a)):
         h, xr = a[r], x[index[r]]
         for j in range(h.size):
@@ -167,8 +168,9 @@ def lstm_step_reference(a, x, index, prev_c, c, tanh_c, h):
 
 @kernel(lstm_step_reference)
 def lstm_step(a, x, index, prev_c, c, tanh_c, h):
-    # Gates, cell state and output of one row while it is in cache, without temporary arrays (n, 4H). Safe: rows do
-    # not depend on each other, and within a row every loop reads what the loops before it have finished.
+    # Gates, cell state and output of one row while it is in cache, without temporary arrays (n, 4H).
+    # Safe: rows do not depend on each other, and within a row every loop reads what the loops before it have
+    # finished.
     for r in range(len(a)):
         _lstm_row(a[r], x[index[r]], prev_c[r], c[r], tanh_c[r], h[r])
 
@@ -203,9 +205,9 @@ def lstm_step_backward_reference(a, prev_c, tanh_c, dh, dc):
 
 @kernel(lstm_step_backward_reference)
 def lstm_step_backward(a, prev_c, tanh_c, dh, dc):
-    # The gradients of one row while it is in cache, each written over the gate that it belongs to. Safe: all that
-    # entry j needs of the four gates and of dc is read before any of them is overwritten, and no other entry needs
-    # it.
+    # The gradients of one row while it is in cache, each written over the gate that it belongs to.
+    # Safe: all that entry j needs of the four gates and of dc is read before any of them is overwritten, and no other
+    # entry needs it.
     for r in range(len(a)):
         _lstm_row_backward(a[r], prev_c[r], tanh_c[r], dh[r], dc[r])
 
@@ -235,8 +237,8 @@ def lstm_loop_reference(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h)
 @kernel(lstm_loop_reference)
 def lstm_loop(h0, c0, x, index, starts, Wh, gates, prev, c, tanh_c, h):
     # All time steps in one call, with a loop for h Wh in place of BLAS: with few rows most of the time goes to calls.
-    # Safe: row r of a step reads only row r - s of the step before, which is complete, and which exists because
-    # captions are sorted by length.
+    # Safe: a row reads only the row of the same caption at the step before, which is complete. Captions are sorted by
+    # length, so that this is row r - s of that step.
     h_before, c_before = h0, c0
     for t in range(len(starts) - 1):
         s, e = starts[t], starts[t + 1]
@@ -263,8 +265,9 @@ def lstm_loop_backward_reference(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
 
 @kernel(lstm_loop_backward_reference)
 def lstm_loop_backward(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
-    # All time steps in one call, row by row. Safe: row r adds to its own row of the step before and to no other, and
-    # that row is used only when its step's turn comes. The sums over Wh are in another order than BLAS takes.
+    # All time steps in one call, row by row.
+    # Safe: a row adds only to the row of the same caption at the step before, which is read when that step's turn
+    # comes.
     dprev_h = np.empty_like(dh0[0])
     for t in range(len(starts) - 2, -1, -1):
         s = starts[t]
@@ -311,7 +314,8 @@ def attend_backward_reference(dattn, dattention, A, weights, dscores, dh):
 @kernel(attend_backward_reference, fastmath=SUMS)
 def attend_backward(dattn, dattention, A, weights, dscores, dh):
     # Both sums over one image's regions while they are in cache; row r of dscores first holds the gradient of the
-    # weights. Safe: it is replaced in place, entry by entry, after all of it has entered the softmax's sum.
+    # weights.
+    # Safe: an entry is replaced only after all entries have entered the sum that the softmax's gradient needs.
     scale = np.float32(1 / math.sqrt(A.shape[2]))
     for r in range(len(dattn)):
         d = dscores[r]
@@ -333,9 +337,8 @@ def additive_attend_reference(query, gate, keys, A, v, weights, z, context):
 
 @kernel(additive_attend_reference, fastmath=SUMS)
 def additive_attend(query, gate, keys, A, v, weights, z, context):
-    # The energies are summed as tanh(keys + query) is computed, which is kept nowhere: the reference stores (n, L,
-    # K). Safe: rows do not depend on each other, and gate[j] is read for the last time where beta[j] is written over
-    # it.
+    # Each tanh(keys + query) is added to its energy at once; the reference stores all of them, (n, L, K).
+    # Safe: rows do not depend on each other, and beta[j] overwrites gate[j] where it is read for the last time.
     for r in range(len(query)):
         q, w = query[r], weights[r]
         for place in range(w.size):
@@ -371,8 +374,8 @@ def additive_attend_backward_reference(dcontext, dattention, query, keys, A, v, 
 @kernel(additive_attend_backward_reference, fastmath=SUMS)
 def additive_attend_backward(dcontext, dattention, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
     # One image at a time while its keys are in cache. Row r of dgate holds dz until the scores' gradient is known.
-    # Safe: what overwrites it reads the arguments alone; dv and dkeys add up in the order of the rows, for the loop
-    # is serial.
+    # Safe: by then dz is no longer needed. dv and dkeys are summed in the order of the rows, since the loop is
+    # serial.
     s, de = np.empty_like(v), np.empty_like(weights[0])
     for r in range(len(dcontext)):
         dc, zr, b, out, q, dq = dcontext[r], z[r], beta[r], dgate[r], query[r], dquery[r]
@@ -417,9 +420,10 @@ def softmax_loss_reference(z, b, targets, N, db):
 
 @kernel(softmax_loss_reference)
 def softmax_loss(z, b, targets, N, db):
-    # Each row is read and written while it is in cache, and its exp is a polynomial e^r times the bits of 2^k. Safe:
-    # the largest score is subtracted first, so exp cannot overflow; scores more than 87 below it count as e^-87,
-    # which keeps k + 127 positive; the target's score goes into the loss as it is, so that inf and NaN show there.
+    # Each row is read and written while it is in cache, and its exp is a polynomial e^r times the bits of 2^k.
+    # Safe: the largest score is subtracted first, so exp cannot overflow; scores more than 87 below it count as
+    # e^-87, which keeps k + 127 positive; the target's score goes into the loss as it is, so that inf and NaN show
+    # there.
     loss, V = 0.0, z.shape[1]
     db[:] = ZERO
     bits = np.empty(V, np.int32)
@@ -487,8 +491,8 @@ def scatter_add_reference(rows, index, out):
 
 @kernel(scatter_add_reference)
 def scatter_add(rows, index, out):
-    # Whole rows are added at a time; np.add.at goes through a general loop for each entry. Safe: the rows of an index
-    # are added in their order, since the loop is serial.
+    # Whole rows are added at a time; np.add.at goes through a general loop for each entry.
+    # Safe: the rows of an index are added in their order, since the loop is serial.
     out[:] = ZERO
     for r in range(len(rows)):
         row, total = rows[r], out[index[r]]
@@ -524,7 +528,8 @@ def greedy_rnn_reference(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, word, end, wor
 
 @kernel(greedy_rnn_reference)
 def greedy_rnn(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, word, end, words):
-    # A word costs no call into NumPy. Safe: the argmax is a row of W_embed, so only the first word has to be checked.
+    # The whole loop over the words is compiled: NumPy would need several calls for each word.
+    # Safe: an argmax over V is a row of W_embed, so that only the first word has to be checked.
     a, scores = np.empty_like(b), np.empty_like(b_vocab)
     for t in range(len(words)):
         _project(W_embed[word], Wx, h, Wh, b, a)
@@ -552,7 +557,8 @@ def greedy_lstm_reference(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, c, word, end,
 
 @kernel(greedy_lstm_reference)
 def greedy_lstm(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, c, word, end, words):
-    # As greedy_rnn. Safe: all of c is computed before h, and the gates are computed anew for every word.
+    # As greedy_rnn.
+    # Safe: all of c is computed before h, and the gates are computed anew for every word.
     a, scores, H = np.empty_like(b), np.empty_like(b_vocab), len(h)
     i, f, o, g = a[:H], a[H:2 * H], a[2 * H:3 * H], a[3 * H:]
     for t in range(len(words)):
