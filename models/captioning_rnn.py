@@ -3,7 +3,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,9 @@ class CaptioningRNN:
     lstm W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every
     call. Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
+
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any: ...        # options are attributes, models/options.py
 
     def __init__(self, word_to_idx: dict[str, int], input_dim: int = 512, wordvec_dim: int = 128, hidden_dim: int = 128,
                  cell_type: str = "rnn", dtype: type = np.float32, **options):

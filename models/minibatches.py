@@ -1,6 +1,6 @@
 """The minibatches of training: which captions each step takes, and the features of their images."""
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,9 @@ class Minibatches:
     def __init__(self, data: Mapping[str, Any], null: int, size: int, sampling: str, seeded: bool):
         self.captions, self.rows, self.features = (data[key] for key in _keys("train"))
         self.null, self.size, self.sampling = null, size, sampling
-        self._seeded, self._epoch, self._batches, self._reader = seeded, None, None, None
+        self._seeded, self._epoch = seeded, -1
+        self._batches: list[np.ndarray] = []                # of that epoch
+        self._reader: Generator[Any, None, None] | None = None
 
     @property
     def per_epoch(self) -> int:

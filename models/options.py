@@ -6,6 +6,7 @@ A new option is a row of OPTIONS: CaptioningRNN, CaptioningSolver, checkpoints, 
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("backend", (MODEL,), str, None, "'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is "
            "installed"),
     Option("validate", (SOLVER,), bool, False, "measure the validation loss after each epoch and keep best_params"),
-    Option("scorer", (SOLVER,), Callable, None, "called with the model, returns a dict of more columns of history"),
+    Option("scorer", (SOLVER,), FunctionType, None, "called with the model, returns a dict of more columns of history"),
     Option("score_every", (SOLVER,), int, 1, "epochs between two calls of the scorer, which also scores the last epoch",
            AT_LEAST_1, setting=Setting(None, metavar="K", help="caption and score the validation images every K epochs "
                                        "and after the last: val_cider and val_bleu4 in history.csv")),
@@ -190,7 +191,7 @@ def solver_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """What to add to an error about a misspelt name: ", did you mean 'dropout'?", or nothing where none is near."""
-    near = difflib.get_close_matches(name, names, 1)
+    near = difflib.get_close_matches(str(name), names, 1)
     return f", did you mean {near[0]!r}?" if near else ""
 
 

@@ -1,6 +1,7 @@
 """Training: update rules, schedules, validation and early stopping. Knows nothing of files or pictures."""
 import math
 import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +51,9 @@ class CaptioningSolver:
     After training: loss_history (one float a step), history (one dict an epoch; losses in nats a word), optim_configs,
     epoch, best_params, best_val_loss. Raises ValueError on unknown options and data that do not fit together.
     """
+
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any: ...        # options are attributes, models/options.py
 
     def __init__(self, model, data, **options):
         self.model, self.data = model, data

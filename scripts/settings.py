@@ -45,7 +45,7 @@ PRESETS = {
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that names the nearest option for a misspelt one."""
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args=None, namespace=None):
         """As argparse does; exits with code 2 on arguments that it does not know."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
