@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from models.checkpoint import write_atomically
-from scripts.benchmark_work import CONFIGS, SIDES, config_of, useful_flops
-from scripts.command import run
+from scripts.benchmarks.work import CONFIGS, SIDES, config_of, useful_flops
+from scripts.commandline.command import run
 
 GROWTH = {"N": (8, 16, 32, 64, 128, 256), "T": (10, 20, 40, 80), "H": (64, 128, 256, 512, 1024),
           "V": (1000, 3000, 10000, 30000)}
@@ -44,7 +44,7 @@ def measure(side, config, steps, threads):
     """One process that times one side -> its figures. Raises ValueError with the last line of what went wrong."""
     work = [side, *([config] if config else []), "--steps", str(steps)]
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    result = subprocess.run([sys.executable, "-m", "scripts.benchmark_work", *work], capture_output=True, text=True,
+    result = subprocess.run([sys.executable, "-m", "scripts.benchmarks.work", *work], capture_output=True, text=True,
                             env={**os.environ, **dict.fromkeys(names, str(threads))})
     if result.returncode:
         raise ValueError(f"{side} {config}: {(result.stderr.strip() or 'no word').splitlines()[-1]}")

@@ -13,9 +13,9 @@ import numpy as np
 from data.scenes import COLOURS, SIDE
 from models.checkpoint import write_atomically
 from scripts.check_scenes import SHAPE_OF, read_objects
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.runs import load_attending_run
-from scripts.training_files import attend_images
+from scripts.runs.training_files import attend_images
 
 DEAD = 1e-3                         # change of the map from word to word below which it is no attention
 

@@ -3,9 +3,9 @@ import argparse
 
 from data.files import read_json
 from data.scenes import COLOURS, SHAPES, shape_words
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.runs import load_run, open_run_data
-from scripts.training_files import caption_images
+from scripts.runs.training_files import caption_images
 
 SHAPE_OF = {word: shape for shape in SHAPES for word in shape_words(shape)}
 

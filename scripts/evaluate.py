@@ -22,11 +22,11 @@ from models.ensemble import Ensemble
 from models.likelihood import split_loss
 from models.metrics import MEASURES, score_captions
 from models.retrieval import nearest_images
-from scripts.captions import caption_split
-from scripts.coco_scores import java_scores
-from scripts.command import run, set_threads
-from scripts.floors import constant_caption
-from scripts.runs import LOOK, load_run, open_run_data
+from scripts.commandline.command import run, set_threads
+from scripts.evaluation.baselines import constant_caption
+from scripts.evaluation.captions import caption_split
+from scripts.evaluation.java_scores import java_scores
+from scripts.runs import FEATURE_KIND, load_run, open_run_data
 
 BUDGET = 2**31                      # bytes of a split's features that are read before, instead of batch by batch
 LABELS = {"constant": "one caption for all", "random": "random training caption", "nearest": "nearest image's caption"}
@@ -77,7 +77,7 @@ def load_captioner(runs, data):
     first = checkpoints[0]
     dataset = open_run_data(first, data)
     for path, other in zip(runs[1:], checkpoints[1:]):
-        if LOOK.get(other.model.cell_type) != LOOK.get(first.model.cell_type):
+        if FEATURE_KIND.get(other.model.cell_type) != FEATURE_KIND.get(first.model.cell_type):
             raise ValueError(f"--ensemble {path}: --model {other.model.cell_type} takes other features than "
                              f"{first.model.cell_type}, expected runs that share them")
         open_run_data(other, str(dataset.folder))           # raises where vocabulary or features differ

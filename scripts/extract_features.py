@@ -13,7 +13,7 @@ from data.encoder import NORMALISE, RESIZE, Encoder
 from data.feature_rows import FeatureRows
 from data.onnx_models import describe_model
 from data.photos import list_pictures, open_picture
-from scripts.command import run
+from scripts.commandline.command import run
 
 
 def parse(argv=None):

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from data.files import sha256
 from data.prepare import new_folder
-from scripts.command import run
+from scripts.commandline.command import run
 
 TRIES, TIMEOUT = 3, 60              # seconds without a byte
 UNPACKED = 20                       # times the size of an archive: captions unpack to a fourth of that, bombs to more

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 from gradcheck.suite import pair_of
 from models.checkpoint import write_atomically
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.channel import Remote
 from scripts.course.draws import draw_for
+from scripts.course.grader_mutants import COURSE
 from scripts.course.grading import goldens_of, grade
 from scripts.course.in_process import InProcess
+from scripts.course.mutants import MUTANTS
 from scripts.course.project import load_project
 from scripts.course.submission import Submission
-from scripts.course_mutants import COURSE
-from scripts.mutants import MUTANTS
 
 
 class Row(NamedTuple):
@@ -134,8 +134,9 @@ def page(rows, project):
     wrong = sum(not row.right(project) for row in rows)
     lines = [
         "# The grader, tested", "",
-        "Every mutant of `scripts/mutants.py` and `scripts/course_mutants.py` put into the solved project and graded,",
-        "in the hidden checks of one made-up student. Made by `python -m scripts.grade_matrix --in-process --out ...`:",
+        "Every mutant of `scripts/course/mutants.py` and `scripts/course/grader_mutants.py` put into the solved",
+        "project and graded, in the hidden checks of one made-up student. Made by",
+        "`python -m scripts.grade_matrix --in-process --out ...`:",
         "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too.", "",
         f"- {len(rows) - 2} mutants, the solution, and a project with nothing written: {wrong} graded wrong.",
         "- Right means: points are lost in the task whose region the mutant stands in, and in no other; the solution "

@@ -24,8 +24,8 @@ from gradcheck.pair import Pair
 from gradcheck.report import Report
 from gradcheck.suite import SHAPES, axes_of, inputs_of, pair_of
 from models.checkpoint import write_atomically
-from scripts.command import run
-from scripts.mutants import MUTANTS, pair_with
+from scripts.commandline.command import run
+from scripts.course.mutants import MUTANTS, pair_with
 
 SCALES = (1.0, 0.01)                # of the weights
 
@@ -169,8 +169,9 @@ def page(counts, correct, arguments):
     always = sum(count.named == count.runs for count in counts)
     lines = [
         "# The kill matrix", "",
-        "How the gradient checker and the rules of the usual checkers judge wrong backwards (`scripts/mutants.py`) and",
-        f"correct ones. Made by `python -m scripts.kill_matrix --seeds {arguments.seeds} --correct-seeds "
+        "How the gradient checker and the rules of the usual checkers judge wrong backwards",
+        "(`scripts/course/mutants.py`) and correct ones. Made by",
+        f"`python -m scripts.kill_matrix --seeds {arguments.seeds} --correct-seeds "
         f"{arguments.correct_seeds} --out ...`.", "",
         f"- {len(counts)} mutants, {arguments.seeds} seeds, weight scales 1 and 0.01: each was judged {runs} times. "
         f"Rejected in all runs: {sum(count.rejected == count.runs for count in counts)}.",

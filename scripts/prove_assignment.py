@@ -11,7 +11,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.draws import draw_for
 from scripts.course.grading import goldens_of, grade
 from scripts.course.notebooks import execute

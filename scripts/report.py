@@ -12,16 +12,16 @@ import numpy as np
 
 from models.checkpoint import write_atomically
 from scripts import evaluate
-from scripts.captions import caption_split
-from scripts.command import check_page, run, set_threads
-from scripts.figures import smooth
-from scripts.report_images import beams_and_trees, describe_images, fading, jpeg
-from scripts.report_words import findings, notable_words, word_records
+from scripts.commandline.command import check_page, run, set_threads
+from scripts.evaluation.captions import caption_split
+from scripts.pages.figures import smooth
+from scripts.pages.report_images import beams_and_trees, describe_images, fading, jpeg
+from scripts.pages.report_words import findings, notable_words, word_records
 from scripts.runs import load_run
-from scripts.settings import HELP
+from scripts.runs.settings import HELP
 from scripts.show_attention import picture_of
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "pages/templates"
 POINTS = 300                        # of the loss of every step, at most
 
 

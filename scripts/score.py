@@ -13,8 +13,8 @@ from pathlib import Path
 from data.coco_captions import read_candidates, read_references
 from models.checkpoint import write_atomically
 from models.metrics import MEASURES, score_captions
-from scripts.coco_scores import java_scores
-from scripts.command import run
+from scripts.commandline.command import run
+from scripts.evaluation.java_scores import java_scores
 
 
 def parse(argv=None):

@@ -8,10 +8,10 @@ import numpy as np
 
 from data.photos import open_picture
 from models.checkpoint import write_atomically
-from scripts.command import run
-from scripts.figures import attention_figure
+from scripts.commandline.command import run
+from scripts.pages.figures import attention_figure
 from scripts.runs import load_attending_run
-from scripts.training_files import attend_images
+from scripts.runs.training_files import attend_images
 
 SIDE = 320                          # pixels of the longer side of a picture in a figure
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from data.dataset import open_dataset
 from models.checkpoint import write_atomically
-from scripts.command import run
-from scripts.figures import sheet
+from scripts.commandline.command import run
+from scripts.pages.figures import sheet
 from scripts.train import SCENES, made
 
 

@@ -14,11 +14,11 @@ from data.scene_dataset import make_scene_dataset
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import restore_solver
 from models.metrics import score_captions
-from scripts.captions import caption_split
-from scripts.command import run, set_threads
-from scripts.runs import LOOK, load_run, new_run, open_run_data
-from scripts.settings import BOUNDS, COLUMN, DEFAULTS, MODEL_OPTIONS, add_settings, settings_of
-from scripts.training_files import TrainingFiles, say
+from scripts.commandline.command import run, set_threads
+from scripts.evaluation.captions import caption_split
+from scripts.runs import FEATURE_KIND, load_run, new_run, open_run_data
+from scripts.runs.settings import BOUNDS, COLUMN, DEFAULTS, MODEL_OPTIONS, add_settings, settings_of
+from scripts.runs.training_files import TrainingFiles, say
 
 SCENES, FLICKR8K = Path("datasets/scenes"), Path("datasets/flickr8k")
 
@@ -94,7 +94,7 @@ def start(args):
     settings = settings_of(args, scenes=(folder / "objects.json").is_file())
     if settings["penalty"] and settings["model"] != "bahdanau":
         raise ValueError(f"--penalty {settings['penalty']:g} with --model {settings['model']}: it belongs to bahdanau")
-    dataset = open_dataset(folder, LOOK.get(settings["model"], "vector"))
+    dataset = open_dataset(folder, FEATURE_KIND.get(settings["model"], "vector"))
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
     dataset.preload(args.cache_mb * 2**20)

@@ -6,12 +6,12 @@ import numpy as np
 from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from scripts import grade
-from scripts.figures import attention_figure, sheet
-from scripts.runs import LOOK
-from scripts.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
+from scripts.pages.figures import attention_figure, sheet
+from scripts.runs import FEATURE_KIND
+from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
+from scripts.runs.training_files import attend_images, caption_tiles
 from scripts.show_batch import draw
 from scripts.train import make_model, make_solver
-from scripts.training_files import attend_images, caption_tiles
 
 DATASET, SIZES = Path("datasets/course"), {"train": 240, "val": 40, "test": 40}
 
@@ -25,7 +25,7 @@ def dataset_for(cell):
     """The course's small set of scenes, as a model of this cell takes it; drawn first where it is missing."""
     if not DATASET.exists():
         make_scene_dataset(DATASET, sizes=SIZES)
-    return open_dataset(DATASET, LOOK.get(cell, "vector"))
+    return open_dataset(DATASET, FEATURE_KIND.get(cell, "vector"))
 
 
 def show_batch(dataset, n=8, seed=0):

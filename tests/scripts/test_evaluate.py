@@ -10,9 +10,10 @@ from data.dataset import open_dataset
 from models.checkpoint import load_checkpoint
 from models.consensus import Consensus
 from models.metrics import MEASURES, score_captions
-from scripts import caption, evaluate, floors, train
-from scripts.captions import caption_split
-from scripts.training_files import TrainingFiles
+from scripts import caption, evaluate, train
+from scripts.evaluation import baselines as floors
+from scripts.evaluation.captions import caption_split
+from scripts.runs.training_files import TrainingFiles
 from tests.scripts.test_train import FAST, call, weights
 
 

@@ -10,7 +10,7 @@ from data.encoder import Encoder, open_picture
 from data.feature_rows import FeatureRows
 from data.features import FeatureReader
 from scripts import extract_features
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.extract_features import main
 
 RAW = {"normalisation": "inside the graph"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import fetch_data
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.fetch_data import BLOCK, TABLE, DataSet, File, main
 
 pytest.importorskip("pooch", reason="scripts.fetch_data needs pooch: pip install -e \".[fetch]\"")

@@ -16,8 +16,9 @@ from data.features import write_features
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from models.search import Node
-from scripts import evaluate, report, report_images, report_words, settings, train
-from scripts.runs import load_run
+from scripts import evaluate, report, train
+from scripts.pages import report_images, report_words
+from scripts.runs import load_run, settings
 from tests.scripts.test_train import call
 
 pytest.importorskip("jinja2")

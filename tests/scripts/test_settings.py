@@ -2,7 +2,7 @@
 import pytest
 
 from scripts import train
-from scripts.settings import CHOICES, DEFAULTS, HELP, LIMITS, PRESETS, settings_of
+from scripts.runs.settings import CHOICES, DEFAULTS, HELP, LIMITS, PRESETS, settings_of
 from scripts.train import parse
 
 

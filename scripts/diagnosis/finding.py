@@ -1,4 +1,4 @@
-"""What a symptom of scripts.symptoms says, and when it says nothing."""
+"""What a symptom of scripts.diagnosis.symptoms says, and when it says nothing."""
 import functools
 import math
 from typing import NamedTuple

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 
-from scripts.figures import attention_figure
+from scripts.pages.figures import attention_figure
 
 SIDE = 480                              # pixels of the longer side of a picture
 

@@ -1,6 +1,6 @@
 """What the benchmark measures: configurations, the same batch for all sides, and a process that times one of them.
 
-    python -m scripts.benchmark_work engine lstm-coco          # prints a line of JSON
+    python -m scripts.benchmarks.work engine lstm-coco          # prints a line of JSON
 
 A step is forward, backward and Adam. The configurations of captioning make greedy captions of 20 words instead.
 """
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from scripts.command import run
+from scripts.commandline.command import run
 
 SIDES = ("engine", "textbook", "torch", "torch-compiled")
 WARMUP = 4
@@ -102,7 +102,7 @@ def make_model(config, backend):
 def step_of(config, side):
     """A function that makes one step, and what it works on."""
     if side.startswith("torch"):
-        from scripts import benchmark_torch
+        from scripts.benchmarks import torch_peer as benchmark_torch
         return benchmark_torch.step_of(config, make_batch(config), compiled=side == "torch-compiled")
     from models import CaptioningSolver
     model, (features, captions) = make_model(config, side), make_batch(config)

@@ -1,5 +1,5 @@
 """More mutants, for the course's grader: what the gradient checker cannot see, wrong forwards and what is no pair."""
-from scripts.mutants import Mutant
+from scripts.course.mutants import Mutant
 
 OPTIM, CAPTIONER = "rnnlayers.optim", "models.captioning_rnn"
 COURSE = [

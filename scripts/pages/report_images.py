@@ -14,7 +14,7 @@ SATURATED = 0.97                    # |h| beyond which an rnn's unit hardly pass
 
 
 def beams_and_trees(model, features, beam, **options):
-    """For each image its Hypotheses, the best first, and the steps of its beam; for scripts.captions."""
+    """For each image its Hypotheses, the best first, and the steps of its beam; for scripts.evaluation.captions."""
     decoded = beam_search(model, features, beam, history=True, **options)
     return list(zip(decoded.beams, decoded.history))
 

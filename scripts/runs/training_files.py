@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.checkpoint import save_checkpoint, write_atomically
-from scripts.figures import curves, sheet
+from scripts.pages.figures import curves, sheet
 from scripts.runs import write_history
 
 SAVE_SECONDS = 300          # between checkpoints inside a long epoch

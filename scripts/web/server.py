@@ -7,7 +7,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
-from scripts.service import BODY, CODES, HEADERS, error_body
+from scripts.web.service import BODY, CODES, HEADERS, error_body
 
 IDLE = 30                               # seconds after which a connection that says nothing is closed
 CONNECTIONS = 100

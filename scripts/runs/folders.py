@@ -6,7 +6,7 @@ from pathlib import Path
 from data.dataset import check_identity, open_dataset
 from models.checkpoint import load_checkpoint, write_atomically
 
-LOOK = {"attention": "grid", "bahdanau": "both"}            # what a model takes of a dataset's features, else "vector"
+FEATURE_KIND = {"attention": "grid", "bahdanau": "both"}     # which features a cell takes; all others "vector"
 
 
 def new_run(out, name):
@@ -59,7 +59,7 @@ def open_run_data(checkpoint, folder=None, captions=False, features=True):
     then = checkpoint.run["data"]
     if folder is None and not Path(then["folder"]).is_dir():
         raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
-    dataset = open_dataset(folder or then["folder"], LOOK.get(checkpoint.model.cell_type, "vector"))
+    dataset = open_dataset(folder or then["folder"], FEATURE_KIND.get(checkpoint.model.cell_type, "vector"))
     check_identity(then, dataset, captions, features)
     return dataset
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from data.photos import open_picture
 from models.search import log_softmax
-from scripts.captions import beams_of, draws_of
+from scripts.evaluation.captions import beams_of, draws_of
 
 OTHERS = 3                              # words shown that might have stood in a word's place
 
@@ -17,7 +17,7 @@ class BadPicture(ValueError):
 class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
-    features: of scripts.photos, from a list of pictures to what the model takes.
+    features: of scripts.runs.photos, from a list of pictures to what the model takes.
     """
 
     def __init__(self, model, features):

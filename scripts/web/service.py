@@ -2,7 +2,7 @@
 
     GET  /                a page to play with
     GET  /api/health      what runs here, and its bounds
-    POST /api/caption     one picture as multipart/form-data or application/json -> captions (scripts/answers.py)
+    POST /api/caption     one picture as multipart/form-data or application/json -> captions (scripts/web/answers.py)
     GET  /scenes/K.png    a scene, where the model was trained on scenes
 
 Nothing of a request is written to disk, and no path in a request is ever opened.
@@ -18,8 +18,8 @@ from werkzeug.exceptions import HTTPException
 
 from data.photos import MAX_SIDE
 from data.pictures import MAX_PIXELS
-from scripts.answers import BadPicture
-from scripts.worker import Busy, Late
+from scripts.web.answers import BadPicture
+from scripts.web.worker import Busy, Late
 
 UPLOAD = 10 * 2**20                     # bytes of a picture file
 BODY = UPLOAD * 4 // 3 + 2**16          # of a request: base64 takes four letters for three bytes
@@ -48,8 +48,8 @@ class InMemory(Request):
 def make_app(answers, worker, about, scenes=(), names=None):
     """The service as a Flask application.
 
-    answers: a scripts.answers.Answers; worker: a scripts.worker.Worker; about: what /api/health says of the run, a
-    dict; scenes: PNG files as bytes; names: under which this machine may be asked, None for any.
+    answers: a scripts.web.answers.Answers; worker: a scripts.web.worker.Worker; about: what /api/health says of the
+    run, a dict; scenes: PNG files as bytes; names: under which this machine may be asked, None for any.
     """
     app = Flask(__name__, static_folder=None)
     app.request_class = InMemory

@@ -20,7 +20,7 @@ def findings(result, captions, references, known, fading):
     """Sentences about a run's captions of a split -> list of Finding, the most important first.
 
     result: what scripts.evaluate found; captions: image -> str; references: image -> list of str; known: the training
-    captions, a set; fading: "dh" and "dc" -> what scripts.report_images.fading says of that gradient.
+    captions, a set; fading: "dh" and "dc" -> what scripts.pages.report_images.fading says of that gradient.
     """
     people = [texts[0] for texts in references.values()]
     said = list(captions.values())

@@ -10,7 +10,7 @@ from data.features import PairReader
 from models.batches import caption_lengths, trim
 from models.likelihood import split_loss
 from rnnlayers import word_embedding_forward
-from scripts.captions import caption_split
+from scripts.evaluation.captions import caption_split
 from scripts.train import overfit_choice
 
 LONGEST = 30                        # bound on words, as scripts.evaluate has it
