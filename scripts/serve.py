@@ -12,7 +12,7 @@ from PIL import Image
 
 from data.scenes import make_scenes
 from scripts.commandline.command import run
-from scripts.extract_features import add_model, model_options
+from scripts.commandline.image_model import add_model, model_options
 from scripts.runs import load_run
 from scripts.runs.photos import picture_features
 from scripts.web.answers import Answers

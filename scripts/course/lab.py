@@ -6,12 +6,12 @@ import numpy as np
 from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from scripts import grade
+from scripts.evaluation.captions import attend_images, caption_tiles
 from scripts.pages.figures import attention_figure, sheet
 from scripts.runs import FEATURE_KIND
+from scripts.runs.datasets import draw_batch
 from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
-from scripts.runs.training_files import attend_images, caption_tiles
-from scripts.show_batch import draw
-from scripts.train import make_model, make_solver
+from scripts.runs.training import make_model, make_solver
 
 DATASET, SIZES = Path("datasets/course"), {"train": 240, "val": 40, "test": 40}
 
@@ -30,7 +30,7 @@ def dataset_for(cell):
 
 def show_batch(dataset, n=8, seed=0):
     """A training minibatch: pictures with captions."""
-    captions, rows = draw(dataset, "train", n, seed)
+    captions, rows = draw_batch(dataset, "train", n, seed)
     names = dataset.names("train")
     return _image(sheet({f"{n} training captions": [
         (dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]}))

@@ -24,7 +24,8 @@ LEFT_OUT = {                        # the catalogues of mistakes, what runs the 
     "scripts/course/mutants.py", "scripts/course/grader_mutants.py", "scripts/kill_matrix.py", "scripts/benchmark.py",
     "scripts/make_assignment.py", "scripts/grade_matrix.py", "scripts/prove_assignment.py", "scripts/make_notebooks.py",
     "scripts/course/student_tree.py", "scripts/course/notebooks.py", "scripts/course/in_process.py",
-    "scripts/report.py", "scripts/pages/report_images.py", "scripts/pages/report_words.py",   # through_time
+    "scripts/report.py", "scripts/pages/report.py", "scripts/pages/report_images.py",   # through_time
+    "scripts/pages/report_words.py", "scripts/pages/training_charts.py",
     "scripts/serve.py", "scripts/benchmark_serve.py",   # their page is no Python
 }
 

@@ -11,7 +11,7 @@ from models.batches import caption_lengths, trim
 from models.likelihood import split_loss
 from rnnlayers import word_embedding_forward
 from scripts.evaluation.captions import caption_split
-from scripts.train import overfit_choice
+from scripts.runs.training import overfit_choice
 
 LONGEST = 30                        # bound on words, as scripts.evaluate has it
 FORWARD = 32                        # captions whose hidden states and gradients are kept at a time

@@ -9,8 +9,8 @@ import numpy as np
 
 from data.dataset import check_identity
 from models.metrics import score_captions
-from scripts.check_attention import liveliness
 from scripts.diagnosis.finding import Finding, judge, needs, not_judged
+from scripts.evaluation.attention import liveliness
 
 ENOUGH = 20                         # images below which a share of captions says nothing
 ENOUGH_WORDS = 100                  # images below which most rare words have no place to be likely in

@@ -2,7 +2,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from scripts.evaluate import LABELS
+from scripts.evaluation.tables import LABELS
 
 FUNCTION_WORDS = frozenset(
     "a an and are as at be by down for from front has have her his in into is it its near next of off on onto "  # noqa: SIM905

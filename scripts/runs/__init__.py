@@ -1,6 +1,7 @@
 """Training runs: their folders, settings, files, and how a model and its solver are made."""
 from scripts.runs.folders import (
     FEATURE_KIND,
+    choose_split,
     load_attending_run,
     load_run,
     new_run,
@@ -8,4 +9,5 @@ from scripts.runs.folders import (
     write_history,
 )
 
-__all__ = ["FEATURE_KIND", "load_attending_run", "load_run", "new_run", "open_run_data", "write_history"]
+__all__ = ["FEATURE_KIND", "choose_split", "load_attending_run", "load_run", "new_run", "open_run_data",
+           "write_history"]

@@ -73,9 +73,14 @@ def load_attending_run(run, folder=None, split=None):
     if not checkpoint.model.attends:
         raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected attention or bahdanau")
     dataset = open_run_data(checkpoint, folder)
-    split = split or ("test" if "test" in dataset.captions else "val")
+    return checkpoint, dataset, choose_split(dataset, split)
+
+
+def choose_split(dataset, asked=None):
+    """The split asked for, else test, else val. Raises ValueError where the dataset does not have it."""
+    split = asked or ("test" if "test" in dataset.captions else "val")
     dataset.captions_of(split)
-    return checkpoint, dataset, split
+    return split
 
 
 def write_history(path, history):

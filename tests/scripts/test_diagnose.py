@@ -19,7 +19,7 @@ from scripts.diagnosis.evidence import Evidence, saturation
 from scripts.diagnosis.symptoms import ENOUGH_WORDS, SYMPTOMS
 from scripts.runs import FEATURE_KIND
 from scripts.runs.settings import DEFAULTS
-from scripts.train import make_model, make_solver
+from scripts.runs.training import make_model, make_solver
 from tests.scripts.test_train import call
 
 CELLS = ("rnn", "lstm", "attention", "bahdanau")

@@ -16,7 +16,9 @@ from data.features import write_features
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from models.search import Node
-from scripts import evaluate, report, train
+from scripts import report, train
+from scripts.evaluation.captioner import Options, load_captioner
+from scripts.evaluation.run_scores import evaluate_run
 from scripts.pages import report_images, report_words
 from scripts.runs import load_run, settings
 from tests.scripts.test_train import call
@@ -67,10 +69,7 @@ def runs(small_scenes, tmp_path_factory):
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "attention", "bahdanau"])
 def test_a_page_of_every_cell(cell, runs):
     page = Page(runs / cell / "report.html")
-    args = evaluate.parse([str(runs / cell), "--beam", "2"])
-    captioner = evaluate.load_captioner([args.run], None)
-    captions = evaluate.caption(captioner, "test", args)
-    result, scores, _ = evaluate.evaluate(captioner, "test", captions, args)
+    captions, result, scores, _ = evaluate_run(load_captioner([runs / cell]), "test", Options(beam=2))
     cards = page.all("li", **{"class": "card"})
     assert [card["data-name"] for card in cards] == list(captions)[:5]
     for card, image in zip(cards, page.drawn["images"]):
@@ -130,7 +129,7 @@ def test_missing_pictures_are_said(hostile, tmp_path, capsys, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such folder of pictures"):
         report.parse([str(hostile), "--images", str(tmp_path / "no")])
     (tmp_path / "pictures").mkdir()
-    monkeypatch.setattr(report, "picture_of", lambda dataset, row, name, folder: picture(name))
+    monkeypatch.setattr("scripts.pages.report.picture_of", lambda dataset, row, name, folder: picture(name))
 
     def picture(name):
         if not name.endswith("7.jpg"):
