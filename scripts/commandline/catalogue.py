@@ -18,7 +18,7 @@ GROUPS = {
         "report": "one HTML page: scores, captions, attention, gates and gradients",
         "diagnose": "test the known ways in which captioners fail, with causes and remedies",
         "show_attention": "draw where an attention model looks for each word",
-        "check_attention": "test whether attention moves, and on scenes whether it points at the right object",
+        "check_attention": "test whether attention moves; on scenes, whether it finds the right object",
     },
     "Scores": {
         "evaluate": "caption a split and score it, beside trivial baselines and human captions",

@@ -10,6 +10,7 @@ from data.features import PairReader
 from models.batches import caption_lengths, trim
 from models.likelihood import split_loss
 from rnnlayers import word_embedding_forward
+from scripts.diagnosis.bounds import SATURATED_AT
 from scripts.evaluation.captions import caption_split
 from scripts.runs.training import overfit_choice
 
@@ -166,6 +167,6 @@ class Evidence:
 def saturation(step, there):
     """Which entries of a step's gates, or of an RNN's units, are saturated, of the captions that are `there`."""
     if hasattr(step, "i"):
-        return [(abs(gate[there] - 0.5) > 0.49).ravel() for gate in (step.i, step.f, step.o)] + [
-            (abs(step.g[there]) > 0.99).ravel()]
-    return [(abs(step.next_h[there]) > 0.99).ravel()]
+        return [(abs(gate[there] - 0.5) > SATURATED_AT - 0.5).ravel() for gate in (step.i, step.f, step.o)] + [
+            (abs(step.g[there]) > SATURATED_AT).ravel()]
+    return [(abs(step.next_h[there]) > SATURATED_AT).ravel()]

@@ -1,6 +1,5 @@
 """What a symptom of scripts.diagnosis.symptoms says, and when it says nothing."""
 import functools
-import math
 from typing import NamedTuple
 
 
@@ -14,10 +13,9 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def judge(figure, says, cause, advice, low=None, high=None):
+def judge(figure, bounds, says, cause, advice):
     """A Finding that is found where the figure is out of bounds, or no number."""
-    inside = (-math.inf if low is None else low) <= figure <= (math.inf if high is None else high)
-    return Finding(not inside, float(figure), low, high, says, cause, advice)
+    return Finding(bounds.broken(figure), float(figure), *bounds, says, cause, advice)
 
 
 def not_judged(why):

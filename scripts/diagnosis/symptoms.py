@@ -1,6 +1,6 @@
 """The known ways in which captioners fail: one function each, from the Evidence to a Finding.
 
-Bounds lie between what healthy and broken models measure: docs/diagnosis.md has both, and explains each symptom.
+docs/diagnosis.md explains each symptom.
 """
 import math
 from collections import Counter
@@ -9,13 +9,10 @@ import numpy as np
 
 from data.dataset import check_identity
 from models.metrics import score_captions
+from scripts.diagnosis import bounds
+from scripts.diagnosis.bounds import ENOUGH, ENOUGH_WORDS, LARGE, STEPS, repeats
 from scripts.diagnosis.finding import Finding, judge, needs, not_judged
 from scripts.evaluation.attention import liveliness
-
-ENOUGH = 20                         # images below which a share of captions says nothing
-ENOUGH_WORDS = 100                  # images below which most rare words have no place to be likely in
-STEPS = 5                           # words back over which gradients are followed
-LARGE = 1e4                         # a weight beyond it is as lost as one that is not finite
 
 
 def weights(e):
@@ -24,8 +21,8 @@ def weights(e):
     size = e.model.params[worst].size
     says = (f"{bad[worst]:,} of {size:,} in {worst} are not finite or beyond {LARGE:g}" if bad[worst] else
             f"all are finite and below {LARGE:g}")
-    return judge(bad[worst] / size, says, "training diverged, or the file was made by other hands",
-                 "train again with a smaller --lr and with --clip 5", high=0.0)
+    return judge(bad[worst] / size, bounds.WEIGHTS, says, "training diverged, or the file was made by other hands",
+                 "train again with a smaller --lr and with --clip 5")
 
 
 def features(e):
@@ -45,8 +42,9 @@ def features(e):
         return not_judged("the model does not standardise features" if not known else
                           f"needs at least {ENOUGH} images, has {len(e.rows)}")
     (figure, shift, spread), name = max(distances)
-    return judge(figure, f"{name}: means are off by {shift:.2f} standard deviations of training, spread is "
-                 f"{spread:.2f} of it", cause, advice, high=0.5)
+    return judge(figure, bounds.FEATURES,
+                 f"{name}: means are off by {shift:.2f} standard deviations of training, spread is "
+                 f"{spread:.2f} of it", cause, advice)
 
 
 def other_distance(e, known):
@@ -71,25 +69,26 @@ def feature_distance(reader, rows, width, stats):
 def same_caption(e):
     counts = Counter(" ".join(words) for words in e.captions)
     caption, count = counts.most_common(1)[0]
-    return judge(count / len(e.captions), f"{len(counts):,} different captions of {len(e.captions):,} images; "
+    return judge(count / len(e.captions), bounds.SAME_CAPTION,
+                 f"{len(counts):,} different captions of {len(e.captions):,} images; "
                  f"{count / len(e.captions):.1%} have {caption!r}",
                  "the picture does not reach the words, or training has hardly begun",
-                 "look at 'blind' and 'features'; train longer; see whether --overfit 50 succeeds", high=0.15)
+                 "look at 'blind' and 'features'; train longer; see whether --overfit 50 succeeds")
 
 
 @needs(ENOUGH)
 def blind(e):
     """What the own image gains against another, in nats a word.
 
-    The bound allows for chance: of a model whose pictures are all another image's, the gain of single images varies by
-    about one nat a word.
+    The bound allows for chance: where all pictures are other images', the gain of single images varies by about one nat
+    a word.
     """
     gain = e.shuffled_loss - e.loss
-    return judge(gain, f"{e.loss:.3f} nats a word with the own image, {e.shuffled_loss:.3f} with another "
+    return judge(gain, bounds.blind(len(e.rows)),
+                 f"{e.loss:.3f} nats a word with the own image, {e.shuffled_loss:.3f} with another "
                  f"({gain:+.3f})", "features are not used (weights of 0, too much --feature-dropout), all alike, or "
                  "not those of their images: rows in another order than image_idxs",
-                 "compare pictures and captions by scripts.show_batch; check the order of image_names",
-                 low=0.1 + 1.5 / math.sqrt(len(e.rows)))
+                 "compare pictures and captions by scripts.show_batch; check the order of image_names")
 
 
 @needs(ENOUGH)
@@ -102,34 +101,29 @@ def attention(e):
     if alive["change"] is None:
         return not_judged("no two words or regions to compare")
     images = float(np.abs(np.diff([m[0, 0] for m in maps], axis=0)).sum(axis=1).mean() / 2)
-    return judge(min(alive["change"], images), f"maps differ by {alive['change']:.3f} between words and {images:.3f} "
+    return judge(min(alive["change"], images), bounds.ATTENTION,
+                 f"maps differ by {alive['change']:.3f} between words and {images:.3f} "
                  f"between images; entropy {alive['entropy']:.2f} of at most {alive['entropy_uniform']:.2f} nats",
                  "the same regions for every word or image: energies that do not depend on the state or the region",
-                 "draw it by scripts.show_attention; use more dropout and decay, so that it has to look again",
-                 low=0.01)
-
-
-def repeats(words):
-    """Whether a word stands twice in a row, or three words twice."""
-    trigrams = list(zip(words, words[1:], words[2:]))
-    return any(a == b for a, b in zip(words, words[1:])) or len(set(trigrams)) < len(trigrams)
+                 "draw it by scripts.show_attention; use more dropout and decay, so that it has to look again")
 
 
 @needs(ENOUGH)
 def repetition(e):
     share = np.mean([repeats(words) for words in e.captions])
     people = np.mean([repeats(words) for texts in e.references for words in texts])
-    return judge(share, f"{share:.1%} of captions repeat a word in a row or three words, {people:.1%} of people's",
+    return judge(share, bounds.repetition(people),
+                 f"{share:.1%} of captions repeat a word in a row or three words, {people:.1%} of people's",
                  "the state forgets what was said: too little training, or a forget gate that is shut",
-                 "train longer; --block-trigrams of scripts.evaluate hides it", high=people + 0.25)
+                 "train longer; --block-trigrams of scripts.evaluate hides it")
 
 
 @needs(ENOUGH)
 def unknown_words(e):
     share, people = (unknown_share(texts) for texts in (e.captions, [w for texts in e.references for w in texts]))
-    return judge(share, f"{share:.1%} of words are <UNK>, {people:.1%} of people's",
+    return judge(share, bounds.unknown_words(people), f"{share:.1%} of words are <UNK>, {people:.1%} of people's",
                  "the vocabulary is too small, so that <UNK> is among the most frequent words",
-                 "prepare the data again with a smaller --min-count", high=min(people + 0.02, 0.1))
+                 "prepare the data again with a smaller --min-count")
 
 
 def unknown_share(texts):
@@ -140,17 +134,17 @@ def unknown_share(texts):
 def length(e):
     ours, people = np.mean([len(w) for w in e.captions]), np.mean([len(w) for texts in e.references for w in texts])
     cause = "<END> is too likely" if ours < people else "<END> is too unlikely"
-    return judge(ours / people, f"{ours:.1f} words a caption, {people:.1f} in people's",
+    return judge(ours / people, bounds.LENGTH, f"{ours:.1f} words a caption, {people:.1f} in people's",
                  f"{cause}: captions cut or padded wrongly, or wide beams with another --normalisation",
-                 "see that training captions end with <END>, by scripts.show_batch", low=0.6, high=1.5)
+                 "see that training captions end with <END>, by scripts.show_batch")
 
 
 @needs(ENOUGH)
 def unfinished(e):
     share = np.mean([not hypothesis.finished for hypothesis in e.hypotheses])
-    return judge(share, f"{share:.1%} of captions have no <END> within the bound on length",
+    return judge(share, bounds.UNFINISHED, f"{share:.1%} of captions have no <END> within the bound on length",
                  "<END> was not learnt (training captions without it), or the caption runs in a circle",
-                 "see that training captions end with <END>, by scripts.show_batch", high=0.1)
+                 "see that training captions end with <END>, by scripts.show_batch")
 
 
 @needs(ENOUGH)
@@ -166,19 +160,21 @@ def free_running(e):
                     ["BLEU-4"] for captions in (e.captions, e.forced[0]))
     if forced < 0.02:
         return not_judged(f"BLEU-4 {forced:.3f} with the true words before each: too poor to compare")
-    return judge(free / forced, f"BLEU-4 {free:.3f} on its own, {forced:.3f} with the true words before each",
+    return judge(free / forced, bounds.FREE_RUNNING,
+                 f"BLEU-4 {free:.3f} on its own, {forced:.3f} with the true words before each",
                  "errors grow on its own words (exposure bias), or one step at a time computes other than whole "
                  "captions do: a state that is not handed on",
-                 "compare `step` with `scores` of a caption; more dropout of inputs", low=0.75)
+                 "compare `step` with `scores` of a caption; more dropout of inputs")
 
 
 @needs(ENOUGH)
 def gap(e):
     if e.split == "train":
         return not_judged("these are training images, take --split val")
-    return judge(e.loss - e.train_loss, f"{e.loss:.3f} nats a word on {e.split}, {e.train_loss:.3f} on training "
+    return judge(e.loss - e.train_loss, bounds.GAP,
+                 f"{e.loss:.3f} nats a word on {e.split}, {e.train_loss:.3f} on training "
                  "captions, both without dropout", "the training captions were learnt by heart",
-                 "fewer --epochs or --patience, more --dropout and --weight-decay, more data", high=1.2)
+                 "fewer --epochs or --patience, more --dropout and --weight-decay, more data")
 
 
 def exploding(e):
@@ -186,9 +182,10 @@ def exploding(e):
     total = [math.hypot(*norm.values()) for norm in norms]
     worst = norms[int(np.argmax(total))]
     largest, smallest = max(worst, key=worst.get), min(worst, key=worst.get)
-    return judge(max(total), f"norm of the gradient {max(total):.3g} at most; largest {worst[largest]:.2g} of {largest}"
+    return judge(max(total), bounds.EXPLODING,
+                 f"norm of the gradient {max(total):.3g} at most; largest {worst[largest]:.2g} of {largest}"
                  f", smallest {worst[smallest]:.2g} of {smallest}", "weights too large, or features not standardised",
-                 "a smaller --lr, --clip 5, --weight-decay", high=100.0)
+                 "a smaller --lr, --clip 5, --weight-decay")
 
 
 def vanishing(e):
@@ -198,16 +195,15 @@ def vanishing(e):
     if k < 1:
         return not_judged("no training caption has two words")
     ratio = flow[k] / flow[0] if flow[0] > 0 else 0.0
-    return judge(ratio, f"{ratio:.2g} of the last word's gradient is left {k} words before",
+    return judge(ratio, bounds.VANISHING, f"{ratio:.2g} of the last word's gradient is left {k} words before",
                  "the recurrent weights multiply it by less (or more) than 1 at each word, or units are saturated",
-                 "--model lstm with --forget-bias 1 in place of rnn; a smaller --lr", low=0.01, high=100.0)
+                 "--model lstm with --forget-bias 1 in place of rnn; a smaller --lr")
 
 
 def saturated(e):
     _, share = e.memory
-    return judge(share, f"{share:.1%} of gates and units are within 0.01 of their limits",
-                 "weights or features too large: no gradient passes there", "a smaller --lr, --weight-decay, --clip 5",
-                 high=0.5)
+    return judge(share, bounds.SATURATED, f"{share:.1%} of gates and units are within 0.01 of their limits",
+                 "weights or features too large: no gradient passes there", "a smaller --lr, --weight-decay, --clip 5")
 
 
 @needs(ENOUGH_WORDS)
@@ -218,9 +214,10 @@ def dead_vocabulary(e):
     dead = float((peak[learnt] < 1 / len(peak)).mean())
     ours, people = (len({word for words in texts for word in words})
                     for texts in (e.captions, [words for texts in e.references for words in texts]))
-    return judge(dead, f"{dead:.1%} of {len(learnt):,} words never get more than 1/V; captions use {ours:,} words, "
+    return judge(dead, bounds.DEAD_VOCABULARY,
+                 f"{dead:.1%} of {len(learnt):,} words never get more than 1/V; captions use {ours:,} words, "
                  f"people {people:,}", "words too rare to be learnt, or too little training",
-                 "a larger --min-count in scripts.prepare_data; train longer", high=0.4)
+                 "a larger --min-count in scripts.prepare_data; train longer")
 
 
 SYMPTOMS = {

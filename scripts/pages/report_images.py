@@ -8,9 +8,9 @@ from PIL import Image
 from models.captioning_rnn import grid_shape
 from models.decoding import beam_search
 from models.through_time import through_time
+from scripts.diagnosis.bounds import SATURATED_AT
 
 BYTES = 30_000                      # of a picture at most: 200 of them are 8 MB as text
-SATURATED = 0.97                    # |h| beyond which an rnn's unit hardly passes gradients on
 
 
 def beams_and_trees(model, features, beam, **options):
@@ -76,7 +76,7 @@ def cell_by_word(model, features, captions, vocabulary):
         cell = {"gates": {name: _spread(values[n, :count + 1]) for name, values in gates.items()},
                 "dh": _log10(found.dh[n, :max(count, 1)])}
         if found.dc is None:
-            cell["saturated"] = np.round((abs(found.h[n, :count + 1]) > SATURATED).mean(axis=1), 3).tolist()
+            cell["saturated"] = np.round((abs(found.h[n, :count + 1]) > SATURATED_AT).mean(axis=1), 3).tolist()
         else:
             cell["dc"] = _log10(found.dc[n, :max(count, 1)])
         described.append(cell)

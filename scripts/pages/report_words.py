@@ -2,6 +2,7 @@
 from collections import Counter
 from typing import NamedTuple
 
+from scripts.diagnosis import bounds
 from scripts.evaluation.tables import LABELS
 
 FUNCTION_WORDS = frozenset(
@@ -19,24 +20,31 @@ class Finding(NamedTuple):
 def findings(result, captions, references, known, fading):
     """Sentences about a run's captions of a split -> list of Finding, the most important first.
 
-    result: what scripts.evaluate found; captions: image -> str; references: image -> list of str; known: the training
-    captions, a set; fading: "dh" and "dc" -> what scripts.pages.report_images.fading says of that gradient.
+    result: of scripts.evaluation.run_scores; captions: image -> str; references: image -> list of str; known: the
+    training captions, a set; fading: "dh" and "dc" -> what scripts.pages.report_images.fading says of that gradient.
+    What scripts.diagnose tests too is judged by its bounds.
     """
     people = [texts[0] for texts in references.values()]
+    every = [text for texts in references.values() for text in texts]
     said = list(captions.values())
-    found = [against_floors(result), against_people(result), variety(said, people), by_heart(said, people, known),
-             length(said, [text for texts in references.values() for text in texts]), repetition(said), memory(fading)]
+    found = [against_baselines(result), against_people(result), variety(said, people), by_heart(said, people, known),
+             length(said, every), repetition(said, every), memory(fading)]
     return [finding for finding in found if finding]
 
 
-def against_floors(result):
+def broken(limits, share, said):
+    """Whether a share of the captions is out of bounds; never where they are too few for a share to say anything."""
+    return len(said) >= bounds.ENOUGH and limits.broken(share)
+
+
+def against_baselines(result):
     """Whether looking at the picture was worth it."""
-    name, floor = max(result["floors"].items(), key=lambda item: item[1]["CIDEr"])
+    name, baseline = max(result["floors"].items(), key=lambda item: item[1]["CIDEr"])
     cider = result["CIDEr"]
-    than = f"the best caption made without a model: {LABELS[name]}, {floor['CIDEr']:.2f}"
-    if cider > 1.1 * floor["CIDEr"]:
+    than = f"the best caption made without a model: {LABELS[name]}, {baseline['CIDEr']:.2f}"
+    if cider > 1.1 * baseline["CIDEr"]:
         return Finding(GOOD, "It sees the pictures", f"CIDEr is {cider:.2f}, clearly more than {than}.")
-    if cider < floor["CIDEr"]:
+    if cider < baseline["CIDEr"]:
         return Finding(BAD, "Looking up would do better", f"CIDEr is {cider:.2f}, less than {than}.")
     return Finding(BAD, "Hardly better than looking up", f"CIDEr is {cider:.2f}, about that of {than}.")
 
@@ -60,7 +68,8 @@ def variety(said, people):
     counts = Counter(said)
     (common, times), share = counts.most_common(1)[0], len(counts) / len(said)
     theirs = len(set(people)) / len(people)
-    return Finding(GOOD if share > 0.8 * theirs else BAD if share < 0.4 * theirs else NOTE, "Variety",
+    bad = broken(bounds.SAME_CAPTION, times / len(said), said)
+    return Finding(BAD if bad else GOOD if share > 0.8 * theirs else NOTE, "Variety",
                    f"{len(said):,} images got {len(counts):,} different captions ({_percent(share)}; people "
                    f"{_percent(theirs)}). The most frequent, “{common}”, was given {times:,} "
                    f"time{'s' * (times > 1)}. It uses {_vocabulary(said):,} different words, people "
@@ -78,16 +87,18 @@ def by_heart(said, people, known):
 def length(said, people):
     """Whether its captions are as long as people's."""
     ours, theirs = (sum(len(text.split()) for text in texts) / len(texts) for texts in (said, people))
-    fits = 0.8 <= ours / max(theirs, 1e-9) <= 1.25
-    return Finding(NOTE if fits else BAD, "Length" if fits else "Too short" if ours < theirs else "Too long",
+    bad = broken(bounds.LENGTH, ours / max(theirs, 1e-9), said)
+    return Finding(BAD if bad else NOTE, "Length" if not bad else "Too short" if ours < theirs else "Too long",
                    f"Its captions have {ours:.1f} words on average, people's {theirs:.1f}.")
 
 
-def repetition(said):
-    """Captions that say three words twice; None if there are next to none."""
-    share = sum(_repeats(text.split()) for text in said) / len(said)
-    return Finding(BAD, "Repetition", f"{_percent(share)} of its captions say the same three words twice.") if (
-        share > 0.02) else None
+def repetition(said, people):
+    """Captions that repeat themselves, more often than people's; None if they do not."""
+    share, theirs = (sum(bounds.repeats(text.split()) for text in texts) / len(texts) for texts in (said, people))
+    if not broken(bounds.repetition(theirs), share, said):
+        return None
+    return Finding(BAD, "Repetition", f"{_percent(share)} of its captions say a word twice in a row or the same three "
+                   f"words twice; {_percent(theirs)} of people's do.")
 
 
 def memory(fading):
@@ -96,13 +107,15 @@ def memory(fading):
     medians = [median for _, median, _ in fading["dc"] or fading["dh"]]
     if len(medians) < 4:
         return None
-    back = min(len(medians) - 1, 6)
+    back = min(len(medians) - 1, bounds.STEPS)
     left = 10 ** medians[back]
-    text = (f"{back} words back, the gradient of the last word's loss by the {state} state is {left:.2g} times what it "
-            "is at the last word")
-    if left < 0.01:
-        return Finding(BAD, "It forgets", text + ": training could hardly tell early words what they did to late ones.")
-    return Finding(GOOD if left > 0.1 else NOTE, "Memory", text + ".")
+    text = (f"{back} words back, the gradient of the last word's loss with respect to the {state} state is {left:.2g} "
+            "times what it is at the last word")
+    if not bounds.VANISHING.broken(left):
+        return Finding(GOOD if left > 0.1 else NOTE, "Memory", text + ".")
+    if left > 1:
+        return Finding(BAD, "Gradients explode", text + ": early words were trained by numbers that are far too large.")
+    return Finding(BAD, "It forgets", text + ": training could hardly tell early words what they did to late ones.")
 
 
 class WordRecord(NamedTuple):
@@ -136,11 +149,6 @@ def notable_words(records, images, most=6):
     missed = sorted((r for r in records if r.meant >= least and r.found < 0.3 * r.meant),
                     key=lambda r: r.found - r.meant)
     return right[:most], wrong[:most], missed[:most]
-
-
-def _repeats(words):
-    grams = list(zip(words, words[1:], words[2:]))
-    return len(set(grams)) < len(grams)
 
 
 def _vocabulary(texts):

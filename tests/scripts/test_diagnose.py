@@ -15,8 +15,9 @@ from data.scene_dataset import make_scene_dataset
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
 from scripts.commandline.command import run
+from scripts.diagnosis.bounds import ENOUGH_WORDS
 from scripts.diagnosis.evidence import Evidence, saturation
-from scripts.diagnosis.symptoms import ENOUGH_WORDS, SYMPTOMS
+from scripts.diagnosis.symptoms import SYMPTOMS
 from scripts.runs import FEATURE_KIND
 from scripts.runs.settings import DEFAULTS
 from scripts.runs.training import make_model, make_solver
