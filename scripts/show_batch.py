@@ -5,8 +5,8 @@ from pathlib import Path
 from data.dataset import open_dataset
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.datasets.defaults import SCENES, draw_batch, ensure_dataset
 from scripts.pages.figures import sheet
-from scripts.runs.datasets import SCENES, draw_batch, ensure_dataset
 
 
 def parse(argv=None):

@@ -8,8 +8,8 @@ from pathlib import Path
 from data.dataset import open_dataset
 from models.checkpoint import restore_solver
 from scripts.commandline.command import run, set_threads
+from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs import FEATURE_KIND, load_run, new_run, open_run_data
-from scripts.runs.datasets import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs.settings import BOUNDS, DEFAULTS, add_settings, settings_of
 from scripts.runs.training import make_model, make_solver, train
 from scripts.runs.training_files import TrainingFiles, say

@@ -6,10 +6,10 @@ import numpy as np
 from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from scripts import grade
+from scripts.datasets.defaults import draw_batch
 from scripts.evaluation.captions import attend_images, caption_tiles
 from scripts.pages.figures import attention_figure, sheet
 from scripts.runs import FEATURE_KIND
-from scripts.runs.datasets import draw_batch
 from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
 from scripts.runs.training import make_model, make_solver
 

@@ -56,10 +56,7 @@ def make_app(answers, worker, about, scenes=(), names=None):
     app.after_request(_with_headers)
     for kind, handler in {Refusal: _refused, HTTPException: _http_error, Exception: _failed}.items():
         app.register_error_handler(kind, handler)
-    health = {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
-              "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
-                         **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
-
+    health = _health(worker, about, scenes)
     app.before_request(lambda: _check_site(names))
 
     @app.get("/")
@@ -92,6 +89,13 @@ def make_app(answers, worker, about, scenes=(), names=None):
         except Late:
             raise Refusal(504, "timeout", f"The caption was not ready within {worker.seconds:g} seconds.") from None
     return app
+
+
+def _health(worker, about, scenes):
+    """What /api/health says -> dict."""
+    return {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
+            "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
+                       **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
 
 
 def _check_site(names):

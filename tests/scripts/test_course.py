@@ -11,6 +11,7 @@ from scripts import grade, make_assignment
 from scripts.course.channel import Limits, Remote
 from scripts.course.confine import landlock_version
 from scripts.course.draws import PUBLIC, draw_for
+from scripts.course.grade_matrix import one_of_each, place_of
 from scripts.course.grader_mutants import COURSE
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
@@ -23,7 +24,6 @@ from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.student_tree import find_leaks
 from scripts.course.submission import Submission
 from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
-from scripts.grade_matrix import one_of_each, place_of
 
 RNN = "rnnlayers/rnn.py"
 STEP = "    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)\n"
