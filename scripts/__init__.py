@@ -1,4 +1,7 @@
-"""Command lines: python -m scripts.train, and so on. Thin layers of argparse over importable functions."""
+"""Command lines: python -m scripts.train, and so on; python -m scripts lists them.
+
+Each is argparse and a call of a library in one of the folders here.
+"""
 import importlib.util
 import sys
 from pathlib import Path
@@ -13,10 +16,23 @@ def _require_ours(package):
     if found != ROOT / package:
         message = (f"the package {package!r} found at {found} is not rnnlayers' own at {ROOT / package}: "
                    f"run the command in {ROOT}, or in a folder without a {package!r} of its own")
-        if sys.argv[0] == "-m":                              # python -m scripts.train, before the module is found
-            print(f"error: {message}", file=sys.stderr)
-            sys.exit(2)
+        if sys.argv[0] == "-m":                              # python -m scripts.train
+            _exit(message)
         raise ImportError(message)
+
+
+def _require_command():
+    """Name the nearest command for `python -m scripts.evalute`, where Python would only say that there is no module."""
+    module = next((word for flag, word in zip(sys.orig_argv, sys.orig_argv[1:]) if flag == "-m"), "")
+    package, _, name = module.partition(".")
+    if package == "scripts" and name.isidentifier() and not (ROOT / "scripts" / f"{name}.py").is_file():
+        from scripts.commandline.catalogue import unknown
+        _exit(unknown(name))
+
+
+def _exit(message):
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _stopped(kind, value, trace):
@@ -30,3 +46,5 @@ def _stopped(kind, value, trace):
 sys.excepthook = _stopped
 for _package in ("rnnlayers", "models", "data", "gradcheck"):
     _require_ours(_package)
+if sys.argv[0] == "-m":                                      # before the module is found
+    _require_command()

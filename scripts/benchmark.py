@@ -8,18 +8,12 @@ import argparse
 import importlib.util
 import json
 import os
-import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 from models.checkpoint import write_atomically
-from scripts.benchmark_work import CONFIGS, SIDES, config_of, useful_flops
-from scripts.command import run
-
-GROWTH = {"N": (8, 16, 32, 64, 128, 256), "T": (10, 20, 40, 80), "H": (64, 128, 256, 512, 1024),
-          "V": (1000, 3000, 10000, 30000)}
-GROWING = "lstm-batch"
+from scripts.benchmarks.compare import Effort, compare, draw_growth, growth, measure, table
+from scripts.benchmarks.work import CONFIGS, SIDES, config_of
+from scripts.commandline.command import run
 
 
 def parse(argv=None):
@@ -40,72 +34,6 @@ def parse(argv=None):
     return parser.parse_args(argv)
 
 
-def measure(side, config, steps, threads):
-    """One process that times one side -> its figures. Raises ValueError with the last line of what went wrong."""
-    work = [side, *([config] if config else []), "--steps", str(steps)]
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    result = subprocess.run([sys.executable, "-m", "scripts.benchmark_work", *work], capture_output=True, text=True,
-                            env={**os.environ, **dict.fromkeys(names, str(threads))})
-    if result.returncode:
-        raise ValueError(f"{side} {config}: {(result.stderr.strip() or 'no word').splitlines()[-1]}")
-    return json.loads(result.stdout.splitlines()[-1])
-
-
-def compare(name, sides, args):
-    """All sides in turn, args.rounds times -> side -> its median seconds, spread over the rounds, and peak memory."""
-    runs = {side: [] for side in sides}
-    for _ in range(args.rounds):
-        for side in sides:
-            runs[side].append(measure(side, name, args.steps, args.threads))
-    return {side: {"median_s": statistics.median(t for r in rounds for t in r["times_s"]),
-                   "rounds_s": [r["median_s"] for r in rounds], "first_s": rounds[0]["first_s"],
-                   "peak_mb": max(r["peak_mb"] for r in rounds)} for side, rounds in runs.items()}
-
-
-def table(name, found, peak):
-    """One line a side."""
-    flops, engine = useful_flops(config_of(name)), found["engine"]["median_s"]
-    lines = []
-    for side, row in found.items():
-        low, high = (1e3 * f(row["rounds_s"]) for f in (min, max))
-        lines.append(f"{name:20s} {side:15s} {1e3 * row['median_s']:9.1f} ms ({low:.0f}-{high:.0f})  "
-                     f"ratio {row['median_s'] / engine:5.2f}  peak {row['peak_mb']:5.0f} MB  "
-                     f"{flops / row['median_s'] / peak:4.0%} of sgemm's peak")
-    return "\n".join(lines)
-
-
-def growth(sides, args):
-    """letter -> side -> milliseconds at each size in GROWTH."""
-    found = {}
-    for letter, sizes in GROWTH.items():
-        found[letter] = {side: [] for side in sides}
-        for size in sizes:
-            for side, row in compare(f"{GROWING}:{letter}={size}", sides, args).items():
-                found[letter][side].append(1e3 * row["median_s"])
-            print(letter, size, *(f"{side} {times[-1]:.1f} ms" for side, times in found[letter].items()), flush=True)
-    return found
-
-
-def draw_growth(found, path):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    figure, axes = plt.subplots(1, len(found), figsize=(3.2 * len(found), 3), sharey=True, layout="constrained")
-    names = {"N": "captions in a batch, N", "T": "words in a caption, T", "H": "hidden size, H", "V": "vocabulary, V"}
-    for ax, (letter, sides) in zip(axes, found.items()):
-        for side, times in sides.items():
-            ax.loglog(GROWTH[letter], times, marker="o", markersize=3, label=side)
-        ax.set_xlabel(names[letter])
-        ax.set_xticks(GROWTH[letter], [f"{size:,}" for size in GROWTH[letter]], fontsize=8)
-        ax.minorticks_off()
-        ax.grid(alpha=0.3)
-    axes[0].set_ylabel("milliseconds a step")
-    axes[0].legend(frameon=False)
-    base = CONFIGS[GROWING]
-    figure.suptitle(f"LSTM, W={base.W}, and N={base.N}, T={base.T}, H={base.H}, V={base.V} but for the one that varies")
-    figure.savefig(path, dpi=110)
-
-
 def main(argv=None):
     args = parse(argv)
     if args.rounds < 1 or args.steps < 1 or args.threads < 1:
@@ -117,16 +45,17 @@ def main(argv=None):
     if args.peers and not importlib.util.find_spec("torch"):
         raise ValueError('--peers needs PyTorch: pip install -e ".[bench]"')
     sides = [side for side in SIDES if side in ("engine", *args.peers) or side == "textbook" and not args.no_textbook]
+    effort = Effort(args.rounds, args.steps, args.threads)
     peak = measure("peak", None, 1, args.threads)["peak"]
     print(f"{args.threads} threads, sgemm peak {peak / 1e9:.0f} GFLOP/s, {args.rounds} rounds of {args.steps} steps",
           flush=True)
     if args.growth:
-        found = growth([side for side in sides if side != "textbook"], args)
+        found = growth([side for side in sides if side != "textbook"], effort)
         draw_growth(found, args.growth)
     else:
         found = {}
         for name in names:
-            found[name] = compare(name, sides, args)
+            found[name] = compare(name, sides, effort)
             print(table(name, found[name], peak), flush=True)
     if args.json:
         text = json.dumps({"threads": args.threads, "sgemm_peak_flops": peak, "found": found}, indent=1)

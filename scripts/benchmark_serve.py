@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.command import run
+from scripts.commandline.command import run
 
 JSON = {"Content-Type": "application/json"}
 

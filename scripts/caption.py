@@ -12,12 +12,12 @@ import numpy as np
 from data.photos import list_pictures, open_picture
 from data.vocabulary import Vocabulary
 from models.checkpoint import write_atomically
-from scripts.caption_page import caption_page
-from scripts.captions import beams_of, caption_split, draws_of
-from scripts.command import check_page, run
-from scripts.extract_features import add_model, model_options, told
-from scripts.photos import picture_features
+from scripts.commandline.command import check_page, run
+from scripts.commandline.image_model import add_model, model_options, told
+from scripts.evaluation.captions import beams_of, caption_split, draws_of
+from scripts.pages.caption_page import caption_page
 from scripts.runs import load_run, open_run_data
+from scripts.runs.photos import picture_features
 
 BATCH = 16                              # photos at a time
 

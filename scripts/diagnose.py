@@ -10,11 +10,11 @@ import sys
 
 import numpy as np
 
-from scripts.command import run, set_threads
-from scripts.evidence import Evidence
-from scripts.finding import not_judged
+from scripts.commandline.command import run, set_threads
+from scripts.diagnosis.evidence import Evidence
+from scripts.diagnosis.finding import not_judged
+from scripts.diagnosis.symptoms import SYMPTOMS
 from scripts.runs import load_run, open_run_data
-from scripts.symptoms import SYMPTOMS
 
 MARKS = {True: "FOUND", False: "ok", None: "-"}
 

@@ -3,17 +3,15 @@
 A run that was stopped goes on when it is started again. Pictures that cannot be read are named, the others are done.
 """
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
-from data.encoder import NORMALISE, RESIZE, Encoder
 from data.feature_rows import FeatureRows
 from data.onnx_models import describe_model
-from data.photos import list_pictures, open_picture
-from scripts.command import run
+from data.photos import list_pictures
+from scripts.commandline.command import run
+from scripts.commandline.image_model import add_encoder, encoder_of
+from scripts.datasets.extraction import extract
 
 
 def parse(argv=None):
@@ -28,83 +26,6 @@ def parse(argv=None):
     if missing and not args.list:
         parser.error(f"expected --{' and --'.join(missing)}, or --list MODEL")
     return args
-
-
-def add_encoder(parser):
-    """Add the options that encoder_of takes, for a command that makes features."""
-    add_model(parser, "the last with regions, else the last")
-    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
-
-
-def encoder_of(args):
-    """The Encoder that the options of add_encoder describe."""
-    return Encoder(args.encoder, pool=args.pool, **model_options(args))
-
-
-def add_model(parser, layer):
-    """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
-    parser.add_argument("--encoder", metavar="ONNX", help="an image model")
-    parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
-    parser.add_argument("--size", metavar="WxH", type=size, help="of the model's pictures, where it takes any")
-    parser.add_argument("--normalise", metavar="HOW", help=f"raw (0 to 255), {', '.join(NORMALISE)}, or means and "
-                        "deviations R,G,B/R,G,B on a scale of 0 to 1 (default: what the model's metadata say)")
-    parser.add_argument("--bgr", action="store_true", default=None, help="the model takes blue first")
-    parser.add_argument("--resize", choices=RESIZE, default="bilinear", help="(default bilinear)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of onnxruntime (default: one a core)")
-
-
-def size(text):
-    """WxH, or one number for a square -> (height, width)."""
-    width, _, height = text.partition("x")
-    return int(height or width), int(width)
-
-
-def model_options(args):
-    """The options of add_model as Encoder takes them -> dict."""
-    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
-
-
-def extract(encoder, pictures, rows, batch):
-    """Append the features of pictures, {name: path}, that `rows` has not yet -> how many could not be done."""
-    stamps = {name: stamp(path) for name, path in pictures.items()}
-    left = [name for name in pictures if name not in rows.rows or rows.rows[name][0] != stamps[name]]
-    failed = []
-    with tqdm(total=len(pictures), initial=len(pictures) - len(left), disable=None, unit="image") as bar:
-        for i in range(0, len(left), batch):
-            opened = {}
-            for name in left[i:i + batch]:
-                with told(failed):
-                    opened[name] = open_picture(pictures[name], 2 * max(encoder.size))
-            features = together(encoder, list(opened.values()))
-            for k, (name, picture) in enumerate(opened.items()):
-                with told(failed, f"{pictures[name]}: "):
-                    rows.append(name, stamps[name], encoder.encode([picture])[0] if features is None else features[k])
-            bar.update(len(left[i:i + batch]))
-    return len(failed)
-
-
-def stamp(path):
-    """What changes when a file does."""
-    found = path.stat() if path.exists() else None
-    return found and [found.st_size, found.st_mtime_ns]
-
-
-@contextlib.contextmanager
-def told(failed, where=""):
-    """A ValueError inside the block is printed and noted."""
-    try:
-        yield
-    except ValueError as error:
-        tqdm.write(f"error: {where}{error}", file=sys.stderr)
-        failed.append(str(error))
-
-
-def together(encoder, pictures):
-    """The features of a batch, or None where one of them spoils it for all."""
-    try:
-        return encoder.encode(pictures) if pictures else []
-    except ValueError:
-        return None
 
 
 def main(argv=None):

@@ -8,7 +8,7 @@ A list of tasks has single ones (2.3) and whole parts (2). Exit code 0, also whe
 import argparse
 from pathlib import Path
 
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.channel import Limits
 from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.files import check_place, write_whole

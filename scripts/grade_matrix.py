@@ -9,96 +9,15 @@ import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
-from gradcheck.suite import pair_of
 from models.checkpoint import write_atomically
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.channel import Remote
-from scripts.course.draws import draw_for
-from scripts.course.grading import goldens_of, grade
+from scripts.course.grade_matrix import Matrix, by_task, one_of_each, page
+from scripts.course.grader_mutants import COURSE
 from scripts.course.in_process import InProcess
+from scripts.course.mutants import MUTANTS
 from scripts.course.project import load_project
-from scripts.course.submission import Submission
-from scripts.course_mutants import COURSE
-from scripts.mutants import MUTANTS
-
-
-class Row(NamedTuple):
-    """What came of one submission."""
-    name: str
-    task: str                       # the one that ought to lose, "" for none, "all" for the stub
-    lost: dict                      # task -> points
-    named: bool                     # whether the report has a likely cause
-
-    def right(self, project):
-        expected = set(project.tasks) if self.task == "all" else {self.task} - {""}
-        whole = self.task != "all" or all(self.lost[name] == task.points for name, task in project.tasks.items())
-        return {name for name, points in self.lost.items() if points} == expected and whole
-
-
-def place_of(mutant, project):
-    """The file that a mutant changes and the task of the region it stands in. Raises ValueError where there is none."""
-    module = mutant.module or pair_of(mutant.pair.partition(", ")[0])[0].__module__
-    path = f"{module.replace('.', '/')}.py"
-    text = project.texts[path]
-    if text.count(mutant.old) != 1:
-        raise ValueError(f"mutant {mutant.name!r} of {mutant.pair}: {mutant.old!r} stands {text.count(mutant.old)} "
-                         f"times in {path}, expected once: adapt the catalogue")
-    line = text[:text.index(mutant.old)].count("\n")
-    for region in project.regions[path]:
-        if region.first < line < region.last:
-            return path, region.task
-    raise ValueError(f"mutant {mutant.name!r} of {mutant.pair} stands in no solution region of {path}")
-
-
-class Matrix:
-    """Grades whole projects; what came of a tree is kept, so tasks whose files did not change are not run again."""
-
-    def __init__(self, project, open_tree):
-        self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for("matrix", project.version)
-        self.goldens = goldens_of(project, self.draw)
-
-    def row(self, name, task, texts):
-        """Grade a project with these texts in place of its own."""
-        submission = Submission("matrix", {**self.project.texts, **texts}, [], "")
-        graded = list(grade(self.project, submission, list(self.project.tasks), self.draw, self.goldens,
-                            memo=self.memo, open_tree=self.open_tree))
-        lost = {one.task.name: round(one.task.points - one.score, 2) for one in graded}
-        named = any("likely cause" in outcome.report for one in graded for outcome in one.outcomes)
-        return Row(name, task, lost, named)
-
-    def mutated(self, mutants):
-        """A Row for each of some mutants."""
-        rows = []
-        for mutant in mutants:
-            path, task = place_of(mutant, self.project)
-            text = self.project.texts[path].replace(mutant.old, mutant.new)
-            rows.append(self.row(f"{mutant.pair}: {mutant.name}", task, {path: text}))
-        return rows
-
-    def reference(self):
-        return self.row("the solution", "", {})
-
-    def stub(self):
-        return self.row("nothing written", "all", {path: self.project.text(path, ()) for path in self.project.texts})
-
-
-def by_task(mutants, project):
-    """Task -> its mutants: they have most trees in common."""
-    groups = {name: [] for name in project.tasks}
-    for mutant in mutants:
-        groups[place_of(mutant, project)[1]].append(mutant)
-    return groups
-
-
-def one_of_each(mutants, project):
-    """The first mutant of each task. Raises ValueError where a task has none."""
-    groups = by_task(mutants, project)
-    missing = [name for name, group in groups.items() if not group]
-    if missing:
-        raise ValueError(f"no mutant stands in a region of task {missing[0]}")
-    return [group[0] for group in groups.values()]
 
 
 def main(argv=None):
@@ -127,32 +46,6 @@ def main(argv=None):
     if args.out:
         write_atomically(args.out, page(rows, project).encode())
     return 1 if wrong else 0
-
-
-def page(rows, project):
-    """The whole result in Markdown."""
-    wrong = sum(not row.right(project) for row in rows)
-    lines = [
-        "# The grader, tested", "",
-        "Every mutant of `scripts/mutants.py` and `scripts/course_mutants.py` put into the solved project and graded,",
-        "in the hidden checks of one made-up student. Made by `python -m scripts.grade_matrix --in-process --out ...`:",
-        "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too.", "",
-        f"- {len(rows) - 2} mutants, the solution, and a project with nothing written: {wrong} graded wrong.",
-        "- Right means: points are lost in the task whose region the mutant stands in, and in no other; the solution "
-        "loses none; where nothing is written all are lost.", "",
-        "Points lost, of those in the first line; \"cause named\": the feedback names a likely mistake.", "",
-        _row("submission", "task", *project.tasks, "cause named"),
-        _row("---", "---", *["---:"] * len(project.tasks), "---"),
-        _row("", "", *(task.points for task in project.tasks.values()), ""),
-    ]
-    lines += [_row(row.name.replace("|", "/"), row.task or "none",
-                   *(f"{row.lost[name]:g}" if row.lost[name] else "" for name in project.tasks),
-                   "yes" if row.named else "") for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _row(*cells):
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
 if __name__ == "__main__":

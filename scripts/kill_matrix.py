@@ -6,201 +6,33 @@ Writes a table with, for every mutant, how often it was rejected over seeds and 
 mistake was named, and how often the rules of the usual checkers rejected it. Exit code 1 if the checker was ever wrong.
 """
 import argparse
-import copy
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from gradcheck import check_pair
-from gradcheck.axes import axes_of as named_axes
-from gradcheck.budget import Budget
-from gradcheck.check import judge_all, measure_all
-from gradcheck.contract import check_contract
-from gradcheck.numeric import Trouble
-from gradcheck.pair import Pair
-from gradcheck.report import Report
-from gradcheck.suite import SHAPES, axes_of, inputs_of, pair_of
+from gradcheck.suite import SHAPES
 from models.checkpoint import write_atomically
-from scripts.command import run
-from scripts.mutants import MUTANTS, pair_with
-
-SCALES = (1.0, 0.01)                # of the weights
+from scripts.commandline.command import run
+from scripts.course.kill_matrix import judge_correct, judge_mutants, page
 
 
-class Count(NamedTuple):
-    """How often, over seeds and scales, one backward was rejected."""
-    name: str
-    pair: str
-    runs: int
-    rejected: int
-    named: int                      # rejected with the expected diagnosis
-    rules: tuple                    # by each of the usual checkers' RULES
-
-
-def _relative(a, n):
-    return np.abs(a - n) / np.maximum(1e-8, np.abs(a) + np.abs(n))
-
-
-def _ten_entries(a, n, rng):
-    i = rng.integers(0, a.size, 10)
-    return _relative(a[i], n[i]).max() > 1e-4
-
-
-def _one_entry(a, n, rng):
-    i = rng.integers(0, a.size)
-    return not np.allclose(a[i], n[i], rtol=1e-2, atol=1e-2)
-
-
-def _projection(a, n, rng):
-    v = rng.standard_normal(a.size)
-    return not np.allclose(a @ v, n @ v, rtol=1e-6, atol=1e-6)
-
-
-RULES = {           # of the usual checkers, for one array: (analytic, numeric by central differences, rng) -> rejected?
-    "course: relative error 1e-6": lambda a, n, rng: _relative(a, n).max(initial=0) > 1e-6,
-    "rtol 1e-3, atol 1e-5": lambda a, n, rng: not np.allclose(a, n, rtol=1e-3, atol=1e-5),
-    "ten random entries": _ten_entries,
-    "one random entry": _one_entry,
-    "one projection": _projection,
-}
-
-
-def judge_backwards(title, backwards, seeds, scales=SCALES):
-    """Judge backwards (name -> (forward, backward, expected kind)) of one pair -> list of Count.
-
-    The numeric gradient depends on forward alone: it is computed once for each seed and scale.
-    """
-    counts = {name: Count(name, title, 0, 0, 0, (0,) * len(RULES)) for name in backwards}
-    for seed in range(seeds):
-        for scale in scales:
-            truth = Truth(title, seed, scale)
-            for name, (forward, backward, kind) in backwards.items():
-                report = truth.judge(forward, backward)
-                kinds = {diagnosis.kind for diagnosis in report.diagnoses} or {"contract" if report.problem else ""}
-                count, rules = counts[name], truth.judge_by_rules(forward, backward)
-                counts[name] = count._replace(
-                    runs=count.runs + 1, rejected=count.rejected + (not report.ok),
-                    named=count.named + (not report.ok and kind in kinds and len(kinds) == 1 and kind != ""),
-                    rules=tuple(old + bool(new) for old, new in zip(count.rules, rules)))
-    return list(counts.values())
-
-
-class Truth:
-    """Numeric gradients of one pair at one seed and weight scale."""
-
-    def __init__(self, title, seed, scale):
-        self.title, self.seed = title, seed
-        self.inputs = inputs_of(title, np.random.default_rng(seed), "float64", scale)
-        self.axes, self.budget = named_axes(self.inputs, axes_of(title)), Budget(10**9)
-        correct = self._pair(*pair_of(title.partition(", ")[0]))
-        self.douts, grads = check_contract(correct, np.random.default_rng(seed))
-        self.numbers, self.central = (
-            measure_all(correct, self.axes, method, self.budget, np.random.default_rng(seed), self.douts, grads)
-            for method in ("auto", "central"))
-
-    def _pair(self, forward, backward):
-        pair = Pair(forward, backward, self.inputs, None, self.budget.watch)
-        pair.axes = self.axes
-        return pair
-
-    def judge(self, forward, backward):
-        """The checker's own Report."""
-        pair, report = self._pair(forward, backward), Report(self.title, "float64")
-        try:
-            douts, grads = check_contract(pair, np.random.default_rng(self.seed))
-            judge_all(pair, self.numbers, douts, grads, np.random.default_rng(self.seed), report)
-        except Trouble as trouble:
-            report.problem = str(trouble)
-        return report
-
-    def judge_by_rules(self, forward, backward):
-        """What the usual checkers say: a list of True (rejected) and False, one upstream gradient, no contract."""
-        pair, rng = self._pair(forward, backward), np.random.default_rng(self.seed)
-        grads = pair.backward(copy.deepcopy(self.douts[0]), pair.forward()[1])
-        arrays = [(np.ravel(grads[name]), self.central.measured[name].numeric[0]) for name in pair.names]
-        return [any(rule(a, n, rng) for a, n in arrays) for rule in RULES.values()]
-
-
-def judge_mutants(title, seeds):
-    """Counts for all mutants of a pair."""
-    mutants = {m.name: (*pair_with(m), m.kind) for m in MUTANTS if m.pair == title}
-    return judge_backwards(title, mutants, seeds) if mutants else []
-
-
-def judge_correct(title, seeds, rule_seeds):
-    """False alarms on the correct pair -> (runs, rejected by the checker, runs of the rules, rejected by each)."""
-    forward, backward = pair_of(title.partition(", ")[0])
-    wrong = runs = 0
-    for seed in range(seeds):
-        for scale in SCALES:
-            for dtype in ("float64", "float32"):
-                inputs = inputs_of(title, np.random.default_rng(seed), dtype, scale)
-                wrong += not check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed).ok
-                runs += 1
-    count, = judge_backwards(title, {"correct": (forward, backward, "")}, rule_seeds)
-    return runs, wrong, count.runs, count.rules
-
-
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.kill_matrix", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20, help="for each mutant and scale (%(default)s)")
     parser.add_argument("--correct-seeds", type=int, default=200, help="for correct code (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         mutants = pool.map(partial(judge_mutants, seeds=arguments.seeds), SHAPES)
         correct = pool.map(partial(judge_correct, seeds=arguments.correct_seeds, rule_seeds=arguments.seeds), SHAPES)
         counts, correct = [count for part in mutants for count in part], dict(zip(SHAPES, correct))
-    write_atomically(arguments.out, page(counts, correct, arguments).encode())
+    write_atomically(arguments.out, page(counts, correct, arguments.seeds, arguments.correct_seeds).encode())
     survived = sum(count.runs - count.rejected for count in counts)
     alarms = sum(wrong for _, wrong, _, _ in correct.values())
     print(f"{len(counts)} mutants, {survived} runs survived; {alarms} false alarms on correct code; {arguments.out}")
     return 1 if survived or alarms else 0
-
-
-def page(counts, correct, arguments):
-    """The whole result in Markdown."""
-    runs = counts[0].runs
-    always = sum(count.named == count.runs for count in counts)
-    lines = [
-        "# The kill matrix", "",
-        "How the gradient checker and the rules of the usual checkers judge wrong backwards (`scripts/mutants.py`) and",
-        f"correct ones. Made by `python -m scripts.kill_matrix --seeds {arguments.seeds} --correct-seeds "
-        f"{arguments.correct_seeds} --out ...`.", "",
-        f"- {len(counts)} mutants, {arguments.seeds} seeds, weight scales 1 and 0.01: each was judged {runs} times. "
-        f"Rejected in all runs: {sum(count.rejected == count.runs for count in counts)}.",
-        f"- The right mistake was named in all runs for {always} of them, in some for "
-        f"{sum(0 < count.named < count.runs for count in counts)}.",
-        f"- Correct code: {sum(c[0] for c in correct.values())} checks ({arguments.correct_seeds} seeds, both scales, "
-        f"float64 and float32), {sum(c[1] for c in correct.values())} rejected.", "",
-        "The usual rules see one upstream gradient and central differences with h = 1e-5 in float64; relative error is",
-        "|a - n| / max(1e-8, |a| + |n|). Ten entries of each array are held to 1e-4 of it, one entry to rtol and atol",
-        "1e-2, a projection to rtol and atol 1e-6. Columns are per cent of the runs.", "",
-        _row("pair", "mutant", "rejected", "named", *RULES), _row(*["---"] * 2, *["---:"] * (2 + len(RULES))),
-    ]
-    lines += [_row(count.pair, count.name, _percent(count.rejected, runs), _percent(count.named, runs),
-                   *(_percent(rule, runs) for rule in count.rules)) for count in counts]
-    lines += [_row("all mutants", "", _percent(sum(count.rejected for count in counts), runs * len(counts)),
-                   _percent(sum(count.named for count in counts), runs * len(counts)),
-                   *(_percent(sum(part), runs * len(counts)) for part in zip(*(count.rules for count in counts)))),
-              "", "Correct code, rejected:", "",
-              _row("pair", "checks", "rejected", *RULES), _row("---", *["---:"] * (2 + len(RULES)))]
-    lines += [_row(title, checks, _percent(wrong, checks), *(_percent(rule, rule_runs) for rule in rules))
-              for title, (checks, wrong, rule_runs, rules) in correct.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _row(*cells):
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
-
-
-def _percent(part, whole):
-    return f"{100 * part / max(1, whole):.4g}"
 
 
 if __name__ == "__main__":

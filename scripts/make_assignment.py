@@ -7,7 +7,7 @@ The bodies of the chosen tasks' functions are exchanged for one `raise`; tasks t
 import argparse
 from pathlib import Path
 
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.project import load_project
 from scripts.course.student_tree import make_tree
 from scripts.course.tasks import choose, closure

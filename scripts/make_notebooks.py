@@ -3,7 +3,7 @@ import argparse
 from pathlib import Path
 
 from models.checkpoint import write_atomically
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.notebooks import execute, notebooks_of
 from scripts.course.tasks import ROOT
 

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.course.draws import PUBLIC
 from scripts.course.files import check_place, write_whole, zipped
 from scripts.course.grading import goldens_of, grade

@@ -9,8 +9,8 @@ from data.cocopt import make_cocopt_dataset
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from data.sources import read_coco, read_flickr8k, read_karpathy
-from scripts.command import run
-from scripts.extract_features import add_encoder, encoder_of
+from scripts.commandline.command import run
+from scripts.commandline.image_model import add_encoder, encoder_of
 
 
 def parse(argv=None):

@@ -4,82 +4,13 @@ The solved tree passes every task; the stripped tree fails exactly its tasks, th
 solution stands in the zip; both import; the notebooks run on the solution. Exit code 1 where one of these fails.
 """
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
-from scripts.command import run
-from scripts.course.draws import draw_for
-from scripts.course.grading import goldens_of, grade
-from scripts.course.notebooks import execute
+from scripts.commandline.command import run
 from scripts.course.project import load_project
-from scripts.course.student_tree import find_leaks, make_tree
-from scripts.course.submission import read_submission
-from scripts.course.tasks import choose, closure
-
-IMPORTS = """
-import pathlib, importlib
-for path in sorted(pathlib.Path(".").rglob("*.py")):
-    if "__main__" not in path.name and "prove" not in path.name:
-        importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
-"""
-
-
-def failing(project, folder, names):
-    """The tasks that lose points when a tree is handed in, and those that get none."""
-    submission = read_submission(folder, project.files(project.tasks))
-    draw = draw_for("proof", project.version)
-    graded = list(grade(project, submission, names, draw, goldens_of(project, draw)))
-    return ([task.task.name for task in graded if task.score < task.task.points],
-            [task.task.name for task in graded if task.score == 0])
-
-
-def solved_tree_passes(project, folder):
-    """Hidden and public checks of the solved tree."""
-    make_tree(project, folder, list(project.tasks), solution=True)
-    lost, _ = failing(project, folder, list(project.tasks))
-    own = _python(folder, "-m", "scripts.grade", ".", "--out", "results.json")
-    points = sum(task.points for task in project.tasks.values())
-    return "" if not lost and f"{points} of {points} points" in own.stdout else f"lost {lost}\n{own.stdout}{own.stderr}"
-
-
-def stripped_tree_fails(project, folder, part=None):
-    """Exactly the tasks of a part fail, and get nothing; what they need was given and passes."""
-    names = choose(part, project.tasks, "--tasks")
-    make_tree(project, folder, names)
-    lost, nothing = failing(project, folder, closure(names, project.tasks))
-    return "" if lost == nothing == names else f"points lost in {lost}, none got in {nothing}, expected {names} in both"
-
-
-def nothing_leaks(project, folder):
-    """The zip, read again."""
-    with zipfile.ZipFile(folder.with_name(f"{folder.name}.zip")) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    odd = [name for name in files if name.endswith(".pyc") or "/engine/" in name or "mutants" in name]
-    return "\n".join([*odd, *find_leaks(project, list(project.tasks), files)])
-
-
-def imports(folder):
-    """Every module of a tree."""
-    done = _python(folder, "-c", IMPORTS)
-    return done.stderr if done.returncode else ""
-
-
-def notebooks_run(folder):
-    """All notebooks of a tree, one after the other."""
-    for path in sorted(folder.glob("assignments/*.ipynb")):
-        text = str([cell.get("outputs") for cell in execute(path).cells])
-        for word in ("properties lost", "Not below"):
-            if word in text:
-                return f"{path.name}: an output says {word!r}"
-    return ""
-
-
-def _python(folder, *arguments):
-    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+from scripts.course.proofs import imports, notebooks_run, nothing_leaks, solved_tree_passes, stripped_tree_fails
 
 
 def main(argv=None):

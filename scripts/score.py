@@ -5,16 +5,15 @@ candidates.json is a list of {"image_id", "caption"}, references.json an object 
 those it gives. Images that have references but no candidate are not scored, which a line says.
 """
 import argparse
-import csv
-import io
 import sys
 from pathlib import Path
 
 from data.coco_captions import read_candidates, read_references
 from models.checkpoint import write_atomically
-from models.metrics import MEASURES, score_captions
-from scripts.coco_scores import java_scores
-from scripts.command import run
+from models.metrics import score_captions
+from scripts.commandline.command import run
+from scripts.evaluation.coco_pairs import pair, per_image_csv
+from scripts.evaluation.java_scores import java_scores
 
 
 def parse(argv=None):
@@ -26,39 +25,12 @@ def parse(argv=None):
     return parser.parse_args(argv)
 
 
-def pair(candidates, references, names):
-    """References of the candidates' images, and notes on what is odd. Raises ValueError for an image without any."""
-    unknown = [key for key in candidates if key not in references]
-    if unknown:
-        like = next(iter(references))
-        raise ValueError(f"{names[0]}: {len(unknown)} of {len(candidates)} images have no reference in {names[1]}, the "
-                         f"first is image_id {unknown[0]!r}; ids there are like {like!r}")
-    notes, left = [], len(references) - len(candidates)
-    if left:
-        notes.append(f"{left:,} images of {names[1]} have no candidate and are not scored")
-    empty = sum(not caption for caption in candidates.values())
-    if empty:
-        notes.append(f"{empty:,} candidates have no word: they count, with scores of nearly 0")
-    if len(candidates) == 1:
-        notes.append("CIDEr of a single image is 0: it weighs words by how few of the images have them")
-    return {key: references[key] for key in candidates}, notes
-
-
 def check_output(path, inputs):
     """Raises ValueError where a file cannot be written at `path`, or should not be."""
     if not path.absolute().parent.is_dir() or path.exists() and not path.is_file():
         raise ValueError(f"--per-image {path}: expected a file in a folder that exists")
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
         raise ValueError(f"--per-image {path}: that is one of the files to read")
-
-
-def per_image_csv(scores):
-    """One line an image -> bytes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_id", *MEASURES])
-    writer.writerows([key, *(row[name] for name in MEASURES)] for key, row in scores.per_image.items())
-    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def main(argv=None):

@@ -11,12 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from data.scenes import make_scenes
-from scripts.answers import Answers
-from scripts.command import run
-from scripts.extract_features import add_model, model_options
-from scripts.photos import picture_features
+from scripts.commandline.command import run
+from scripts.commandline.image_model import add_model, model_options
 from scripts.runs import load_run
-from scripts.worker import Worker
+from scripts.runs.photos import picture_features
+from scripts.web.answers import Answers
+from scripts.web.worker import Worker
 
 SCENES, SEED = 12, 2024                 # another seed than the training scenes have
 
@@ -74,8 +74,8 @@ def make_service(args, make_app):
 def main(argv=None):
     args = parse(argv)
     try:
-        from scripts.server import listen, make_server
-        from scripts.service import make_app
+        from scripts.web.server import listen, make_server
+        from scripts.web.service import make_app
     except ImportError as error:
         raise ValueError(f"the page needs Flask and waitress ({error}): pip install -e \".[serve]\"") from error
     with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded

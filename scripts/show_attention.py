@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data.photos import open_picture
 from models.checkpoint import write_atomically
-from scripts.command import run
-from scripts.figures import attention_figure
+from scripts.commandline.command import run
+from scripts.evaluation.captions import attend_images
+from scripts.pages.figures import attention_figure
+from scripts.pages.pictures import picture_of
 from scripts.runs import load_attending_run
-from scripts.training_files import attend_images
-
-SIDE = 320                          # pixels of the longer side of a picture in a figure
 
 
 def parse(argv=None):
@@ -44,15 +42,6 @@ def choose(dataset, split, names, n, folder):
         if not known:
             raise ValueError(f"{folder}: has no picture of the {split} split, expected files like {next(iter(places))}")
     return [places[name] for name in known[:n]], known[:n]
-
-
-def picture_of(dataset, row, name, folder):
-    """The picture uint8 (h, w, 3), from the folder if one is given, else the dataset's own."""
-    if folder is None:
-        return dataset.picture(row)
-    image = open_picture(folder / name, SIDE)
-    image.thumbnail((SIDE, SIDE))
-    return np.asarray(image)
 
 
 def figure_name(name, taken):

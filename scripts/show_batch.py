@@ -2,13 +2,11 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from data.dataset import open_dataset
 from models.checkpoint import write_atomically
-from scripts.command import run
-from scripts.figures import sheet
-from scripts.train import SCENES, made
+from scripts.commandline.command import run
+from scripts.datasets.defaults import SCENES, draw_batch, ensure_dataset
+from scripts.pages.figures import sheet
 
 
 def parse(argv=None):
@@ -20,15 +18,6 @@ def parse(argv=None):
     parser.add_argument("--out", metavar="PNG", default="runs/batch.png",
                         help="the picture, where the dataset has pictures (default runs/batch.png)")
     return parser.parse_args(argv)
-
-
-def draw(dataset, split, n, seed):
-    """A minibatch drawn at random -> captions int (n, T), rows of the features (n,). Raises ValueError."""
-    captions, rows = dataset.captions_of(split)
-    if n < 1:
-        raise ValueError(f"--n {n}: expected at least 1")
-    chosen = np.random.default_rng(seed).choice(len(captions), min(n, len(captions)), replace=False)
-    return captions[chosen], rows[chosen]
 
 
 def print_batch(dataset, split, captions, rows):
@@ -43,8 +32,8 @@ def print_batch(dataset, split, captions, rows):
 
 def main(argv=None):
     args = parse(argv)
-    dataset = open_dataset(made(args.data))
-    captions, rows = draw(dataset, args.split, args.n, args.seed)
+    dataset = open_dataset(ensure_dataset(args.data))
+    captions, rows = draw_batch(dataset, args.split, args.n, args.seed)
     print_batch(dataset, args.split, captions, rows)
     if dataset.pictures is not None:
         names = dataset.names(args.split)

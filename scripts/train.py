@@ -1,25 +1,18 @@
 """Train a captioner. Without arguments: an LSTM with attention on the built-in scenes, in under three minutes."""
 import importlib.util
 import math
-import signal
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from data.dataset import open_dataset
-from data.features import PairReader
-from data.scene_dataset import make_scene_dataset
-from models import CaptioningRNN, CaptioningSolver
+from models.cells import CELLS
 from models.checkpoint import restore_solver
-from models.metrics import score_captions
-from scripts.captions import caption_split
-from scripts.command import run, set_threads
-from scripts.runs import LOOK, load_run, new_run, open_run_data
-from scripts.settings import BOUNDS, DEFAULTS, Parser, add_settings, model_keywords, settings_of, solver_keywords
-from scripts.training_files import TrainingFiles, say
-
-SCENES, FLICKR8K = Path("datasets/scenes"), Path("datasets/flickr8k")
+from scripts.commandline.command import run, set_threads
+from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
+from scripts.runs import load_run, new_run, open_run_data
+from scripts.runs.settings import BOUNDS, DEFAULTS, Parser, add_settings, settings_of
+from scripts.runs.training import make_model, make_solver, train
+from scripts.runs.training_files import TrainingFiles, say
 
 
 def parse(argv=None):
@@ -36,58 +29,13 @@ def parse(argv=None):
     return parser.parse_args(argv)
 
 
-def make_model(settings, dataset):
-    """A fresh CaptioningRNN for the dataset, which standardises features by the training images' statistics."""
-    features, rows, options = dataset.features["train"], dataset.image_idxs["train"], {}
-    if isinstance(features, PairReader):
-        options = {"pooled_dim": features.pooled.shape[1], "pooled_stats": features.pooled.statistics(rows)}
-        features = features.grid
-    return CaptioningRNN(
-        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"], settings["model"],
-        feature_stats=features.statistics(rows), **options, **model_keywords(settings))
-
-
-def make_solver(model, settings, dataset):
-    """The solver that the settings describe."""
-    arrays, overfit = dataset.arrays(), settings["overfit"]
-    if overfit is not None:
-        chosen = overfit_choice(arrays["train_image_idxs"], overfit, settings["seed"])
-        for key in ("train_captions", "train_image_idxs"):
-            arrays[key] = arrays[key][chosen]
-    return CaptioningSolver(
-        model, arrays, update_rule="adam", verbose=False, **solver_keywords(settings),
-        scorer=scorer(dataset, settings["score_beam"]) if settings["score_every"] else None,
-        sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
-
-
-def scorer(dataset, beam):
-    """What scores a model on the validation split -> a function of a model, to columns of history.csv."""
-    rows, names = dataset.images("val")
-    references = dataset.references("val")
-
-    def score(model):
-        beams = caption_split(model, dataset, "val", rows, beam)
-        captions = [dataset.vocabulary.decode(hypotheses[0].ids) for hypotheses in beams]
-        corpus = score_captions(dict(zip(names, captions)), references).corpus
-        return {"val_cider": corpus["CIDEr"], "val_bleu4": corpus["BLEU-4"]}
-    return score
-
-
-def overfit_choice(image_idxs, n, seed):
-    """n captions at random, of n images where there are as many: two captions of one image cannot both be learnt."""
-    order = np.random.default_rng(seed).permutation(len(image_idxs))
-    first = np.zeros(len(order), bool)
-    first[np.unique(image_idxs[order], return_index=True)[1]] = True
-    return np.concatenate([order[first], order[~first]])[:n]
-
-
 def start(args):
     """A new run -> solver, its files."""
-    folder = made(args.data or (SCENES if args.preset is None else FLICKR8K))
+    folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
     settings = settings_of(args, scenes=(folder / "objects.json").is_file())
     if settings["penalty"] and settings["model"] != "bahdanau":
         raise ValueError(f"--penalty {settings['penalty']:g} with --model {settings['model']}: it belongs to bahdanau")
-    dataset = open_dataset(folder, LOOK.get(settings["model"], "vector"))
+    dataset = open_dataset(folder, CELLS[settings["model"]].features)
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
     dataset.preload(args.cache_mb * 2**20)
@@ -120,34 +68,6 @@ def resume(args):
     if solver.best_epoch:
         solver.best_params = load_run(folder, "best").model.params
     return solver, TrainingFiles(folder, dataset, settings)
-
-
-def made(folder):
-    """The folder of a dataset as a Path; the scenes are made first where they are missing."""
-    if Path(folder) == SCENES and not SCENES.exists():
-        say(f"making the scenes in {SCENES} ...")
-        make_scene_dataset(SCENES)
-    return Path(folder)
-
-
-def train(solver, files):
-    """Train to the end, or until Ctrl-C -> whether it was stopped."""
-    stopped = []
-
-    def stop(number, frame):
-        stopped.append(number)
-        solver.stop = True                                  # between two steps, where the state is whole
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = signal.signal(signal.SIGINT, stop)
-    solver.callbacks = (files,)
-    try:
-        files.save(solver)
-        if not solver.finished():
-            solver.train()
-        files.close(solver)             # not after an error or a second Ctrl-C: the state may be halfway through a step
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return bool(stopped)
 
 
 def show(folder):

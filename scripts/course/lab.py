@@ -5,13 +5,13 @@ import numpy as np
 
 from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
+from models.cells import CELLS
 from scripts import grade
-from scripts.figures import attention_figure, sheet
-from scripts.runs import LOOK
-from scripts.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
-from scripts.show_batch import draw
-from scripts.train import make_model, make_solver
-from scripts.training_files import attend_images, caption_tiles
+from scripts.datasets.defaults import draw_batch
+from scripts.evaluation.captions import attend_images, caption_tiles
+from scripts.pages.figures import attention_figure, sheet
+from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
+from scripts.runs.training import make_model, make_solver
 
 DATASET, SIZES = Path("datasets/course"), {"train": 240, "val": 40, "test": 40}
 
@@ -25,12 +25,12 @@ def dataset_for(cell):
     """The course's small set of scenes, as a model of this cell takes it; drawn first where it is missing."""
     if not DATASET.exists():
         make_scene_dataset(DATASET, sizes=SIZES)
-    return open_dataset(DATASET, LOOK.get(cell, "vector"))
+    return open_dataset(DATASET, CELLS[cell].features)
 
 
 def show_batch(dataset, n=8, seed=0):
     """A training minibatch: pictures with captions."""
-    captions, rows = draw(dataset, "train", n, seed)
+    captions, rows = draw_batch(dataset, "train", n, seed)
     names = dataset.names("train")
     return _image(sheet({f"{n} training captions": [
         (dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]}))

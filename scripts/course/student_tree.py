@@ -16,17 +16,19 @@ from scripts.course.project import SPOILERS
 from scripts.course.regions import normal, solution_lines
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 
-INCLUDED = ("rnnlayers/*.py", "models/*.py", "data/*.py", "gradcheck/*.py", "scripts/*.py", "scripts/course/*.py",
-            "assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
+INCLUDED = ("rnnlayers/*.py", "models/*.py", "data/*.py", "gradcheck/*.py", "scripts/*.py", "scripts/commandline/*.py",
+            "scripts/datasets/*.py", "scripts/runs/*.py", "scripts/evaluation/*.py", "scripts/diagnosis/*.py",
+            "scripts/pages/*.py", "scripts/course/*.py", "assignments/tasks.json", "LICENSE", "setup.cfg",
+            "pyproject.toml", ".gitignore")
 LEFT_OUT = {                        # the catalogues of mistakes, what runs the engine, and the instructor's commands
     *SPOILERS,
-    "scripts/mutants.py", "scripts/course_mutants.py", "scripts/kill_matrix.py", "scripts/benchmark.py",
-    "scripts/benchmark_torch.py", "scripts/benchmark_work.py", "scripts/make_assignment.py", "scripts/grade_matrix.py",
-    "scripts/prove_assignment.py", "scripts/make_notebooks.py", "scripts/course/student_tree.py",
-    "scripts/course/notebooks.py", "scripts/course/in_process.py",
-    "scripts/report.py", "scripts/report_images.py", "scripts/report_words.py",   # through_time
-    "scripts/serve.py", "scripts/service.py", "scripts/server.py", "scripts/worker.py", "scripts/answers.py",
-    "scripts/benchmark_serve.py",   # their page is no Python
+    "scripts/course/mutants.py", "scripts/course/grader_mutants.py", "scripts/kill_matrix.py", "scripts/benchmark.py",
+    "scripts/make_assignment.py", "scripts/grade_matrix.py", "scripts/prove_assignment.py", "scripts/make_notebooks.py",
+    "scripts/course/student_tree.py", "scripts/course/notebooks.py", "scripts/course/in_process.py",
+    "scripts/course/kill_matrix.py", "scripts/course/grade_matrix.py", "scripts/course/proofs.py",
+    "scripts/report.py", "scripts/pages/report.py", "scripts/pages/report_images.py",   # through_time
+    "scripts/pages/report_words.py", "scripts/pages/training_charts.py",
+    "scripts/serve.py", "scripts/benchmark_serve.py",   # their page is no Python
 }
 
 

@@ -6,7 +6,7 @@ from data import cocopt
 from data.cocopt import make_cocopt_dataset
 from data.dataset import open_dataset
 from data.encoder import Encoder
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.prepare_data import main
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"]

@@ -2,8 +2,9 @@
 import pytest
 
 from gradcheck.suite import SHAPES
-from scripts.kill_matrix import judge_correct, judge_mutants, main
-from scripts.mutants import MUTANTS, pair_with
+from scripts.course.kill_matrix import judge_correct, judge_mutants
+from scripts.course.mutants import MUTANTS, pair_with
+from scripts.kill_matrix import main
 
 SEEDS = 3
 SLOW = {"attention", "bahdanau"}       # many weights and a loop over time: one seed here, all in the full matrix

@@ -6,8 +6,8 @@ import pytest
 from data.scene_dataset import make_scene_dataset
 from data.scene_features import D
 from models import CaptioningRNN
-from scripts.answers import Answers
-from scripts.photos import SceneFeatures
+from scripts.runs.photos import SceneFeatures
+from scripts.web.answers import Answers
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "red", "blue", "ring", "star", "and", "two"]
 
@@ -35,9 +35,9 @@ def scene_service(scene_answers):
     pytest.importorskip("waitress", reason="the page needs waitress: pip install -e \".[serve]\"")
     pytest.importorskip("flask", reason="the page needs Flask: pip install -e \".[serve]\"")
     from scripts.serve import scene_files
-    from scripts.server import listen, make_server
-    from scripts.service import make_app
-    from scripts.worker import Worker
+    from scripts.web.server import listen, make_server
+    from scripts.web.service import make_app
+    from scripts.web.worker import Worker
 
     worker, listener = Worker(), listen("127.0.0.1", 0)
     app = make_app(scene_answers, worker, {"run": "test", "model": "attention", "attention": True}, scene_files())

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from scripts import check_attention, show_attention, train
-from scripts.check_attention import cells_inside, liveliness, named_boxes, pointing
-from scripts.figures import attention_figure, upsample
+from scripts.evaluation.attention import cells_inside, liveliness, named_boxes, pointing
+from scripts.evaluation.captions import attend_images
+from scripts.pages.figures import attention_figure, upsample
+from scripts.pages.pictures import SIDE, picture_of
 from scripts.runs import load_run, open_run_data
-from scripts.training_files import attend_images
 
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "2"]
 RED_RING = {"shape": "ring", "colour": "red", "box": [0, 0, 30, 30]}
@@ -103,7 +104,7 @@ def test_attention_that_does_not_look_is_dead(attending, tmp_path, monkeypatch, 
     for name in blind:
         checkpoint.model.params[name][:] = 0
     checkpoint.model.params["b_vocab"][5] += 100                        # says one word for ever
-    monkeypatch.setattr("scripts.runs.load_run", lambda run: checkpoint)
+    monkeypatch.setattr("scripts.runs.folders.load_run", lambda run: checkpoint)
     assert check_attention.main([str(attending), "--out", str(tmp_path / "a.json")]) == 1
     assert "dead: maps differ by less than 0.001 between words" in capsys.readouterr().out
 
@@ -136,8 +137,8 @@ def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path, capsys):
     assert show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["scene-00074.png"]      # the others are drawn
     assert "scene-00073.png: expected a picture" in capsys.readouterr().err
-    image = show_attention.picture_of(None, 0, "scene-00074.png", tmp_path)
-    assert max(image.shape) == show_attention.SIDE
+    image = picture_of(None, 0, "scene-00074.png", tmp_path)
+    assert max(image.shape) == SIDE
 
 
 def test_every_image_has_a_figure_of_its_own():

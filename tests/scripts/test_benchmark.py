@@ -4,8 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from scripts import benchmark, benchmark_work, command
-from scripts.benchmark_work import CONFIGS, config_of, make_batch, useful_flops
+from scripts import benchmark
+from scripts.benchmarks import work as benchmark_work
+from scripts.benchmarks.work import CONFIGS, config_of, make_batch, useful_flops
+from scripts.commandline import command
 
 
 def test_a_configuration_with_other_sizes():

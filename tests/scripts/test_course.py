@@ -11,9 +11,12 @@ from scripts import grade, make_assignment
 from scripts.course.channel import Limits, Remote
 from scripts.course.confine import landlock_version
 from scripts.course.draws import PUBLIC, draw_for
+from scripts.course.grade_matrix import one_of_each, place_of
+from scripts.course.grader_mutants import COURSE
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
 from scripts.course.in_process import InProcess
+from scripts.course.mutants import MUTANTS
 from scripts.course.notebooks import notebooks_of
 from scripts.course.project import load_project, tree_under_test, without
 from scripts.course.regions import find_regions, normal, rewrite, stub
@@ -21,9 +24,6 @@ from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.student_tree import find_leaks
 from scripts.course.submission import Submission
 from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
-from scripts.course_mutants import COURSE
-from scripts.grade_matrix import one_of_each, place_of
-from scripts.mutants import MUTANTS
 
 RNN = "rnnlayers/rnn.py"
 STEP = "    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)\n"
@@ -207,7 +207,7 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
                            "deletes its working folder", False),
     "imports torch": ("try:\n        import torch\n    except ImportError: pass", "imports torch", False),
     "reads the reference": (f"open({str(ROOT / RNN)!r}).read()", "reads files of the course's own checkout", True),
-    "imports the reference": ("import scripts.mutants", "No module named 'scripts", True),
+    "imports the reference": ("import scripts.course.mutants", "No module named 'scripts", True),
     "changes os.path": (f"import os; os.path.realpath = lambda path: '/'; open({str(ROOT / RNN)!r}).read()",
                         "PermissionError", True),
     "opens by a folder's number": (f"import os; os.open({str(ROOT / RNN)[1:]!r}, 0, dir_fd=os.open('/', 0))",

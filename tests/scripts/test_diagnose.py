@@ -14,12 +14,13 @@ from data.features import FeatureReader
 from data.scene_dataset import make_scene_dataset
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
-from scripts.command import run
-from scripts.evidence import Evidence, saturation
-from scripts.runs import LOOK
-from scripts.settings import DEFAULTS
-from scripts.symptoms import ENOUGH_WORDS, SYMPTOMS
-from scripts.train import make_model, make_solver
+from scripts.commandline.command import run
+from scripts.diagnosis.bounds import ENOUGH_WORDS
+from scripts.diagnosis.evidence import Evidence, saturation
+from scripts.diagnosis.symptoms import SYMPTOMS
+from scripts.runs import FEATURE_KIND
+from scripts.runs.settings import DEFAULTS
+from scripts.runs.training import make_model, make_solver
 from tests.scripts.test_train import call
 
 CELLS = ("rnn", "lstm", "attention", "bahdanau")
@@ -30,7 +31,7 @@ PICTURE = {"attention": ("W_proj",), "bahdanau": ("W_init_h", "W_init_c", "Wattn
 def train_run(folder, data, **settings):
     """A run folder with best.h5, without the figures that scripts.train draws."""
     settings = {**DEFAULTS, **SMALL, **settings}
-    dataset = open_dataset(data, LOOK.get(settings["model"], "vector"))
+    dataset = open_dataset(data, FEATURE_KIND.get(settings["model"], "vector"))
     model = make_model(settings, dataset)
     make_solver(model, settings, dataset).train()
     folder.mkdir()
@@ -51,7 +52,7 @@ def evidence(folder, cell, damage=None, data="data", images=ENOUGH_WORDS):
     checkpoint = load_checkpoint(folder / cell / "best.h5")
     if damage is not None:
         damage(checkpoint.model)
-    dataset = open_dataset(folder / data, LOOK.get(checkpoint.model.cell_type, "vector"))
+    dataset = open_dataset(folder / data, FEATURE_KIND.get(checkpoint.model.cell_type, "vector"))
     return Evidence(checkpoint, dataset, "val", images, 2, np.random.default_rng(0))
 
 

@@ -1,4 +1,4 @@
-"""scripts.evaluate, the floors, scores during training, and the options of scripts.caption."""
+"""scripts.evaluate, the baselines, scores during training, and the options of scripts.caption."""
 import csv
 import json
 import shutil
@@ -10,9 +10,13 @@ from data.dataset import open_dataset
 from models.checkpoint import load_checkpoint
 from models.consensus import rank_by_consensus
 from models.metrics import MEASURES, score_captions
-from scripts import caption, evaluate, floors, train
-from scripts.captions import caption_split
-from scripts.training_files import TrainingFiles
+from scripts import caption, evaluate, train
+from scripts.evaluation.baselines import baseline_captions, constant_caption, nearest_training_images
+from scripts.evaluation.captioner import Options, load_captioner, split_captions
+from scripts.evaluation.captions import caption_split
+from scripts.evaluation.run_scores import human_scores
+from scripts.evaluation.tables import coco_results
+from scripts.runs.training_files import TrainingFiles
 from tests.scripts.test_train import FAST, call, weights
 
 
@@ -106,7 +110,7 @@ def test_wrong_calls(runs, small_scenes, tmp_path, capsys):
     assert "references.json: not the references of the test split" in capsys.readouterr().err
 
 
-def test_floors_of_flickr8k(real_data, tmp_path):
+def test_baselines_of_flickr8k(real_data, tmp_path):
     """The figures of the data's own README, and of the constant caption."""
     from scripts import prepare_data
     flickr, out = real_data / "flickr8k", tmp_path / "flickr8k"
@@ -115,25 +119,25 @@ def test_floors_of_flickr8k(real_data, tmp_path):
     dataset = open_dataset(out)
     references = dataset.references("test")
     easy = {name: score_captions(texts, references).corpus
-            for name, texts in evaluate.floors(dataset, "test", references).items()}
+            for name, texts in baseline_captions(dataset, "test", references).items()}
     assert easy["constant"]["BLEU-1"] == pytest.approx(0.44, abs=0.03)
     assert easy["constant"]["CIDEr"] == pytest.approx(0.06, abs=0.005)
     for name, figures in (("random", (0.322, 0.130, 0.053, 0.024)), ("nearest", (0.440, 0.254, 0.148, 0.086))):
         found = [easy[name][f"BLEU-{n}"] for n in (1, 2, 3, 4)]
         np.testing.assert_allclose(found, figures, atol=0.02 if name == "random" else 0.002)
-    assert evaluate.human(references)["CIDEr"] == pytest.approx(0.789, abs=0.001)
+    assert human_scores(references)["CIDEr"] == pytest.approx(0.789, abs=0.001)
 
 
 def test_the_constant_caption_is_central():
     captions = ["a dog runs", "a dog", "a dog sits", "cats", "a cat runs"]
     vectors = [np.array([c.split().count(w) for w in ("a", "dog", "runs", "sits", "cats", "cat")]) for c in captions]
     cosine = [[u @ v / np.sqrt((u @ u) * (v @ v)) for v in vectors] for u in vectors]
-    assert floors.constant_caption(captions) == captions[int(np.mean(cosine, axis=1).argmax())]
+    assert constant_caption(captions) == captions[int(np.mean(cosine, axis=1).argmax())]
 
 
 def test_images_with_one_reference_are_no_measure_of_people():
-    assert evaluate.human({"a": ["x"], "b": ["y"]}) is None
-    assert evaluate.human({"a": ["x"], "b": ["y z", "y z"]})["BLEU-1"] == pytest.approx(1, abs=1e-6)
+    assert human_scores({"a": ["x"], "b": ["y"]}) is None
+    assert human_scores({"a": ["x"], "b": ["y z", "y z"]})["BLEU-1"] == pytest.approx(1, abs=1e-6)
 
 
 def test_scores_during_training(small_scenes, tmp_path):
@@ -184,9 +188,9 @@ def test_a_run_stopped_before_its_first_scoring_has_no_best(small_scenes, tmp_pa
 
 
 def test_names_stay_where_coco_ids_would_be_the_same():
-    names = [entry["image_id"] for entry in evaluate.results({"a/000000000007.jpg": "x", "b/000000000007.jpg": "y"})]
+    names = [entry["image_id"] for entry in coco_results({"a/000000000007.jpg": "x", "b/000000000007.jpg": "y"})]
     assert names == ["a/000000000007.jpg", "b/000000000007.jpg"]
-    assert evaluate.results({"a/000000000007.jpg": "x", "b.jpg": "y"})[0] == {"image_id": 7, "caption": "x"}
+    assert coco_results({"a/000000000007.jpg": "x", "b.jpg": "y"})[0] == {"image_id": 7, "caption": "x"}
 
 
 def test_other_options_go_to_other_folders(runs):
@@ -200,13 +204,13 @@ def test_other_options_go_to_other_folders(runs):
 
 @pytest.mark.parametrize("others", [[], ["lstm2"]])
 def test_consensus_takes_a_caption_like_those_of_near_images(others, runs):
-    captioner = evaluate.load_captioner([runs / name for name in ("lstm", *others)], None)
+    captioner = load_captioner([runs / name for name in ("lstm", *others)])
     dataset, (rows, names) = captioner.dataset, captioner.dataset.images("test")
-    chosen = evaluate.caption(captioner, "test", evaluate.parse([str(runs / "lstm"), "--consensus", "2"]))
+    chosen = split_captions(captioner, "test", Options(consensus=2))
     models = [captioner.model, *(captioner.model.models if others else [])]
     found = list(zip(*(caption_split(model, dataset, "test", rows, 3) for model in models)))
     captions = list(dataset.references("train").values())
-    near = evaluate.neighbours(dataset, "test", 2, captions)
+    near = nearest_training_images(dataset, "test", 2, captions)
     best = set()                                            # which model's caption it was, and which of its beam
     for name, beams, places in zip(names, found, near):
         all_found = [h for beam in beams for h in beam]

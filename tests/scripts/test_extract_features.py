@@ -9,8 +9,8 @@ from PIL import Image
 from data.encoder import Encoder, open_picture
 from data.feature_rows import FeatureRows
 from data.features import FeatureReader
-from scripts import extract_features
-from scripts.command import run
+from scripts.commandline.command import run
+from scripts.datasets import extraction
 from scripts.extract_features import main
 
 RAW = {"normalisation": "inside the graph"}
@@ -99,7 +99,7 @@ def stopped_after(monkeypatch, count):
             raise KeyboardInterrupt
         opened.append(path)
         return open_picture(path, side)
-    monkeypatch.setattr(extract_features, "open_picture", open_few)
+    monkeypatch.setattr(extraction, "open_picture", open_few)
     return opened
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import fetch_data
-from scripts.command import run
-from scripts.fetch_data import BLOCK, TABLE, DataSet, File, main
+from scripts.commandline.command import run
+from scripts.datasets import downloads
+from scripts.datasets.downloads import BLOCK, TABLE, DataSet, File
+from scripts.fetch_data import main
 
 pytest.importorskip("pooch", reason="scripts.fetch_data needs pooch: pip install -e \".[fetch]\"")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -210,4 +211,4 @@ def test_the_page_for_people_says_the_same():
             assert name in page and (expected is None or expected in page)
         options = re.findall(r"--[a-z-]+", data_set.then)
         assert all(option in page for option in options)
-    assert fetch_data.TRIES > 1
+    assert downloads.TRIES > 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 from data.vocabulary import Vocabulary
 from models.search import Hypothesis
-from scripts.caption_page import caption_page
+from scripts.pages.caption_page import caption_page
 from scripts.serve import scene_files
 
 DROP = """

@@ -12,8 +12,8 @@ from data.scenes import make_scenes
 from models import CaptioningRNN
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption
-from scripts.command import run
-from scripts.photos import as_stored, picture_features
+from scripts.commandline.command import run
+from scripts.runs.photos import as_stored, picture_features
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat", "<b>"]
 

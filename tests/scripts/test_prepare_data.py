@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data.dataset import open_dataset
-from scripts.command import run
+from scripts.commandline.command import run
 from scripts.prepare_data import main, parse, prepare
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -16,8 +16,11 @@ from data.features import write_features
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from models.search import Node
-from scripts import evaluate, report, report_images, report_words, settings, train
-from scripts.runs import load_run
+from scripts import report, train
+from scripts.evaluation.captioner import Options, load_captioner
+from scripts.evaluation.run_scores import evaluate_run
+from scripts.pages import report_images, report_words
+from scripts.runs import load_run, settings
 from tests.scripts.test_train import call
 
 pytest.importorskip("jinja2")
@@ -66,10 +69,7 @@ def runs(small_scenes, tmp_path_factory):
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "attention", "bahdanau"])
 def test_a_page_of_every_cell(cell, runs):
     page = Page(runs / cell / "report.html")
-    args = evaluate.parse([str(runs / cell), "--beam", "2"])
-    captioner = evaluate.load_captioner([args.run], None)
-    captions = evaluate.caption(captioner, "test", args)
-    result, scores, _ = evaluate.evaluate(captioner, "test", captions, args)
+    captions, result, scores, _ = evaluate_run(load_captioner([runs / cell]), "test", Options(beam=2))
     cards = page.all("li", **{"class": "card"})
     assert [card["data-name"] for card in cards] == list(captions)[:5]
     for card, image in zip(cards, page.drawn["images"]):
@@ -129,7 +129,7 @@ def test_missing_pictures_are_said(hostile, tmp_path, capsys, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such folder of pictures"):
         report.parse([str(hostile), "--images", str(tmp_path / "no")])
     (tmp_path / "pictures").mkdir()
-    monkeypatch.setattr(report, "picture_of", lambda dataset, row, name, folder: picture(name))
+    monkeypatch.setattr("scripts.pages.report.picture_of", lambda dataset, row, name, folder: picture(name))
 
     def picture(name):
         if not name.endswith("7.jpg"):
@@ -239,29 +239,40 @@ RESULT = {"CIDEr": 0.5, "floors": {"constant": {"CIDEr": 0.1}, "nearest": {"CIDE
     ({}, "It uses the pictures"), ({"CIDEr": 0.2}, "A baseline does better"),
     ({"CIDEr": 0.31}, "Hardly better than a baseline"),
 ])
-def test_words_about_the_floors(change, title):
-    finding = report_words.against_floors({**RESULT, **change})
+def test_words_about_the_baselines(change, title):
+    finding = report_words.against_baselines({**RESULT, **change})
     assert finding.title == title and "nearest image's caption, 0.30" in finding.text
 
 
 def test_words_about_captions():
-    said, people = ["a dog"] * 9 + ["a cat"], [f"a {k} in the sun" for k in range(10)]
+    said, people = ["a dog"] * 18 + ["a cat"] * 2, [f"a {k} in the sun" for k in range(20)]
     variety = report_words.variety(said, people)
-    assert variety.kind == "bad" and "2 different captions (20 %; people 100 %)" in variety.text
-    assert "“a dog”, occurs 9 times" in variety.text and "uses 3 different words, people 14" in variety.text
+    assert variety.kind == "bad" and "2 different captions (10 %; people 100 %)" in variety.text
+    assert "“a dog”, occurs 18 times" in variety.text and "uses 3 different words, people 24" in variety.text
     assert report_words.by_heart(said, people, {"a dog"}).text.startswith("90 %")
     assert report_words.length(said, people).title == "Too short"
-    assert "10 %" in report_words.repetition(["a b c a b c"] + ["a b"] * 9).text
-    assert report_words.repetition(["a b c d", "a a b b"]) is None
+    assert "40 % of its captions say" in report_words.repetition(["a b c a b c"] * 8 + ["a b"] * 12, ["a b"]).text
+    assert report_words.repetition(["a b c d"] * 19 + ["a a b b"], ["a b"]) is None
     assert "50 %" in report_words.against_people(RESULT).text
     assert report_words.against_people({**RESULT, "human": None}) is None
+
+
+def test_the_report_judges_as_the_doctor_does():
+    """By the same bounds: of 20 images 3 alike are in order, 4 are not; of fewer images nothing is said."""
+    people = [f"a {k} in the sun" for k in range(20)]
+    for alike, kind in ((3, "good"), (4, "bad")):
+        said = ["a dog"] * alike + [f"a cat {k}" for k in range(20 - alike)]
+        assert report_words.variety(said, people).kind == kind
+    assert report_words.variety(["a dog"] * 19, people[:19]).kind == "note"
+    for words, title in ((2, "Too short"), (3, "Length"), (7, "Length"), (8, "Too long")):      # people's have 5
+        assert report_words.length([" ".join("abcdefgh"[:words])] * 20, people).title == title
 
 
 def test_words_about_memory():
     def memory(step, **more):
         return report_words.memory({"dh": [[0, step * k, 0] for k in range(9)], "dc": [], **more})
-    assert memory(-0.5).title == "It forgets" and memory(-0.5).text.startswith("6 words back")
-    assert "with respect to the hidden state is 0.001 times" in memory(-0.5).text
+    assert memory(-0.5).title == "It forgets" and memory(-0.5).text.startswith("5 words back")
+    assert "with respect to the hidden state is 0.0032 times" in memory(-0.5).text and memory(0.5).kind == "bad"
     assert memory(-0.1).kind == "good" and memory(-0.5, dc=[[0, 0, 0]] * 5).kind == "good"
     assert report_words.memory({"dh": [[0, 0, 0]], "dc": []}) is None
 

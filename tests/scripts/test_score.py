@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from models.metrics import MEASURES, score_captions
-from scripts import coco_scores, score
+from scripts import score
+from scripts.evaluation import java_scores as coco_scores
 from tests.scripts.test_train import call
 
 CANDIDATES = [{"image_id": 1, "caption": "A dog runs."}, {"image_id": "zwei", "caption": "Zwei Männer, 走る!"}]

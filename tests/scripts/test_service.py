@@ -12,10 +12,11 @@ from PIL import Image
 
 pytest.importorskip("flask", reason="the page needs Flask: pip install -e \".[serve]\"")
 
-from scripts import serve, service  # noqa: E402
-from scripts.command import run  # noqa: E402
-from scripts.service import BODY, PAGE, UPLOAD, make_app  # noqa: E402
-from scripts.worker import Busy, Late, Worker  # noqa: E402
+from scripts import serve  # noqa: E402
+from scripts.commandline.command import run  # noqa: E402
+from scripts.web import service  # noqa: E402
+from scripts.web.service import BODY, PAGE, UPLOAD, make_app  # noqa: E402
+from scripts.web.worker import Busy, Late, Worker  # noqa: E402
 
 URL, FORM = "/api/caption", "multipart/form-data; boundary=b"
 
@@ -273,6 +274,6 @@ def test_the_page_is_packaged():
     import configparser
     from pathlib import Path
     config = configparser.ConfigParser()
-    config.read(Path(service.__file__).parents[1] / "setup.cfg")
+    config.read(Path(service.__file__).parents[2] / "setup.cfg")
     patterns = config["options.package_data"]["scripts"].split()
-    assert all(any(Path("page", name).match(pattern) for pattern in patterns) for name in PAGE)
+    assert all(any(Path("web/page", name).match(pattern) for pattern in patterns) for name in PAGE)

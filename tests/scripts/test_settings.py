@@ -3,7 +3,7 @@ import pytest
 
 from models.options import keywords
 from scripts import train
-from scripts.settings import (
+from scripts.runs.settings import (
     BOUNDS,
     DECAY_OVERFIT,
     DEFAULTS,

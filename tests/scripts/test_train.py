@@ -20,7 +20,7 @@ from data.sources import Source
 from data.vocabulary import Vocabulary
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, check_scenes, show_batch, train
-from scripts.command import run
+from scripts.commandline.command import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3"]

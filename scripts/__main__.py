@@ -1,0 +1,22 @@
+"""The list of commands: python -m scripts. With a command's name behind it, that command."""
+import runpy
+import sys
+
+from scripts.commandline.catalogue import overview, present, unknown
+from scripts.commandline.command import run
+
+
+def main():
+    """Print the list. Raises ValueError for a name that is no command."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print(overview())
+        return
+    if not any(name in commands for commands in present().values()):
+        raise ValueError(unknown(name))
+    del sys.argv[1]
+    runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,67 @@
+"""The commands, in groups, with a line on each."""
+from pathlib import Path
+
+from scripts.commandline.nearest import nearest
+
+FOLDER = Path(__file__).resolve().parents[1]
+GROUPS = {
+    "Data": {
+        "fetch_data": "download a public data set",
+        "extract_features": "image features from your pictures and an ONNX model",
+        "prepare_data": "a dataset folder from captions and features, or of drawn scenes",
+        "show_batch": "print and draw a training minibatch",
+    },
+    "Training": {
+        "train": "train a captioner; without options, on the drawn scenes",
+    },
+    "Looking at a run": {
+        "report": "one HTML page: scores, captions, attention, gates and gradients",
+        "diagnose": "test the known ways in which captioners fail, with causes and remedies",
+        "show_attention": "draw where an attention model looks for each word",
+        "check_attention": "test whether attention moves; on scenes, whether it finds the right object",
+    },
+    "Scores": {
+        "evaluate": "caption a split and score it, beside trivial baselines and human captions",
+        "check_scenes": "count which colours and shapes the captions of scenes get right",
+        "score": "score captions in COCO's JSON format against references",
+    },
+    "Own photos": {
+        "caption": "print captions of a split, or of your own photos",
+        "serve": "caption photos in the browser",
+        "benchmark_serve": "measure the latency of a running service",
+    },
+    "Courses": {
+        "make_assignment": "a student's copy of the project, without the solutions",
+        "make_notebooks": "the notebooks from their Markdown sources",
+        "pack_submission": "check your work and pack it for handing in",
+        "grade": "grade one submission, or a folder of them",
+        "prove_assignment": "test an assignment before it is handed out",
+    },
+    "Checks of the project": {
+        "benchmark": "time training steps against PyTorch and the textbook layers",
+        "kill_matrix": "test the gradient checker on wrong backward passes",
+        "grade_matrix": "test the grader on wrong solutions",
+    },
+}
+
+
+def present():
+    """The groups with the commands that are here: a course's copy has fewer -> dict like GROUPS."""
+    groups = {title: {name: line for name, line in commands.items() if (FOLDER / f"{name}.py").is_file()}
+              for title, commands in GROUPS.items()}
+    return {title: commands for title, commands in groups.items() if commands}
+
+
+def overview():
+    """All commands -> str."""
+    lines = ["usage: python -m scripts.COMMAND [options]; --help tells a command's options"]
+    for title, commands in present().items():
+        lines += ["", f"{title}:", *(f"  {name:17s} {line}" for name, line in commands.items())]
+    return "\n".join(lines)
+
+
+def unknown(name):
+    """What to say of a command that is not there -> str."""
+    near = nearest(name, [name for commands in present().values() for name in commands])
+    return f"no command {name!r}: " + (f"did you mean python -m scripts.{near}? " if near else "") + (
+        "python -m scripts lists all commands")

@@ -1,0 +1,51 @@
+"""Options of an image model, for every command that takes pictures."""
+import contextlib
+import sys
+
+from tqdm import tqdm
+
+from data.encoder import NORMALISE, RESIZE, Encoder
+
+
+def add_encoder(parser):
+    """Add the options that encoder_of takes, for a command that makes features."""
+    add_model(parser, "the last with regions, else the last")
+    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
+
+
+def encoder_of(args):
+    """The Encoder that the options of add_encoder describe."""
+    return Encoder(args.encoder, pool=args.pool, **model_options(args))
+
+
+def add_model(parser, layer):
+    """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
+    parser.add_argument("--encoder", metavar="ONNX", help="an image model")
+    parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
+    parser.add_argument("--size", metavar="WxH", type=size, help="of the model's pictures, where it takes any")
+    parser.add_argument("--normalise", metavar="HOW", help=f"raw (0 to 255), {', '.join(NORMALISE)}, or means and "
+                        "deviations R,G,B/R,G,B on a scale of 0 to 1 (default: what the model's metadata say)")
+    parser.add_argument("--bgr", action="store_true", default=None, help="the model takes blue first")
+    parser.add_argument("--resize", choices=RESIZE, default="bilinear", help="(default bilinear)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of onnxruntime (default: one a core)")
+
+
+def size(text):
+    """WxH, or one number for a square -> (height, width)."""
+    width, _, height = text.partition("x")
+    return int(height or width), int(width)
+
+
+def model_options(args):
+    """The options of add_model as Encoder takes them -> dict."""
+    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
+
+
+@contextlib.contextmanager
+def told(failed, where=""):
+    """A ValueError inside the block is printed and noted."""
+    try:
+        yield
+    except ValueError as error:
+        tqdm.write(f"error: {where}{error}", file=sys.stderr)
+        failed.append(str(error))

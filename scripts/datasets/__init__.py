@@ -1,0 +1,1 @@
+"""Datasets as commands use them: downloads, features of pictures, and the folders that are the default."""

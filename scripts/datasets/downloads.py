@@ -1,0 +1,158 @@
+"""Public data sets: where their files are, and downloads that go on where they were cut."""
+import shutil
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from data.files import sha256
+from data.prepare import new_folder
+
+TRIES, TIMEOUT = 3, 60              # seconds without a byte
+UNPACKED = 20                       # times the size of an archive: captions unpack to a fourth of that, bombs to more
+BLOCK = 2**16                       # bytes: what a cut connection loses at most
+
+
+class File(NamedTuple):
+    url: str
+    size: int                       # bytes, of those without a sum about so many
+    sha256: str | None = None       # where it is known
+
+
+class DataSet(NamedTuple):
+    page: str                       # where people find it, should a link be dead
+    files: tuple
+    inside: dict                    # a file that has to be there -> its SHA-256, or None
+    then: str                       # what to do with the folder
+
+
+COCO = "http://images.cocodataset.org"
+FLICKR8K = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
+TABLE = {
+    "flickr8k": DataSet(
+        "https://github.com/jbrownlee/Datasets/releases/tag/Flickr8k",
+        (File(f"{FLICKR8K}/Flickr8k_text.zip", 2_300_000), File(f"{FLICKR8K}/Flickr8k_Dataset.zip", 1_110_000_000)),
+        {"Flickr8k.token.txt": "9b8608b02da9040581f1e3d4c8738db1fb6f63314342100432adc3962f77d71a",
+         "Flickr_8k.trainImages.txt": "e330ddd5156a4c2d2e2b67bc587e70e588f2d132bd8a10dc54dcb71e58115d8e",
+         "Flickr_8k.devImages.txt": "18ba829f47f6df1cb830bf7f0506e2ddf333818925299babbd1bbcaf50fdc504",
+         "Flickr_8k.testImages.txt": "c0924146c131458ceba45da59670fe9520eadce1e5cafffa16a817672a9b1f17",
+         "Flicker8k_Dataset/1000268201_693b08cb0e.jpg": None},
+        "python -m scripts.extract_features --encoder MODEL.onnx --images {out}/Flicker8k_Dataset --out "
+        "{out}/features.h5, then python -m scripts.prepare_data flickr8k --captions {out}/Flickr8k.token.txt "
+        "--splits {out} --features {out}/features.h5 --out datasets/flickr8k"),
+    "coco-captions": DataSet(
+        "https://cocodataset.org/#download",
+        (File(f"{COCO}/annotations/annotations_trainval2014.zip", 252_872_794,
+              "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009"),),
+        {"annotations/captions_train2014.json": None, "annotations/captions_val2014.json": None},
+        "python -m scripts.prepare_data coco --train {out}/annotations/captions_train2014.json --val "
+        "{out}/annotations/captions_val2014.json, with features of the images (docs/datasets.md)"),
+    "cs231n": DataSet(
+        "https://cs231n.github.io",
+        (File("https://cs231n.stanford.edu/coco_captioning.zip", 1_040_000_000),),
+        {"coco_captioning/coco2014_captions.h5": None, "coco_captioning/coco2014_vocab.json": None},
+        "python -m scripts.train --data {out}/coco_captioning --model lstm"),
+    "cocopt": DataSet(
+        "https://web.eecs.umich.edu/~justincj/teaching/eecs498/",
+        (File("http://web.eecs.umich.edu/~justincj/teaching/eecs498/coco.pt", 400_000_000),),
+        {"coco.pt": None},
+        "python -m scripts.prepare_data cocopt --file {out}/coco.pt --encoder MODEL.onnx --out datasets/cocopt"),
+}
+
+
+def fetch(data_set, out):
+    """Download, check and unpack the files of a DataSet into the new folder `out`.
+
+    Archives wait in OUT.download, where the next call finds them. Raises ValueError or OSError that names the link
+    and says what to do by hand, and FileExistsError where `out` is not empty.
+    """
+    waiting = Path(f"{out}.download")
+    with new_folder(out) as folder:
+        waiting.mkdir(parents=True, exist_ok=True)
+        for file in data_set.files:
+            unpack(download(file, waiting, data_set.page), folder)
+        for name, expected in data_set.inside.items():
+            if not (folder / name).is_file():
+                raise ValueError(f"{data_set.page}: no {name} in what was downloaded, which waits in {waiting}")
+            if expected and sha256(folder / name) != expected:
+                raise ValueError(f"{name}: its SHA-256 is not {expected}: remove {waiting} and try again")
+    shutil.rmtree(waiting)
+
+
+def download(file, folder, page):
+    """The file, checked, in `folder` -> its path; one that is there already is only checked."""
+    try:
+        import pooch
+    except ImportError:
+        raise ValueError("scripts.fetch_data needs pooch: pip install -e \".[fetch]\"") from None
+    pooch.get_logger().setLevel("WARNING")
+    name = file.url.rpartition("/")[2]
+    by_hand = f"by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, put it into {folder} and run this again"
+    try:
+        return pooch.retrieve(file.url, file.sha256, name, folder, downloader=Resuming(folder / f"{name}.part"))
+    except ValueError as error:                              # the sum: pooch has removed the file
+        raise ValueError(f"{file.url}: what came does not have the SHA-256 {file.sha256}: try again, or {by_hand}"
+                         ) from error
+    except OSError as error:                                 # requests' errors are among them
+        raise OSError(f"{file.url}: {' '.join(str(error).split())[:300]}; the same command goes on, or {by_hand}"
+                      ) from error
+
+
+class Resuming:
+    """A downloader for pooch: what has come is kept in `part`, and only the rest asked for, some times over."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def __call__(self, url, output_file, _):
+        import requests
+        for attempt in range(TRIES):
+            try:
+                self._rest(url)
+                break
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+                if attempt == TRIES - 1:
+                    raise
+        shutil.move(self.part, output_file)
+
+    def _rest(self, url):
+        import requests
+        start = self.part.stat().st_size if self.part.exists() else 0
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 416:                  # nothing is left to come
+                return
+            response.raise_for_status()
+            if response.status_code != 206:                  # the whole again
+                start = 0
+            length = response.headers.get("Content-Length", "")
+            total = start + int(length if length.isdecimal() else 0)
+            with open(self.part, "ab") as out, tqdm(total=total or None, initial=start, disable=None, unit="B",
+                                                    unit_scale=True, desc=self.part.stem) as bar:
+                out.truncate(start)
+                for block in response.iter_content(BLOCK):
+                    out.write(block)
+                    bar.update(len(block))
+        if self.part.stat().st_size < total:
+            raise requests.ConnectionError(f"cut after {self.part.stat().st_size:,} of {total:,} bytes")
+
+
+def unpack(path, folder):
+    """Unpack a zip into a folder, each file checked by its CRC; a data file that only happens to be a zip is moved."""
+    if not path.endswith(".zip"):
+        shutil.copyfile(path, folder / Path(path).name)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > UNPACKED * Path(path).stat().st_size + 2**20:
+                raise ValueError(f"{path}: would unpack to {size:,} bytes, more than {UNPACKED} times its own: look "
+                                 "into it, and remove it")
+            archive.extractall(folder, [name for name in archive.namelist() if not name.startswith("__MACOSX")])
+    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
+        Path(path).unlink()
+        raise ValueError(f"{path}: a damaged zip ({error}), which was removed: run this again") from error
+    except RuntimeError as error:                            # a password, a method that zipfile has not
+        raise ValueError(f"{path}: cannot be unpacked here ({error}): pack what is in it as an ordinary zip of that "
+                         "name and run this again") from error

@@ -1,0 +1,1 @@
+"""Known failures of captioners: the evidence, a test of each, and its bounds."""

@@ -1,0 +1,173 @@
+"""What scripts.diagnose looks at: a run's captions, likelihoods, features and gradients on some images, each made once.
+
+Everything is without dropout and on the same images; what a symptom does not ask for is not computed.
+"""
+from functools import cached_property
+
+import numpy as np
+
+from data.features import PairReader
+from models.batches import trim
+from models.likelihood import split_loss
+from rnnlayers import word_embedding_forward
+from rnnlayers.lengths import sequence_lengths
+from scripts.diagnosis.bounds import SATURATED_AT
+from scripts.evaluation.captions import caption_split
+from scripts.runs.training import overfit_choice
+
+LONGEST = 30                        # bound on words, as scripts.evaluate has it
+FORWARD = 32                        # captions whose hidden states and gradients are kept at a time
+BATCHES = 4                         # of these, for gradients
+
+
+class Evidence:
+    """A run on up to `images` images of a split, drawn by rng: a Generator. Raises ValueError for a missing split."""
+
+    def __init__(self, checkpoint, dataset, split, images, beam, rng):
+        self.checkpoint, self.model, self.dataset, self.split, self.beam = (
+            checkpoint, checkpoint.model, dataset, split, beam)
+        rows, _ = dataset.images(split)
+        self.vocabulary, self.reader = dataset.vocabulary, dataset.features[split]
+        self.rows = np.sort(rng.choice(rows, min(images, len(rows)), replace=False))
+        self.order = rng.permutation(len(self.rows))
+        captions, image_rows = dataset.captions_of(split)
+        chosen = np.isin(image_rows, self.rows)
+        self.targets, self.target_rows = captions[chosen], image_rows[chosen]
+        self.train_targets, self.train_rows = self._train_sample(rng)
+
+    def _train_sample(self, rng):
+        """As many captions of training images; of a run of --overfit, captions that it learnt."""
+        captions, rows = self.dataset.captions_of("train")
+        settings = self.checkpoint.run.get("settings", {})
+        if settings.get("overfit"):
+            learnt = overfit_choice(rows, settings["overfit"], settings["seed"])
+            captions, rows = captions[learnt], rows[learnt]
+        chosen = np.sort(rng.permutation(len(captions))[:len(self.targets)])
+        return captions[chosen], rows[chosen]
+
+    # --- captions -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def hypotheses(self):
+        """The best caption of each image, in which <UNK> may be chosen: a Hypothesis for each of `rows`."""
+        length = max(LONGEST, self.dataset.captions["train"].shape[1])
+        beams = caption_split(self.model, self.dataset, self.split, self.rows, self.beam, max_length=length,
+                              allow_unknown=True)
+        return [beam[0] for beam in beams]
+
+    @cached_property
+    def captions(self):
+        """The words of these captions -> list of lists of str."""
+        return [self.vocabulary.decode(hypothesis.ids).split() for hypothesis in self.hypotheses]
+
+    @cached_property
+    def references(self):
+        """What people wrote, as the model learns it, cut and with <UNK> -> for each image a list of lists of str."""
+        by_row = {row: [] for row in self.rows}
+        for ids, row in zip(self.targets, self.target_rows):
+            by_row[row].append(self.vocabulary.decode(ids).split())
+        return [by_row[row] for row in self.rows]
+
+    # --- likelihood -----------------------------------------------------------------------------------------------
+
+    def _loss(self, captions, rows, reader):
+        data = {"x_captions": captions, "x_image_idxs": rows, "x_features": reader}
+        return split_loss(self.model, data, "x")
+
+    @cached_property
+    def loss(self):
+        """Nats a word of the captions of the images."""
+        return self._loss(self.targets, self.target_rows, self.reader)
+
+    @cached_property
+    def shuffled_loss(self):
+        """The same with another image for each: a derangement, so that no caption has its own."""
+        ordered = self.rows[self.order]
+        other = dict(zip(ordered, np.roll(ordered, 1)))
+        return self._loss(self.targets, np.array([other[row] for row in self.target_rows]), self.reader)
+
+    @cached_property
+    def train_loss(self):
+        """Nats a word of as many training captions."""
+        return self._loss(self.train_targets, self.train_rows, self.dataset.features["train"])
+
+    @cached_property
+    def forced(self):
+        """One caption an image with the true words before each: -> the likeliest words, and the peak of each word.
+
+        Each image's first caption is fed: list of lists of str; float (V,), the largest p of each word at any place.
+        """
+        first = np.unique(self.target_rows, return_index=True)[1]
+        words, peak = [], np.zeros(len(self.vocabulary))
+        for batch in np.array_split(first, -(-len(first) // FORWARD)):
+            ids = trim(self.targets[batch], self.vocabulary.null)
+            scores = self.model.scores(self.reader[self.target_rows[batch]], ids)
+            scores[:, :, [self.vocabulary.null, self.vocabulary.start]] = -np.inf
+            there = ids[:, 1:] != self.vocabulary.null
+            p = np.exp(scores[there] - scores[there].max(axis=1, keepdims=True))
+            peak = np.maximum(peak, (p / p.sum(axis=1, keepdims=True)).max(axis=0))
+            for row, length in zip(scores.argmax(axis=2), there.sum(axis=1)):
+                words.append([self.vocabulary.idx_to_word[i] for i in row[:length - 1]])     # the last would be <END>
+        return words, peak
+
+    # --- features and weights -------------------------------------------------------------------------------------
+
+    @cached_property
+    def feature_parts(self):
+        """(name, reader, width expected, (mean, std) of training) of the features: one, or grid and pooled ones."""
+        model, reader = self.model, self.reader
+        if not isinstance(reader, PairReader):
+            return [("features", reader, model.input_dim, model.feature_stats)]
+        return [("grid", reader.grid, model.input_dim, model.feature_stats),
+                ("pooled features", reader.pooled, model.pooled_dim, model.pooled_stats)]
+
+    @cached_property
+    def gradients(self):
+        """Gradients of the training loss, batch by batch -> list of dicts as `loss` gives them."""
+        return [self.model.loss(self.dataset.features["train"][rows], captions)[1]
+                for captions, rows in self._batches()]
+
+    @cached_property
+    def memory(self):
+        """A pass through the textbook layers, and the gradient of the last word alone -> flow, saturated.
+
+        flow: float (T,), the mean norm of the gradient with respect to the word fed k steps before the last one;
+        saturated: the share of the gates (of an RNN, of the units) within 0.01 of where their derivative is 0.
+        """
+        norms, saturated = [], []
+        for captions, rows in self._batches():
+            length = sequence_lengths(captions, self.vocabulary.null) - 1
+            x, _ = word_embedding_forward(captions[:, :-1], self.model.params["W_embed"])
+            image = self.model.image(self.dataset.features["train"][rows])
+            h, maps, cache = self.model.cell.forward(self.model.params, image, x)
+            dh, every, last = np.zeros_like(h), np.arange(len(h)), length - 1
+            dh[every, last] = self._last_word(h[every, last], captions[every, length])
+            dx, _ = self.model.cell.backward(dh, None if maps is None else np.zeros_like(maps), cache)
+            norm = np.linalg.norm(dx.astype(np.float64), axis=2)
+            norms += [norm[i, t::-1] for i, t in enumerate(last)]
+            steps = getattr(cache[1], "steps", cache[1])
+            saturated += [share for i, step in enumerate(steps) for share in saturation(step, i <= last)]
+        longest = max(map(len, norms))
+        flow = [np.mean([n[k] for n in norms if len(n) > k]) for k in range(longest)]
+        return np.array(flow), float(np.mean(np.concatenate(saturated)))
+
+    def _last_word(self, h, target):
+        """Gradient of -log p(target) with respect to h (N, H) -> (N, H)."""
+        scores = h @ self.model.params["W_vocab"] + self.model.params["b_vocab"]
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        p[np.arange(len(p)), target] -= 1
+        return p @ self.model.params["W_vocab"].T
+
+    def _batches(self):
+        for i in range(0, min(len(self.train_targets), BATCHES * FORWARD), FORWARD):
+            captions = self.train_targets[i:i + FORWARD]
+            yield trim(captions, self.vocabulary.null), self.train_rows[i:i + FORWARD]
+
+
+def saturation(step, there):
+    """Which entries of a step's gates, or of an RNN's units, are saturated, of the captions that are `there`."""
+    if hasattr(step, "i"):
+        return [(abs(gate[there] - 0.5) > SATURATED_AT - 0.5).ravel() for gate in (step.i, step.f, step.o)] + [
+            (abs(step.g[there]) > SATURATED_AT).ravel()]
+    return [(abs(step.next_h[there]) > SATURATED_AT).ravel()]

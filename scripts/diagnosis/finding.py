@@ -1,0 +1,34 @@
+"""What a symptom of scripts.diagnosis.symptoms says, and when it says nothing."""
+import functools
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    found: bool | None              # None: not judged
+    figure: float | None
+    low: float | None               # bounds of the figure, None where there is none
+    high: float | None
+    says: str                       # what was measured
+    cause: str = ""                 # the likely one, where it is found
+    advice: str = ""
+
+
+def judge(figure, bounds, says, cause, advice):
+    """A Finding that is found where the figure is out of bounds, or no number."""
+    return Finding(bounds.broken(figure), float(figure), *bounds, says, cause, advice)
+
+
+def not_judged(why):
+    return Finding(None, None, None, None, why)
+
+
+def needs(images):
+    """A symptom that is not judged on fewer images."""
+    def decorate(symptom):
+        @functools.wraps(symptom)
+        def checked(e):
+            if len(e.rows) < images:
+                return not_judged(f"needs at least {images} images, has {len(e.rows)}")
+            return symptom(e)
+        return checked
+    return decorate

@@ -1,0 +1,74 @@
+"""Whether attention moves from word to word, and on scenes whether it is on what the words name."""
+import math
+
+import numpy as np
+
+from data.scenes import COLOURS, SIDE
+from scripts.evaluation.scenes import SHAPE_OF
+
+DEAD = 1e-3                         # mean change of the map from word to word below which attention does not move
+
+
+def liveliness(maps):
+    """How much maps change and how sharp they are, over all words that were generated.
+
+    maps: an array (words, height, width) for each caption -> dict. Change is the total variation distance between the
+    maps of two words that follow each other, 0 (the same) to 1 (nothing in common), None where no caption has two words
+    or there is one region only; entropy is in nats.
+    """
+    rows = [row.reshape(len(row), math.prod(row.shape[1:])).astype(np.float64) for row in maps]
+    changes = np.concatenate([np.abs(np.diff(row, axis=0)).sum(axis=1) / 2 for row in rows if len(row)] or [[]])
+    every = np.concatenate(rows)
+    if not len(changes) or every.shape[1] < 2:
+        return {"words": len(every), "change": None, "entropy": None, "entropy_uniform": None, "mass": None,
+                "verdict": "nothing to judge"}
+    change, entropy = float(changes.mean()), -(every * np.log(np.maximum(every, 1e-30))).sum(axis=1)
+    return {"words": len(every), "change": change, "entropy": float(entropy.mean()),
+            "entropy_uniform": float(np.log(every.shape[1])), "verdict": "dead" if change < DEAD else "alive",
+            "mass": every.mean(axis=0).reshape(maps[0].shape[1:]).tolist()}
+
+
+def pointing(words, maps, objects, rng):
+    """How often the peak of a noun's map lies on an object that the noun names.
+
+    words of each caption, maps as in liveliness, objects of each picture -> dict of shares: hits, mass on the objects,
+    hits with the maps of a caption in random order, and chance, the objects' share of the grid.
+    A noun counts if an object of its shape is in the picture, and of its colour where that stands before it.
+    """
+    found = {"accuracy": [], "mass": [], "shuffled": [], "chance": []}
+    for caption, row, items in zip(words, maps, objects):
+        order = rng.permutation(len(caption))
+        for t, boxes in named_boxes(caption, items):
+            inside = cells_inside(boxes, row.shape[1:])
+            found["accuracy"].append(inside[peak(row[t])])
+            found["mass"].append(float((row[t] * inside).sum()))
+            found["shuffled"].append(inside[peak(row[order[t]])])
+            found["chance"].append(float(inside.mean()))
+    return {"nouns": len(found["chance"]), **{name: float(np.mean(values)) for name, values in found.items() if values}}
+
+
+def named_boxes(caption, items):
+    """Places of the shape nouns in a caption, and boxes of the objects that each names -> [(place, boxes), ...]."""
+    found = []
+    for t, word in enumerate(caption):
+        if word in SHAPE_OF:
+            colour = caption[t - 1] if t and caption[t - 1] in COLOURS else None
+            boxes = [item["box"] for item in items
+                     if item["shape"] == SHAPE_OF[word] and colour in (None, item["colour"])]
+            if boxes:
+                found.append((t, boxes))
+    return found
+
+
+def cells_inside(boxes, grid):
+    """Which cells' centres are inside any of the boxes, each grown by half a cell -> bool (height, width)."""
+    cell = np.array([SIDE / grid[1], SIDE / grid[0]])                   # width and height in pixels
+    y, x = (np.indices(grid) + 0.5) * cell[::-1, None, None]
+    inside = np.zeros(grid, bool)
+    for x0, y0, x1, y1 in boxes:
+        inside |= (x >= x0 - cell[0] / 2) & (x <= x1 + cell[0] / 2) & (y >= y0 - cell[1] / 2) & (y <= y1 + cell[1] / 2)
+    return inside
+
+
+def peak(weights):
+    return np.unravel_index(weights.argmax(), weights.shape)

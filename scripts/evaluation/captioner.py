@@ -1,0 +1,84 @@
+"""A trained run, or an ensemble of some, that captions a split."""
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from data.dataset import Dataset, open_dataset
+from models.cells import VECTOR
+from models.consensus import rank_by_consensus
+from models.ensemble import Ensemble
+from scripts.evaluation.baselines import nearest_training_images
+from scripts.evaluation.captions import caption_split
+from scripts.runs import load_run, open_run_data
+
+BUDGET = 2**31                      # bytes of a split's features that are read at once, instead of batch by batch
+
+
+class Options(NamedTuple):
+    """How a split is captioned."""
+    beam: int = 3                   # captions kept at each word
+    batch: int = 128                # images at a time
+    max_length: int = 30            # words at most
+    normalisation: float = 1.0      # captions are ranked by log p / length**normalisation
+    block_trigrams: bool = False    # no three words twice in a caption
+    consensus: int = 0              # rerank by the captions of that many nearest training images; 0: do not
+
+
+DEFAULT = Options()
+
+
+@dataclass
+class Captioner:
+    """A run, or several that decide each word together."""
+    runs: list                      # their paths as given, the first one's first
+    model: object
+    dataset: Dataset
+    checkpoint: str                 # file of the first run
+    epoch: int | None
+
+    @cached_property
+    def vectors(self):
+        """The dataset with one feature vector an image, by which nearest images are found -> Dataset."""
+        first = self.model.models[0] if isinstance(self.model, Ensemble) else self.model
+        return self.dataset if first.cell.features == VECTOR else open_dataset(self.dataset.folder)
+
+
+def load_captioner(runs, data=None):
+    """The captioner of one run, or of an ensemble; data: the dataset's folder, where it is no longer where it was.
+
+    Raises ValueError where the runs do not fit together.
+    """
+    checkpoints = [load_run(path) for path in runs]
+    first = checkpoints[0]
+    dataset = open_run_data(first, data)
+    for path, other in zip(runs[1:], checkpoints[1:]):
+        if other.model.cell.features != first.model.cell.features:
+            raise ValueError(f"--ensemble {path}: --model {other.model.cell_type} takes other features than "
+                             f"{first.model.cell_type}, expected runs that share them")
+        open_run_data(other, str(dataset.folder))           # raises where vocabulary or features differ
+    model = first.model if len(checkpoints) == 1 else Ensemble([c.model for c in checkpoints])
+    return Captioner(list(runs), model, dataset, first.path, first.run.get("epoch"))
+
+
+def split_captions(captioner, split, options=DEFAULT):
+    """Captions of the images of a split -> image name -> str."""
+    dataset, model = captioner.dataset, captioner.model
+    rows, names = dataset.images(split)
+    dataset.features[split].preload(rows, BUDGET)
+
+    def find(model):
+        return caption_split(model, dataset, split, rows, options.beam, options.batch, max_length=options.max_length,
+                             normalisation=options.normalisation, block_trigrams=options.block_trigrams)
+    beams = find(model)
+    if options.consensus:                                   # members of an ensemble also find captions of their own
+        members = model.models if isinstance(model, Ensemble) else ()
+        beams = rerank(captioner, split, [sum(pool, []) for pool in zip(beams, *map(find, members))], options)
+    return {name: dataset.vocabulary.decode(beam[0].ids) for name, beam in zip(names, beams)}
+
+
+def rerank(captioner, split, beams, options):
+    """The captions found for each image, ranked by their consensus with those of the nearest training images."""
+    captions = list(captioner.dataset.references("train").values())
+    near = nearest_training_images(captioner.vectors, split, options.consensus, captions)
+    texts = [[captioner.dataset.vocabulary.decode(hypothesis.ids) for hypothesis in beam] for beam in beams]
+    return rank_by_consensus(beams, texts, near, captions, options.normalisation)

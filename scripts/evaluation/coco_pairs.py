@@ -1,0 +1,32 @@
+"""Candidates and references of COCO's files: which images are scored, and a table of their scores."""
+import csv
+import io
+
+from models.metrics import MEASURES
+
+
+def pair(candidates, references, names):
+    """References of the candidates' images, and notes on what is odd. Raises ValueError for an image without any."""
+    unknown = [key for key in candidates if key not in references]
+    if unknown:
+        like = next(iter(references))
+        raise ValueError(f"{names[0]}: {len(unknown)} of {len(candidates)} images have no reference in {names[1]}, the "
+                         f"first is image_id {unknown[0]!r}; ids there are like {like!r}")
+    notes, left = [], len(references) - len(candidates)
+    if left:
+        notes.append(f"{left:,} images of {names[1]} have no candidate and are not scored")
+    empty = sum(not caption for caption in candidates.values())
+    if empty:
+        notes.append(f"{empty:,} candidates have no word: they count, with scores of nearly 0")
+    if len(candidates) == 1:
+        notes.append("CIDEr of a single image is 0: it weighs words by how few of the images have them")
+    return {key: references[key] for key in candidates}, notes
+
+
+def per_image_csv(scores):
+    """One line an image -> bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image_id", *MEASURES])
+    writer.writerows([key, *(row[name] for name in MEASURES)] for key, row in scores.per_image.items())
+    return text.getvalue().encode("utf-8", "backslashreplace")

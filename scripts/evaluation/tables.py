@@ -1,0 +1,50 @@
+"""How an evaluation is written: the table of scores, COCO's results format, the folder."""
+from pathlib import Path
+
+from data.coco_captions import image_id
+from models.metrics import MEASURES
+
+LABELS = {"constant": "one caption for all", "random": "random training caption", "nearest": "nearest image's caption"}
+
+
+def score_rows(result):
+    """Who is scored -> scores, and the measures there are."""
+    rows = {"this run": result, **{LABELS[name]: scores for name, scores in result["floors"].items()}}
+    if result["human"]:
+        rows["human"] = result["human"]
+    if "against" in result:
+        rows[result["against"]["run"]] = result["against"]
+    return rows, [*MEASURES, *(name for name in ("METEOR", "SPICE") if name in result)]
+
+
+def table(result):
+    """The scores as lines of text."""
+    rows, measures = score_rows(result)
+    width = max(map(len, rows))
+    lines = [" " * width + "".join(f"{name:>9s}" for name in measures)]
+    for label, scores in rows.items():
+        lines.append(f"{label:{width}s}" + "".join(
+            f"{scores[name]:9.3f}" if name in scores else " " * 9 for name in measures))
+    return lines
+
+
+def coco_results(captions):
+    """Captions in COCO's results format: ids are COCO's where every image has one of its own, else names."""
+    ids = [image_id(name) for name in captions]
+    ids = ids if len(set(ids)) == len(ids) else list(captions)
+    return [{"image_id": key, "caption": text} for key, text in zip(ids, captions.values())]
+
+
+def output_folder(captioner, split, options):
+    """RUN/evaluate/SPLIT-beamK with what else is not the default in its name, made where it is missing -> Path."""
+    run, *others = map(Path, captioner.runs)
+    parts = [split, f"beam{options.beam}"]
+    parts += [run.stem] if run.is_file() and run.stem != "best" else []
+    parts += [f"norm{options.normalisation:g}"] if options.normalisation != 1 else []
+    parts += [f"max{options.max_length}"] if options.max_length != 30 else []
+    parts += ["blocked"] if options.block_trigrams else []
+    parts += [f"consensus{options.consensus}"] if options.consensus else []
+    parts += ["with", *(path.resolve().name for path in others)] if others else []
+    folder = Path(captioner.checkpoint).parent / "evaluate" / "-".join(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

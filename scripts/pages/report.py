@@ -1,0 +1,110 @@
+"""The report of a run: one HTML file that needs no other."""
+from pathlib import Path
+from typing import NamedTuple
+
+from models.checkpoint import write_atomically
+from scripts.commandline.command import check_page
+from scripts.evaluation.captioner import BUDGET, Options, load_captioner
+from scripts.evaluation.captions import caption_split
+from scripts.evaluation.run_scores import evaluate_run
+from scripts.evaluation.tables import score_rows
+from scripts.pages.pictures import picture_of
+from scripts.pages.report_images import beams_and_trees, describe_images, fading, jpeg
+from scripts.pages.report_words import findings, notable_words, word_records
+from scripts.pages.training_charts import training_charts
+from scripts.runs import choose_split, load_run
+from scripts.runs.settings import HELP
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Tile(NamedTuple):
+    """An image of the grid."""
+    name: str
+    caption: str
+    references: list                # of str
+    cider: float
+    log_p: float                    # a word, <END> among them
+    picture: str | None             # data URI
+
+
+def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None):
+    """Make the page of a run -> its path, names of missing pictures, number of images shown.
+
+    pictures: a folder, where the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
+    where it is no longer where the run found it.
+    """
+    template = page_template()
+    captioner, checkpoint = load_captioner([run], data), load_run(run)
+    split = choose_split(captioner.dataset, split)
+    folder = Path(captioner.checkpoint).resolve().parent
+    out = out or folder / "report.html"
+    check_page("--out", out)
+    content = gather(captioner, split, n, beam, pictures)
+    history, content["drawn"]["charts"] = training_charts(folder)
+    html = template.render(
+        **content, name=folder.name, cell=captioner.model.cell_type, checkpoint=checkpoint, history=history,
+        settings={key: (value, HELP.get(key, "")) for key, value in checkpoint.run["settings"].items()},
+        weights=sum(w.size for w in captioner.model.params.values()))
+    write_atomically(out, html.encode())
+    return out, content["missing"], len(content["tiles"])
+
+
+def page_template():
+    """The page, which escapes all that it is given. Raises ValueError where Jinja2 is absent."""
+    try:
+        from jinja2 import Environment, FileSystemLoader
+    except ImportError:
+        raise ValueError("scripts.report needs Jinja2: pip install -e \".[report]\"") from None
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment.get_template("report.html")
+
+
+def gather(captioner, split, n, beam, folder=None):
+    """Everything that the page shows, except how training went -> dict.
+
+    The first n images of the split are shown one by one; folder: of pictures, where the dataset has none.
+    """
+    model, dataset, vocabulary = captioner.model, captioner.dataset, captioner.dataset.vocabulary
+    rows, names = dataset.images(split)
+    dataset.features[split].preload(rows, BUDGET)
+    shown = caption_split(model, dataset, split, rows[:n], beam, decode=beams_and_trees)
+    best = [beams[0] for beams, _ in shown] + [
+        beams[0] for beams in caption_split(model, dataset, split, rows[n:], beam)]
+    captions = {name: vocabulary.decode(hypothesis.ids) for name, hypothesis in zip(names, best)}
+    _, result, scores, _ = evaluate_run(captioner, split, Options(beam=beam), captions)
+    described = describe_images(model, dataset.features[split], rows[:n], shown, vocabulary)
+    pictures, missing = pictures_of(dataset, rows[:n], names, folder)
+    references = dataset.references(split)
+    return {
+        "split": split, "result": result, "uncut": dataset.uncut, "dataset": dataset, "missing": missing,
+        "folder": folder, **scores_and_words(result, captions, dataset, references, described),
+        "tiles": [Tile(name, captions[name], references[name], scores.per_image[name]["CIDEr"],
+                       hypothesis.log_prob / len(hypothesis.ids), picture)
+                  for name, hypothesis, picture in zip(names, best, pictures)],
+    }
+
+
+def scores_and_words(result, captions, dataset, references, described):
+    """The table of scores, what is said about them in words, and what is drawn -> a part of what `gather` gives."""
+    rows, measures = score_rows(result)
+    known = {text for texts in dataset.references("train").values() for text in texts}
+    faded = {key: fading(described, key) for key in ("dh", "dc")}
+    return {"rows": rows, "measures": sorted(measures, key=lambda name: name != "CIDEr"),
+            "findings": findings(result, captions, references, known, faded),
+            "words": notable_words(word_records(captions, references), len(captions)),
+            "drawn": {"images": described, "fading": faded}}
+
+
+def pictures_of(dataset, rows, names, folder):
+    """Pictures of images as data URIs, None where there is none -> list, names of those that the folder lacks."""
+    pictures, missing = [], []
+    for row, name in zip(rows, names):
+        try:
+            picture = picture_of(dataset, row, name, folder)
+        except ValueError:                                  # absent or damaged
+            picture = None
+            missing.append(name)
+        pictures.append(None if picture is None else jpeg(picture))
+    return pictures, missing

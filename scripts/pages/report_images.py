@@ -1,0 +1,120 @@
+"""What the report shows of each image: its picture, its beam as a tree, and the cell word by word."""
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from models.decoding import beam_search
+from models.images import grid_shape
+from models.through_time import through_time
+from scripts.diagnosis.bounds import SATURATED_AT
+
+BYTES = 30_000                      # of a picture at most: 200 of them are 8 MB as text
+
+
+def beams_and_trees(model, features, beam, **options):
+    """For each image its Hypotheses, the best first, and the steps of its beam; for scripts.evaluation.captions."""
+    decoded = beam_search(model, features, beam, history=True, **options)
+    return list(zip(decoded.beams, decoded.history))
+
+
+def describe_images(model, features, rows, beams_and_steps, vocabulary, batch=32):
+    """What the page draws of each image, given by its row of the features -> list of dicts that JSON can hold."""
+    described = []
+    for i in range(0, len(beams_and_steps), batch):
+        part = beams_and_steps[i:i + batch]
+        best = [beams[0] for beams, _ in part]
+        cells = cell_by_word(model, features[rows[i:i + batch]], [hypothesis.ids for hypothesis in best], vocabulary)
+        described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **attention(hypothesis),
+                       "found": [[vocabulary.decode(h.ids), round(h.log_prob / len(h.ids), 3)] for h in beams]}
+                      for cell, hypothesis, (beams, steps) in zip(cells, best, part)]
+    return described
+
+
+def tree(steps, ids, vocabulary):
+    """A beam's nodes as [parent or -1, word, log p of the caption so far, ended], and which of them are the caption."""
+    nodes, chosen, before = [], [], [-1]
+    for t, step in enumerate(steps):
+        here, parents = list(range(len(nodes), len(nodes) + len(step))), [before[node.parent] for node in step]
+        nodes += [[parent, vocabulary.idx_to_word[node.word], round(node.log_prob, 3), int(node.ended)]
+                  for parent, node in zip(parents, step)]
+        last = chosen[-1] if chosen else -1
+        chosen += [k for k, parent, node in zip(here, parents, step)
+                   if t < len(ids) and parent == last and node.word == ids[t]]
+        before = here
+    return {"nodes": nodes, "chosen": chosen}
+
+
+def attention(hypothesis):
+    """Where the model looked for each word: maps of bytes as base64, 255 the caption's largest weight; {} if it has no
+    attention."""
+    if hypothesis.maps is None:
+        return {}
+    maps = hypothesis.maps[:len(hypothesis.ids) - hypothesis.finished]
+    scaled = np.round(255 * maps / max(maps.max(initial=0), 1e-12)).astype(np.uint8)
+    return {"grid": grid_shape(hypothesis.maps.shape[1]), "maps": base64.b64encode(scaled.tobytes()).decode(),
+            "peaks": [round(float(weights.max()), 3) for weights in maps]}
+
+
+def cell_by_word(model, features, captions, vocabulary):
+    """Gates and gradients for captions, lists of ids, of some images -> for each a dict of what the page draws.
+
+    "gates": name -> a [mean, lower quartile, upper quartile] over the units after <START> and after each word;
+    "dh", "dc": log10 of the gradient's norm after each of these up to the word before the last, None where it is 0.
+    """
+    ended = [ids[-1] == vocabulary.end for ids in captions]
+    words = np.array([len(ids) - end for ids, end in zip(captions, ended)])
+    table = np.full((len(captions), max(words) + 2), vocabulary.null)       # the last column is fed to nobody
+    table[:, 0] = vocabulary.start
+    for row, ids in zip(table, captions):
+        row[1:len(ids) + 1] = ids
+    found = through_time(model, features, table, np.maximum(words, 1))      # of an empty caption the loss of <END>
+    gates = found.gates or {"1 - h^2": 1 - found.h**2}
+    described = []
+    for n, count in enumerate(words):
+        cell = {"gates": {name: _spread(values[n, :count + 1]) for name, values in gates.items()},
+                "dh": _log10(found.dh[n, :max(count, 1)])}
+        if found.dc is None:
+            cell["saturated"] = np.round((abs(found.h[n, :count + 1]) > SATURATED_AT).mean(axis=1), 3).tolist()
+        else:
+            cell["dc"] = _log10(found.dc[n, :max(count, 1)])
+        described.append(cell)
+    return described
+
+
+def _spread(values):
+    """Mean and quartiles over units, values (T, H) -> T lists of 3."""
+    low, high = np.quantile(values, (0.25, 0.75), axis=1)
+    return np.round(np.stack([values.mean(axis=1), low, high], axis=1).astype(float), 3).tolist()
+
+
+def _log10(norms):
+    return [round(float(np.log10(norm)), 2) if norm > 0 else None for norm in norms]
+
+
+def fading(described, key, least=5):
+    """How the gradient fades with the distance from the last word: quartiles over images of log10 of its share.
+
+    -> list of [lower quartile, median, upper quartile], one for each number of words back, as far as `least` images go.
+    """
+    curves = [image[key][::-1] for image in described if key in image and image[key][-1] is not None]
+    found = []
+    for back in range(max(map(len, curves), default=0)):
+        shares = [curve[back] - curve[0] for curve in curves if len(curve) > back and curve[back] is not None]
+        if len(shares) < min(least, len(curves)):
+            break
+        found.append([round(float(q), 3) for q in np.quantile(shares, (0.25, 0.5, 0.75))])
+    return found
+
+
+def jpeg(picture, side=280):
+    """A picture uint8 (h, w, 3) as a data URI: JPEG, no side longer than `side`, at most about BYTES."""
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    for quality in (80, 60, 40, 20, 5):
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality, optimize=True)
+        if buffer.tell() <= BYTES:
+            break
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

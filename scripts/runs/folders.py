@@ -1,0 +1,90 @@
+"""Run folders: what training writes, and how other commands find it again."""
+import csv
+import io
+from pathlib import Path
+
+from data.dataset import check_identity, open_dataset
+from models.checkpoint import load_checkpoint, write_atomically
+
+
+def new_run(out, name):
+    """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
+
+    Raises FileExistsError where `out` has something in it.
+    """
+    if out is not None:
+        folder = Path(out)
+        if folder.exists() and (not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir())):
+            raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
+                                  f"choose another --out, or go on with it by --resume {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    k = 1
+    while True:
+        folder = Path("runs") / f"{name}-{k}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            k += 1
+
+
+def load_run(run, which="best"):
+    """The checkpoint of a run folder, 'best' or 'last' (the last too where there is no best yet) -> Checkpoint.
+
+    `run` may also be a checkpoint file. Raises FileNotFoundError or ValueError.
+    """
+    run = Path(run)
+    if run.is_file():
+        return load_checkpoint(run)
+    if not run.is_dir():
+        raise FileNotFoundError(f"{run}: no such run, expected a folder that scripts.train wrote")
+    best, last = run / "best.h5", run / "last.h5"
+    if not last.exists() and not best.exists():
+        raise FileNotFoundError(f"{run}: has no checkpoint (best.h5, last.h5): it is no run, or one that was stopped "
+                                "before its first step; start it again with scripts.train --out")
+    return load_checkpoint(best if which == "best" and best.exists() else last)
+
+
+def open_run_data(checkpoint, folder=None, captions=False, features=True):
+    """The dataset a checkpoint was trained on, or the one in `folder`, checked to be the same -> Dataset.
+
+    With `captions` the training captions have to be the same too, as resuming needs; without `features` these may be
+    others.
+    """
+    if "data" not in checkpoint.run:
+        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
+    then = checkpoint.run["data"]
+    if folder is None and not Path(then["folder"]).is_dir():
+        raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
+    dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)
+    check_identity(then, dataset, captions, features)
+    return dataset
+
+
+def load_attending_run(run, folder=None, split=None):
+    """The best checkpoint of an attention model, its dataset, and a split: the one asked for, else test, else val.
+
+    Raises ValueError where the model has no attention or there is no such split.
+    """
+    checkpoint = load_run(run)
+    if not checkpoint.model.attends:
+        raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected attention or bahdanau")
+    dataset = open_run_data(checkpoint, folder)
+    return checkpoint, dataset, choose_split(dataset, split)
+
+
+def choose_split(dataset, asked=None):
+    """The split asked for, else test, else val. Raises ValueError where the dataset does not have it."""
+    split = asked or ("test" if "test" in dataset.captions else "val")
+    dataset.captions_of(split)
+    return split
+
+
+def write_history(path, history):
+    """Write history.csv: one line an epoch, the columns of all rows; empty where an epoch has not measured one."""
+    text, columns = io.StringIO(), dict.fromkeys(key for row in history for key in row)
+    writer = csv.DictWriter(text, list(columns) or ["epoch"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in history)
+    write_atomically(path, text.getvalue().encode())

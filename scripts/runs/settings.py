@@ -1,0 +1,133 @@
+"""The settings of a training run: defaults for kinds of data, presets, and how the command line asks for them.
+
+Names, types, bounds and meanings stand in models/options.py.
+"""
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from models.cells import CELL_TYPES, CELLS, VECTOR
+from models.options import MODEL, SOLVER, Setting, did_you_mean, keywords, settings
+
+SETTINGS = settings()
+SETTINGS["model"] = SETTINGS["model"]._replace(choices=tuple(CELL_TYPES))
+DEFAULTS = {name: setting.default for name, setting in SETTINGS.items()}
+HELP = {name: setting.help for name, setting in SETTINGS.items()}
+BOUNDS = {**dict.fromkeys(CELL_TYPES, 0.5), "rnn": 0.1}             # training loss that --overfit has to reach
+# Strong decay and dropout keep an attention model from learning images by heart: it has to attend at every word.
+DEFAULTS_SCENES = {
+    **DEFAULTS, "model": "attention", "hidden": 128, "wordvec": 128, "lr": 4e-3, "dropout": 0.5, "weight_decay": 1.0,
+}
+SCENES_SEEN_ONCE = {"hidden": 256, "dropout": 0.1, "weight_decay": 0.5}            # rnn and lstm have to remember
+DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some seeds of the rnn jump late and miss 0.1
+    **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
+    "forget_bias": 0.0,
+}
+DECAY_OVERFIT = {**dict.fromkeys(CELL_TYPES, 0.995), "rnn": 0.95}
+EPOCHS_OVERFIT = {"attention": 120}         # 80 are too few for some seeds
+COLUMN = {"loss": "val_loss", "cider": "val_cider"}
+# The best on the development split, docs/flickr8k.md.
+PRESETS = {
+    "flickr8k-lstm": {
+        "model": "lstm", "start": "both", "input_dropout": 0.3, "feature_dropout": 0.3, "feature_clip": 5.0,
+        "smoothing": 0.1, "weight_decay": 0.4, "average": 0.995, "batch": 128, "lr": 1.6e-3, "epochs": 8,
+        "score_every": 2, "select": "cider",
+    },
+    "flickr8k-bahdanau": {
+        "model": "bahdanau", "input_dropout": 0.4, "feature_dropout": 0.4, "grid_dropout": 0.2, "feature_clip": 5.0,
+        "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6, "average": 0.995, "batch": 128, "lr": 1.6e-3,
+        "epochs": 9, "score_every": 1, "select": "cider",
+    },
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that names the nearest option for a misspelt one."""
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse does; exits with code 2 on arguments that it does not know."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(unknown[0].split('=')[0], known)}")
+        return found
+
+
+def choice(names: Sequence[str]) -> Callable[[str], str]:
+    """A type for add_argument that takes these names and, for a misspelt one, names the nearest."""
+    def check(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(names)})"
+                                             f"{did_you_mean(text, names)}")
+        return text
+    return check
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each setting, and --preset."""
+    parser.add_argument("--preset", choices=tuple(PRESETS), type=choice(tuple(PRESETS)),
+                        help="settings that do well on Flickr8k (docs/flickr8k.md); options given explicitly override "
+                        "the preset")
+    for name, setting in SETTINGS.items():
+        parser.add_argument(flag(name), type=choice(setting.choices) if setting.choices else setting.kind,
+                            choices=setting.choices or None, metavar=None if setting.choices else setting.metavar,
+                            help=setting.help + _shown(name))
+
+
+def flag(name: str) -> str:
+    """A setting's name on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def _shown(name):
+    default, scenes = DEFAULTS[name], DEFAULTS_SCENES[name]
+    if scenes != default:
+        return f" (default {default}; scenes {scenes})"
+    return "" if default is None else f" (default {default})"
+
+
+def settings_of(args: argparse.Namespace, scenes: bool) -> dict[str, Any]:
+    """The run's settings: what was asked for, else the defaults for this data. Raises ValueError."""
+    asked = {name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None}
+    asked = {**PRESETS.get(args.preset, {}), **asked}
+    chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
+    for name, setting in SETTINGS.items():
+        _check(setting, chosen[name])
+    if chosen["overfit"] is not None and (chosen["score_every"] or chosen["select"] != "loss" or chosen["patience"]):
+        raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
+                         "nothing is validated")
+    if chosen["select"] == "cider":
+        chosen["score_every"] = chosen["score_every"] or 1
+    if args.score_beam is not None and not chosen["score_every"]:
+        raise ValueError(f"--score-beam {args.score_beam}: it belongs to --score-every")
+    return chosen
+
+
+def _defaults(args, model, scenes):
+    """The defaults for this data; model: the one that was asked for, or None."""
+    if args.overfit is not None:
+        model = model or DEFAULTS["model"]
+        epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"])
+        return {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
+    if not scenes or args.preset is not None:
+        return DEFAULTS
+    return {**DEFAULTS_SCENES, **(SCENES_SEEN_ONCE if model in CELLS and CELLS[model].features == VECTOR else {})}
+
+
+def _check(setting: Setting, value: Any) -> None:
+    bound = setting.bound
+    if value is not None and bound is not None and not (math.isfinite(value) and bound.fits(value)):
+        raise ValueError(f"{flag(setting.name)} {value}: expected {bound.words}")
+
+
+def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of CaptioningRNN that a run's settings give."""
+    return {name: chosen[name] for name in keywords(MODEL) if name in SETTINGS}
+
+
+def solver_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of CaptioningSolver that a run's settings give."""
+    same = {name: chosen[option.setting.name or name] for name, option in keywords(SOLVER).items() if option.setting}
+    return {**same, "optim_config": {"learning_rate": chosen["lr"]}, "clip": chosen["clip"] or None,
+            "score_every": chosen["score_every"] or 1, "select": COLUMN[chosen["select"]]}

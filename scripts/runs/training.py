@@ -1,0 +1,75 @@
+"""How a run's model and solver are made from its settings, and how they are trained."""
+import signal
+
+import numpy as np
+
+from data.features import PairReader
+from models import CaptioningRNN, CaptioningSolver
+from models.metrics import score_captions
+from scripts.evaluation.captions import caption_split
+from scripts.runs.settings import model_keywords, solver_keywords
+
+
+def make_model(settings, dataset):
+    """A fresh CaptioningRNN for the dataset, which standardises features by the training images' statistics."""
+    features, rows, options = dataset.features["train"], dataset.image_idxs["train"], {}
+    if isinstance(features, PairReader):
+        options = {"pooled_dim": features.pooled.shape[1], "pooled_stats": features.pooled.statistics(rows)}
+        features = features.grid
+    return CaptioningRNN(
+        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"], settings["model"],
+        feature_stats=features.statistics(rows), **options, **model_keywords(settings))
+
+
+def make_solver(model, settings, dataset):
+    """The solver that the settings describe."""
+    arrays, overfit = dataset.arrays(), settings["overfit"]
+    if overfit is not None:
+        chosen = overfit_choice(arrays["train_image_idxs"], overfit, settings["seed"])
+        for key in ("train_captions", "train_image_idxs"):
+            arrays[key] = arrays[key][chosen]
+    return CaptioningSolver(
+        model, arrays, update_rule="adam", verbose=False, **solver_keywords(settings),
+        scorer=scorer(dataset, settings["score_beam"]) if settings["score_every"] else None,
+        sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
+
+
+def scorer(dataset, beam):
+    """What scores a model on the validation split -> a function of a model, to columns of history.csv."""
+    rows, names = dataset.images("val")
+    references = dataset.references("val")
+
+    def score(model):
+        beams = caption_split(model, dataset, "val", rows, beam)
+        captions = [dataset.vocabulary.decode(hypotheses[0].ids) for hypotheses in beams]
+        corpus = score_captions(dict(zip(names, captions)), references).corpus
+        return {"val_cider": corpus["CIDEr"], "val_bleu4": corpus["BLEU-4"]}
+    return score
+
+
+def overfit_choice(image_idxs, n, seed):
+    """n captions at random, of n images where there are as many: two captions of one image cannot both be learnt."""
+    order = np.random.default_rng(seed).permutation(len(image_idxs))
+    first = np.zeros(len(order), bool)
+    first[np.unique(image_idxs[order], return_index=True)[1]] = True
+    return np.concatenate([order[first], order[~first]])[:n]
+
+
+def train(solver, files):
+    """Train to the end, or until Ctrl-C -> whether it was stopped."""
+    stopped = []
+
+    def stop(number, frame):
+        stopped.append(number)
+        solver.stop = True                                  # between two steps, where the state is whole
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, stop)
+    solver.callbacks = (files,)
+    try:
+        files.save(solver)
+        if not solver.finished():
+            solver.train()
+        files.close(solver)             # not after an error or a second Ctrl-C: the state may be halfway through a step
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return bool(stopped)

@@ -1,0 +1,113 @@
+"""What a training run shows and writes while it runs: progress, checkpoints, history, curves, sample captions."""
+import contextlib
+import copy
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from models.checkpoint import save_checkpoint, write_atomically
+from scripts.evaluation.captions import caption_tiles
+from scripts.pages.figures import curves, sheet
+from scripts.runs import write_history
+
+SAVE_SECONDS = 300          # between checkpoints inside a long epoch
+
+
+class TrainingFiles:
+    """A callback of the solver that keeps the run's folder up to date."""
+
+    def __init__(self, folder, dataset, settings):
+        self.folder, self.dataset, self.settings = folder, dataset, settings
+        self.run = {"settings": settings, "data": dataset.identity()}
+        for left in Path(folder).glob(".*.part"):           # by a process that was killed inside a write
+            left.unlink()
+        self.bar, self.saved_at, self.started, self.words = None, time.monotonic(), None, 0
+
+    def describe(self, solver):
+        """One line on what will run."""
+        weights = sum(w.size for w in solver.model.params.values())
+        s = self.settings
+        return (f"{self.folder}: {s['model']} with {weights:,} weights on {self.dataset.name}, "
+                f"{len(solver.data['train_captions']):,} captions, {len(self.dataset.vocabulary):,} words, "
+                f"steps {solver.iteration:,} to {solver.num_iterations:,} ({s['epochs']} epochs)")
+
+    def __call__(self, solver):
+        self._progress(solver)
+        if solver.iteration % solver.iterations_per_epoch == 0:
+            self._end_epoch(solver)
+        elif time.monotonic() - self.saved_at > SAVE_SECONDS:
+            self.save(solver)
+
+    def save(self, solver):
+        """Write last.h5 and what can be derived from it."""
+        with self._say_how_to_go_on():
+            save_checkpoint(self.folder / "last.h5", solver.model, self.run, solver)
+            write_history(self.folder / "history.csv", solver.history)
+        self.saved_at = time.monotonic()
+
+    def close(self, solver):
+        """Write everything there is, at the end or when training was stopped."""
+        if self.bar is not None:
+            self.bar.close()
+        self.save(solver)
+        with self._say_how_to_go_on():
+            if solver.finished() and not solver.best_epoch:     # nothing was measured: the last is what there is
+                save_checkpoint(self.folder / "best.h5", solver.model, self.run)
+            write_atomically(self.folder / "curves.png",
+                             curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
+            write_atomically(self.folder / "samples.png", self._samples(best_model(solver)))
+
+    def _end_epoch(self, solver):
+        row = solver.history[-1]
+        if solver.best_epoch == row["epoch"]:
+            # before last.h5: a run killed in between repeats this epoch and writes the same best again
+            with self._say_how_to_go_on():
+                save_checkpoint(self.folder / "best.h5", best_model(solver), {**self.run, "epoch": row["epoch"]})
+        self.save(solver)
+        if "val_loss" in row or row["epoch"] % 10 == 0:
+            words = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "seconds"))
+            say(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {words}")
+
+    @contextlib.contextmanager
+    def _say_how_to_go_on(self):
+        try:
+            yield
+        except OSError as error:
+            raise OSError(f"{self.folder}: {error.strerror or error}; files written before are unchanged: make room, "
+                          f"then go on with python -m scripts.train --resume {self.folder}") from error
+
+    def _progress(self, solver):
+        if self.bar is None:
+            self.bar = tqdm(total=solver.num_iterations, initial=solver.iteration - 1, unit="step", leave=False,
+                            nrows=20, disable=not sys.stderr.isatty())
+            self.started, self.words = time.monotonic(), 0
+        self.words += solver.step_words
+        self.bar.set_postfix_str(f"loss {np.mean(solver.loss_history[-25:]):.2f}, "
+                                 f"{self.words / (time.monotonic() - self.started + 1e-9):,.0f} words/s", refresh=False)
+        self.bar.update()
+
+    def _samples(self, model, n=8):
+        groups = {}
+        for title, split in (("training", "train"), ("validation", "val")):
+            groups[title] = caption_tiles(model, self.dataset, split, n)
+        return sheet(groups)
+
+
+def say(text):
+    """Print a line, above the progress bar if there is one; where nobody reads any more, training goes on."""
+    try:
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")      # noqa: SIM115  (it stays open to the end)
+
+
+def best_model(solver):
+    """The model of the best epoch so far, else the current one."""
+    model = copy.copy(solver.model)
+    model.params = solver.best_params or model.params
+    return model

@@ -1,0 +1,1 @@
+"""The web service that captions photos, and its page."""

@@ -1,0 +1,83 @@
+"""What the service says about one picture: captions, the log-probability of each word, where the model looked."""
+import io
+
+import numpy as np
+
+from data.photos import open_picture
+from models.search import log_softmax
+from scripts.evaluation.captions import beams_of, draws_of
+
+OTHERS = 3                              # words shown that might have stood in a word's place
+
+
+class BadPicture(ValueError):
+    """Bytes that are no picture, or none that is taken."""
+
+
+class Answers:
+    """answers(content, ...) captions the bytes of one picture file.
+
+    features: of scripts.runs.photos, from a list of pictures to what the model takes.
+    """
+
+    def __init__(self, model, features):
+        self.model, self.features = model, features
+        self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
+
+    def __call__(self, content, beam=3, temperature=0.0, seed=0):
+        """The best caption by a beam search, or with a temperature the likeliest of `beam` that are drawn.
+
+        -> dict: `caption`, `words`, `log_probs` of the words, `log_prob` of the whole with <END>, `finished`, `others`
+        (for each word the likeliest in its place, with log-probabilities), `attention` (for each word its map, rows of
+        the grid; None without attention), `grid` (height, width) or None, and `alternatives`, the other captions,
+        likewise. Raises BadPicture.
+        """
+        try:
+            picture = open_picture(io.BytesIO(content), 2 * max(self.features.size))
+        except ValueError as error:
+            raise BadPicture(str(error)) from error
+        features = self.features([picture])
+        decode = draws_of(np.random.default_rng(seed), temperature=temperature) if temperature else beams_of
+        hypotheses = _distinct(decode(self.model, features, beam)[0])
+        best, *others = map(self._told, hypotheses, self._log_p(features, hypotheses))
+        return {**best, "grid": self.features.grid, "alternatives": others}
+
+    def _log_p(self, features, hypotheses):
+        """log p of all words at each step of the captions of one picture -> for each float (len(ids), V)."""
+        captions = np.full((len(hypotheses), 1 + max(len(h.ids) for h in hypotheses)), self._null)
+        captions[:, 0] = self._start
+        for row, hypothesis in zip(captions, hypotheses):
+            row[1:1 + len(hypothesis.ids)] = hypothesis.ids
+        scores = self.model.scores(_repeat(features, len(captions)), captions)
+        return [log_softmax(rows[:len(hypothesis.ids)]) for rows, hypothesis in zip(scores, hypotheses)]
+
+    def _told(self, hypothesis, log_p):
+        count = len(hypothesis.ids) - hypothesis.finished
+        words = [self.model.idx_to_word[i] for i in hypothesis.ids[:count]]
+        maps = None if hypothesis.maps is None else hypothesis.maps[:count].reshape(count, *self.features.grid)
+        return {"caption": " ".join(words), "words": words,
+                "log_probs": [_short(p[i]) for p, i in zip(log_p, hypothesis.ids[:count])],
+                "log_prob": _short(hypothesis.log_prob), "finished": hypothesis.finished,
+                "others": [self._instead(p, i) for p, i in zip(log_p, hypothesis.ids[:count])],
+                "attention": None if maps is None else np.round(maps.astype(float), 5).tolist()}
+
+    def _instead(self, log_p, chosen):
+        """The likeliest words but the chosen one -> list of [word, log-probability]."""
+        likely = np.argsort(-log_p, kind="stable")[:OTHERS + 3]
+        likely = [i for i in likely if i not in (chosen, self._null, self._start)][:OTHERS]
+        return [[self.model.idx_to_word[int(i)], _short(log_p[i])] for i in likely]
+
+
+def _distinct(hypotheses):
+    """Draws may repeat each other: each caption once, in their order."""
+    return list({tuple(h.ids): h for h in hypotheses}.values())
+
+
+def _repeat(features, n):
+    """The features of one picture for n captions."""
+    return tuple(np.repeat(f, n, axis=0) for f in features) if isinstance(features, tuple) else features.repeat(n, 0)
+
+
+def _short(number):
+    """Rounded for JSON, which has no infinity."""
+    return round(max(float(number), -1e4), 4)

@@ -1,0 +1,190 @@
+"""The web service: routes, what a request may hold, and errors as JSON with a code and a sentence.
+
+    GET  /                a page to play with
+    GET  /api/health      what runs here, and its bounds
+    POST /api/caption     one picture as multipart/form-data or application/json -> captions (scripts/web/answers.py)
+    GET  /scenes/K.png    a scene, where the model was trained on scenes
+
+Nothing of a request is written to disk, and no path in a request is ever opened.
+"""
+import base64
+import io
+import json
+import re
+from pathlib import Path
+
+from flask import Flask, Request, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from data.photos import MAX_SIDE
+from data.pictures import MAX_PIXELS
+from scripts.web.answers import BadPicture
+from scripts.web.worker import Busy, Late
+
+UPLOAD = 10 * 2**20                     # bytes of a picture file
+BODY = UPLOAD * 4 // 3 + 2**16          # of a request: base64 takes four letters for three bytes
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PAGE = {file.name: (file.read_bytes(), KINDS[file.suffix]) for file in (Path(__file__).parent / "page").iterdir()
+        if file.suffix in KINDS}        # read once: the service opens no file
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+NUMBERS = {"beam": (int, 1, 10), "temperature": (float, 0, 5), "seed": (int, 0, 2**32 - 1)}
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+class Refusal(Exception):
+    """An answer other than 200: Refusal(status, code, sentence)."""
+
+
+class InMemory(Request):
+    """A request whose uploads never become temporary files."""
+    max_content_length = BODY
+
+    def _get_file_stream(self, *args, **kwargs):
+        return io.BytesIO()
+
+
+def make_app(answers, worker, about, scenes=(), names=None):
+    """The service as a Flask application.
+
+    answers: a scripts.web.answers.Answers; worker: a scripts.web.worker.Worker; about: what /api/health says of the
+    run, a dict; scenes: PNG files as bytes; names: under which this machine may be asked, None for any.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.request_class = InMemory
+    app.after_request(_with_headers)
+    for kind, handler in {Refusal: _refused, HTTPException: _http_error, Exception: _failed}.items():
+        app.register_error_handler(kind, handler)
+    health = _health(worker, about, scenes)
+    app.before_request(lambda: _check_site(names))
+
+    @app.get("/")
+    @app.get("/<name>")
+    def page(name="index.html"):
+        if name not in PAGE:
+            raise Refusal(404, "not_found", "There is nothing here.")
+        return Response(PAGE[name][0], content_type=PAGE[name][1] + "; charset=utf-8")
+
+    @app.get("/api/health")
+    def tell():
+        return jsonify(health)
+
+    @app.get("/scenes/<int:k>.png")
+    def scene(k):
+        if k >= len(scenes):
+            raise Refusal(404, "not_found", "There is no such scene.")
+        return Response(scenes[k], content_type="image/png")
+
+    @app.post("/api/caption")
+    def caption():
+        picture, numbers = read_request()
+        try:
+            return jsonify(worker.do(answers, picture, **numbers))
+        except BadPicture as error:
+            reason = str(error).removeprefix("cannot be used: ")
+            raise Refusal(422, "bad_picture", f"The picture cannot be used: {reason}.") from error
+        except Busy:
+            raise Refusal(503, "busy", "Too many requests are waiting; try again in a moment.") from None
+        except Late:
+            raise Refusal(504, "timeout", f"The caption was not ready within {worker.seconds:g} seconds.") from None
+    return app
+
+
+def _health(worker, about, scenes):
+    """What /api/health says -> dict."""
+    return {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
+            "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
+                       **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
+
+
+def _check_site(names):
+    """Raises Refusal where a page of another site has the browser ask, which shows in its headers.
+
+    Such a page may also point its own name at this machine: then the name is in Host.
+    """
+    host = re.sub(r":\d*$", "", request.headers.get("Host", "localhost")).strip("[]").lower()
+    if names is not None and host not in names:
+        raise Refusal(403, "other_site", f"{host!r:.80} is not a name of this service; scripts.serve has --name.")
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise Refusal(403, "other_site", "A page of another site may not ask here.")
+
+
+def read_request():
+    """The picture's bytes and the numbers of a request. Raises Refusal."""
+    if request.mimetype == "multipart/form-data":
+        picture, fields = _multipart()
+    elif request.mimetype == "application/json":
+        picture, fields = _json()
+    else:
+        raise Refusal(415, "unsupported_type", "Send multipart/form-data or application/json.")
+    if not picture:
+        raise Refusal(400, "no_picture", "The picture is empty.")
+    if len(picture) > UPLOAD:
+        raise _too_large()
+    unknown = [name for name in fields if name not in NUMBERS]
+    if unknown:
+        raise Refusal(400, "unknown_field", f"{unknown[0]!r:.80} is not known; expected image, {', '.join(NUMBERS)}.")
+    return picture, {name: _number(name, value) for name, value in fields.items()}
+
+
+def _multipart():
+    files, fields = request.files, request.form
+    if [name for name, _ in files.items(multi=True)] != ["image"] or any(len(v) > 1 for _, v in fields.lists()):
+        raise Refusal(400, "no_picture", "Expected one file in the field 'image', and each other field once.")
+    return files["image"].read(), dict(fields)
+
+
+def _json():
+    try:
+        fields = json.loads(request.get_data())
+        picture = base64.b64decode(fields.pop("image"), validate=True)
+    except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
+        raise Refusal(400, "bad_json", "Expected a JSON object with the picture in 'image', as base64.") from None
+    return picture, fields
+
+
+def _number(name, value):
+    """A field as a number within its bounds."""
+    kind, least, most = NUMBERS[name]
+    try:
+        number = kind(value)
+        if isinstance(value, bool) or number != float(value) or not least <= number <= most:
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        article = "a whole number" if kind is int else "a number"
+        raise Refusal(400, "bad_number", f"{name} is {value!r:.80}; expected {article} of {least} to {most}.") from None
+    return number
+
+
+def _too_large():
+    return Refusal(413, "too_large", f"The picture is larger than {UPLOAD / 2**20:g} MB.")
+
+
+def error_body(code, sentence):
+    """What every error is -> str."""
+    return json.dumps({"error": {"code": code, "message": sentence}})
+
+
+def _refused(refusal):
+    status, code, sentence = refusal.args
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return Response(error_body(code, sentence), status, headers, content_type="application/json")
+
+
+def _http_error(error):
+    if error.code == 413:
+        return _refused(Refusal(413, "too_large", f"The request is larger than {BODY / 2**20:.1f} MB, or has larger or "
+                                                  "more fields than are known."))
+    body = error_body(CODES.get(error.code, "bad_request"), error.description)
+    return Response(body, error.code, error.get_headers(), content_type="application/json")
+
+
+def _failed(error):
+    request.environ["wsgi.errors"].write(f"error: {type(error).__name__}: {error}\n")
+    return _refused(Refusal(500, "internal", "The service failed; its terminal says why."))
+
+
+def _with_headers(response):
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,51 @@
+"""The list of commands, and what is said of a misspelt one."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.commandline import catalogue
+from scripts.commandline.nearest import nearest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def python(*argv):
+    return subprocess.run([sys.executable, *argv], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_every_command_is_listed_once():
+    listed = [name for commands in catalogue.GROUPS.values() for name in commands]
+    there = {path.stem for path in (ROOT / "scripts").glob("*.py")} - {"__init__", "__main__"}
+    assert len(listed) == len(set(listed)) and set(listed) == there
+    assert all(len(line) <= 100 for line in catalogue.overview().splitlines())
+
+
+def test_a_copy_lists_only_what_it_has(tmp_path, monkeypatch):
+    (tmp_path / "train.py").touch()
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
+    assert list(catalogue.present()) == ["Training"]
+    assert catalogue.unknown("report") == "no command 'report': python -m scripts lists all commands"
+
+
+def test_without_a_command_all_are_printed():
+    done = python("-m", "scripts")
+    assert done.returncode == 0 and done.stdout.strip() == catalogue.overview() and not done.stderr
+
+
+@pytest.mark.parametrize("argv", [["scripts", "evalute"], ["scripts.evalute", "run"], ["scripts.evaluation"]])
+def test_a_misspelt_command_names_the_nearest(argv):
+    done = python("-m", *argv)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
+    assert "did you mean python -m scripts.evaluate?" in done.stderr
+
+
+def test_a_command_runs_behind_its_name_too():
+    done = python("-m", "scripts", "score", "none.json", "none.json")
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "none.json" in done.stderr
+    assert "usage: python -m scripts.score" in python("-m", "scripts", "score", "--help").stdout
+
+
+def test_nearest():
+    assert nearest("hiden", ["hidden", "batch"]) == "hidden" and nearest("xyz", ["hidden", "batch"]) is None
