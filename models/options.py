@@ -3,6 +3,7 @@
 A new option is a row of OPTIONS: CaptioningRNN, CaptioningSolver, checkpoints, the command line and docs/options.md
 (`python -m models.option_docs`) read it here.
 """
+import copy
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -209,7 +210,7 @@ def _filled(table, given):
     """Values of all options of the table, those given checked."""
     for name, value in given.items():
         _check(table[name], value)
-    return {name: given.get(name, option.default) for name, option in table.items()}
+    return {name: given.get(name, copy.copy(option.default)) for name, option in table.items()}
 
 
 def _check(option, value):
