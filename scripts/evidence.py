@@ -9,7 +9,7 @@ import numpy as np
 from data.features import PairReader
 from models.batches import caption_lengths, trim
 from models.likelihood import split_loss
-from rnnlayers import word_embedding_forward
+from rnnlayers import temporal_softmax_loss, word_embedding_forward
 from scripts.captions import caption_split
 from scripts.train import overfit_choice
 
@@ -151,11 +151,9 @@ class Evidence:
 
     def _last_word(self, h, target):
         """Gradient of -log p(target) with respect to h (N, H) -> (N, H)."""
-        scores = h @ self.model.params["W_vocab"] + self.model.params["b_vocab"]
-        p = np.exp(scores - scores.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        p[np.arange(len(p)), target] -= 1
-        return p @ self.model.params["W_vocab"].T
+        W, b = self.model.params["W_vocab"], self.model.params["b_vocab"]
+        _, dscores = temporal_softmax_loss((h @ W + b)[:, None], target[:, None], np.ones((len(h), 1), bool))
+        return len(h) * dscores[:, 0] @ W.T                         # the loss is a mean over the captions
 
     def _batches(self):
         for i in range(0, min(len(self.train_targets), BATCHES * FORWARD), FORWARD):

@@ -1,7 +1,7 @@
 """Prove what assignments promise, for all tasks: python -m scripts.prove_assignment
 
-The solved tree passes every task; the stripped tree fails exactly its tasks, those of part 2 alone too; no line of a
-solution stands in the zip; both import; the notebooks run on the solution. Exit code 1 where one of these fails.
+The solved tree passes every task; the stripped tree fails exactly its tasks, those of part 2 alone too; nothing of a
+solution is in the zip; both import; the notebooks run on the solution. Exit code 1 where one of these fails.
 """
 import argparse
 import subprocess
@@ -14,9 +14,10 @@ from pathlib import Path
 from scripts.command import run
 from scripts.course.draws import draw_for
 from scripts.course.grading import goldens_of, grade
+from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import execute
 from scripts.course.project import load_project
-from scripts.course.student_tree import find_leaks, make_tree
+from scripts.course.student_tree import make_tree
 from scripts.course.submission import read_submission
 from scripts.course.tasks import choose, closure
 
@@ -57,7 +58,7 @@ def stripped_tree_fails(project, folder, part=None):
 def nothing_leaks(project, folder):
     """The zip, read again."""
     with zipfile.ZipFile(folder.with_name(f"{folder.name}.zip")) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}     # without the top folder
     odd = [name for name in files if name.endswith(".pyc") or "/engine/" in name or "mutants" in name]
     return "\n".join([*odd, *find_leaks(project, list(project.tasks), files)])
 
@@ -94,7 +95,7 @@ def main(argv=None):
             "the solved tree passes every task": lambda: solved_tree_passes(project, solved),
             "the stripped tree fails exactly its tasks": lambda: stripped_tree_fails(project, stripped),
             "so does that of part 2 alone": lambda: stripped_tree_fails(project, part, "2"),
-            "no line of a solution is in the zip": lambda: nothing_leaks(project, stripped),
+            "nothing of a solution is in the zip": lambda: nothing_leaks(project, stripped),
             "the solved tree imports": lambda: imports(solved),
             "the stripped tree imports": lambda: imports(stripped),
         }

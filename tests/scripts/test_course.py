@@ -14,11 +14,11 @@ from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
 from scripts.course.in_process import InProcess
+from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import notebooks_of
 from scripts.course.project import load_project, tree_under_test, without
 from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
-from scripts.course.student_tree import find_leaks
 from scripts.course.submission import Submission
 from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
 from scripts.course_mutants import COURSE
