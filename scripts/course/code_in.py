@@ -28,8 +28,8 @@ def code_in(path, content, docstrings=True):
 
 def _of_notebook(cells):
     """The code cells as one module, line numbers counted through them, and the Markdown."""
-    code = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
-    prose = [line for cell in cells if cell["cell_type"] != "code" for line in "".join(cell["source"]).splitlines()]
+    code = [line for cell in cells if cell.get("cell_type") == "code" for line in "".join(cell["source"]).splitlines()]
+    prose = [line for cell in cells if cell.get("cell_type") != "code" for line in "".join(cell["source"]).splitlines()]
     return [*_of_module("\n".join("" if line.startswith(("%", "!")) else line for line in code)),
             *_of_prose(prose, 1)]
 
