@@ -13,6 +13,7 @@ class ThroughTime(NamedTuple):
     """What models.cells tells of some captions."""
     h: np.ndarray                       # (N, T, H) the hidden state after each word fed
     gates: dict[str, np.ndarray]        # name -> (N, T, units) between 0 and 1: Cell.activity
+    saturated: np.ndarray | None        # bool (N, T, units): Cell.saturated
     norms: dict[str, np.ndarray]        # "h" (and "c") -> (N, T): Cell.gradient_norms; zero behind the word
 
 
@@ -26,7 +27,8 @@ def through_time(model: Any, features: Any, captions: np.ndarray, targets: np.nd
     x, _ = word_embedding_forward(captions[:, :-1], model.params["W_embed"])
     h, _, cache = model.cell.forward(model.params, model.image(features, len(captions)), x)
     dh = gradient_of_one_word(model, h, captions, targets)
-    return ThroughTime(h, model.cell.activity(cache), model.cell.gradient_norms(dh, cache))
+    cell = model.cell
+    return ThroughTime(h, cell.activity(cache), cell.saturated(cache), cell.gradient_norms(dh, cache))
 
 
 def gradient_of_one_word(model: Any, h: np.ndarray, captions: np.ndarray, targets: np.ndarray) -> np.ndarray:

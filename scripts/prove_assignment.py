@@ -1,7 +1,7 @@
 """Prove what assignments promise, for all tasks: python -m scripts.prove_assignment
 
-The solved tree passes every task; the stripped tree fails exactly its tasks, those of part 2 alone too; no line of a
-solution stands in the zip; both import; the notebooks run on the solution. Exit code 1 where one of these fails.
+The solved tree passes every task; the stripped tree fails exactly its tasks, those of part 2 alone too; nothing of a
+solution is in the zip; both import; the notebooks run on the solution. Exit code 1 where one of these fails.
 """
 import argparse
 import tempfile
@@ -25,7 +25,7 @@ def main(argv=None):
             "the solved tree passes every task": lambda: solved_tree_passes(project, solved),
             "the stripped tree fails exactly its tasks": lambda: stripped_tree_fails(project, stripped),
             "so does that of part 2 alone": lambda: stripped_tree_fails(project, part, "2"),
-            "no line of a solution is in the zip": lambda: nothing_leaks(project, stripped),
+            "nothing of a solution is in the zip": lambda: nothing_leaks(project, stripped),
             "the solved tree imports": lambda: imports(solved),
             "the stripped tree imports": lambda: imports(stripped),
         }

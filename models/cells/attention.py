@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 
 from models.cells.cell import GRID, Cell, Image, Params, State, take
-from models.cells.lstm import GATES, gate_activity, saturated_gates, state_norms
+from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates, state_norms
 from models.cells.recurrent import recurrent_shapes
 from rnnlayers import (
     attention_backward,
@@ -25,7 +25,7 @@ class Attention(Cell):
     Source: the attention LSTM of EECS 498-007 (2019), assignment 4, after Vaswani et al. (2017), section 3.2.1.
     """
     name, aliases, place, features, attends, gates = "attention", ("attn",), 40, GRID, True, GATES
-    drawn_first = ("Wx", "Wh")
+    about, drawn_first = ABOUT, ("Wx", "Wh")
 
     def shapes(self) -> dict[str, str]:
         return {"W_proj": "D H", "b_proj": "H", **recurrent_shapes(GATES), "Wattn": "H 4H"}

@@ -5,7 +5,7 @@ import numpy as np
 
 from models.cells.cell import BOTH, Cell, Image, Params, State, take
 from models.cells.initial import TanhStates
-from models.cells.lstm import GATES, gate_activity, saturated_gates, state_norms
+from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates, state_norms
 from models.cells.recurrent import recurrent_shapes
 from rnnlayers import (
     additive_attention_backward,
@@ -27,7 +27,7 @@ class Bahdanau(Cell):
     Source: Xu et al. (2015), "Show, attend and tell: neural image caption generation with visual attention", 3.1.2.
     """
     name, place, features, attends, gates = "bahdanau", 50, BOTH, True, GATES
-    options = ("pooled_dim", "pooled_stats", "penalty")
+    options, about = ("pooled_dim", "pooled_stats", "penalty"), ABOUT
 
     def shapes(self) -> dict[str, str]:
         return {**INITIAL.shapes, **recurrent_shapes(GATES), "Wattn": "D 4H", "Wa": "D K", "ba": "K", "Wq": "H K",

@@ -12,6 +12,7 @@ import numpy as np
 
 VECTOR, GRID, BOTH = "vector", "grid", "both"       # the features that a cell takes: one vector, a grid, or the pair
 Params = dict[str, np.ndarray]
+NEAR = 0.01                         # a unit so near to a limit counts as saturated
 
 
 class Image(NamedTuple):
@@ -42,6 +43,15 @@ class State:
                        attention=None if self.attention is None else self.attention[rows])
 
 
+class About(NamedTuple):
+    """What a report says about a cell."""
+    heading: str = "What its units do"
+    labels: dict[str, str] = {}     # names of Cell.activity in words
+    activity: str = ""              # what is drawn of each
+    memory: str = ""                # what happens to a gradient on its way back through the words
+    compare: str = "rnn"            # a cell whose report shows the contrast
+
+
 class Cell:
     """The contract of a cell. A subclass declares what it is, and `models.cells` registers it under its name."""
     name: ClassVar[str]
@@ -52,6 +62,7 @@ class Cell:
     gates: ClassVar[str] = ""                       # names of the blocks along the axis of 3H or 4H, in their order
     starts: ClassVar[tuple[str, ...]] = ("h",)      # the states that the picture may initialise, the default first
     options: ClassVar[tuple[str, ...]] = ()         # of models.options, those that only some cells have and this has
+    about: ClassVar[About] = About()
     drawn_first: ClassVar[tuple[str, ...]] = ()     # parameters drawn before the others: a seed keeps its weights
 
     def __init__(self, start: str = "h"):

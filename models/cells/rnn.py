@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from models.cells.cell import Params
+from models.cells.cell import NEAR, About, Params
 from models.cells.recurrent import Recurrent, norms_of_h
 from rnnlayers import rnn_backward, rnn_forward, rnn_step_backward, rnn_step_forward
 
@@ -14,13 +14,22 @@ class RNN(Recurrent):
     Source: Karpathy and Fei-Fei (2015), "Deep visual-semantic alignments", section 3.2.
     """
     name, place = "rnn", 10
+    about = About(
+        labels={"1 - h^2": "1 − h²"},
+        activity="the mean over the units (band: their middle half) of 1 − h², the factor by which the gradient is "
+                 "multiplied at each unit",
+        memory="At each step a plain RNN multiplies the gradient by the same matrix, Wh, and by 1 − h², which is near "
+               "0 for a unit near ±1. Over many steps the gradient vanishes or explodes, and where it vanishes, words "
+               "far apart cannot learn from each other: the RNN forgets. Captions are short, and training may find a "
+               "matrix that preserves the gradient for a dozen words; the line shows whether it did.",
+        compare="lstm")
     layer, one_step = (rnn_forward, rnn_backward), (rnn_step_forward, rnn_step_backward)
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:
         return {"1 - h^2": 1 - _states(cache)**2}
 
     def saturated(self, cache: Any) -> np.ndarray:
-        return abs(_states(cache)) > 0.99
+        return abs(_states(cache)) > 1 - NEAR
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
         return {"h": norms_of_h(dh, cache[1], rnn_step_backward)}

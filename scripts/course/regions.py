@@ -6,9 +6,11 @@
 """
 import ast
 import re
+import textwrap
 from typing import NamedTuple
 
 MARKER = re.compile(r"(\s*)#\s*(BEGIN|END)\s+SOLUTION\b\s*([^\s:]*)\s*(?::\s*(.*))?$")
+TELLING = 8                         # tokens of a line that is looked for as a whole
 
 
 class Region(NamedTuple):
@@ -70,12 +72,24 @@ def stub(region, task, chosen):
 
 
 def solution_lines(text, regions):
-    """The code lines of all regions, normalised -> task -> set of str."""
+    """The telling code lines of all regions, normalised -> task -> set of str."""
     lines, found = text.split("\n"), {}
     for region in regions:
         found.setdefault(region.task, set()).update(
-            filter(None, map(normal, lines[region.first + 1:region.last])))
+            map(normal, filter(tells, lines[region.first + 1:region.last])))
     return found
+
+
+def tells(line):
+    """Whether a line is more than an idiom such as h, c = h0, c0: it calculates or calls a layer, in some words."""
+    line = re.sub(r"(^|\s)#.*", "", line)
+    return bool(re.search(r"[\w)\]]\s*[-+*/@]|_(forward|backward)\(", line)) and len(
+        re.findall(r"\w+|[^\w\s]", line)) >= TELLING
+
+
+def region_code(text, region):
+    """The statements of a region -> ast.Module."""
+    return ast.parse(textwrap.dedent("\n".join(text.split("\n")[region.first + 1:region.last])))
 
 
 def normal(line):

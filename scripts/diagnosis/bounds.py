@@ -9,7 +9,6 @@ ENOUGH = 20                         # images below which a share of captions say
 ENOUGH_WORDS = 100                  # images below which most rare words have no place to be likely in
 STEPS = 5                           # words back over which gradients are followed
 LARGE = 1e4                         # a weight beyond it is as lost as one that is not finite
-SATURATED_AT = 0.99                 # |tanh| beyond which a unit passes hardly any gradient
 
 
 class Bounds(NamedTuple):

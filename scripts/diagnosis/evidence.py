@@ -9,9 +9,9 @@ import numpy as np
 from data.features import PairReader
 from models.batches import trim
 from models.likelihood import split_loss
+from models.through_time import gradient_of_one_word
 from rnnlayers import word_embedding_forward
 from rnnlayers.lengths import sequence_lengths
-from scripts.diagnosis.bounds import SATURATED_AT
 from scripts.evaluation.captions import caption_split
 from scripts.runs.training import overfit_choice
 
@@ -129,45 +129,33 @@ class Evidence:
 
     @cached_property
     def memory(self):
-        """A pass through the textbook layers, and the gradient of the last word alone -> flow, saturated.
+        """A pass through the textbook cell, and the gradient of the last word alone -> flow, saturated.
 
         flow: float (T,), the mean norm of the gradient with respect to the word fed k steps before the last one;
-        saturated: the share of the gates (of an RNN, of the units) within 0.01 of where their derivative is 0.
+        saturated: the share of units that the cell calls saturated, None where it calls none so.
         """
         norms, saturated = [], []
         for captions, rows in self._batches():
-            length = sequence_lengths(captions, self.vocabulary.null) - 1
-            x, _ = word_embedding_forward(captions[:, :-1], self.model.params["W_embed"])
-            image = self.model.image(self.dataset.features["train"][rows])
-            h, maps, cache = self.model.cell.forward(self.model.params, image, x)
-            dh, every, last = np.zeros_like(h), np.arange(len(h)), length - 1
-            dh[every, last] = self._last_word(h[every, last], captions[every, length])
-            dx, _ = self.model.cell.backward(dh, None if maps is None else np.zeros_like(maps), cache)
+            targets = sequence_lengths(captions, self.vocabulary.null) - 1
+            dx, units = self._last_word(captions, rows, targets)
             norm = np.linalg.norm(dx.astype(np.float64), axis=2)
-            norms += [norm[i, t::-1] for i, t in enumerate(last)]
-            steps = getattr(cache[1], "steps", cache[1])
-            saturated += [share for i, step in enumerate(steps) for share in saturation(step, i <= last)]
+            norms += [norm[i, t::-1] for i, t in enumerate(targets - 1)]
+            if units is not None:
+                saturated.append(units[np.arange(units.shape[1]) < targets[:, None]].ravel())
         longest = max(map(len, norms))
         flow = [np.mean([n[k] for n in norms if len(n) > k]) for k in range(longest)]
-        return np.array(flow), float(np.mean(np.concatenate(saturated)))
+        return np.array(flow), float(np.mean(np.concatenate(saturated))) if saturated else None
 
-    def _last_word(self, h, target):
-        """Gradient of -log p(target) with respect to h (N, H) -> (N, H)."""
-        scores = h @ self.model.params["W_vocab"] + self.model.params["b_vocab"]
-        p = np.exp(scores - scores.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        p[np.arange(len(p)), target] -= 1
-        return p @ self.model.params["W_vocab"].T
+    def _last_word(self, captions, rows, targets):
+        """Gradient of -log p of each caption's last word with respect to all words fed, and Cell.saturated."""
+        model = self.model
+        x, _ = word_embedding_forward(captions[:, :-1], model.params["W_embed"])
+        h, attention, cache = model.cell.forward(model.params, model.image(self.dataset.features["train"][rows]), x)
+        dh = gradient_of_one_word(model, h, captions, targets)
+        dx, _ = model.cell.backward(dh, None if attention is None else np.zeros_like(attention), cache)
+        return dx, model.cell.saturated(cache)
 
     def _batches(self):
         for i in range(0, min(len(self.train_targets), BATCHES * FORWARD), FORWARD):
             captions = self.train_targets[i:i + FORWARD]
             yield trim(captions, self.vocabulary.null), self.train_rows[i:i + FORWARD]
-
-
-def saturation(step, there):
-    """Which entries of a step's gates, or of an RNN's units, are saturated, of the captions that are `there`."""
-    if hasattr(step, "i"):
-        return [(abs(gate[there] - 0.5) > SATURATED_AT - 0.5).ravel() for gate in (step.i, step.f, step.o)] + [
-            (abs(step.g[there]) > SATURATED_AT).ravel()]
-    return [(abs(step.next_h[there]) > SATURATED_AT).ravel()]

@@ -202,6 +202,8 @@ def vanishing(e):
 
 def saturated(e):
     _, share = e.memory
+    if share is None:
+        return not_judged(f"does not apply to --model {e.model.cell_type}")
     return judge(share, bounds.SATURATED, f"{share:.1%} of gates and units are within 0.01 of their limits",
                  "weights or features too large: no gradient passes there", "a smaller --lr, --weight-decay, --clip 5")
 

@@ -42,8 +42,11 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
     check_page("--out", out)
     content = gather(captioner, split, n, beam, pictures)
     history, content["drawn"]["charts"] = training_charts(folder)
+    about = captioner.model.cell.about
+    content["drawn"]["labels"] = about.labels
     html = template.render(
-        **content, name=folder.name, cell=captioner.model.cell_type, checkpoint=checkpoint, history=history,
+        **content, name=folder.name, cell=captioner.model.cell_type, about=about,
+        checkpoint=checkpoint, history=history,
         settings={key: (value, HELP.get(key, "")) for key, value in checkpoint.run["settings"].items()},
         weights=sum(w.size for w in captioner.model.params.values()))
     write_atomically(out, html.encode())

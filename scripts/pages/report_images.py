@@ -8,7 +8,6 @@ from PIL import Image
 from models.decoding import beam_search
 from models.images import grid_shape
 from models.through_time import through_time
-from scripts.diagnosis.bounds import SATURATED_AT
 
 BYTES = 30_000                      # of a picture at most: 200 of them are 8 MB as text
 
@@ -61,7 +60,8 @@ def cell_by_word(model, features, captions, vocabulary):
     """Gates and gradients for captions, lists of ids, of some images -> for each a dict of what the page draws.
 
     "gates": name -> a [mean, lower quartile, upper quartile] over the units after <START> and after each word;
-    "dh", "dc": log10 of the gradient's norm after each of these up to the word before the last, None where it is 0.
+    "dh", "dc": log10 of the gradient's norm after each of these up to the word before the last, None where it is 0;
+    "saturated", of a cell without a cell state: the share of its units that are, after each.
     """
     ended = [ids[-1] == vocabulary.end for ids in captions]
     words = np.array([len(ids) - end for ids, end in zip(captions, ended)])
@@ -70,15 +70,12 @@ def cell_by_word(model, features, captions, vocabulary):
     for row, ids in zip(table, captions):
         row[1:len(ids) + 1] = ids
     found = through_time(model, features, table, np.maximum(words, 1))      # of an empty caption the loss of <END>
-    gates = found.gates or {"1 - h^2": 1 - found.h**2}
     described = []
     for n, count in enumerate(words):
-        cell = {"gates": {name: _spread(values[n, :count + 1]) for name, values in gates.items()},
-                "dh": _log10(found.dh[n, :max(count, 1)])}
-        if found.dc is None:
-            cell["saturated"] = np.round((abs(found.h[n, :count + 1]) > SATURATED_AT).mean(axis=1), 3).tolist()
-        else:
-            cell["dc"] = _log10(found.dc[n, :max(count, 1)])
+        cell = {"gates": {name: _spread(values[n, :count + 1]) for name, values in found.gates.items()},
+                **{f"d{state}": _log10(norms[n, :max(count, 1)]) for state, norms in found.norms.items()}}
+        if "c" not in found.norms and found.saturated is not None:
+            cell["saturated"] = np.round(found.saturated[n, :count + 1].mean(axis=1), 3).tolist()
         described.append(cell)
     return described
 

@@ -16,12 +16,12 @@ from scripts.course.grader_mutants import COURSE
 from scripts.course.grading import goldens_of
 from scripts.course.grading import grade as grade_tasks
 from scripts.course.in_process import InProcess
+from scripts.course.leaks import find_leaks
 from scripts.course.mutants import MUTANTS
 from scripts.course.notebooks import notebooks_of
 from scripts.course.project import load_project, tree_under_test, without
 from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
-from scripts.course.student_tree import find_leaks
 from scripts.course.submission import Submission
 from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
 

@@ -129,12 +129,12 @@ function drawMap(image, t) {
 
 let open = 0, pressed = null;
 
-const gateNames = {i: "input", f: "forget", o: "output", "1 - h^2": "1 − h²"};
+const gateNames = drawn.labels;
 
 function drawCell(image, words, t) {
   const read = ["start", ...words], mark = t === null ? undefined : t + 1;
   const series = Object.entries(image.gates).map(([key, steps]) => ({name: gateNames[key], points: steps.map((s, k) => [k, ...s])}));
-  if (image.saturated) series.push({name: "share with |h| > 0.99", points: image.saturated.map((s, k) => [k, s])});
+  if (image.saturated) series.push({name: "share of saturated units", points: image.saturated.map((s, k) => [k, s])});
   chart($("gates"), series, {what: "Activity", words: read, low: 0, high: 1, mark});
   const reach = ["dh", "dc"].filter((key) => image[key]).map((key) => ({name: key === "dh" ? "w.r.t. h" : "w.r.t. c", points: image[key].map((y, k) => [k, y])}));
   chart($("reach"), reach, {what: "Norm of the gradient", words: read.slice(0, Math.max(read.length - 1, 1)), log: true, mark});

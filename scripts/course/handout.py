@@ -1,0 +1,47 @@
+"""What students get: a list, so that a new file stays here until somebody puts it down.
+
+A test follows the imports of these files: what one of them imports has to be listed too, or named in OPTIONAL.
+"""
+ALL = "*"                           # all modules of a folder, without its subfolders
+
+HANDED_OUT = {                      # folder -> modules
+    # the layers, with the tasks in them; the engine stays here
+    "rnnlayers": ALL,
+    # the captioner with its tasks, training it, and captions from it
+    "models": """__init__ averages batches captioning_rnn checkpoint cider decoding dropout images likelihood metrics
+                 minibatches ngrams options read_ahead schedules search selection solver""",
+    "models/cells": ALL,
+    # data sets and drawn scenes
+    "data": ALL,
+    # the gradient checks; not cells, which has an RNN and an LSTM in it
+    "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
+                    numeric pair plot report shapes snapshot suite table traps""",
+    # commands: test and hand in; train and look at the result
+    "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
+    # the libraries of these
+    "scripts/commandline": ALL, "scripts/runs": ALL, "scripts/datasets": "__init__ defaults extraction",
+    "scripts/evaluation": "__init__ attention captions", "scripts/pages": "__init__ caption_page figures pictures",
+    # the grader as grade and pack_submission run it, and lab for the notebooks
+    "scripts/course": """__init__ adam_checks channel child confine draws files grading guard lab model_checks outcomes
+                         pair_checks project regions results submission tasks wire""",
+}
+OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
+OPTIONAL = (                        # left out, and imported only where they are
+    "rnnlayers/engine", "models/packed", "gradcheck/cells.py", "scripts/report.py",
+)
+
+
+def handed_out(root):
+    """Paths of the files below a project's root that go to students as they are or with stubs -> sorted list of str.
+
+    Raises FileNotFoundError where one that is listed is not there.
+    """
+    found = set(OTHER_FILES)
+    for folder, modules in HANDED_OUT.items():
+        paths = (root / folder).glob("*.py") if modules == ALL else [
+            root / folder / f"{name}.py" for name in modules.split()]
+        found.update(path.relative_to(root).as_posix() for path in paths)
+    missing = [path for path in sorted(found) if not (root / path).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{root / missing[0]}: is listed in scripts/course/handout.py and not there")
+    return sorted(found)
