@@ -13,7 +13,7 @@ from data.photos import list_pictures, open_picture
 from data.vocabulary import Vocabulary
 from models.checkpoint import write_atomically
 from scripts.commandline.command import check_page, run
-from scripts.commandline.image_model import add_model, model_options, told
+from scripts.commandline.image_model import add_model, model_options, noting_errors
 from scripts.commandline.run_options import add_data, add_run, add_split, check_least
 from scripts.evaluation.captions import beams_of, caption_split, draws_of
 from scripts.pages.caption_page import caption_page
@@ -83,7 +83,7 @@ def caption_photos(checkpoint, features, pictures, decode, beam, failed):
     for i in range(0, len(names), BATCH):
         opened = {}
         for name in names[i:i + BATCH]:
-            with told(failed):
+            with noting_errors(failed):
                 opened[name] = open_picture(pictures[name], 2 * max(features.size))
         if opened:
             beams = decode(checkpoint.model, features(list(opened.values())), beam)

@@ -43,8 +43,8 @@ def model_options(args):
 
 
 @contextlib.contextmanager
-def told(failed, where=""):
-    """A ValueError inside the block is printed and noted."""
+def noting_errors(failed, where=""):
+    """Print a ValueError that is raised inside the block, append its text to `failed`, and go on."""
     try:
         yield
     except ValueError as error:

@@ -21,7 +21,7 @@ def add_threads(parser):
 
 
 def check_least(args, **least):
-    """Raises ValueError where a number that was given is below its least one."""
+    """Raises ValueError for an option below its least value; options that were not given are None."""
     for name, bound in least.items():
         value = getattr(args, name)
         if value is not None and value < bound:

@@ -144,7 +144,7 @@ function aboutWord(image, words, t) {
   if (t === null) return words.length ? "Hover over a word or press it." : "";
   const sums = [0, ...image.chosen.map((k) => image.nodes[k][2])];
   let text = `“${words[t]}”: probability ${(100 * Math.exp(sums[t + 1] - sums[t])).toFixed(0)} %.`;
-  if (image.grid) text += ` The brightest region has ${(100 * image.peaks[t]).toFixed(0)} % of the look; an even look gives each ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
+  if (image.grid) text += ` ${(100 * image.peaks[t]).toFixed(0)} % of the attention is on one region; spread evenly it would be ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
   const gates = Object.entries(image.gates).map(([key, steps]) => `${gateNames[key]} ${steps[t + 1][0].toFixed(2)}`);
   return text + ` After reading it: ${gates.join(", ")}.`;
 }

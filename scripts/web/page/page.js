@@ -278,6 +278,6 @@ async function begin() {
   $("about").textContent = `${health.run}, a captioner of type ${health.model}${once}`;
   $("attend").hidden = $("look").hidden = !health.attention;
   offerScenes(health.scenes);
-  if (health.scenes) $("invitation").querySelector("span").textContent = "the model knows scenes alone: choose one below";
+  if (health.scenes) $("invitation").querySelector("span").textContent = "This model only knows drawn scenes: pick one below.";
 }
 begin();
