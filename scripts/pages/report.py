@@ -44,7 +44,8 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
     content = gather(captioner, split, n, beam, pictures)
     history, content["drawn"]["charts"] = training_charts(folder)
     html = template.render(
-        **content, steps=STEPS, name=folder.name, cell=captioner.model.cell_type, checkpoint=checkpoint, history=history,
+        **content, name=folder.name, cell=captioner.model.cell_type, checkpoint=checkpoint, history=history,
+        steps=STEPS,
         settings={key: (value, HELP.get(key, "")) for key, value in checkpoint.run["settings"].items()},
         weights=sum(w.size for w in captioner.model.params.values()))
     write_atomically(out, html.encode())
