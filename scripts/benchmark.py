@@ -1,8 +1,8 @@
 """Time training steps side by side: the engine, the textbook, and PyTorch with --peers torch.
 
-Every measurement runs in a process of its own, the sides in turn (A B A B ...), so that a noisy machine treats all
-alike. Times are medians; the ratio is the other side's median divided by the engine's. Memory is the process' peak. The
-share is that of the machine's own sgemm peak, on the operations that no padding and no repeated word needs.
+Each measurement runs in its own process, and the sides take turns (A B A B ...), so that noise affects all alike. Times
+are medians; the ratio is a side's median divided by the engine's. Memory is the peak of the process. The share of
+sgemm's peak counts only the operations that are needed without padding and repeated words.
 """
 import argparse
 import importlib.util
@@ -28,9 +28,9 @@ def parse(argv=None):
     parser.add_argument("--rounds", type=int, default=3, help="processes a side (default 3)")
     parser.add_argument("--steps", type=int, default=15, help="steps timed in each (default 15)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(),
-                        help="of BLAS and of the peer (default: all cores)")
-    parser.add_argument("--json", metavar="FILE", help="also write all figures there")
-    parser.add_argument("--growth", metavar="PNG", help="instead draw how a step's time grows with N, T, H and V")
+                        help="threads of BLAS and of the peer (default: all cores)")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures to FILE")
+    parser.add_argument("--growth", metavar="PNG", help="draw how a step's time grows with N, T, H and V instead")
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""Load a running scripts.serve: some clients send a photo again and again; latencies and errors are counted.
+"""Measure a running scripts.serve: several clients send photos over and over; prints latencies and errors.
 
     python -m scripts.benchmark_serve photo.jpg [--clients 4] [--requests 200] [--url http://127.0.0.1:8000]
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.commandline.command import run
+from scripts.commandline.run_options import check_least
 
 JSON = {"Content-Type": "application/json"}
 
@@ -21,14 +22,12 @@ JSON = {"Content-Type": "application/json"}
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark_serve", description=__doc__.split("\n")[0])
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos to send, in turn")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="of the service (default %(default)s)")
-    parser.add_argument("--clients", type=int, default=4, metavar="N", help="at the same time (default 4)")
-    parser.add_argument("--requests", type=int, default=200, metavar="N", help="in all (default 200)")
-    parser.add_argument("--beam", type=int, default=3, metavar="K", help="(default 3)")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the service (default %(default)s)")
+    parser.add_argument("--clients", type=int, default=4, metavar="N", help="clients at the same time (default 4)")
+    parser.add_argument("--requests", type=int, default=200, metavar="N", help="requests in total (default 200)")
+    parser.add_argument("--beam", type=int, default=3, metavar="K", help="beam of each request (default 3)")
     args = parser.parse_args(argv)
-    for name in ("clients", "requests", "beam"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name} {getattr(args, name)}: expected at least 1")
+    check_least(args, clients=1, requests=1, beam=1)
     return args
 
 

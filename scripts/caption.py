@@ -1,7 +1,7 @@
-"""Print captions that a trained run gives to the images of a split or to your own photos: one line an image.
+"""Print a trained run's captions of the images of a split, or of your own photos: one line per image.
 
-The most likely word at each step; with --beam the best caption that a beam search finds; with --sample words drawn at
-random. Photos go through the ONNX model that made the run's training features.
+By default the likeliest word is taken at each step; --beam searches for the likeliest caption, --sample draws words at
+random. Photos are encoded by the ONNX model that made the run's training features.
 """
 import argparse
 import sys
@@ -13,7 +13,8 @@ from data.photos import list_pictures, open_picture
 from data.vocabulary import Vocabulary
 from models.checkpoint import write_atomically
 from scripts.commandline.command import check_page, run
-from scripts.commandline.image_model import add_model, model_options, told
+from scripts.commandline.image_model import add_model, model_options, noting_errors
+from scripts.commandline.run_options import add_data, add_run, add_split, check_least
 from scripts.evaluation.captions import beams_of, caption_split, draws_of
 from scripts.pages.caption_page import caption_page
 from scripts.runs import load_run, open_run_data
@@ -24,22 +25,22 @@ BATCH = 16                              # photos at a time
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.caption", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
-    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
+    add_run(parser)
+    add_split(parser)
     parser.add_argument("--n", type=int, metavar="N",
                         help="first N images, 0 for all (default: 8 of a split, all photos)")
     parser.add_argument("--beam", type=int, metavar="K", help="keep the K best captions at each word (default 1)")
     parser.add_argument("--sample", action="store_true", help="draw each word by its probability")
     parser.add_argument("--temperature", type=float, metavar="T",
-                        help="with --sample: below 1 likely words become likelier still, above 1 less so (default 1)")
+                        help="with --sample: below 1 sharpens the probabilities, above 1 flattens them (default 1)")
     parser.add_argument("--top-p", type=float, metavar="P",
-                        help="with --sample: only the fewest likely words that hold a share P of the probability")
-    parser.add_argument("--top-k", type=int, metavar="K", help="with --sample: only the K most likely words")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --sample (default 0)")
+                        help="with --sample: draw from the smallest set of words whose probabilities add up to P")
+    parser.add_argument("--top-k", type=int, metavar="K", help="with --sample: draw from the K most likely words")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="random seed of --sample (default 0)")
     parser.add_argument("--alternatives", type=int, metavar="N",
-                        help="N captions an image, the best first (by log-probability a word; drawn ones by the whole "
-                        "log-probability), and the log-probability of each")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+                        help="print N captions per image with their log-probabilities, the best first: by "
+                        "log-probability per word, with --sample by that of the whole caption")
+    add_data(parser)
     photos = parser.add_argument_group("photos")
     photos.add_argument("--images", nargs="+", metavar="PATH", help="a folder of photos, or files, instead of a split")
     photos.add_argument("--html", type=Path, metavar="FILE", help="write a page with the photos, their captions and "
@@ -50,10 +51,7 @@ def parse(argv=None):
 
 def check(args):
     """Raises ValueError for numbers out of range and options that do not go together."""
-    for name, least in (("n", 0), ("seed", 0), ("beam", 1), ("alternatives", 1)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise ValueError(f"--{name} {value}: expected at least {least}")
+    check_least(args, n=0, seed=0, beam=1, alternatives=1)
     for name in ("split", "data") if args.images else ("encoder", "html"):
         if getattr(args, name) is not None:
             raise ValueError(f"--{name}: goes {'not with' if args.images else 'only with'} --images")
@@ -85,7 +83,7 @@ def caption_photos(checkpoint, features, pictures, decode, beam, failed):
     for i in range(0, len(names), BATCH):
         opened = {}
         for name in names[i:i + BATCH]:
-            with told(failed):
+            with noting_errors(failed):
                 opened[name] = open_picture(pictures[name], 2 * max(features.size))
         if opened:
             beams = decode(checkpoint.model, features(list(opened.values())), beam)

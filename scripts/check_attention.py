@@ -1,7 +1,7 @@
-"""Say whether a model's attention is alive, and on scenes whether it points at what the words name.
+"""Test whether a model's attention moves from word to word, and on scenes whether it points at what the words name.
 
-Written as JSON too: into RUN/attention.json, or where --out says. Exit code 1 if the attention is dead or cannot
-be judged.
+The result is also written as JSON, to RUN/attention.json or --out. Exit code 1 if the attention does not move ("dead")
+or cannot be judged.
 """
 import argparse
 import json
@@ -11,6 +11,7 @@ import numpy as np
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.attention import DEAD, liveliness, pointing
 from scripts.evaluation.captions import attend_images
 from scripts.evaluation.scenes import read_objects
@@ -19,9 +20,9 @@ from scripts.runs import load_attending_run
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.check_attention", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a run of an attention model")
-    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+    add_run(parser, "folder of a run of an attention model")
+    add_split(parser)
+    add_data(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: RUN/attention.json)")
     args = parser.parse_args(argv)
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)

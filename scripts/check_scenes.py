@@ -2,6 +2,7 @@
 import argparse
 
 from scripts.commandline.command import run
+from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.captions import caption_images
 from scripts.evaluation.scenes import grade, read_objects
 from scripts.runs import load_run, open_run_data
@@ -9,9 +10,9 @@ from scripts.runs import load_run, open_run_data
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.check_scenes", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a run on scenes")
-    parser.add_argument("--split", default="test", help="train, val or test (default test)")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+    add_run(parser, "folder of a run on scenes")
+    add_split(parser, "test")
+    add_data(parser)
     args = parser.parse_args(argv)
     checkpoint = load_run(args.run)
     dataset = open_run_data(checkpoint, args.data)

@@ -1,7 +1,7 @@
-"""Say what is wrong with a run: the known ways in which captioners fail, each tested, with its likely cause.
+"""Find out what is wrong with a run: test the known ways in which captioners fail, and name likely causes.
 
-Every symptom prints the figure it rests on, also where all is well; docs/diagnosis.md explains them. Exit code 1 if
-something is found.
+Every symptom prints the figure it is judged by, even where all is well; docs/diagnosis.md explains them. Exit code 1
+if something is found.
 """
 import argparse
 import json
@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.finding import not_judged
 from scripts.diagnosis.symptoms import SYMPTOMS
@@ -22,19 +23,18 @@ MARKS = {True: "FOUND", False: "ok", None: "-"}
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.diagnose", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
-    parser.add_argument("--split", default="val", help="train, val or test (default val)")
+    add_run(parser)
+    add_split(parser, "val")
     parser.add_argument("--images", type=int, default=300, metavar="N", help="images to look at (default 300)")
     parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice of images (default 0)")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it, "
-                        "or with other features that are to be compared with those of training")
+    parser.add_argument("--seed", type=int, default=0, metavar="S",
+                        help="random seed of the choice of images (default 0)")
+    add_data(parser, "dataset folder, if it has moved since training, or one with other features to be compared with "
+             "those of training")
     parser.add_argument("--json", action="store_true", help="print the findings as one JSON document")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
+    add_threads(parser)
     args = parser.parse_args(argv)
-    for name, least in (("images", 1), ("beam", 1), ("seed", 0)):
-        if getattr(args, name) < least:
-            raise ValueError(f"--{name} {getattr(args, name)}: expected at least {least}")
+    check_least(args, images=1, beam=1, seed=0)
     return args
 
 

@@ -10,6 +10,7 @@ import time
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.evaluation.captioner import Options, load_captioner
 from scripts.evaluation.run_scores import compare, evaluate_run, load_other
 from scripts.evaluation.tables import coco_results, output_folder, table
@@ -19,8 +20,8 @@ from scripts.runs import choose_split
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.evaluate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
-    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
+    add_run(parser)
+    add_split(parser)
     parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
     parser.add_argument("--max-length", type=int, default=30, metavar="T", help="bound on words (default 30)")
@@ -34,14 +35,10 @@ def parse(argv=None):
                         help="runs on the same data that decide each word together with the first one")
     parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of "
                         "the difference in CIDEr and BLEU-4 over resampled images")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
+    add_data(parser)
+    add_threads(parser)
     args = parser.parse_args(argv)
-    for name in ("beam", "batch", "max_length"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least 1")
-    if args.consensus < 0:
-        raise ValueError(f"--consensus {args.consensus}: expected at least 0")
+    check_least(args, beam=1, batch=1, max_length=1, consensus=0)
     if not abs(args.normalisation) <= 10:
         raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
     return args

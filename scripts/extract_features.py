@@ -1,6 +1,6 @@
 """Make a feature file for scripts.prepare_data from pictures and an image model in ONNX form.
 
-A run that was stopped goes on when it is started again. Pictures that cannot be read are named, the others are done.
+The same command resumes a run that was stopped. Unreadable pictures are named and skipped.
 """
 import argparse
 import sys
@@ -11,13 +11,14 @@ from data.onnx_models import describe_model
 from data.photos import list_pictures
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder, encoder_of
+from scripts.commandline.run_options import check_least
 from scripts.datasets.extraction import extract
 
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.extract_features", description=__doc__)
     parser.add_argument("--list", metavar="MODEL", help="show a model's inputs, outputs, shapes and metadata, and stop")
-    parser.add_argument("--images", nargs="+", metavar="PATH", help="a folder, or files")
+    parser.add_argument("--images", nargs="+", metavar="PATH", help="a folder of pictures, or files")
     parser.add_argument("--out", metavar="H5", help="the feature file to make")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures at a time (default 16)")
     add_encoder(parser)
@@ -33,8 +34,7 @@ def main(argv=None):
     if args.list:
         print(*describe_model(args.list), sep="\n")
         return 0
-    if args.batch < 1:
-        raise ValueError(f"--batch {args.batch}: expected at least 1")
+    check_least(args, batch=1)
     if Path(args.out).exists():
         raise FileExistsError(f"{args.out}: is there already, nothing was done: remove it or choose another name")
     pictures, wrong = list_pictures(args.images)

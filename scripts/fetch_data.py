@@ -1,6 +1,6 @@
-"""Download a data set's files: flickr8k, coco-captions, cs231n or cocopt; docs/datasets.md says the same for people.
+"""Download a data set's files: flickr8k, coco-captions, cs231n or cocopt; docs/datasets.md describes them.
 
-A download that was cut goes on where it stopped. What arrives is checked and unpacked, and the archives are removed.
+An interrupted download resumes. Files are verified and unpacked, and the archives removed.
 """
 import argparse
 

@@ -3,7 +3,7 @@
     python -m scripts.grade submission.zip --task 1,2 --out results.json
     python -m scripts.grade --class submissions --task 1,2 --out grades.csv
 
-A list of tasks has single ones (2.3) and whole parts (2). Exit code 0, also where points were lost.
+A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost.
 """
 import argparse
 from pathlib import Path
@@ -31,7 +31,7 @@ def parse(argv=None):
                         help="results.json in Gradescope's format; for --class a CSV (default grades.csv)")
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
-                        help="time for the checks of one task (default %(default)g)")
+                        help="time limit for the checks of one task (default %(default)g)")
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):
         parser.error("give a submission, or --class with a folder of them")

@@ -2,8 +2,8 @@
 
     python -m scripts.grade_matrix --out docs/grade_matrix.md
 
-A mutant has to lose points in the task whose region it stands in, and in no other; the solved project loses none, and
-one without solutions gets none. Exit code 1 if that fails. --one takes the first mutant of each task.
+A mutant has to lose points in the task whose region it changes, and in no other; the solved project loses none, and a
+project without solutions gets none. Exit code 1 if that fails. --one takes the first mutant of each task.
 """
 import argparse
 import time

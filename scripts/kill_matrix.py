@@ -1,4 +1,4 @@
-"""Test the gradient checker: every wrong backward of the catalogue is to be rejected, correct code never.
+"""Test the gradient checker: it has to reject every wrong backward of the catalogue, and never correct code.
 
     python -m scripts.kill_matrix --out docs/kill_matrix.md
 
@@ -19,8 +19,8 @@ from scripts.course.kill_matrix import judge_correct, judge_mutants, page
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.kill_matrix", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20, help="for each mutant and scale (%(default)s)")
-    parser.add_argument("--correct-seeds", type=int, default=200, help="for correct code (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=20, help="random seeds for each mutant and scale (%(default)s)")
+    parser.add_argument("--correct-seeds", type=int, default=200, help="random seeds for correct code (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
     arguments = parser.parse_args(argv)

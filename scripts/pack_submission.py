@@ -1,8 +1,8 @@
-"""Pack what is to be handed in: the files of the tasks and the notebooks, with a manifest, after the public checks.
+"""Run the public checks and pack what you hand in: the files of the tasks, the notebooks and a manifest.
 
     python -m scripts.pack_submission --student 1234567
 
-Exit code 1 where a file is missing; points that are still lost are no reason not to hand in.
+Exit code 1 if a file is missing. You may hand in with points still lost.
 """
 import argparse
 import hashlib
@@ -27,7 +27,8 @@ def parse(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", default="", metavar="ID",
                         help="your id, as the course knows it (default: the name that the zip will have)")
-    parser.add_argument("--out", type=Path, metavar="ZIP", help="(default: ID.zip, without an id submission.zip)")
+    parser.add_argument("--out", type=Path, metavar="ZIP",
+                        help="the zip to write (default: ID.zip, without an id submission.zip)")
     args = parser.parse_args(argv)
     if set(args.student) & set("/\\:"):
         parser.error(f"--student {args.student!r}: expected an id without slashes")

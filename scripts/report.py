@@ -7,24 +7,23 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.pages.report import write_report
 
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.report", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, where the dataset has none")
-    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
+    add_run(parser)
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, if the dataset has none")
+    add_split(parser)
     parser.add_argument("--n", type=int, default=200, metavar="N", help="first N images of the split (default 200)")
     parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
+    add_data(parser)
+    add_threads(parser)
     args = parser.parse_args(argv)
-    for name in ("n", "beam"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name} {getattr(args, name)}: expected at least 1")
+    check_least(args, n=1, beam=1)
     if args.images is not None and not args.images.is_dir():
         raise FileNotFoundError(f"{args.images}: no such folder of pictures")
     return args

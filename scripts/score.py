@@ -2,7 +2,7 @@
 
 candidates.json is a list of {"image_id", "caption"}, references.json an object with "annotations", a list of
 {"image_id", "caption"}, any number an image. Captions are tokenised as the COCO evaluation does it, and the scores are
-those it gives. Images that have references but no candidate are not scored, which a line says.
+those it gives. Images that have references but no candidate are not scored; a note says how many.
 """
 import argparse
 import sys
@@ -20,8 +20,8 @@ def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.score", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("candidates", type=Path, metavar="candidates.json", help="one caption an image")
-    parser.add_argument("references", type=Path, metavar="references.json", help="what people wrote")
-    parser.add_argument("--per-image", type=Path, metavar="out.csv", help="write the scores of each image too")
+    parser.add_argument("references", type=Path, metavar="references.json", help="reference captions")
+    parser.add_argument("--per-image", type=Path, metavar="out.csv", help="also write the scores of each image")
     return parser.parse_args(argv)
 
 

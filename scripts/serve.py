@@ -1,6 +1,6 @@
-"""Caption photos in the browser: a page and a small API of a trained run, for this machine alone unless told otherwise.
+"""Caption photos in the browser: a page and a small API, open to this machine only unless --host says otherwise.
 
-The run has to be trained on features of the ONNX model given; with --scenes, on scenes, and no model is needed.
+Photos need the ONNX model that made the run's training features (--encoder); a run on scenes needs none (--scenes).
 """
 import argparse
 import contextlib
@@ -13,6 +13,7 @@ from PIL import Image
 from data.scenes import make_scenes
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_model, model_options
+from scripts.commandline.run_options import add_run
 from scripts.runs import load_run
 from scripts.runs.photos import picture_features
 from scripts.web.answers import Answers
@@ -23,12 +24,12 @@ SCENES, SEED = 12, 2024                 # another seed than the training scenes 
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.serve", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder that scripts.train wrote, or a checkpoint file in it")
-    parser.add_argument("--scenes", action="store_true", help="a run on scenes: some new ones to choose from")
+    add_run(parser)
+    parser.add_argument("--scenes", action="store_true", help="for a run on scenes: choose from newly drawn ones")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine)")
-    parser.add_argument("--name", action="append", default=[], metavar="NAME", help="a name under which browsers reach "
-                        "it, where another web server on this machine passes requests on; may be repeated")
-    parser.add_argument("--port", type=int, default=8000, help="(default 8000; 0: any that is free)")
+    parser.add_argument("--name", action="append", default=[], metavar="NAME", help="host name that browsers "
+                        "use, if another web server on this machine forwards requests; may be repeated")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000; 0: any free one)")
     add_model(parser, "what the run was trained on")
     args = parser.parse_args(argv)
     if not args.scenes and not args.encoder:

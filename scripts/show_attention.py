@@ -1,4 +1,4 @@
-"""Draw where an attention model looked for each word: one figure an image, RUN's greedy captions."""
+"""Draw an attention model's map for each word of its greedy captions, one figure per image."""
 import argparse
 import re
 import sys
@@ -8,6 +8,7 @@ import numpy as np
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.run_options import add_data, add_run, add_split, check_least
 from scripts.evaluation.captions import attend_images
 from scripts.pages.figures import attention_figure
 from scripts.pages.pictures import picture_of
@@ -16,13 +17,13 @@ from scripts.runs import load_attending_run
 
 def parse(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.show_attention", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a run of an attention model")
-    parser.add_argument("--split", help="train, val or test (default: test where there is one, else val)")
+    add_run(parser, "folder of a run of an attention model")
+    add_split(parser)
     parser.add_argument("--n", type=int, default=4, metavar="N", help="first N of the split (default 4)")
     parser.add_argument("--image-names", nargs="+", metavar="NAME", help="these images of the split instead")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, where the dataset has none; "
-                        "without --image-names the first N that are there are drawn")
-    parser.add_argument("--data", metavar="DIR", help="dataset folder, where it is no longer where the run found it")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, if the dataset has none; "
+                        "without --image-names, the first N found there are drawn")
+    add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the figures")
     return parser.parse_args(argv)
 
@@ -56,8 +57,7 @@ def figure_name(name, taken):
 
 def main(argv=None):
     args = parse(argv)
-    if args.n < 1:
-        raise ValueError(f"--n {args.n}: expected at least 1")
+    check_least(args, n=1)
     if args.images is not None and not args.images.is_dir():
         raise FileNotFoundError(f"{args.images}: no such folder of pictures")
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)

@@ -14,9 +14,9 @@ def parse(argv=None):
     parser.add_argument("--data", metavar="DIR", default=SCENES, help="dataset folder (default: the scenes)")
     parser.add_argument("--split", default="train", help="train, val or test (default train)")
     parser.add_argument("--n", type=int, default=8, metavar="N", help="captions in the batch (default 8)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="which captions (default 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="random seed of the choice (default 0)")
     parser.add_argument("--out", metavar="PNG", default="runs/batch.png",
-                        help="the picture, where the dataset has pictures (default runs/batch.png)")
+                        help="where the figure goes, if the dataset has pictures (default runs/batch.png)")
     return parser.parse_args(argv)
 
 

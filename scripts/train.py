@@ -8,6 +8,7 @@ from data.dataset import open_dataset
 from models.cells import CELLS
 from models.checkpoint import restore_solver
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.run_options import add_threads
 from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs import load_run, new_run, open_run_data
 from scripts.runs.settings import BOUNDS, DEFAULTS, Parser, add_settings, settings_of
@@ -21,10 +22,10 @@ def parse(argv=None):
                         "coco_captioning (default: the scenes, made in datasets/scenes; with --preset "
                         "datasets/flickr8k)")
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-K, the next free K)")
-    parser.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped; settings are the run's")
+    parser.add_argument("--resume", metavar="DIR", help="continue a stopped run with its own settings")
     parser.add_argument("--cache-mb", type=float, default=1024, metavar="MB",
                         help="memory for features; a split that does not fit is read batch by batch (default 1024)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one a core)")
+    add_threads(parser)
     add_settings(parser)
     return parser.parse_args(argv)
 

@@ -70,7 +70,7 @@ def test_readme_begins_with_two_commands():
 
 
 def test_the_derivations_show_the_code_as_it_is():
-    sources = "".join(path.read_text(encoding="utf-8") for folder in ("rnnlayers", "models")
+    sources = "".join(path.read_text(encoding="utf-8") for folder in ("rnnlayers", "models", "models/cells")
                       for path in (ROOT / folder).glob("*.py"))
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/derivations.md").read_text(encoding="utf-8"), re.S)
     lines = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]

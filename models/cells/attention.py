@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 
 from models.cells.cell import GRID, Cell, Image, Params, State, take
-from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates, state_norms
+from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates
 from models.cells.recurrent import recurrent_shapes
 from rnnlayers import (
     attention_backward,
@@ -59,8 +59,11 @@ class Attention(Cell):
         return saturated_gates(cache[1].steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        attentions = cache[1].attentions
-        return state_norms(dh, cache[1].steps, lambda t, dattn: dot_product_attention_backward(dattn, attentions[t])[0])
+        from models.gradient_norms import norms_of_h_and_c          # a course's copy leaves it out
+
+        def attend_backward(t: int, dattn: np.ndarray) -> np.ndarray:
+            return dot_product_attention_backward(dattn, cache[1].attentions[t])[0]
+        return norms_of_h_and_c(dh, cache[1].steps, attend_backward)
 
 
 def _project(p: Params, image: Image) -> tuple[np.ndarray, Any]:

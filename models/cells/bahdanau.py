@@ -5,7 +5,7 @@ import numpy as np
 
 from models.cells.cell import BOTH, Cell, Image, Params, State, take
 from models.cells.initial import TanhStates
-from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates, state_norms
+from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates
 from models.cells.recurrent import recurrent_shapes
 from rnnlayers import (
     additive_attention_backward,
@@ -61,7 +61,9 @@ class Bahdanau(Cell):
         return saturated_gates(cache[1].steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
+        from models.gradient_norms import norms_of_h_and_c          # a course's copy leaves it out
+
         def attend_backward(t: int, dcontext: np.ndarray) -> np.ndarray:
             attention = cache[1].attentions[t]
             return additive_attention_backward(dcontext, np.zeros_like(attention.weights), attention)[0]
-        return state_norms(dh, cache[1].steps, attend_backward)
+        return norms_of_h_and_c(dh, cache[1].steps, attend_backward)

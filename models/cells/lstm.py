@@ -1,5 +1,4 @@
 """The LSTM as a captioner's cell, and what every cell built on an LSTM tells of its gates."""
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,8 @@ class LSTM(Recurrent):
         return saturated_gates(cache[1].steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        return state_norms(dh, cache[1].steps)
+        from models.gradient_norms import norms_of_h_and_c          # a course's copy leaves it out
+        return norms_of_h_and_c(dh, cache[1].steps)
 
 
 def gate_activity(steps: list[LSTMStepCache]) -> dict[str, np.ndarray]:
@@ -48,21 +48,3 @@ def saturated_gates(steps: list[LSTMStepCache]) -> np.ndarray:
     """Which gates, the candidate g among them, are within 0.01 of where their derivative is 0: bool (N, T, 4H)."""
     return np.stack([np.hstack([abs(np.hstack([s.i, s.f, s.o]) - 0.5) > 0.5 - NEAR, abs(s.g) > 1 - NEAR])
                      for s in steps], axis=1)
-
-
-def state_norms(dh: np.ndarray, steps: list[LSTMStepCache],
-                attend_backward: Callable[[int, np.ndarray], np.ndarray] | None = None) -> Params:
-    """Norms of the gradients with respect to h and c after each step: dh (N, T, H) -> {"h": (N, T), "c": (N, T)}.
-
-    attend_backward(t, dattn): what the attention of step t sends back to the h before it, if the cell attends.
-    """
-    of_h, of_c = np.zeros((2, *dh.shape[:2]), dh.dtype)
-    back, dc = np.zeros_like(dh[:, 0]), np.zeros_like(dh[:, 0])
-    for t in reversed(range(len(steps))):
-        back, step = back + dh[:, t], steps[t]
-        of_h[:, t] = np.linalg.norm(back, axis=1)
-        of_c[:, t] = np.linalg.norm(dc + back * step.o * (1 - step.tanh_c**2), axis=1)     # also through h = o tanh(c)
-        _, back, dc, _, _, _, *dattn = lstm_step_backward(back, dc, step)
-        if attend_backward is not None:
-            back = back + attend_backward(t, dattn[0])
-    return {"h": of_h, "c": of_c}

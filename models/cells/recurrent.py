@@ -53,16 +53,3 @@ def recurrent_shapes(gates: str) -> dict[str, str]:
     """Shapes of Wx, Wh and b of a layer with a block of H columns for each gate, or one block where it has none."""
     G = f"{len(gates)}H" if gates else "H"
     return {"Wx": f"W {G}", "Wh": f"H {G}", "b": G}
-
-
-def norms_of_h(dh: np.ndarray, steps: list, step_backward: Callable) -> np.ndarray:
-    """Norm of the gradient with respect to h after each step, of a cell without other states: dh (N, T, H) -> (N, T).
-
-    steps: the cache of each step; step_backward(dh, step) gives the gradient with respect to the h before second.
-    """
-    norms, back = np.zeros(dh.shape[:2], dh.dtype), np.zeros_like(dh[:, 0])
-    for t in reversed(range(len(steps))):
-        back = back + dh[:, t]
-        norms[:, t] = np.linalg.norm(back, axis=1)
-        back = step_backward(back, steps[t])[1]
-    return norms

@@ -1,4 +1,4 @@
-"""Sides of the benchmark, measured in turn, each time in a process of its own."""
+"""The sides of the benchmark, measured in turn, each in its own process."""
 import json
 import os
 import statistics
@@ -21,7 +21,7 @@ class Effort(NamedTuple):
 
 
 def measure(side, config, steps, threads):
-    """One process that times one side -> its figures. Raises ValueError with the last line of what went wrong."""
+    """Time one side in a new process -> its figures. Raises ValueError with the last line of its error."""
     work = [side, *([config] if config else []), "--steps", str(steps)]
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     result = subprocess.run([sys.executable, "-m", "scripts.benchmarks.work", *work], capture_output=True, text=True,
@@ -43,7 +43,7 @@ def compare(name, sides, effort):
 
 
 def table(name, found, peak):
-    """One line a side."""
+    """One line per side."""
     flops, engine = useful_flops(config_of(name)), found["engine"]["median_s"]
     lines = []
     for side, row in found.items():

@@ -1,4 +1,4 @@
-"""The peer in PyTorch: the same captioners as a practised user writes them, for the benchmark alone.
+"""The same captioners in PyTorch, as an experienced user writes them, for the benchmark.
 
 Fused Adam, nn.LSTM where the cell allows it, projections of the picture outside the time loop, no step past the longest
 caption. It needs `pip install -e ".[bench]"`.

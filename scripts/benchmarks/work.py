@@ -2,7 +2,7 @@
 
     python -m scripts.benchmarks.work engine lstm-coco          # prints a line of JSON
 
-A step is forward, backward and Adam. The configurations of captioning make greedy captions of 20 words instead.
+A step is forward, backward and Adam. The captioning configurations time greedy captions of 20 words instead.
 """
 import argparse
 import json
@@ -48,7 +48,7 @@ CONFIGS = {c.name: c for c in (
 
 
 def config_of(name):
-    """A configuration by its name; `name:N=64,T=30` is one with other sizes. Raises ValueError."""
+    """A configuration by its name; `name:N=64,T=30` changes some sizes. Raises ValueError."""
     base, _, sizes = name.partition(":")
     if base not in CONFIGS or not re.fullmatch(r"(?:[VDWHNTL]=\d+(?:,|$))*", sizes):
         raise ValueError(f"config {name!r}: expected one of {', '.join(CONFIGS)}, or one of them with sizes, "
@@ -116,7 +116,7 @@ def step_of(config, side):
 
 
 def sgemm_peak(size=2048, repeats=8):
-    """The machine's own best on a large product, in floating-point operations a second."""
+    """The machine's peak on a large matrix product, in floating-point operations per second."""
     a, b = np.random.default_rng(0).standard_normal((2, size, size), np.float32)
     out = np.empty_like(a)
     return 2 * size**3 / min(timed(lambda: np.matmul(a, b, out=out)) for _ in range(repeats))

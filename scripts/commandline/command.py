@@ -1,4 +1,4 @@
-"""How command lines end: 0, 2 with a line for bad input, 130 after Ctrl-C, 141 where the reader left; no traceback."""
+"""How commands exit: 0; 2 with one line for bad input; 130 after Ctrl-C; 141 on a closed pipe. No traceback."""
 import os
 import sys
 
@@ -23,7 +23,7 @@ def run(main):
 
 
 def check_page(option, path):
-    """Raises ValueError or FileNotFoundError where a page written there would replace something that is no page."""
+    """Raises ValueError or FileNotFoundError if a page written to `path` would replace another kind of file."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{option} {path}: no such folder {path.parent}")
     if path.is_symlink() or path.exists() and not (path.is_file() and path.read_bytes()[:9].lower() == b"<!doctype"):
@@ -31,7 +31,7 @@ def check_page(option, path):
 
 
 def set_threads(number):
-    """Let BLAS, the only thread pool there is, have so many threads; None leaves it as it is. Raises ValueError."""
+    """Set the number of BLAS threads; None leaves it as it is. Raises ValueError."""
     if number is None:
         return
     if number < 1:

@@ -10,7 +10,7 @@ from data.encoder import NORMALISE, RESIZE, Encoder
 def add_encoder(parser):
     """Add the options that encoder_of takes, for a command that makes features."""
     add_model(parser, "the last with regions, else the last")
-    parser.add_argument("--pool", action="store_true", help="the mean over the regions, one vector a picture")
+    parser.add_argument("--pool", action="store_true", help="average over the regions: one vector per picture")
 
 
 def encoder_of(args):
@@ -20,14 +20,15 @@ def encoder_of(args):
 
 def add_model(parser, layer):
     """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
-    parser.add_argument("--encoder", metavar="ONNX", help="an image model")
+    parser.add_argument("--encoder", metavar="ONNX", help="image model in ONNX form")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
-    parser.add_argument("--size", metavar="WxH", type=size, help="of the model's pictures, where it takes any")
+    parser.add_argument("--size", metavar="WxH", type=size, help="size of the pictures, if the model accepts any")
     parser.add_argument("--normalise", metavar="HOW", help=f"raw (0 to 255), {', '.join(NORMALISE)}, or means and "
                         "deviations R,G,B/R,G,B on a scale of 0 to 1 (default: what the model's metadata say)")
-    parser.add_argument("--bgr", action="store_true", default=None, help="the model takes blue first")
-    parser.add_argument("--resize", choices=RESIZE, default="bilinear", help="(default bilinear)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of onnxruntime (default: one a core)")
+    parser.add_argument("--bgr", action="store_true", default=None, help="the model expects BGR, not RGB")
+    parser.add_argument("--resize", choices=RESIZE, default="bilinear",
+                        help="how pictures are resized (default bilinear)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of onnxruntime (default: one per core)")
 
 
 def size(text):
@@ -42,8 +43,8 @@ def model_options(args):
 
 
 @contextlib.contextmanager
-def told(failed, where=""):
-    """A ValueError inside the block is printed and noted."""
+def noting_errors(failed, where=""):
+    """Print a ValueError that is raised inside the block, append its text to `failed`, and go on."""
     try:
         yield
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""Misspelt words."""
+"""The nearest known word to a misspelt one."""
 import difflib
 
 
 def nearest(word, words):
-    """The one of some words that a word is most like -> str, or None where none is near."""
+    """The word of `words` that is most similar to `word` -> str, or None if none is similar."""
     return next(iter(difflib.get_close_matches(word, words, 1)), None)

@@ -8,10 +8,10 @@ from scripts.course.regions import find_regions, rewrite, stub
 from scripts.course.tasks import ASSIGNMENT, ROOT, closure, load_tasks
 
 MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
-UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "gradcheck/*.py", "data/*.py")
+UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py", "gradcheck/*.py", "data/*.py")
 SPOILERS = {                        # go back through the steps as the solutions do: neither handed out nor under test
     "gradcheck/cells.py",           # an RNN and an LSTM with all their mistakes, and without
-    "models/through_time.py",
+    "models/gradient_norms.py",
 }
 MISSING = 'raise FileNotFoundError("{} is missing, or no text in UTF-8")\n'
 

@@ -10,7 +10,7 @@ SCENES, FLICKR8K = Path("datasets/scenes"), Path("datasets/flickr8k")
 
 
 def ensure_dataset(folder):
-    """The folder of a dataset as a Path; the scenes are made first where they are missing."""
+    """The folder of a dataset as a Path; the scenes are drawn first if they are missing."""
     if Path(folder) == SCENES and not SCENES.exists():
         say(f"making the scenes in {SCENES} ...")
         make_scene_dataset(SCENES)

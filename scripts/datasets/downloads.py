@@ -1,4 +1,4 @@
-"""Public data sets: where their files are, and downloads that go on where they were cut."""
+"""Public data sets: where their files are, and downloads that resume."""
 import shutil
 import zipfile
 from pathlib import Path
@@ -64,8 +64,8 @@ TABLE = {
 def fetch(data_set, out):
     """Download, check and unpack the files of a DataSet into the new folder `out`.
 
-    Archives wait in OUT.download, where the next call finds them. Raises ValueError or OSError that names the link
-    and says what to do by hand, and FileExistsError where `out` is not empty.
+    Archives are kept in OUT.download until all are there, so that the next call resumes. Raises
+    ValueError or OSError that names the link and says what to do by hand, and FileExistsError if `out` is not empty.
     """
     waiting = Path(f"{out}.download")
     with new_folder(out) as folder:
@@ -81,7 +81,7 @@ def fetch(data_set, out):
 
 
 def download(file, folder, page):
-    """The file, checked, in `folder` -> its path; one that is there already is only checked."""
+    """Download a file into `folder` and verify it -> its path; a file that is there already is only verified."""
     try:
         import pooch
     except ImportError:
@@ -100,7 +100,7 @@ def download(file, folder, page):
 
 
 class Resuming:
-    """A downloader for pooch: what has come is kept in `part`, and only the rest asked for, some times over."""
+    """A downloader for pooch that keeps what has arrived in `part`, asks only for the rest, and retries."""
 
     def __init__(self, part):
         self.part = part
@@ -139,7 +139,7 @@ class Resuming:
 
 
 def unpack(path, folder):
-    """Unpack a zip into a folder, each file checked by its CRC; a data file that only happens to be a zip is moved."""
+    """Unpack a zip into a folder, each file checked by its CRC; other files are copied."""
     if not path.endswith(".zip"):
         shutil.copyfile(path, folder / Path(path).name)
         return

@@ -37,17 +37,17 @@ DEAD_VOCABULARY = Bounds(high=0.4)  # share of the words that never get more tha
 
 
 def blind(images):
-    """Of the loss with another image less that with the own, nats a word: wider where few images are looked at."""
+    """Bounds of what the own image gains over another, nats per word: wider for few images."""
     return Bounds(low=0.1 + 1.5 / math.sqrt(images))
 
 
 def repetition(people):
-    """Of the share of captions that repeat words; people: the share of people's captions that do."""
+    """Bounds of the share of captions that repeat words; people: the share of people's captions that do."""
     return Bounds(high=people + 0.25)
 
 
 def unknown_words(people):
-    """Of the share of <UNK> among words; people: that of people's captions."""
+    """Bounds of the share of <UNK> among words; people: that share in people's captions."""
     return Bounds(high=min(people + 0.02, 0.1))
 
 

@@ -1,6 +1,6 @@
-"""What scripts.diagnose looks at: a run's captions, likelihoods, features and gradients on some images, each made once.
+"""What scripts.diagnose looks at: a run's captions, likelihoods, features and gradients on some images.
 
-Everything is without dropout and on the same images; what a symptom does not ask for is not computed.
+Everything is computed once, without dropout, on the same images, and only when a symptom asks for it.
 """
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""What a symptom of scripts.diagnosis.symptoms says, and when it says nothing."""
+"""What a symptom found, and when it is not judged."""
 import functools
 from typing import NamedTuple
 

@@ -26,7 +26,7 @@ def weights(e):
 
 
 def features(e):
-    """Distance of the features from those of training: of means (root mean square) or of spreads (median), the larger.
+    """Distance of the features from those of training, of means (root mean square) or spreads (median), the larger one.
 
     In standard deviations of training, and as |log| of the ratio of standard deviations.
     """
@@ -48,7 +48,7 @@ def features(e):
 
 
 def other_distance(e, known):
-    """How far features of another file are away, None where they cannot be compared."""
+    """Distance of another file's features, None if they cannot be compared."""
     try:
         return max(feature_distance(reader, e.rows, width, stats) for _, reader, width, stats in known)[0]
     except ValueError:
@@ -78,7 +78,7 @@ def same_caption(e):
 
 @needs(ENOUGH)
 def blind(e):
-    """What the own image gains against another, in nats a word.
+    """What an image's own caption gains over being given another image, in nats per word.
 
     The bound allows for chance: where all pictures are other images', the gain of single images varies by about one nat
     a word.
@@ -149,7 +149,7 @@ def unfinished(e):
 
 @needs(ENOUGH)
 def free_running(e):
-    """BLEU-4 of captions on their own over that of the likeliest words after the true ones.
+    """BLEU-4 of free-running captions over that of the likeliest words after the true ones (teacher forcing).
 
     Source: Bengio et al. (2015), "Scheduled sampling"; Ranzato et al. (2016), "Sequence level training".
     """

@@ -1,4 +1,4 @@
-"""Whether attention moves from word to word, and on scenes whether it is on what the words name."""
+"""Whether attention moves from word to word, and on scenes whether it points at what the words name."""
 import math
 
 import numpy as np

@@ -21,7 +21,7 @@ def nearest_training_images(vectors, split, k, captions=None):
     """The k training images nearest to each image of a split -> int (images, k), places among the training images.
 
     vectors: the dataset, opened with one feature vector an image. With captions, a list of texts for each training
-    image, nearness counts their words too.
+    image, the distance counts their words too.
     """
     return nearest_images(vectors.features["train"], vectors.images("train")[0], vectors.features[split],
                           vectors.images(split)[0], k, captions)

@@ -44,9 +44,9 @@ class Captioner:
 
 
 def load_captioner(runs, data=None):
-    """The captioner of one run, or of an ensemble; data: the dataset's folder, where it is no longer where it was.
+    """The captioner of one run, or of an ensemble -> Captioner; data: the dataset's folder, if it has moved.
 
-    Raises ValueError where the runs do not fit together.
+    Raises ValueError if the runs differ in vocabulary or features.
     """
     checkpoints = [load_run(path) for path in runs]
     first = checkpoints[0]

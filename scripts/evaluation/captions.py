@@ -33,7 +33,7 @@ def caption_images(model, dataset, split, n=None):
 
 
 def attend_images(model, dataset, split, rows):
-    """Words of the greedy captions of some images, and where the model looked for each word.
+    """Words of the greedy captions of some images, and the attention map of each word.
 
     -> list of lists of str, list of arrays (words, height, width)
     """
@@ -55,6 +55,6 @@ def _sampled(model, dataset, split, rows, batch=128):
 
 
 def caption_tiles(model, dataset, split, n):
-    """Pictures where there are any, names and captions of the first n images of a split, for figures.sheet."""
+    """(picture or None, name, greedy caption) of the first n images of a split, for figures.sheet."""
     return [(dataset.picture(row), name, caption)
             for row, name, caption in zip(*caption_images(model, dataset, split, n))]

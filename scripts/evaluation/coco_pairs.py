@@ -6,7 +6,7 @@ from models.metrics import MEASURES
 
 
 def pair(candidates, references, names):
-    """References of the candidates' images, and notes on what is odd. Raises ValueError for an image without any."""
+    """References of the candidates' images, and notes on oddities. Raises ValueError if an image has no reference."""
     unknown = [key for key in candidates if key not in references]
     if unknown:
         like = next(iter(references))

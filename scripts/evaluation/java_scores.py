@@ -1,7 +1,7 @@
-"""METEOR and SPICE by the programs of their authors, where pycocoevalcap and Java are installed.
+"""METEOR and SPICE by their authors' Java programs, if pycocoevalcap and Java are installed.
 
-Run as a command it scores the captions on standard input: java_scores does that in a process of its own, since these
-programs write where they like and can hang.
+Run as a command, it scores the captions on standard input. java_scores runs it in a process of its own, since these
+programs print to any stream and may hang.
 """
 import importlib.util
 import json

@@ -23,7 +23,7 @@ class Evaluation(NamedTuple):
 def evaluate_run(captioner, split, options=DEFAULT, captions=None):
     """Caption a split and score it -> Evaluation.
 
-    options: Options; captions: image name -> str, where the split is captioned already.
+    options: Options; captions: image name -> str, if the split is captioned already.
     """
     captions = split_captions(captioner, split, options) if captions is None else captions
     dataset, references = captioner.dataset, captioner.dataset.references(split)

@@ -1,4 +1,4 @@
-"""Captions of scenes, held against the objects that are in the pictures."""
+"""Captions of scenes, compared with the objects in the pictures."""
 from data.files import read_json
 from data.scenes import COLOURS, SHAPES, shape_words
 

@@ -8,7 +8,7 @@ LABELS = {"constant": "one caption for all", "random": "random training caption"
 
 
 def score_rows(result):
-    """Who is scored -> scores, and the measures there are."""
+    """{who: scores} of the table's rows, and the names of its columns."""
     rows = {"this run": result, **{LABELS[name]: scores for name, scores in result["floors"].items()}}
     if result["human"]:
         rows["human"] = result["human"]
@@ -29,14 +29,14 @@ def table(result):
 
 
 def coco_results(captions):
-    """Captions in COCO's results format: ids are COCO's where every image has one of its own, else names."""
+    """Captions in COCO's results format; the ids are COCO's if all images have distinct ones, else names."""
     ids = [image_id(name) for name in captions]
     ids = ids if len(set(ids)) == len(ids) else list(captions)
     return [{"image_id": key, "caption": text} for key, text in zip(ids, captions.values())]
 
 
 def output_folder(captioner, split, options):
-    """RUN/evaluate/SPLIT-beamK with what else is not the default in its name, made where it is missing -> Path."""
+    """Make RUN/evaluate/SPLIT-beamK, with all other options that are not the default in its name -> Path."""
     run, *others = map(Path, captioner.runs)
     parts = [split, f"beam{options.beam}"]
     parts += [run.stem] if run.is_file() and run.stem != "best" else []

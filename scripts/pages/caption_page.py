@@ -1,4 +1,4 @@
-"""One HTML file of photos with their captions and, with attention, where the model looked for each word."""
+"""One HTML file of photos with their captions and, for attention models, the map of each word."""
 import base64
 import html
 import io

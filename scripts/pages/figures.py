@@ -1,4 +1,4 @@
-"""Pictures of data and training, as PNG bytes. Figures are made without pyplot: no display, no global state."""
+"""Figures of data and training, as PNG bytes. They are made without pyplot: no display, no global state."""
 import io
 import textwrap
 import warnings
@@ -77,10 +77,10 @@ def _tile(axes, picture, name, caption):
 
 
 def attention_figure(picture, words, maps, name, columns=6):
-    """A picture, and once more for each word of its caption with the map of where the network looked -> PNG bytes.
+    """A picture, and a copy of it for each word of its caption under the word's attention map -> PNG bytes.
 
     picture uint8 (h, w, 3) or None; words: list of str; maps (T, rows, columns), one a word, each adding up to 1.
-    All panels share one colour scale; a cross marks a map's peak, the number in a corner is its entropy in nats.
+    All panels share one colour scale; a cross marks the map's peak, the number in the corner is its entropy in nats.
     """
     rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
     figure = Figure(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")

@@ -1,9 +1,10 @@
-"""The report of a run: one HTML file that needs no other."""
+"""The report of a run: one HTML file that works offline."""
 from pathlib import Path
 from typing import NamedTuple
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import check_page
+from scripts.diagnosis.bounds import STEPS
 from scripts.evaluation.captioner import BUDGET, Options, load_captioner
 from scripts.evaluation.captions import caption_split
 from scripts.evaluation.run_scores import evaluate_run
@@ -31,8 +32,8 @@ class Tile(NamedTuple):
 def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None):
     """Make the page of a run -> its path, names of missing pictures, number of images shown.
 
-    pictures: a folder, where the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
-    where it is no longer where the run found it.
+    pictures: a folder, if the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
+    if it has moved since training.
     """
     template = page_template()
     captioner, checkpoint = load_captioner([run], data), load_run(run)
@@ -45,7 +46,7 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
     about = captioner.model.cell.about
     content["drawn"]["labels"] = about.labels
     html = template.render(
-        **content, name=folder.name, cell=captioner.model.cell_type, about=about,
+        **content, name=folder.name, cell=captioner.model.cell_type, about=about, steps=STEPS,
         checkpoint=checkpoint, history=history,
         settings={key: (value, HELP.get(key, "")) for key, value in checkpoint.run["settings"].items()},
         weights=sum(w.size for w in captioner.model.params.values()))
@@ -54,7 +55,7 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
 
 
 def page_template():
-    """The page, which escapes all that it is given. Raises ValueError where Jinja2 is absent."""
+    """The page's template, which escapes all its values. Raises ValueError where Jinja2 is absent."""
     try:
         from jinja2 import Environment, FileSystemLoader
     except ImportError:
@@ -67,7 +68,7 @@ def page_template():
 def gather(captioner, split, n, beam, folder=None):
     """Everything that the page shows, except how training went -> dict.
 
-    The first n images of the split are shown one by one; folder: of pictures, where the dataset has none.
+    The first n images of the split are shown one by one; folder: of pictures, if the dataset has none.
     """
     model, dataset, vocabulary = captioner.model, captioner.dataset, captioner.dataset.vocabulary
     rows, names = dataset.images(split)
@@ -90,7 +91,7 @@ def gather(captioner, split, n, beam, folder=None):
 
 
 def scores_and_words(result, captions, dataset, references, described):
-    """The table of scores, what is said about them in words, and what is drawn -> a part of what `gather` gives."""
+    """The table of scores, the findings in words, and what is drawn -> a part of what `gather` gives."""
     rows, measures = score_rows(result)
     known = {text for texts in dataset.references("train").values() for text in texts}
     faded = {key: fading(described, key) for key in ("dh", "dc")}

@@ -1,4 +1,4 @@
-"""What the report shows of each image: its picture, its beam as a tree, and the cell word by word."""
+"""What the report shows of each image: the picture, the beam as a tree, the gates and gradients of each word."""
 import base64
 import io
 
@@ -46,8 +46,7 @@ def tree(steps, ids, vocabulary):
 
 
 def attention(hypothesis):
-    """Where the model looked for each word: maps of bytes as base64, 255 the caption's largest weight; {} if it has no
-    attention."""
+    """The attention map of each word as bytes in base64, 255 for the caption's largest weight; {} without attention."""
     if hypothesis.maps is None:
         return {}
     maps = hypothesis.maps[:len(hypothesis.ids) - hypothesis.finished]
@@ -91,7 +90,7 @@ def _log10(norms):
 
 
 def fading(described, key, least=5):
-    """How the gradient fades with the distance from the last word: quartiles over images of log10 of its share.
+    """How the gradient fades with the distance from the last word: quartiles over images of log10 of what is left.
 
     -> list of [lower quartile, median, upper quartile], one for each number of words back, as far as `least` images go.
     """

@@ -38,7 +38,7 @@ def broken(limits, share, said):
 
 
 def against_baselines(result):
-    """Whether looking at the picture was worth it."""
+    """Whether it is better than captions made without a model."""
     name, baseline = max(result["floors"].items(), key=lambda item: item[1]["CIDEr"])
     cider = result["CIDEr"]
     than = f"the best baseline: {LABELS[name]}, {baseline['CIDEr']:.2f}"
@@ -50,7 +50,7 @@ def against_baselines(result):
 
 
 def against_people(result):
-    """How far it is from what one person's caption scores against the others'."""
+    """How close it comes to the score of one person's caption against the others'."""
     if not result["human"]:
         return None
     cider, human = result["CIDEr"], result["human"]["CIDEr"]
@@ -77,7 +77,7 @@ def variety(said, people):
 
 
 def by_heart(said, people, known):
-    """Captions that stand in the training captions word for word."""
+    """How many of its captions are training captions, word for word."""
     share, theirs = (sum(text in known for text in texts) / len(texts) for texts in (said, people))
     return Finding(BAD if share > theirs + 0.3 else NOTE, "Memorised captions",
                    f"{_percent(share)} of its captions are identical to a training caption; of people's captions of "
@@ -127,7 +127,7 @@ class WordRecord(NamedTuple):
 
 
 def word_records(captions, references):
-    """How each word fares that is more than grammar -> list of WordRecord."""
+    """How often each content word is said, right, and missed -> list of WordRecord."""
     said, right, meant, found = Counter(), Counter(), Counter(), Counter()
     for name, texts in references.items():
         ours = set(captions[name].split()) - FUNCTION_WORDS
@@ -141,7 +141,7 @@ def word_records(captions, references):
 
 
 def notable_words(records, images, most=6):
-    """Words that are mostly right, mostly wrong, and missed -> three lists of WordRecord, the most telling first."""
+    """Words that are mostly right, mostly wrong, and missed -> three lists of WordRecord, the most frequent first."""
     least = max(3, images // 200)
     often = [r for r in records if r.said >= least]
     right = sorted((r for r in often if r.right >= 0.8 * r.said), key=lambda r: -r.right)

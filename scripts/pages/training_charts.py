@@ -22,7 +22,7 @@ def training_charts(folder):
 
 
 def read_history(path):
-    """Rows of a history.csv, empty where there is none -> list of dicts. Raises ValueError where it is another file."""
+    """Rows of a history.csv, empty if it is absent -> list of dicts. Raises ValueError for any other file."""
     if not path.is_file():
         return []
     try:

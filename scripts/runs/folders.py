@@ -10,7 +10,7 @@ from models.checkpoint import load_checkpoint, write_atomically
 def new_run(out, name):
     """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
 
-    Raises FileExistsError where `out` has something in it.
+    Raises FileExistsError if `out` is not empty.
     """
     if out is not None:
         folder = Path(out)
@@ -30,7 +30,7 @@ def new_run(out, name):
 
 
 def load_run(run, which="best"):
-    """The checkpoint of a run folder, 'best' or 'last' (the last too where there is no best yet) -> Checkpoint.
+    """The checkpoint of a run folder, 'best' or 'last' -> Checkpoint; the last one if there is no best yet.
 
     `run` may also be a checkpoint file. Raises FileNotFoundError or ValueError.
     """
@@ -47,10 +47,9 @@ def load_run(run, which="best"):
 
 
 def open_run_data(checkpoint, folder=None, captions=False, features=True):
-    """The dataset a checkpoint was trained on, or the one in `folder`, checked to be the same -> Dataset.
+    """The dataset that a checkpoint was trained on, or its copy in `folder` -> Dataset. Raises ValueError.
 
-    With `captions` the training captions have to be the same too, as resuming needs; without `features` these may be
-    others.
+    captions: the training captions have to be the same too, as resuming needs; features=False: features may differ.
     """
     if "data" not in checkpoint.run:
         raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
@@ -82,7 +81,7 @@ def choose_split(dataset, asked=None):
 
 
 def write_history(path, history):
-    """Write history.csv: one line an epoch, the columns of all rows; empty where an epoch has not measured one."""
+    """Write history.csv: one line per epoch, the columns of all rows; empty where an epoch did not measure one."""
     text, columns = io.StringIO(), dict.fromkeys(key for row in history for key in row)
     writer = csv.DictWriter(text, list(columns) or ["epoch"], lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""From pictures to the features that a run was trained on."""
+"""Features of pictures, made as those that a run was trained on."""
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ SCENES = "data.scene_features"          # what the scenes' feature files name as
 
 
 def picture_features(checkpoint, path, **options):
-    """How pictures become what a checkpoint's model takes -> SceneFeatures or PhotoFeatures.
+    """The function from pictures to the input of a checkpoint's model -> SceneFeatures or PhotoFeatures.
 
-    path: an ONNX model, None for a run on scenes; options: of data.encoder.Encoder, for what the model leaves open.
+    path: an ONNX model, None for a run on scenes; options: of data.encoder.Encoder, where the model does not say.
     Raises FileNotFoundError, or ValueError that names the differences from the features that the run was trained on.
     """
     if "data" not in checkpoint.run:
@@ -34,7 +34,7 @@ def picture_features(checkpoint, path, **options):
 
 
 class SceneFeatures:
-    """Pictures, a list of PIL.Image in RGB, as the model of a run on scenes takes them."""
+    """Turns pictures, a list of PIL.Image in RGB, into the input of a model that was trained on scenes."""
     note, size = None, (SIDE, SIDE)
 
     def __init__(self, model):
@@ -47,9 +47,9 @@ class SceneFeatures:
 
 
 class PhotoFeatures:
-    """Pictures, a list of PIL.Image in RGB, as a model takes them that was trained on an image model's features.
+    """Turns pictures, a list of PIL.Image in RGB, into the input of a model that was trained on photographs.
 
-    then: attributes of the training features; `note`: one line where these do not tell their origin, else None.
+    then: attributes of the training features; `note`: a line if these do not record their origin, else None.
     """
 
     def __init__(self, checkpoint, then, path, options):
@@ -79,7 +79,7 @@ class PhotoFeatures:
 
 
 def _encoder(run, path, then, options):
-    """The Encoder of a run; of another model's file it is said that it is one, not what it lacks."""
+    """The Encoder of a run. Raises ValueError, which for another model's file says that it is another one."""
     try:
         return Encoder(path, pool="pool" in then, **options)
     except ValueError as error:
@@ -98,7 +98,7 @@ def _check(run, encoder, then, width):
 
 
 def _pooled_output(path, width):
-    """The layer of pooled features for a run that does not tell it: the only one of that width."""
+    """The layer of pooled features, for a run that does not record it: the only one of that width."""
     names = vector_outputs(path, width)
     if len(names) != 1:
         raise ValueError(f"{path}: the run's pooled features have {width} numbers a picture and it does not say which "
@@ -107,12 +107,12 @@ def _pooled_output(path, width):
 
 
 def _vector(features):
-    """One vector a picture, as FeatureReader gives it of a file with regions too: their mean."""
+    """One vector per picture: the mean over regions, as FeatureReader has it."""
     return features.mean(axis=1) if features.ndim == 3 else features
 
 
 def as_stored(features, attributes=None):
-    """Features rounded as a feature file with these attributes keeps them -> float32."""
+    """Features rounded as a feature file with these attributes stores them -> float32."""
     step = float((attributes or {}).get("rounding_step", 0))
     features = np.round(features / step) * step if step else features
     with np.errstate(over="ignore"):

@@ -35,7 +35,7 @@ def make_solver(model, settings, dataset):
 
 
 def scorer(dataset, beam):
-    """What scores a model on the validation split -> a function of a model, to columns of history.csv."""
+    """A function that captions and scores the validation split: model -> columns of history.csv."""
     rows, names = dataset.images("val")
     references = dataset.references("val")
 
@@ -48,7 +48,7 @@ def scorer(dataset, beam):
 
 
 def overfit_choice(image_idxs, n, seed):
-    """n captions at random, of n images where there are as many: two captions of one image cannot both be learnt."""
+    """n captions drawn at random, of different images as far as possible: two of one image cannot both be learnt."""
     order = np.random.default_rng(seed).permutation(len(image_idxs))
     first = np.zeros(len(order), bool)
     first[np.unique(image_idxs[order], return_index=True)[1]] = True
@@ -56,7 +56,7 @@ def overfit_choice(image_idxs, n, seed):
 
 
 def train(solver, files):
-    """Train to the end, or until Ctrl-C -> whether it was stopped."""
+    """Train to the end or until Ctrl-C -> whether it was stopped."""
     stopped = []
 
     def stop(number, frame):

@@ -28,7 +28,7 @@ class TrainingFiles:
         self.bar, self.saved_at, self.started, self.words = None, time.monotonic(), None, 0
 
     def describe(self, solver):
-        """One line on what will run."""
+        """One line about what will be trained."""
         weights = sum(w.size for w in solver.model.params.values())
         s = self.settings
         return (f"{self.folder}: {s['model']} with {weights:,} weights on {self.dataset.name}, "
@@ -43,14 +43,14 @@ class TrainingFiles:
             self.save(solver)
 
     def save(self, solver):
-        """Write last.h5 and what can be derived from it."""
+        """Write last.h5 and history.csv."""
         with self._say_how_to_go_on():
             save_checkpoint(self.folder / "last.h5", solver.model, self.run, solver)
             write_history(self.folder / "history.csv", solver.history)
         self.saved_at = time.monotonic()
 
     def close(self, solver):
-        """Write everything there is, at the end or when training was stopped."""
+        """Write all files, at the end or when training was stopped."""
         if self.bar is not None:
             self.bar.close()
         self.save(solver)
@@ -98,7 +98,7 @@ class TrainingFiles:
 
 
 def say(text):
-    """Print a line, above the progress bar if there is one; where nobody reads any more, training goes on."""
+    """Print a line above the progress bar, if there is one; training goes on if the output was closed."""
     try:
         tqdm.write(text, file=sys.stdout)
         sys.stdout.flush()

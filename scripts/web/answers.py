@@ -1,4 +1,4 @@
-"""What the service says about one picture: captions, the log-probability of each word, where the model looked."""
+"""The service's answer about one picture: captions, the log-probability of each word, attention maps."""
 import io
 
 import numpy as np
@@ -7,17 +7,17 @@ from data.photos import open_picture
 from models.search import log_softmax
 from scripts.evaluation.captions import beams_of, draws_of
 
-OTHERS = 3                              # words shown that might have stood in a word's place
+OTHERS = 3                              # alternatives shown for each word
 
 
 class BadPicture(ValueError):
-    """Bytes that are no picture, or none that is taken."""
+    """The bytes are no picture, or one that is not accepted."""
 
 
 class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
-    features: of scripts.runs.photos, from a list of pictures to what the model takes.
+    features: of scripts.runs.photos, turns a list of pictures into the model's input.
     """
 
     def __init__(self, model, features):
@@ -25,10 +25,10 @@ class Answers:
         self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
 
     def __call__(self, content, beam=3, temperature=0.0, seed=0):
-        """The best caption by a beam search, or with a temperature the likeliest of `beam` that are drawn.
+        """The best caption of a beam search; with a temperature, the likeliest of `beam` captions drawn at random.
 
         -> dict: `caption`, `words`, `log_probs` of the words, `log_prob` of the whole with <END>, `finished`, `others`
-        (for each word the likeliest in its place, with log-probabilities), `attention` (for each word its map, rows of
+        (for each word the likeliest alternatives, with log-probabilities), `attention` (for each word its map, rows of
         the grid; None without attention), `grid` (height, width) or None, and `alternatives`, the other captions,
         likewise. Raises BadPicture.
         """
@@ -62,14 +62,14 @@ class Answers:
                 "attention": None if maps is None else np.round(maps.astype(float), 5).tolist()}
 
     def _instead(self, log_p, chosen):
-        """The likeliest words but the chosen one -> list of [word, log-probability]."""
+        """The likeliest words except the chosen one -> list of [word, log-probability]."""
         likely = np.argsort(-log_p, kind="stable")[:OTHERS + 3]
         likely = [i for i in likely if i not in (chosen, self._null, self._start)][:OTHERS]
         return [[self.model.idx_to_word[int(i)], _short(log_p[i])] for i in likely]
 
 
 def _distinct(hypotheses):
-    """Draws may repeat each other: each caption once, in their order."""
+    """Each caption once, in order: draws may repeat each other."""
     return list({tuple(h.ids): h for h in hypotheses}.values())
 
 

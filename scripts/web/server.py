@@ -1,4 +1,4 @@
-"""The waitress server around the service: bounds on connections and bodies, its own errors as JSON too."""
+"""The waitress server that runs the service: limits on connections and bodies, and its own errors as JSON."""
 import logging
 import socket
 
@@ -9,12 +9,12 @@ from waitress.task import ErrorTask
 
 from scripts.web.service import BODY, CODES, HEADERS, error_body
 
-IDLE = 30                               # seconds after which a connection that says nothing is closed
+IDLE = 30                               # seconds after which an idle connection is closed
 CONNECTIONS = 100
 
 
 class JsonErrorTask(ErrorTask):
-    """What waitress answers by itself, to requests that it cannot read or that are too large."""
+    """The answer of waitress itself to requests that it cannot read or that are too large."""
 
     def execute(self):
         error = self.request.error
@@ -27,7 +27,7 @@ class JsonErrorTask(ErrorTask):
 
 
 class CarefulParser(HTTPRequestParser):
-    """waitress's, which does not expect a Content-Length of more digits than Python turns into a number."""
+    """waitress's parser crashes on a Content-Length with more digits than Python converts; this one refuses it."""
 
     def parse_header(self, header_plus):
         try:
@@ -43,8 +43,8 @@ class JsonChannel(HTTPChannel):
 def make_server(app, in_flight, listener):
     """A server for the application on a listening socket; server.run() ends with Ctrl-C.
 
-    It has more threads than may wait for the model, so that a refusal or /api/health need not wait. Bodies stay in
-    memory.
+    It has more threads than requests may wait for the model, so that refusals and /api/health are answered at once.
+    Bodies stay in memory.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)     # a queue is no news: the worker bounds it
     server = create_server(app, sockets=[listener], threads=in_flight + 4, channel_timeout=IDLE, cleanup_interval=5,

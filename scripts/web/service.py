@@ -1,9 +1,9 @@
-"""The web service: routes, what a request may hold, and errors as JSON with a code and a sentence.
+"""The web service: routes, validation of requests, and errors as JSON with a code and a sentence.
 
-    GET  /                a page to play with
-    GET  /api/health      what runs here, and its bounds
+    GET  /                the page
+    GET  /api/health      which run is served, and the limits
     POST /api/caption     one picture as multipart/form-data or application/json -> captions (scripts/web/answers.py)
-    GET  /scenes/K.png    a scene, where the model was trained on scenes
+    GET  /scenes/K.png    a scene, if the model was trained on scenes
 
 Nothing of a request is written to disk, and no path in a request is ever opened.
 """
@@ -49,7 +49,7 @@ def make_app(answers, worker, about, scenes=(), names=None):
     """The service as a Flask application.
 
     answers: a scripts.web.answers.Answers; worker: a scripts.web.worker.Worker; about: what /api/health says of the
-    run, a dict; scenes: PNG files as bytes; names: under which this machine may be asked, None for any.
+    run, a dict; scenes: PNG files as bytes; names: host names that requests may use, None for any.
     """
     app = Flask(__name__, static_folder=None)
     app.request_class = InMemory
@@ -99,9 +99,9 @@ def _health(worker, about, scenes):
 
 
 def _check_site(names):
-    """Raises Refusal where a page of another site has the browser ask, which shows in its headers.
+    """Raises Refusal where a page of another site makes the browser send the request.
 
-    Such a page may also point its own name at this machine: then the name is in Host.
+    Sec-Fetch-Site tells; a site that points its own host name at this machine (DNS rebinding) is told by Host.
     """
     host = re.sub(r":\d*$", "", request.headers.get("Host", "localhost")).strip("[]").lower()
     if names is not None and host not in names:
@@ -162,7 +162,7 @@ def _too_large():
 
 
 def error_body(code, sentence):
-    """What every error is -> str."""
+    """The JSON of an error -> str."""
     return json.dumps({"error": {"code": code, "message": sentence}})
 
 

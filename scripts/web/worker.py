@@ -1,28 +1,28 @@
-"""One thread that does all model work, with bounds on how much may wait and for how long."""
+"""One thread that does all model work, with limits on how many requests wait and for how long."""
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from threading import BoundedSemaphore
 
 
 class Busy(Exception):
-    """As many requests are in flight as may be."""
+    """The largest number of requests is in flight."""
 
 
 class Late(Exception):
-    """A result was not there in time."""
+    """The result took too long."""
 
 
 class Worker:
-    """do(function, ...) runs in one thread, after what came before; at most `in_flight` at a time, `seconds` each."""
+    """do(function, ...) runs calls one after the other in one thread; at most `in_flight` wait, each for `seconds`."""
 
     def __init__(self, in_flight=8, seconds=20.0):
         self.in_flight, self.seconds = in_flight, seconds
         self._pool, self._places = ThreadPoolExecutor(1, "model"), BoundedSemaphore(in_flight)
 
     def do(self, function, *args, **kwargs):
-        """What the function returns or raises. Raises Busy and Late.
+        """Run the function -> what it returns; raises what it raises, and Busy and Late.
 
-        Work that is late and has not begun is dropped; work that has begun keeps its place until it ends.
+        A call that is late before it began is dropped; one that has begun counts as in flight until it ends.
         """
         if not self._places.acquire(blocking=False):
             raise Busy
@@ -35,5 +35,5 @@ class Worker:
             raise Late from None
 
     def close(self):
-        """Drop what waits, and return when the thread has ended."""
+        """Drop the calls that wait, and return when the thread has ended."""
         self._pool.shutdown(cancel_futures=True)

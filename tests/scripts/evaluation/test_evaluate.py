@@ -14,7 +14,7 @@ from scripts import caption, evaluate, train
 from scripts.evaluation.baselines import baseline_captions, constant_caption, nearest_training_images
 from scripts.evaluation.captioner import Options, load_captioner, split_captions
 from scripts.evaluation.captions import caption_split
-from scripts.evaluation.run_scores import human_scores
+from scripts.evaluation.run_scores import evaluate_run, human_scores
 from scripts.evaluation.tables import coco_results
 from scripts.runs.training_files import TrainingFiles
 from tests.scripts.test_train import FAST, call, weights
@@ -219,6 +219,17 @@ def test_consensus_takes_a_caption_like_those_of_near_images(others, runs):
         assert chosen[name] == dataset.vocabulary.decode(ranked[0].ids)
         best.add(divmod(texts.index(chosen[name]), 3))
     assert len({model for model, _ in best}) > len(others) and max(place for _, place in best) > 0
+
+
+@pytest.mark.parametrize("cell, opened", [("lstm", 1), ("bahdanau", 2)])
+def test_the_dataset_is_opened_once_for_each_kind_of_features(cell, opened, runs, monkeypatch):
+    calls = []
+    for module in ("scripts.evaluation.captioner", "scripts.runs.folders"):
+        monkeypatch.setattr(f"{module}.open_dataset", lambda *args: calls.append(args) or open_dataset(*args))
+    found = evaluate_run(load_captioner([runs / cell]), "test", Options(beam=2, consensus=2))
+    assert len(calls) == opened and found.result["consensus"] == 2
+    again = evaluate_run(load_captioner([runs / cell]), "test", Options(beam=2), found.captions)
+    assert again.scores.corpus == found.scores.corpus and again.result["floors"] == found.result["floors"]
 
 
 def test_wrong_scoring_options(small_scenes, tmp_path, capsys):

@@ -16,7 +16,8 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
 from scripts.commandline.command import run
 from scripts.diagnosis.bounds import ENOUGH_WORDS
-from scripts.diagnosis.evidence import Evidence, saturation
+from models.cells import CELLS
+from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.symptoms import SYMPTOMS
 from scripts.runs import FEATURE_KIND
 from scripts.runs.settings import DEFAULTS
@@ -167,10 +168,12 @@ def test_the_flow_is_the_gradient_of_the_last_word(folder):
 
 def test_which_gates_are_saturated():
     low, mid, end = np.full((2, 3), 0.005), np.full((2, 3), 0.5), np.full((2, 3), -0.995)
-    there = np.array([True, False])
-    lstm = SimpleNamespace(i=low, f=mid, o=1 - low, g=end)
-    assert [share.tolist() for share in saturation(lstm, there)] == [[v] * 3 for v in (True, False, True, True)]
-    assert saturation(SimpleNamespace(next_h=end), there)[0].tolist() == [True] * 3
+    steps = [SimpleNamespace(i=low, f=mid, o=1 - low, g=end), SimpleNamespace(i=mid, f=low, o=mid, g=mid)]
+    found = CELLS["lstm"]().saturated((None, SimpleNamespace(steps=steps)))
+    assert found.shape == (2, 2, 12)
+    assert found[0].tolist() == [[True] * 3 + [False] * 3 + [True] * 6, [False] * 3 + [True] * 3 + [False] * 6]
+    found = CELLS["rnn"]().saturated((None, [SimpleNamespace(next_h=end), SimpleNamespace(next_h=mid)]))
+    assert found.tolist() == [[[True] * 3, [False] * 3]] * 2
 
 
 # --- other features ----------------------------------------------------------------------------------------------
