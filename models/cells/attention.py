@@ -59,7 +59,7 @@ class Attention(Cell):
         return saturated_gates(cache[1].steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        from models.gradient_norms import norms_of_h_and_c          # a course's copy leaves it out
+        from models.gradient_norms import norms_of_h_and_c  # a course's copy leaves it out
 
         def attend_backward(t: int, dattn: np.ndarray) -> np.ndarray:
             return dot_product_attention_backward(dattn, cache[1].attentions[t])[0]

@@ -61,7 +61,7 @@ class Bahdanau(Cell):
         return saturated_gates(cache[1].steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        from models.gradient_norms import norms_of_h_and_c          # a course's copy leaves it out
+        from models.gradient_norms import norms_of_h_and_c  # a course's copy leaves it out
 
         def attend_backward(t: int, dcontext: np.ndarray) -> np.ndarray:
             attention = cache[1].attentions[t]

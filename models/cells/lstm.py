@@ -35,7 +35,7 @@ class LSTM(Recurrent):
         return saturated_gates(cache[1].steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        from models.gradient_norms import norms_of_h_and_c          # a course's copy leaves it out
+        from models.gradient_norms import norms_of_h_and_c  # a course's copy leaves it out
         return norms_of_h_and_c(dh, cache[1].steps)
 
 

@@ -32,7 +32,7 @@ class RNN(Recurrent):
         return abs(_states(cache)) > 1 - NEAR
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        from models.gradient_norms import norms_of_h                # a course's copy leaves it out
+        from models.gradient_norms import norms_of_h  # a course's copy leaves it out
         return norms_of_h(dh, cache[1], rnn_step_backward)
 
 

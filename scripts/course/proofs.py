@@ -50,7 +50,8 @@ def nothing_leaks(project, folder):
     with zipfile.ZipFile(folder.with_name(f"{folder.name}.zip")) as archive:
         # without the top folder
         files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
-    odd = [name for name in files if name.endswith(".pyc") or "engine/" in name or "packed/" in name or "mutants" in name]
+    odd = [name for name in files if name.endswith(".pyc")
+           or any(part in name for part in ("engine/", "packed/", "mutants"))]
     return "\n".join([*odd, *find_leaks(project, list(project.tasks), files)])
 
 

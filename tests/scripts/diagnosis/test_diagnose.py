@@ -12,19 +12,17 @@ import pytest
 from data.dataset import open_dataset
 from data.features import FeatureReader
 from data.scene_dataset import make_scene_dataset
+from models.cells import CELLS
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
 from scripts.commandline.command import run
 from scripts.diagnosis.bounds import ENOUGH_WORDS
-from models.cells import CELLS
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.symptoms import SYMPTOMS
-from scripts.runs import FEATURE_KIND
 from scripts.runs.settings import DEFAULTS
 from scripts.runs.training import make_model, make_solver
 from tests.scripts.test_train import call
 
-CELLS = ("rnn", "lstm", "attention", "bahdanau")
 SMALL = {"hidden": 48, "wordvec": 32, "batch": 32, "lr": 1e-2, "dropout": 0.1}
 PICTURE = {"attention": ("W_proj",), "bahdanau": ("W_init_h", "W_init_c", "Wattn")}
 
@@ -32,7 +30,7 @@ PICTURE = {"attention": ("W_proj",), "bahdanau": ("W_init_h", "W_init_c", "Wattn
 def train_run(folder, data, **settings):
     """A run folder with best.h5, without the figures that scripts.train draws."""
     settings = {**DEFAULTS, **SMALL, **settings}
-    dataset = open_dataset(data, FEATURE_KIND.get(settings["model"], "vector"))
+    dataset = open_dataset(data, CELLS[settings["model"]].features)
     model = make_model(settings, dataset)
     make_solver(model, settings, dataset).train()
     folder.mkdir()
@@ -53,7 +51,7 @@ def evidence(folder, cell, damage=None, data="data", images=ENOUGH_WORDS):
     checkpoint = load_checkpoint(folder / cell / "best.h5")
     if damage is not None:
         damage(checkpoint.model)
-    dataset = open_dataset(folder / data, FEATURE_KIND.get(checkpoint.model.cell_type, "vector"))
+    dataset = open_dataset(folder / data, CELLS[checkpoint.model.cell_type].features)
     return Evidence(checkpoint, dataset, "val", images, 2, np.random.default_rng(0))
 
 
