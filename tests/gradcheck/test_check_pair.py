@@ -149,7 +149,7 @@ def test_matplotlib_is_loaded_by_plot_alone():
     ({"inputs": {"x": np.ones(2, np.float16)}}, "x is a ndarray of float16, expected an array of float32 or float64"),
     ({"inputs": {"x": np.ones(2, complex)}}, "x is a ndarray of complex128, expected an array"),
     ({"inputs": {"x": np.ones(2, int)}}, "no floating arrays among the inputs x"),
-    ({"inputs": [np.ones(2)]}, "inputs is to be a dict"),
+    ({"inputs": [np.ones(2)]}, "inputs must be a dict"),
     ({"wrt": ["y"]}, r"wrt is \['y'\], expected some of"),
     ({"wrt": 5}, "wrt is 5, expected names of inputs"),
     ({"axes": {"x": 5}}, "expected a dict: name of an input"),
@@ -161,7 +161,7 @@ def test_matplotlib_is_loaded_by_plot_alone():
     ({"axes": {"x": ("gate:ifo",)}}, "has 2 entries, which do not divide into the 3 blocks 'ifo'"),
     ({"method": "fast"}, "method is 'fast'"),
     ({"budget": 0}, "budget is 0, expected evaluations or"),
-    ({"backward": None}, "have to be functions"),
+    ({"backward": None}, "must be functions"),
 ])
 def test_wrong_use_raises(arguments, message):
     arguments = {"forward": lambda x: (x, x), "backward": lambda d, c: d, "inputs": {"x": np.ones(2)}, **arguments}
