@@ -132,7 +132,7 @@ def test_features_that_were_replaced(folder, put, change, fails):
         "values": {"features": values + np.float32(0.5)}, "attributes": {}, "names": {"image_names": NAMES[::-1]},
         "shape": {"features": values[:, :5]}}[change], **{"layer": "other"} if change == "attributes" else {})
     width = 5 if change == "shape" else 7
-    with fails(f"{folder / 'f.h5'}: its content is not that of {folder / 'dataset.json'}",
+    with fails(f"{folder / 'f.h5'}: its content differs from what {folder / 'dataset.json'} describes",
                f"([6, {width}] now, [6, 7] then): run scripts.prepare_data again"):
         open_dataset(folder)
 
@@ -160,7 +160,7 @@ def test_an_identity_with_other_captions_is_refused_where_captions_count(pristin
     with h5py.File(other / "captions.h5", "a") as f:
         f["train_captions"][0, 1] = 1
     check_identity(then, open_dataset(other))
-    with fails(other, "its captions is not the one the checkpoint was trained with"):
+    with fails(other, "not the captions the checkpoint was trained with"):
         check_identity(then, open_dataset(other), captions=True)
 
 
@@ -193,7 +193,7 @@ def test_a_vocabulary_that_is_not_the_datasets_is_noticed(folder, fails):
 def test_a_split_of_nothing_but_null_is_noticed(folder, fails):
     with h5py.File(folder / "captions.h5", "a") as f:
         f["val_captions"][...] = 0
-    with fails(folder / "captions.h5", "val_captions has nothing but <NULL>"):
+    with fails(folder / "captions.h5", "val_captions has only <NULL>"):
         open_dataset(folder)
 
 
@@ -201,7 +201,7 @@ def test_an_identity_with_another_vocabulary(pristine, tmp_path, fails):
     then = open_dataset(pristine / "both").identity()
     captions = {**CAPTIONS, "train": {"a.jpg": ["a"]}}
     other = make(tmp_path / "data", pristine / "grid.h5", pristine / "pooled.h5", captions)
-    with fails(other, "its vocabulary is not the one the checkpoint was trained with", pristine / "both",
+    with fails(other, "not the vocabulary the checkpoint was trained with", pristine / "both",
                "use that folder, or train again"):
         check_identity(then, open_dataset(other))
 
@@ -211,7 +211,7 @@ def test_an_identity_with_other_features(pristine, tmp_path, rng, fails):
     with fails(pristine / "grid.h5", "not the features the checkpoint was trained with", pristine / "pooled.h5",
                "layer 'pooled' then, 'grid' now", "use those, or train again"):
         check_identity(then, open_dataset(pristine / "grid"))
-    for attributes, part in (({"model": "m", "layer": "pooled"}, "same model and layer, other numbers"),
+    for attributes, part in (({"model": "m", "layer": "pooled"}, "same model and layer, different numbers"),
                              ({"model": "n"}, "layer 'pooled' then, 'absent' now; model 'm' then, 'n' now"),
                              ({"model": "m", "layer": "pooled", "crop": 3}, "crop 'absent' then, '3' now")):
         path = tmp_path / f"{len(part)}.h5"
