@@ -74,7 +74,7 @@ def axes_of(inputs: Mapping[str, Any], axes: Mapping[str, Sequence[str]] | None)
         raise ValueError(f"axes is {axes!r}, expected a dict: name of an input -> tuple of names of its axes")
     for name in axes:
         if name not in inputs:
-            raise ValueError(f"axes names {name!r}, which is none of {', '.join(inputs)}")
+            raise ValueError(f"axes has an entry {name!r}, expected names of inputs: {', '.join(inputs)}")
     found = {name: Axes(name, x.shape if isinstance(x, (np.ndarray, np.generic)) else (), axes.get(name))
              for name, x in inputs.items()}
     sizes: dict[Axis, tuple[str, int]] = {}

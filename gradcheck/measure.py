@@ -8,8 +8,8 @@ from gradcheck.numeric import STEP, Line, Probe, Trouble
 
 KEPT = 4_000_000                    # size up to which a Jacobian is kept for the diagnosis
 KINK_STEPS = (STEP, 1e-6, 1e-7, 1e-8)
-ONE_BY_ONE = 512                    # at most so many outputs with a kink are checked one by one
-PROJECTIONS = 3                     # random directions for each array and block of which a sample is measured
+ONE_BY_ONE = 512                    # up to this number, outputs with a kink are checked one by one
+PROJECTIONS = 3                     # random directions for each sampled array and block
 
 
 class Measured:

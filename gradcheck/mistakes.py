@@ -35,8 +35,8 @@ def sign_or_factor(e: Evidence, name: str) -> Predictions:
 def exchanged(e: Evidence, name: str) -> Predictions:
     for other, n in e.numeric.items():
         if other != name and n.shape == e.numeric[name].shape:
-            yield "exchanged", (f"these are the numbers of d{other}: two gradients are exchanged, or one is made from "
-                                "the wrong array"), n
+            yield "exchanged", (f"these are the numbers of d{other}: two gradients are exchanged, or one is computed "
+                                "from the wrong array"), n
 
 
 def transposed(e: Evidence, name: str) -> Predictions:

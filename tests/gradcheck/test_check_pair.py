@@ -156,7 +156,7 @@ def test_matplotlib_is_loaded_by_plot_alone():
     ({"rng": "a"}, "rng is 'a', expected a Generator"),
     ({"budget": (10, "a")}, "expected evaluations or"),
     ({"inputs": {"x": np.ma.masked_array([1.0, 2.0])}}, "x is a MaskedArray"),
-    ({"axes": {"y": ("N",)}}, "axes names 'y', which is none of x"),
+    ({"axes": {"y": ("N",)}}, "axes has an entry 'y', expected names of inputs: x"),
     ({"axes": {"x": ("N", "T")}}, r"axes of x are \('N', 'T'\), expected 1 names"),
     ({"axes": {"x": ("gate:ifo",)}}, "has 2 entries, which do not divide into the 3 blocks 'ifo'"),
     ({"method": "fast"}, "method is 'fast'"),
