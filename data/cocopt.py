@@ -1,10 +1,16 @@
-"""The attention course's data file, coco.pt: small pictures, a caption of each as word ids, the vocabulary.
+"""The data file of the attention course, coco.pt: small pictures, one caption of each as word ids, the vocabulary.
 
-As a dataset folder it has pictures.h5 beside the files of data/prepare.py, and features.h5 where there is an encoder;
-it has no references.json, for the captions are cut and have <UNK> in the file.
+The dataset folder made from it holds pictures.h5 beside the files of data/prepare.py, and features.h5 if an encoder is
+given. It has no references.json, since the file's captions are cut and contain <UNK>.
 """
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
+from data.encoder import Encoder
 from data.feature_rows import FeatureRows
 from data.files import new_hdf5
 from data.prepare import new_folder, write_description
@@ -15,16 +21,19 @@ SPLITS = ("train", "val")
 BATCH = 16
 
 
-def read_cocopt(path):
-    """coco.pt -> Vocabulary, {split: uint8 (n, 3, h, w)}, {split: int64 (n, T)}.
+Arrays = dict[str, np.ndarray]       # split -> array
 
-    Raises FileNotFoundError, or ValueError that says what is missing or of another kind.
+
+def read_cocopt(path: str | os.PathLike) -> tuple[Vocabulary, Arrays, Arrays]:
+    """Read coco.pt -> Vocabulary, pictures {split: uint8 (n, 3, h, w)}, captions {split: int64 (n, T)}.
+
+    Raises FileNotFoundError, or ValueError that says what is missing or wrong.
     """
     content = read_torch(path)
     names = ("train_images", "val_images", "train_captions", "val_captions", "vocab")
     missing = [name for name in names if not isinstance(content, dict) or name not in content]
     if missing:
-        raise ValueError(f"{path}: no {missing[0]!r} in it, expected a dict with {', '.join(names)}")
+        raise ValueError(f"{path}: has no {missing[0]!r}, expected a dict with {', '.join(names)}")
     vocabulary = _vocabulary(content["vocab"], path)
     images, captions = ({split: content[f"{split}_{kind}"] for split in SPLITS} for kind in ("images", "captions"))
     for split in SPLITS:
@@ -33,18 +42,19 @@ def read_cocopt(path):
         if images[split].shape[1] != 3 or images[split].shape[2:] != images["train"].shape[2:]:
             raise ValueError(f"{path}: {split}_images is {images[split].shape}, expected (n, 3, h, w) of one size")
         if len(images[split]) != len(captions[split]):
-            raise ValueError(f"{path}: {len(captions[split])} {split}_captions of {len(images[split])} {split}_images, "
-                             "expected one a picture")
+            raise ValueError(f"{path}: {len(captions[split])} {split}_captions of "
+                             f"{len(images[split])} {split}_images, expected one caption a picture")
         if captions[split].min() < 0 or captions[split].max() >= len(vocabulary):
             raise ValueError(f"{path}: {split}_captions has word ids {captions[split].min()} to "
                              f"{captions[split].max()}, expected 0 to {len(vocabulary) - 1}")
     return vocabulary, images, captions
 
 
-def make_cocopt_dataset(out, path, encoder=None, progress=iter):
-    """Make the folder `out` from the file -> the content of its dataset.json.
+def make_cocopt_dataset(out: str | os.PathLike, path: str | os.PathLike, encoder: Encoder | None = None,
+                        progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> dict[str, Any]:
+    """Make the dataset folder `out` from coco.pt -> the content of its dataset.json.
 
-    progress: wraps the list of batches to encode. Raises what read_cocopt raises, and FileExistsError.
+    progress: wraps the sequence of batches to encode. Raises what read_cocopt raises, and FileExistsError.
     """
     with new_folder(out) as folder:
         vocabulary, images, captions = read_cocopt(path)
@@ -65,11 +75,12 @@ def make_cocopt_dataset(out, path, encoder=None, progress=iter):
             _encode(folder / "features.h5", pictures, names, encoder, progress)
         return write_description(
             folder, "cocopt", {split: (len(images[split]), len(captions[split])) for split in SPLITS}, vocabulary,
-            encoder and dict.fromkeys(SPLITS, "features.h5"), max_words=captions["train"].shape[1] - 2,
+            dict.fromkeys(SPLITS, "features.h5") if encoder else None, max_words=captions["train"].shape[1] - 2,
             pictures="pictures.h5", references=None, left_out={})
 
 
-def _encode(path, pictures, names, encoder, progress):
+def _encode(path: Path, pictures: Sequence[np.ndarray], names: list[str], encoder: Encoder,
+            progress: Callable[[Iterable[int]], Iterable[int]]) -> None:
     with FeatureRows(path, encoder.shape, encoder.attributes()) as rows:
         for i in progress(range(0, len(names), BATCH)):
             batch = [np.ascontiguousarray(picture.transpose(1, 2, 0)) for picture in pictures[i:i + BATCH]]
@@ -78,14 +89,14 @@ def _encode(path, pictures, names, encoder, progress):
         rows.finish(names)
 
 
-def _check(array, where, expected, dtype, ndim):
+def _check(array: Any, where: str, expected: str, dtype: str, ndim: int) -> None:
     found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
     right = isinstance(array, np.ndarray) and array.dtype.kind in dtype and array.ndim == ndim and array.size
     if not right or (dtype == "u" and array.itemsize > 1):
         raise ValueError(f"{where} is {found}, expected {expected}")
 
 
-def _vocabulary(vocab, path):
+def _vocabulary(vocab: Any, path: str | os.PathLike) -> Vocabulary:
     keys = {"idx_to_token": list, "token_to_idx": dict}
     for key, form in keys.items():
         if not isinstance(vocab, dict) or not isinstance(vocab.get(key), form):

@@ -1,7 +1,9 @@
-"""Opening a dataset folder: one of ours (see data/prepare.py), or the course's coco_captioning."""
+"""Opening a dataset folder: one made by data/prepare.py, or the course's coco_captioning."""
 import hashlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -13,23 +15,27 @@ from data.vocabulary import Vocabulary
 
 COURSE_FEATURES = "{split}2014_vgg16_fc7_pca.h5"
 
+Reader = FeatureReader | PairReader
+
 
 class Dataset(NamedTuple):
+    """An open dataset folder: captions in memory, features and pictures on disk."""
     folder: Path
     name: str
     vocabulary: Vocabulary
-    captions: dict                  # split -> int32 (N, T)
-    image_idxs: dict                # split -> int32 (N,), rows of the split's features
-    features: dict                  # split -> FeatureReader
-    pictures: h5py.Dataset | None   # uint8 (rows, height, width, 3), in the order of the features' rows
+    captions: dict[str, np.ndarray]         # split -> integers (N, T)
+    image_idxs: dict[str, np.ndarray]       # split -> integers (N,), rows of the split's features
+    features: Mapping[str, Reader]          # by split
+    pictures: h5py.Dataset | None           # uint8 (rows, height, width, 3), in the order of the features' rows
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Any]:
         """The dict that CaptioningSolver takes: train_captions, train_image_idxs, train_features, and so on."""
-        kinds = {"captions": self.captions, "image_idxs": self.image_idxs, "features": self.features}
+        kinds: dict[str, Mapping[str, Any]] = {
+            "captions": self.captions, "image_idxs": self.image_idxs, "features": self.features}
         return {f"{split}_{kind}": values[split] for kind, values in kinds.items() for split in self.captions}
 
-    def preload(self, budget):
-        """Read whole splits into memory while they fit into `budget` bytes -> the splits that did."""
+    def preload(self, budget: float) -> list[str]:
+        """Read the features of whole splits into memory while they fit into `budget` bytes -> these splits."""
         loaded = []
         for split, reader in self.features.items():
             used = reader.preload(self.image_idxs[split], budget)
@@ -37,40 +43,40 @@ class Dataset(NamedTuple):
             loaded += [split] if used else []
         return loaded
 
-    def captions_of(self, split):
-        """Captions and image rows of a split. Raises ValueError that lists the splits there are."""
+    def captions_of(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Captions and image rows of a split. Raises ValueError that lists the splits of this dataset."""
         if split not in self.captions:
             raise ValueError(f"{self.folder}: no split {split!r}, expected one of {', '.join(self.captions)}")
         return self.captions[split], self.image_idxs[split]
 
-    def images(self, split):
-        """Rows of the split's images in the order of the captions, and their names -> int (images,), list of str."""
+    def images(self, split: str) -> tuple[np.ndarray, list[str]]:
+        """Rows of the split's images in the order of the captions, integer (images,), and their names."""
         rows = self.captions_of(split)[1]
         rows = rows[np.sort(np.unique(rows, return_index=True)[1])]
         names = self.names(split)
         return rows, [names[row] for row in rows]
 
-    def names(self, split):
-        """Name of the image in each row of the split's features -> list of str."""
+    def names(self, split: str) -> list[str]:
+        """The name of the image in each row of the split's features."""
         reader = self.features[split]
         return reader.image_names() or [f"{split}-{row}" for row in range(len(reader))]
 
     @property
-    def uncut(self):
-        """Whether the captions as people wrote them are there: a course's data have none."""
+    def uncut(self) -> bool:
+        """Whether the dataset has the captions as people wrote them; the courses' data do not."""
         path = self.folder / "dataset.json"
         return path.is_file() and read_json(path).get("references", True) is not None
 
-    def references(self, split):
-        """What people wrote of each image of a split, tokenised, in the order of `images` -> name -> list of str.
+    def references(self, split: str) -> dict[str, list[str]]:
+        """The human captions of each image of a split, tokenised, in the order of `images` -> name -> captions.
 
-        From references.json; a course's data have none: there captions as the model learns them, cut and with <UNK>.
-        Raises ValueError where an image lacks them.
+        They are read from references.json. The courses' data have no such file; then these are the captions that the
+        model learns, cut and with <UNK>. Raises ValueError if an image has no references.
         """
         rows, names = self.images(split)
         path = self.folder / "references.json"
         if not self.uncut:
-            by_row = {row: [] for row in rows}
+            by_row: dict[int, list[str]] = {row: [] for row in rows}
             for ids, row in zip(*self.captions_of(split)):
                 by_row[row].append(self.vocabulary.decode(ids))
             return {name: by_row[row] for row, name in zip(rows, names)}
@@ -83,15 +89,15 @@ class Dataset(NamedTuple):
             raise ValueError(f"{path}: not the references of the {split} split, run scripts.prepare_data again "
                              f"({type(error).__name__}: {error})") from error
 
-    def picture(self, row):
-        """The image of a row of the features -> uint8 (height, width, 3), or None where there are no pictures."""
+    def picture(self, row: int) -> np.ndarray | None:
+        """The image of one row of the features, uint8 (height, width, 3); None if the dataset has no pictures."""
         if self.pictures is None:
             return None
         with hdf5_errors(f"{self.pictures.file.filename}: row {row}"):
             return self.pictures[row]
 
-    def identity(self):
-        """What a checkpoint remembers of the data: where it is, and fingerprints of vocabulary, features, captions."""
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint stores about its data: the folder, fingerprints of vocabulary, features and captions."""
         captions = hashlib.sha256()
         for array in (self.captions["train"], self.image_idxs["train"]):
             captions.update(np.ascontiguousarray(array, np.int64).tobytes())
@@ -101,34 +107,35 @@ class Dataset(NamedTuple):
                                      "attributes": reader.attributes()} for split, reader in self.features.items()}}
 
 
-def open_dataset(folder, look="vector"):
+def open_dataset(folder: str | os.PathLike, kind: str = "vector") -> Dataset:
     """Open a dataset folder -> Dataset.
 
-    look: 'vector', one vector an image (pooled features where there are some, else the mean of the grid's); 'grid', the
-    regions; 'both', the regions and, where there are some, pooled features.
+    kind: of features. 'vector': one vector an image, the pooled features if there are any, else the mean of the grid;
+    'grid': the regions; 'both': the regions, and the pooled features if there are any.
     Raises FileNotFoundError or ValueError that names the file, what was expected and what was found.
     """
     folder = Path(folder)
     if (folder / "dataset.json").is_file():
-        return _open_ours(folder, look)
+        return _open_ours(folder, kind)
     if (folder / "coco2014_captions.h5").is_file():
-        if look != "vector":
+        if kind != "vector":
             raise ValueError(f"{folder}: has one vector an image, a model with attention needs a grid of regions")
         return _open_course(folder)
     raise FileNotFoundError(f"{folder}: no dataset here, expected a folder with dataset.json (made by "
-                            "python -m scripts.prepare_data) or the course's with coco2014_captions.h5")
+                            "python -m scripts.prepare_data) or the course's folder with coco2014_captions.h5")
 
 
-def check_identity(then, dataset, captions=False, features=True):
-    """Compare the identity that a checkpoint remembers with a dataset; with `captions`, the training captions too.
+def check_identity(then: Mapping[str, Any], dataset: Dataset, captions: bool = False, features: bool = True) -> None:
+    """Compare the identity that a checkpoint stores with a dataset.
 
-    Without `features`, these may be others. Raises ValueError that says which differ.
+    The vocabulary has to be the same; with `captions` also the training captions, with `features` also the features.
+    Raises ValueError that says what differs.
     """
     now = dataset.identity()
     for part in ("vocabulary", "captions") if captions else ("vocabulary",):
         if then[part] != now[part]:
-            raise ValueError(f"{dataset.folder}: its {part} is not the one the checkpoint was trained with "
-                             f"({then['folder']}): use that folder, or train again")
+            raise ValueError(f"{dataset.folder}: not the {part} the checkpoint was trained with ({then['folder']}): "
+                             "use that folder, or train again")
     for split in then["features"].keys() & now["features"].keys() if features else ():
         before, after = then["features"][split], now["features"][split]
         if before["fingerprint"] != after["fingerprint"]:
@@ -136,19 +143,19 @@ def check_identity(then, dataset, captions=False, features=True):
                              f"{_differences(before['attributes'], after['attributes'])}): use those, or train again")
 
 
-def _differences(then, now):
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     keys = [key for key in sorted({*then, *now}) if then.get(key) != now.get(key)]
     return "; ".join(f"{key} {then.get(key, 'absent')!r} then, {now.get(key, 'absent')!r} now" for key in keys[:2]) or (
-        "same model and layer, other numbers")
+        "same model and layer, different numbers")
 
 
-def _open_ours(folder, look):
+def _open_ours(folder: Path, kind: str) -> Dataset:
     path = folder / "dataset.json"
     try:
         info = read_json(path)
         name, pictures = info["name"], info["pictures"] and folder / info["pictures"]
         grid, pooled = ({split: (folder / entry["path"], entry["fingerprint"], entry["shape"])  # absolute paths stay
-                         for split, entry in (info[kind] or {}).items()} for kind in ("features", "pooled"))
+                         for split, entry in (info[part] or {}).items()} for part in ("features", "pooled"))
         if not (featureless := info["features"] == {}):
             (pooled or grid)["train"], grid["train"]
         fingerprint = info["vocabulary"]["fingerprint"]
@@ -162,39 +169,46 @@ def _open_ours(folder, look):
     if vocabulary.fingerprint() != fingerprint:
         raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "
                          "run scripts.prepare_data again")
-    readers = {split: _reader(folder, look != "vector", *entry)
-               for split, entry in (grid if look != "vector" else pooled or grid).items()}
-    check_same_kind(readers)
-    if look == "both" and pooled:
-        vectors = {split: _reader(folder, False, *pooled[split]) for split in readers}
-        check_same_kind(vectors)
-        readers = {split: PairReader(readers[split], vectors[split]) for split in readers}
+    readers: Mapping[str, Reader] = _readers(folder, kind, grid, pooled)
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary)
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None
     return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
 
 
-def _reader(folder, regions, path, fingerprint, shape):
+def _readers(folder: Path, kind: str, grid: dict[str, tuple], pooled: dict[str, tuple]) -> Mapping[str, Reader]:
+    """Readers of the splits. grid, pooled: split -> path, fingerprint and shape; pooled may be empty."""
+    regions = kind != "vector"
+    readers = {split: _reader(folder, regions, *entry)
+               for split, entry in (grid if regions else pooled or grid).items()}
+    check_same_kind(readers)
+    if kind != "both" or not pooled:
+        return readers
+    vectors = {split: _reader(folder, False, *pooled[split]) for split in readers}
+    check_same_kind(vectors)
+    return {split: PairReader(readers[split], vectors[split]) for split in readers}
+
+
+def _reader(folder: Path, regions: bool, path: Path, fingerprint: str, shape: list[int]) -> FeatureReader:
     if not path.is_file():
         if not (folder / path.name).is_file():
             raise FileNotFoundError(f"{path}: no such feature file, expected there or in {folder}")
-        path = folder / path.name                            # the features moved along with the folder
+        path = folder / path.name                            # the features moved with the folder
     reader = FeatureReader(path, regions)
     if reader.fingerprint() != fingerprint:
-        raise ValueError(f"{path}: its content is not that of {folder / 'dataset.json'} "
+        raise ValueError(f"{path}: its content differs from what {folder / 'dataset.json'} describes "
                          f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")
     return reader
 
 
-def _not_empty(texts):
+def _not_empty(texts: Any) -> list[str]:
     if not isinstance(texts, list) or not texts:
-        raise TypeError(f"{texts!r:.60} is no list of captions")
+        raise TypeError(f"{texts!r:.60} is not a list of captions")
     return texts
 
 
-def _pictures(path, rows):
+def _pictures(path: Path, rows: int) -> h5py.Dataset:
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file of pictures, run scripts.prepare_data again")
+        raise FileNotFoundError(f"{path}: no such picture file, run scripts.prepare_data again")
     with hdf5_errors(path):
         images = h5py.File(path, "r").get("images")
         found = f"{images.dtype} {images.shape}" if isinstance(images, h5py.Dataset) else "missing"
@@ -204,7 +218,7 @@ def _pictures(path, rows):
         return images
 
 
-def _open_course(folder):
+def _open_course(folder: Path) -> Dataset:
     paths = {split: folder / COURSE_FEATURES.format(split=split) for split in ("train", "val")}
     readers = {split: FeatureReader(path) for split, path in paths.items()}
     check_same_kind(readers)
@@ -213,7 +227,8 @@ def _open_course(folder):
     return Dataset(folder, "coco2014", vocabulary, captions, rows, readers, None)
 
 
-def _read_captions(path, readers, vocabulary):
+def _read_captions(path: Path, readers: Mapping[str, Reader],
+                   vocabulary: Vocabulary) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     names = [f"{split}_{kind}" for split in readers for kind in ("captions", "image_idxs")]
     data = read_hdf5(path, names)
     missing = [name for name in names if name not in data]
@@ -226,7 +241,7 @@ def _read_captions(path, readers, vocabulary):
     return captions, image_idxs
 
 
-def _check_captions(where, captions, rows, images, vocabulary):
+def _check_captions(where: str, captions: np.ndarray, rows: np.ndarray, images: int, vocabulary: Vocabulary) -> None:
     if captions.dtype.kind not in "iu" or captions.ndim != 2 or captions.shape[1] < 2:
         raise ValueError(f"{where}_captions is {captions.dtype} {captions.shape}, expected integer (N, T) with T >= 2")
     if rows.dtype.kind not in "iu" or rows.shape != captions.shape[:1]:
@@ -239,4 +254,4 @@ def _check_captions(where, captions, rows, images, vocabulary):
         if len(bad):
             raise ValueError(f"{where}_{name}{bad[0].tolist()} is {values[tuple(bad[0])]}, expected 0..{size - 1}")
     if (captions[:, 1:] == vocabulary.null).all():
-        raise ValueError(f"{where}_captions has nothing but <NULL> behind its first column, expected words to predict")
+        raise ValueError(f"{where}_captions has only <NULL> after its first column, expected words to predict")

@@ -1,12 +1,16 @@
-"""Rows of features while they are made: kept in PATH.part as they come, so that a run that was stopped goes on.
+"""A feature file in the making: finished rows are kept in PATH.part, so that an interrupted run can be resumed.
 
-PATH.part begins with a line of JSON, what the rows are; each row is a line of JSON, the picture's name and a stamp of
-its file, then its float16 numbers. Only whole rows count, so a run may be stopped at any moment.
+The first line of PATH.part is JSON that describes the features. Each row is a line of JSON, the picture's name and a
+stamp of its file, followed by the row's float16 numbers. Incomplete rows are dropped, so a run may stop at any moment.
 """
+from __future__ import annotations
+
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -15,24 +19,25 @@ from data.encoder import differences
 
 try:
     import fcntl
-except ImportError:                                      # Windows: two runs at once are not noticed there
-    fcntl = None
+except ImportError:                                      # Windows, where two runs at once go unnoticed
+    fcntl = None                                         # type: ignore[assignment]
 
 
 class FeatureRows:
-    """The rows there are of a feature file to be: `rows` is picture's name -> (stamp, place in PATH.part).
+    """The finished rows of a feature file: `rows` is picture's name -> (stamp, offset in PATH.part).
 
-    A context manager. shape: of one picture's features; attributes: of the encoder. Raises ValueError, on entering,
-    where PATH.part has other features or another run is writing it; OSError, with what to do, on a full disk.
+    A context manager. shape: of one picture's features; attributes: of the encoder. On entering, raises ValueError if
+    PATH.part holds features of another encoder, or if another run is writing it. On a full disk raises OSError that
+    says what to do.
     """
 
-    def __init__(self, path, shape, attributes):
+    def __init__(self, path: str | os.PathLike, shape: Sequence[int], attributes: Mapping[str, Any]) -> None:
         self.path, self.part = Path(path), Path(f"{path}.part")
         self.shape, self.attributes = tuple(shape), attributes
         self.bytes = 2 * math.prod(shape)
-        self.rows = {}
+        self.rows: dict[str, tuple[Any, int]] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> FeatureRows:
         self._file = open(self.part, "a+b")              # noqa: SIM115
         try:
             _lock(self._file, self.part)
@@ -44,17 +49,17 @@ class FeatureRows:
             raise
         return self
 
-    def __exit__(self, _, error, __):
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         try:
-            self._file.close()                           # writes again what did not fit before
+            self._file.close()                           # tries again to write what did not fit
         except OSError as again:
             error = again
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            raise OSError(f"{self.path}: {error.strerror or error}: what was done is kept in {self.part}, the same "
-                          "command goes on") from error
+            raise OSError(f"{self.path}: {error.strerror or error}: finished rows are kept in {self.part}; run the "
+                          "same command to continue") from error
 
-    def append(self, name, stamp, features):
-        """Keep the features of one picture, of the shape. Raises ValueError for those beyond float16's range."""
+    def append(self, name: str, stamp: Any, features: np.ndarray) -> None:
+        """Store the features of one picture. Raises ValueError if one is beyond float16's range."""
         largest = np.abs(features).max()
         if largest > np.finfo(np.float16).max:
             raise ValueError(f"its features reach {largest:.3g}, beyond float16's 65504")
@@ -64,12 +69,12 @@ class FeatureRows:
         self._file.write(features.astype(np.float16).tobytes())
         self._file.flush()
 
-    def finish(self, names):
-        """Write the rows of these names, in this order, to PATH as HDF5, and remove PATH.part."""
+    def finish(self, names: Sequence[str]) -> None:
+        """Write the rows of these pictures, in this order, to PATH as HDF5, and remove PATH.part."""
         temporary = self.path.with_name(f".{self.path.name}.h5.part")
         try:
             offset = self._write_frame(temporary, names)
-            with open(temporary, "r+b") as out:          # the bulk by plain writes: on a full disk HDF5 would crash
+            with open(temporary, "r+b") as out:          # plain writes: HDF5 would crash on a full disk
                 out.seek(offset)
                 for name in names:
                     self._file.seek(self.rows[name][1])
@@ -81,27 +86,27 @@ class FeatureRows:
             temporary.unlink(missing_ok=True)
         self.discard()
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove PATH.part."""
         self._file.close()
         self.part.unlink()
 
-    def _write_frame(self, path, names):
-        """An HDF5 file with all but the numbers -> where they belong in it."""
+    def _write_frame(self, path: Path, names: Sequence[str]) -> int:
+        """Write an HDF5 file that lacks only the numbers -> the offset at which they belong."""
         with h5py.File(path, "w") as file:
             file.attrs.update(self.attributes)
             file.create_dataset("image_names", data=list(names), dtype=h5py.string_dtype())
             features = file.create_dataset("features", (len(names), *self.shape), np.float16, fill_time="never")
-            features[-1] = 0                             # only now is there a place for the rows
+            features[-1] = 0                             # makes HDF5 allocate the space for all rows
             return features.id.get_offset()
 
-    def _write(self, content):
+    def _write(self, content: Any) -> None:
         self._file.write(json.dumps(content).encode() + b"\n")
 
-    def _check(self, line):
-        """Compare PATH.part's first line with the encoder, or write it where there is none."""
+    def _check(self, line: bytes) -> None:
+        """Compare PATH.part's first line with the encoder, or write it if there is none."""
         ours = {"shape": self.shape, **self.attributes}
-        if not line.endswith(b"\n") and line[:8] == b'{"shape"'[:len(line)]:         # stopped before it had begun
+        if not line.endswith(b"\n") and line[:8] == b'{"shape"'[:len(line)]:         # the run stopped in its first line
             self._file.truncate(0)
             self._write({key: value.tolist() if hasattr(value, "tolist") else value for key, value in ours.items()})
             return
@@ -116,14 +121,14 @@ class FeatureRows:
             raise ValueError(f"{self.part}: an unfinished run with another encoder ({'; '.join(found)}): remove it, or "
                              "use that encoder")
 
-    def _read(self):
-        """Note the whole rows, and cut off what is left of one that was being written."""
+    def _read(self) -> None:
+        """Index the complete rows, and cut off an incomplete one at the end."""
         end, size = self._file.tell(), self._file.seek(0, os.SEEK_END)
         self._file.seek(end)
         while end + self.bytes < size:
             try:
                 name, stamp = json.loads(self._file.readline())
-            except ValueError:                           # a disk that lost power
+            except ValueError:                           # damage, from a power cut for example
                 break
             start = self._file.tell()
             if start + self.bytes > size:
@@ -133,12 +138,12 @@ class FeatureRows:
         self._file.truncate(end)
 
 
-def _lock(file, path):
-    """Keep the file for this process until it is closed. Raises ValueError where another one has it."""
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Lock the file for this process until it is closed. Raises ValueError if another process has locked it."""
     try:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ValueError(f"{path}: another run is writing it, expected one at a time: wait for it or stop it") from None
-    except OSError:                                      # a file system without locks
+    except OSError:                                      # this file system has no locks
         pass

@@ -1,56 +1,58 @@
-"""Image features in HDF5 files, read by rows, and never as a whole beyond a stated budget."""
+"""Image features in HDF5 files, read by rows; a copy in memory is kept only within a given budget."""
 import hashlib
 import itertools
 import json
 import math
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import h5py
 import numpy as np
 
 from data.files import hdf5_errors, new_hdf5
 
-MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output", "input", "resize")   # attributes: where from, and how
-BLOCK_BYTES = 2**24          # read at once, whatever the size of the file's chunks
+MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output", "input", "resize")   # attributes: what made the features
+BLOCK_BYTES = 2**24          # the most read at once, even if the file's chunks are larger
 
 
 class FeatureReader:
     """Rows of an HDF5 file with `features` (rows, D) or (rows, L, D), float16 or float32, and maybe `image_names`.
 
-    reader[rows] with integer rows (n,) gives float32 (n, D), the mean over the regions where the file has a grid; or
-    with `regions` the grid itself, (n, L, D), of which a copy in memory keeps the file's dtype.
+    reader[rows] with integer rows (n,) gives float32 (n, D), for a grid the mean over its regions; or with `regions`
+    the grid itself, (n, L, D). A copy of a grid in memory keeps the file's dtype.
     Rows are checked for NaN and infinity as they are read. Raises ValueError that names the file and the row.
     """
 
-    def __init__(self, path, regions=False):
+    def __init__(self, path: str | os.PathLike, regions: bool = False) -> None:
         self.path, self.regions = str(path), regions
         self._dataset = _open(self.path)
         self.file_shape, self.dtype = self._dataset.shape, self._dataset.dtype
         if regions and len(self.file_shape) != 3:
             raise ValueError(f"{self.path}: features is {self.file_shape}, one vector an image, expected a grid "
-                             "(rows, L, D) for a model that looks at regions")
-        self.shape = self.file_shape if regions else (self.file_shape[0], self.file_shape[-1])   # as reader[...] gives
+                             "(rows, L, D) for a model with attention")
+        self.shape: tuple[int, ...] = self.file_shape if regions else (self.file_shape[0], self.file_shape[-1])
         row_bytes = math.prod(self.file_shape[1:]) * self.dtype.itemsize
         self._block = min(self._dataset.chunks[0] if self._dataset.chunks else 1, max(1, BLOCK_BYTES // row_bytes))
         self._slot = np.full(len(self), -1)                             # row -> place in the cache, or -1
         self._cache = np.empty((0, *self.shape[1:]), self.dtype if regions else np.float32)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.file_shape[0]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> np.ndarray:
         rows = self._checked(rows)
         if (self._slot[rows] >= 0).all():
             return self._cache[self._slot[rows]].astype(np.float32, copy=False)
         distinct, places = np.unique(rows, return_inverse=True)
         return self._read(distinct)[places.reshape(rows.shape)].astype(np.float32, copy=False)
 
-    def in_memory(self, rows):
+    def in_memory(self, rows: np.ndarray) -> bool:
         """Whether all of these rows are kept in memory."""
         return bool((self._slot[rows] >= 0).all())
 
-    def preload(self, rows, budget):
+    def preload(self, rows: Any, budget: float) -> int:
         """Keep these rows in memory if they fit into `budget` bytes -> the bytes used, 0 if they do not fit."""
         rows = np.unique(self._checked(rows))
         self._slot[:] = -1                                              # forget what an earlier call kept
@@ -61,10 +63,10 @@ class FeatureReader:
         self._slot[rows] = np.arange(len(rows))
         return size
 
-    def statistics(self, rows, limit=4096):
+    def statistics(self, rows: Any, limit: int = 4096) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each feature over the distinct rows given -> two float32 (D,).
 
-        Rows in memory all count; of rows on disk `limit`, evenly spaced. Constant features get a deviation of 1.
+        All rows count if they are in memory; otherwise `limit` evenly spaced ones. A constant feature has deviation 1.
         """
         rows = np.unique(self._checked(rows))
         if (self._slot[rows] < 0).any() and len(rows) > limit:
@@ -76,11 +78,11 @@ class FeatureReader:
         count = len(rows) * math.prod(self.shape[1:-1])
         mean = total / count
         std = np.sqrt(np.maximum(square / count - mean**2, 0))
-        std[std <= 1e-6 * np.abs(mean)] = 1                             # no more than the sums' rounding
+        std[std <= 1e-6 * np.abs(mean)] = 1                             # only rounding of the sums
         return mean.astype(np.float32), std.astype(np.float32)
 
-    def image_names(self):
-        """Names of the rows' images -> list of str, None where there are none. Raises ValueError on duplicates."""
+    def image_names(self) -> list[str] | None:
+        """Names of the rows' images, None if the file has none. Raises ValueError on duplicates."""
         with hdf5_errors(self.path):
             if "image_names" not in self._dataset.parent:
                 return None
@@ -95,14 +97,14 @@ class FeatureReader:
             raise ValueError(f"{self.path}: {twice!r} occurs twice in image_names, expected one row an image")
         return names
 
-    def attributes(self):
-        """The file's attributes as strings: which model and layer the features are from, where the file says so."""
+    def attributes(self) -> dict[str, str]:
+        """The file's attributes as strings: the model and layer that the features are from, if the file states them."""
         with hdf5_errors(self.path):
             attributes = sorted(self._dataset.parent.attrs.items())
-        # An array as a list, for its own text is cut short and rounded as NumPy's print options say.
+        # Arrays as lists: NumPy's print options would shorten and round the text of an array.
         return {key: str(value.tolist() if hasattr(value, "tolist") else value) for key, value in attributes}
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """SHA-256 over shape, dtype, attributes, names and 16 evenly spaced rows: cheap for a file of any size."""
         digest = hashlib.sha256(json.dumps([self.file_shape, str(self.dtype), self.attributes()]).encode())
         digest.update("\n".join(self.image_names() or []).encode())
@@ -110,18 +112,18 @@ class FeatureReader:
             digest.update(self._load(row, row).tobytes())
         return digest.hexdigest()
 
-    def _read(self, rows):
-        """Rows in rising order from disk, as they are cached."""
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Rows in rising order from disk, in the form and dtype of the cache."""
         out = np.empty((len(rows), *self.shape[1:]), self._cache.dtype)
-        for _, group in itertools.groupby(range(len(rows)), key=lambda i: rows[i] // self._block):
-            group = list(group)                                         # rows that share a chunk are read together
+        for _, indices in itertools.groupby(range(len(rows)), key=lambda i: rows[i] // self._block):
+            group = list(indices)                                       # rows that share a chunk are read together
             out[group] = self._read_block(rows[group])
         return out
 
-    def _read_block(self, rows):
+    def _read_block(self, rows: np.ndarray) -> np.ndarray:
         x = self._load(rows[0], rows[-1])[rows - rows[0]]
         if x.ndim == 3 and not self.regions:
-            with np.errstate(over="ignore", invalid="ignore"):          # found below: they come through the mean
+            with np.errstate(over="ignore", invalid="ignore"):          # the mean keeps them; they are found below
                 x = x.mean(axis=1, dtype=np.float32)
         finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
         if not finite.all():
@@ -129,12 +131,12 @@ class FeatureReader:
                              "expected finite numbers: extract that image's features again")
         return x
 
-    def _load(self, first, last):
+    def _load(self, first: int, last: int) -> np.ndarray:
         """Rows first..last as stored."""
         with hdf5_errors(f"{self.path}: rows {first}..{last}"):
             return self._dataset[first:last + 1]
 
-    def _checked(self, rows):
+    def _checked(self, rows: Any) -> np.ndarray:
         rows = np.asarray(rows)
         if rows.size and rows.dtype.kind not in "iu":
             raise ValueError(f"{self.path}: rows {rows.dtype} asked for, expected integers")
@@ -146,39 +148,42 @@ class FeatureReader:
 class PairReader:
     """Grid and pooled features of the same images: reader[rows] gives (grid, pooled)."""
 
-    def __init__(self, grid, pooled):
+    def __init__(self, grid: FeatureReader, pooled: FeatureReader) -> None:
         if len(grid) != len(pooled):
-            raise ValueError(f"{pooled.path}: {len(pooled)} rows beside {len(grid)} of {grid.path}, expected as many")
+            raise ValueError(f"{pooled.path}: has {len(pooled)} rows, expected {len(grid)} as in {grid.path}")
         self.grid, self.pooled, self.path, self.shape, self.file_shape = (
             grid, pooled, grid.path, grid.shape, grid.file_shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.grid)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
         return self.grid[rows], self.pooled[rows]
 
-    def in_memory(self, rows):
+    def in_memory(self, rows: np.ndarray) -> bool:
+        """Whether all of these rows of both are kept in memory."""
         return self.grid.in_memory(rows) and self.pooled.in_memory(rows)
 
-    def preload(self, rows, budget):
+    def preload(self, rows: Any, budget: float) -> int:
         """Keep the pooled rows in memory, and the grid's if both fit into `budget` bytes -> the bytes used."""
         used = self.pooled.preload(rows, budget)
         return used + self.grid.preload(rows, budget - used)
 
-    def image_names(self):
+    def image_names(self) -> list[str] | None:
+        """Names of the rows' images, as in the grid's file."""
         return self.grid.image_names()
 
-    def attributes(self):
-        """The grid's, and the pooled features' with names that begin with pooled_."""
+    def attributes(self) -> dict[str, str]:
+        """The attributes of the grid, and those of the pooled features with pooled_ before their names."""
         pooled = {f"pooled_{key}": value for key, value in self.pooled.attributes().items()}
         return {**self.grid.attributes(), **pooled}
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
+        """SHA-256 over both fingerprints."""
         return hashlib.sha256((self.grid.fingerprint() + self.pooled.fingerprint()).encode()).hexdigest()
 
 
-def _open(path):
+def _open(path: str) -> h5py.Dataset:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such feature file")
     with hdf5_errors(path):
@@ -192,8 +197,8 @@ def _open(path):
         return features
 
 
-def check_same_kind(readers):
-    """Require that the splits' features have one width and are of one model and layer. Raises ValueError."""
+def check_same_kind(readers: Mapping[str, FeatureReader]) -> None:
+    """Require features of one width, model and layer for all splits. Raises ValueError."""
     first, *others = readers.values()
     for other in others:
         kinds = [{"width": str(r.shape[-1]), **{k: v for k, v in r.attributes().items() if k in MODEL_KEYS}}
@@ -204,7 +209,8 @@ def check_same_kind(readers):
                                  "expected features of one model and layer for all splits")
 
 
-def write_features(path, features, image_names, **attributes):
+def write_features(path: str | os.PathLike, features: np.ndarray, image_names: Iterable[str],
+                   **attributes: Any) -> None:
     """Write features, float16 or float32 (rows, D) or (rows, L, D), with their images' names."""
     with new_hdf5(path) as f:
         f.create_dataset("features", data=features, chunks=(1, *features.shape[1:]) if features.ndim == 3 else None)

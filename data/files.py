@@ -1,16 +1,19 @@
-"""Reading files that others wrote, where whatever is wrong becomes one line that names the file; writing HDF5."""
+"""Reading text, JSON and HDF5 files with one-line errors that name the file; writing HDF5."""
 import contextlib
 import hashlib
 import io
 import json
+import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 
-def read_text(path):
-    """A text file in UTF-8, with or without a byte order mark, line ends as \\n -> str.
+def read_text(path: str | os.PathLike) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark -> str with line ends \\n.
 
     Raises FileNotFoundError or ValueError.
     """
@@ -20,16 +23,16 @@ def read_text(path):
         raise ValueError(f"{path}: expected text in UTF-8, found something else ({error})") from error
 
 
-def read_json(path):
-    """What a JSON file holds. Raises FileNotFoundError or ValueError."""
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file. Raises FileNotFoundError or ValueError."""
     try:
         return json.loads(_existing(path).read_bytes())
-    except (ValueError, RecursionError) as error:          # RecursionError: brackets within brackets, thousands deep
+    except (ValueError, RecursionError) as error:          # RecursionError: thousands of nested brackets
         raise ValueError(f"{path}: expected JSON in UTF-8, found something else ({error})") from error
 
 
-def read_hdf5(path, names=None):
-    """The datasets of an HDF5 file, or of these names those that it has -> {name: array}.
+def read_hdf5(path: str | os.PathLike, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Read the datasets of an HDF5 file, all or those of these names that exist -> {name: array}.
 
     Raises FileNotFoundError or ValueError.
     """
@@ -39,21 +42,24 @@ def read_hdf5(path, names=None):
 
 
 @contextlib.contextmanager
-def hdf5_errors(where):
-    """Reading HDF5 inside this block raises ValueError that begins with `where`; a missing file is left as it is."""
+def hdf5_errors(where: object) -> Iterator[None]:
+    """Turn the errors of a damaged HDF5 file, inside this block, into ValueError that begins with `where`.
+
+    FileNotFoundError passes unchanged.
+    """
     try:
         yield
     except FileNotFoundError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:      # how damaged files fail
+    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:      # what damaged files raise
         found = " ".join(str(error).split())
         raise ValueError(f"{where}: expected an HDF5 file, found one that is not an HDF5 file or is damaged: "
                          f"{found}") from error
 
 
 @contextlib.contextmanager
-def new_hdf5(path):
-    """An HDF5 file to fill, made in memory and written at once: on a full disk HDF5 itself would crash."""
+def new_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """A new HDF5 file, filled in memory and written at the end, because HDF5 itself crashes on a full disk."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         yield file
@@ -63,7 +69,7 @@ def new_hdf5(path):
         raise OSError(f"{path}: {error.strerror or error}") from error
 
 
-def sha256(path):
+def sha256(path: str | os.PathLike) -> str:
     """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -72,7 +78,7 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def _existing(path):
+def _existing(path: str | os.PathLike) -> Path:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return Path(path)

@@ -1,9 +1,15 @@
-"""ONNX image models: opening one with onnxruntime, and what its shapes and metadata say of pictures and features."""
+"""ONNX image models: opening one with onnxruntime; what its shapes and metadata state about pictures and features."""
+from __future__ import annotations
+
+import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession as Session
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "inception"}     # ONNX's own names
@@ -12,43 +18,43 @@ INSIDE = re.compile(r"inside the (?:graph|model)(?:: *([^(;]*[^(; ]))?")     # "
 
 
 class ImageInput(NamedTuple):
-    """A model's input of pictures."""
+    """The input of a model that takes pictures."""
     name: str
     dtype: type
-    batch: int | None               # where the model takes so many pictures and no other number
-    size: tuple                     # (height, width), None for what the model leaves open
-    channels_first: bool
+    batch: int | None               # number of pictures, if the model takes only this number
+    size: tuple[int | None, ...]    # height and width, None if the model leaves them open
+    channels_first: bool            # (n, 3, height, width), else (n, height, width, 3)
 
 
 class Pixels(NamedTuple):
-    """How a model takes pixels."""
-    normalise: str | None           # as --normalise, None where nothing is said
+    """How a model expects its pixels."""
+    normalise: str | None           # as --normalise; None if the metadata say nothing
     formula: str | None             # of a normalisation inside the graph
-    bgr: bool
+    bgr: bool                       # whether blue comes first
 
 
-def open_model(path, threads=None):
-    """An onnxruntime session on the CPU. Raises FileNotFoundError, or ValueError where it is no model that it runs."""
+def open_model(path: str | os.PathLike, threads: int | None = None) -> Session:
+    """An onnxruntime session on the CPU. Raises FileNotFoundError, or ValueError if it cannot run the model."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file, expected an ONNX model")
-    if threads is not None and not 1 <= threads <= MAX_THREADS:        # onnxruntime would start them all
-        raise ValueError(f"--threads {threads}: expected 1 to {MAX_THREADS:,}, best no more than there are cores")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:        # onnxruntime starts as many as it is told
+        raise ValueError(f"--threads {threads}: expected 1 to {MAX_THREADS:,}, best no more than the number of cores")
     try:
         import onnxruntime
     except ImportError:
         raise ValueError("image models need onnxruntime: pip install -e \".[vision]\"") from None
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4                      # what matters is raised
+    options.log_severity_level = 4                      # errors are raised, warnings do not matter
     options.intra_op_num_threads = threads or 0
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")     # idle threads leave the cores to BLAS
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")     # leaves the cores to BLAS when idle
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:                          # onnxruntime has a dozen classes of its own, without a base
+    except Exception as error:                          # onnxruntime has a dozen error classes without a common base
         raise ValueError(f"{path}: not an ONNX model that can be run: {one_line(error)}") from error
 
 
-def image_input(session, path):
-    """The model's only input -> ImageInput. Raises ValueError where it is not one of pictures with three channels."""
+def image_input(session: Session, path: str | os.PathLike) -> ImageInput:
+    """The only input of a model. Raises ValueError if it does not take pictures of three channels."""
     inputs = session.get_inputs()
     shape, kind = inputs[0].shape if inputs else [], inputs[0].type if inputs else "nothing"
     if len(inputs) != 1 or len(shape) != 4 or 3 not in (shape[1], shape[3]) or kind not in DTYPES:
@@ -60,8 +66,8 @@ def image_input(session, path):
     return ImageInput(inputs[0].name, DTYPES[kind], batch, tuple(size), first)
 
 
-def choose_output(session, name, path):
-    """The output of that name, by default the last one with regions, else the last. Raises ValueError with a list."""
+def choose_output(session: Session, name: str | None, path: str | os.PathLike) -> str:
+    """Name of an output, by default the last with regions, else the last. Raises ValueError that lists the outputs."""
     outputs = session.get_outputs()
     names = [output.name for output in outputs]
     if name is None:
@@ -71,14 +77,14 @@ def choose_output(session, name, path):
     return name
 
 
-def vector_outputs(path, width):
-    """Names of a model's outputs that are one vector of this width a picture."""
+def vector_outputs(path: str | os.PathLike, width: int) -> list[str]:
+    """Names of the outputs that give one vector of this width for each picture."""
     return [output.name for output in open_model(path).get_outputs()
             if len(output.shape) == 2 and output.shape[1] == width]
 
 
-def stated_pixels(session):
-    """What a model's metadata say of the pixels that it takes -> Pixels.
+def stated_pixels(session: Session) -> Pixels:
+    """What a model's metadata state about the pixels that it expects.
 
     The keys are ONNX's own, Image.NominalPixelRange and Image.BitmapPixelFormat, and `normalisation`: "inside the
     graph: FORMULA" for pixels of 0 to 255, or what --normalise takes.
@@ -90,7 +96,7 @@ def stated_pixels(session):
     return Pixels(normalise, inside and inside[1], metadata.get("Image.BitmapPixelFormat", "").startswith("Bgr"))
 
 
-def describe_model(path):
+def describe_model(path: str | os.PathLike) -> list[str]:
     """Inputs, outputs and metadata of a model, as lines of text."""
     session = open_model(path)
     ports = [("input", port) for port in session.get_inputs()] + [("output", port) for port in session.get_outputs()]
@@ -99,6 +105,6 @@ def describe_model(path):
     return lines + [f"{key}: {one_line(value)}" for key, value in sorted(metadata.items())]
 
 
-def one_line(text, limit=300):
-    """A text without line ends, cut at `limit` characters."""
+def one_line(text: object, limit: int = 300) -> str:
+    """A text without line breaks, cut at `limit` characters."""
     return " ".join(str(text).split())[:limit]

@@ -1,4 +1,5 @@
-"""Photographs from the web, for notebooks: always a picture, if need be one that says in words what went wrong."""
+"""Photographs from the web, for notebooks. On any failure the result is a picture with the reason written on it."""
+from __future__ import annotations
 
 import http.client
 import io
@@ -7,48 +8,55 @@ import textwrap
 import threading
 import time
 import urllib.request
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import numpy as np
 
-DEADLINE = 10.0  # seconds for one picture, from the name's look-up to the last pixel
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+DEADLINE = 10.0  # seconds for one picture, from the look-up of the host to the last pixel
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000  # a few kilobytes can unpack to gigabytes
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow reads others by running programs on temporary files
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow runs other programs to read some further formats
 
 
-def image_from_url(url):
-    """Fetch the picture at an http or https address, within DEADLINE seconds whatever hangs.
+def image_from_url(url: str) -> np.ndarray:
+    """Fetch the picture at an http or https address, within DEADLINE seconds in any case.
 
     Returns uint8 (height, width, 3), RGB: the picture, or on any failure a grey one with the reason written on it.
     Raises nothing for a bad address, network or file.
     """
-    outcome, connections = [], []
-    # A thread, as a time limit on the socket bounds neither the name's look-up nor a server that drips byte after byte.
+    outcome: list[np.ndarray | str] = []
+    connections: list[http.client.HTTPConnection] = []
+    # A thread, because a time limit on the socket covers neither the look-up of the host nor a very slow server.
     work = partial(_work, str(url), time.monotonic() + DEADLINE, connections, outcome)
     worker = threading.Thread(target=work, name="image_from_url", daemon=True)
     worker.start()
     try:
         worker.join(DEADLINE)
-        result = outcome[0] if outcome else _reason(TimeoutError())  # now, for hanging up makes the thread fail as well
+        result = outcome[0] if outcome else _reason(TimeoutError())  # before hanging up: that makes the thread fail
     finally:
-        _hang_up(connections)  # after Ctrl-C too
+        _hang_up(connections)  # also after Ctrl-C
     return _message_picture(f"No picture: {result}", str(url)) if isinstance(result, str) else result
 
 
-def _work(url, deadline, connections, outcome):
-    """What the thread does: put the picture, or the reason why there is none, into the list `outcome`."""
+def _work(url: str, deadline: float, connections: list[http.client.HTTPConnection],
+          outcome: list[np.ndarray | str]) -> None:
+    """The thread's work: append the picture, or the reason why there is none, to the list `outcome`."""
     try:
         outcome.append(_decode(_fetch(url, deadline, connections)))
-    except Exception as error:  # any failure is to become a picture: networks and image files have endless ones
+    except Exception as error:  # any failure becomes a picture: networks and image files fail in many ways
         outcome.append(_reason(error))
 
 
-def _fetch(url, deadline, connections):
-    """The body of the answer as a BytesIO; every connection made is put into the list `connections`."""
+def _fetch(url: str, deadline: float, connections: list[http.client.HTTPConnection]) -> io.BytesIO:
+    """The body of the answer; every connection made is appended to the list `connections`."""
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https"):
         raise ValueError(f"the address begins with {scheme!r}, expected http or https")
@@ -57,12 +65,12 @@ def _fetch(url, deadline, connections):
         with _opener(connections).open(request, timeout=DEADLINE) as response:
             return _read(response, deadline)
     except HTTPError as error:
-        error.close()  # it is the server's answer too, and holds the socket
+        error.close()  # the error is also the server's answer, which holds the socket
         raise
 
 
-def _opener(connections):
-    # Not urllib's usual one: that would follow a redirect to ftp.
+def _opener(connections: list[http.client.HTTPConnection]) -> urllib.request.OpenerDirector:
+    # Not urllib's default opener, which would follow a redirect to ftp.
     opener = urllib.request.OpenerDirector()
     handlers = (urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPDefaultErrorHandler,
                 urllib.request.HTTPErrorProcessor, _Redirects, partial(_Web, connections))
@@ -72,40 +80,40 @@ def _opener(connections):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req, fp, *rest):
-        """Close the answer first: urllib reads it to its end, however long, before it goes on."""
+    def redirect_request(self, req: urllib.request.Request, fp: Any, *rest: Any) -> urllib.request.Request | None:
+        """Close the answer first, because urllib would read all of it before it follows the redirect."""
         fp.close()
         return super().redirect_request(req, fp, *rest)
 
 
 class _Web(urllib.request.HTTPHandler):
-    """urllib's handler for both schemes, which keeps its connections so that another thread can hang up."""
+    """urllib's handler for both schemes; it records its connections so that another thread can close them."""
 
     https_request = urllib.request.HTTPHandler.http_request
 
-    def __init__(self, connections):
+    def __init__(self, connections: list[http.client.HTTPConnection]) -> None:
         super().__init__()
         self.connections = connections
 
-    def http_open(self, req):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(partial(self._keep, http.client.HTTPConnection), req)
 
-    def https_open(self, req):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(partial(self._keep, http.client.HTTPSConnection), req)
 
-    def _keep(self, kind, *args, **kwargs):
+    def _keep(self, kind: type[http.client.HTTPConnection], *args: Any, **kwargs: Any) -> http.client.HTTPConnection:
         self.connections.append(kind(*args, **kwargs))
         return self.connections[-1]
 
 
-def _hang_up(connections):
-    """End a wait for an answer in the other thread, which then closes the socket; `_read` looks at the clock itself."""
+def _hang_up(connections: Iterable[http.client.HTTPConnection]) -> None:
+    """End the other thread's wait for an answer, after which it closes the socket; `_read` checks the time itself."""
     for connection in list(connections):
-        with suppress(OSError, AttributeError):  # closed already, or handed over to the response (then it is None)
+        with suppress(OSError, AttributeError):  # closed, or passed on to the response (then sock is None)
             connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _read(response, deadline):
+def _read(response: http.client.HTTPResponse, deadline: float) -> io.BytesIO:
     body = io.BytesIO()
     while chunk := response.read1(65536):
         body.write(chunk)
@@ -116,8 +124,8 @@ def _read(response, deadline):
     return body
 
 
-def _decode(body):
-    """The image file in a BytesIO as uint8 (height, width, 3); ValueError if it is none or too large."""
+def _decode(body: io.BytesIO) -> np.ndarray:
+    """An image file as uint8 (height, width, 3). Raises ValueError if it is not a picture or too large."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -130,11 +138,11 @@ def _decode(body):
         return np.array(to_rgb(image))
 
 
-def to_rgb(image):
-    """A Pillow image as RGB, what is transparent as white."""
+def to_rgb(image: PillowImage) -> PillowImage:
+    """A Pillow image in RGB, transparent parts white."""
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits of grey, which convert() would clip to 8 instead of scaling
+    if image.mode.startswith("I"):  # 16 bits of grey: convert() would clip them instead of scaling
         image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
     if "transparency" not in image.info and not image.mode.endswith("A"):
         return image.convert("RGB")
@@ -143,19 +151,19 @@ def to_rgb(image):
     return Image.alpha_composite(white, image).convert("RGB")
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     """Why there is no picture, in words."""
-    cause = error.reason if type(error) is URLError else error  # HTTPError, its subclass, says more itself
+    cause = error.reason if type(error) is URLError else error  # its subclass HTTPError has a better message itself
     if isinstance(cause, TimeoutError):
         return f"it did not come within {DEADLINE:g} seconds"
     return str(cause) or type(cause).__name__
 
 
-def _message_picture(*paragraphs):
+def _message_picture(*paragraphs: str) -> np.ndarray:
     """A grey picture, uint8 (256, 256, 3), with the paragraphs written on it."""
     from PIL import Image, ImageDraw
 
-    # Pillow's built-in font may have no more than Latin letters, and a reason or an address may be as long as it likes.
+    # Pillow's built-in font may lack all but Latin letters, and a reason or an address may be very long.
     plain = [paragraph.encode("ascii", "replace").decode() for paragraph in paragraphs]
     text = "\n\n".join(textwrap.fill(paragraph, 36, max_lines=8) for paragraph in plain)
     image = Image.new("RGB", (256, 256), (128, 128, 128))

@@ -2,8 +2,8 @@
 
     captions.h5      {train,val,test}_captions int32 (N, T), {train,val,test}_image_idxs int32 (N,): rows of features
     vocab.json       idx_to_word, word_to_idx
-    references.json  split -> image name -> raw, uncut captions, for scoring
-    dataset.json     names, counts, shapes, fingerprints, and where the features are
+    references.json  split -> image name -> the captions as written, for scoring
+    dataset.json     names, counts, shapes, fingerprints, and the paths of the features
 """
 import contextlib
 import json
@@ -11,21 +11,24 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data.features import FeatureReader, check_same_kind
 from data.files import new_hdf5
+from data.sources import Source
 from data.tokenizer import tokenize
 from data.vocabulary import Vocabulary
 
 
 @contextlib.contextmanager
-def new_folder(out):
-    """A folder to fill, which becomes `out` when the block ends well and leaves no trace when it does not.
+def new_folder(out: str | os.PathLike) -> Iterator[Path]:
+    """A temporary folder to fill; it becomes `out` if the block succeeds, and is removed if it fails.
 
-    Raises FileExistsError where `out` exists and is not an empty folder.
+    Raises FileExistsError if `out` exists and is not an empty folder.
     """
     out = Path(out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -43,13 +46,15 @@ def new_folder(out):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_dataset(folder, source, features, pooled=None, *, min_count=4, max_words=20, pictures=None):
+def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[str, str | os.PathLike],
+                  pooled: Mapping[str, str | os.PathLike] | None = None, *, min_count: int = 4, max_words: int = 20,
+                  pictures: str | None = None) -> dict[str, Any]:
     """Write the four files of a dataset folder -> the content of dataset.json.
 
-    source: captions as data.sources reads them; features: split -> feature file; pooled: the same for pooled features,
-    or None; pictures: HDF5 file in the folder with the images, or None. A relative path is one inside the folder.
+    source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
+    pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the folder.
     Captions of images without features, and captions without a word, are left out and counted.
-    Raises ValueError where a split ends up empty or feature files do not fit together.
+    Raises ValueError if a split ends up empty or if the feature files do not fit together.
     """
     folder, left_out = Path(folder), Counter(source.left_out)
     readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
@@ -71,8 +76,14 @@ def write_dataset(folder, source, features, pooled=None, *, min_count=4, max_wor
         left_out={reason: count for reason, count in left_out.items() if count})
 
 
-def write_description(folder, name, counts, vocabulary, features, pooled=None, min_count=None, **more):
-    """Write dataset.json -> its content. counts: split -> numbers of images and captions; features as write_dataset."""
+def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, int]], vocabulary: Vocabulary,
+                      features: Mapping[str, str | os.PathLike] | None,
+                      pooled: Mapping[str, str | os.PathLike] | None = None, min_count: int | None = None,
+                      **more: Any) -> dict[str, Any]:
+    """Write dataset.json -> its content.
+
+    counts: split -> numbers of images and captions; features, pooled: as in write_dataset; more: further entries.
+    """
     info = {
         "format": "rnnlayers dataset 1",
         "name": name,
@@ -86,15 +97,15 @@ def write_description(folder, name, counts, vocabulary, features, pooled=None, m
     return info
 
 
-def describe(folder, path):
-    """What dataset.json says of a feature file; its path is absolute unless it lies inside the folder."""
+def describe(folder: str | os.PathLike, path: str | os.PathLike) -> dict[str, Any]:
+    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder."""
     reader = FeatureReader(Path(folder) / path)
     return {"path": str(path) if (Path(folder) / path).parent == Path(folder) else os.path.abspath(path),
             "shape": reader.file_shape, "dtype": str(reader.dtype), "fingerprint": reader.fingerprint(),
             "attributes": reader.attributes()}
 
 
-def _row_of_name(reader, pooled_path):
+def _row_of_name(reader: FeatureReader, pooled_path: Path | None) -> dict[str, int]:
     names = reader.image_names()
     if names is None:
         raise ValueError(f"{reader.path}: no dataset 'image_names', expected the name of each row's image")
@@ -107,9 +118,15 @@ def _row_of_name(reader, pooled_path):
     return {name: row for row, name in enumerate(names)}
 
 
-def _select(split, captions, row_of_name, left_out):
-    """Captions with a word, of images with features -> tokenised, their images' rows, references; counts the others."""
-    tokens, rows, references = [], [], {}
+def _select(split: str, captions: Mapping[str, Sequence[str]], row_of_name: Mapping[str, int],
+            left_out: Counter) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
+    """Captions that have words and features -> tokenised captions, rows of their images, references.
+
+    The other captions are counted in left_out.
+    """
+    tokens: list[str] = []
+    rows: list[int] = []
+    references = {}
     for name, raws in captions.items():
         if name not in row_of_name:
             left_out[f"{split} captions of images without features"] += len(raws)
@@ -124,20 +141,23 @@ def _select(split, captions, row_of_name, left_out):
     return tokens, np.array(rows, np.int32), references
 
 
-def _check_not_empty(split, tokens, captions, reader):
+def _check_not_empty(split: str, tokens: list[str], captions: Mapping[str, Sequence[str]],
+                     reader: FeatureReader) -> None:
     if tokens:
         return
-    raise ValueError(f"{reader.path}: no caption of the {split} split has words and features; images there are named "
-                     f"like {reader.image_names()[0]!r}, the captions' images like {next(iter(captions), 'nothing')!r}")
+    first = (reader.image_names() or ["nothing"])[0]
+    raise ValueError(f"{reader.path}: no caption of the {split} split has words and features; its images have names "
+                     f"like {first!r}, the images of the captions like {next(iter(captions), 'nothing')!r}")
 
 
-def _write_captions(path, tokens, rows, vocabulary, max_words):
+def _write_captions(path: Path, tokens: Mapping[str, list[str]], rows: Mapping[str, np.ndarray],
+                    vocabulary: Vocabulary, max_words: int) -> None:
     with new_hdf5(path) as f:
         for split in tokens:
             f[f"{split}_captions"] = vocabulary.encode_all(tokens[split], max_words)
             f[f"{split}_image_idxs"] = rows[split]
 
 
-def _write_json(path, content):
-    # In ASCII, since captions from the web hold halves of emoji, which UTF-8 cannot write.
+def _write_json(path: Path, content: Any) -> None:
+    # In ASCII: captions from the web contain halves of emoji, which UTF-8 cannot encode.
     path.write_text(json.dumps(content, indent=1), encoding="ascii")

@@ -1,4 +1,4 @@
-"""Grammar of the scene captions: every phrase is looked up in, and true of, the objects of the picture."""
+"""The grammar of the scene captions: every phrase is made from the objects of the picture, and true of them."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ import numpy as np
 T = TypeVar("T")
 Group = list[Any]   # one to three alike objects (scenes.SceneObject): the same shape, colour and size
 
-CLOSE = 16          # pixels between the boxes of objects that are next to each other
+CLOSE = 16          # largest gap, in pixels, between the boxes of objects that are next to each other
 MIDDLE = 56         # x and y of the picture's centre in pixels
 NUMBERS = {2: "two", 3: "three"}
 NOUNS = {
@@ -39,15 +39,15 @@ def plural(noun: str) -> str:
 
 
 def shape_words(shape: str) -> tuple[str, ...]:
-    """All nouns, singular and plural, that can mention a shape."""
+    """All nouns for a shape, singular and plural."""
     return tuple(word for noun in NOUNS[shape] for word in (noun, plural(noun)))
 
 
 def make_captions(objects: Sequence[Any], count: int, rng: np.random.Generator) -> list[str]:
-    """`count` different captions, lower case words separated by single spaces, of a picture with these objects."""
+    """`count` different captions of a picture with these objects: words in lower case, separated by single spaces."""
     groups = group_alike(objects)
     captions: dict[str, None] = {}
-    while len(captions) < count:   # a pass takes the templates in a new order, each at most once
+    while len(captions) < count:   # each pass uses every template once, in a new order
         for index in rng.permutation(len(TEMPLATES)):
             captions[TEMPLATES[index](groups, rng)] = None
             captions.pop("", None)   # the template did not suit the picture
@@ -55,7 +55,7 @@ def make_captions(objects: Sequence[Any], count: int, rng: np.random.Generator) 
 
 
 def group_alike(objects: Sequence[Any]) -> list[Group]:
-    """Objects of one shape and colour together, in the order of their first members."""
+    """Objects grouped by shape and colour, in the order of their first members."""
     groups: dict[tuple[str, str], Group] = {}
     for item in objects:
         groups.setdefault((item.shape, item.colour), []).append(item)
@@ -63,7 +63,7 @@ def group_alike(objects: Sequence[Any]) -> list[Group]:
 
 
 def towards(across: float, down: float) -> str:
-    """The direction of a step in pixels, by the longer of its two parts: a key of DIRECTIONS."""
+    """The direction of a step in pixels, given by its longer component: a key of DIRECTIONS."""
     if abs(across) >= abs(down):
         return "left" if across < 0 else "right"
     return "above" if down < 0 else "below"
@@ -88,7 +88,7 @@ def gap(a: Any, b: Any) -> int:
 
 
 def relations(first: Group, second: Group) -> tuple[str, ...]:
-    """Phrases that hold between every member of the first group and every member of the second; () if none."""
+    """Phrases that are true of every member of the first group and every member of the second; () if none."""
     pairs = [(a, b) for a in first for b in second]
     directions = {direction(a, b) for a, b in pairs}
     near = all(gap(a, b) <= CLOSE for a, b in pairs)
@@ -98,7 +98,7 @@ def relations(first: Group, second: Group) -> tuple[str, ...]:
 
 
 def place(group: Group) -> str:
-    """Where in the picture a whole group is; "" if that is not clear."""
+    """The place of a whole group in the picture; "" if it is not clear."""
     steps = [(x - MIDDLE, y - MIDDLE) for x, y in map(centre, group)]
     if all(max(map(abs, step)) <= MIDDLE / 8 for step in steps):
         return "in the middle"
@@ -125,7 +125,7 @@ def mention(group: Group, rng: np.random.Generator, definite: bool = False) -> s
 
 
 def article(words: str) -> str:
-    """Indefinite article with a space behind it; none of the words begins with a silent h or a spoken y."""
+    """Indefinite article and a space; none of the words begins with a silent h or a spoken y."""
     return "an " if words[0] in "aeiou" else "a "
 
 

@@ -4,7 +4,10 @@ Beside the files of data/prepare.py: features_grid.h5, features_pooled.h5, pictu
 lists the objects of the picture in row i (shape, colour, size, box in pixels, words).
 """
 import json
+import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +15,16 @@ from data.features import write_features
 from data.files import new_hdf5
 from data.prepare import new_folder, write_dataset
 from data.scene_features import scene_features
-from data.scenes import make_scenes
+from data.scenes import Scene, make_scenes
 from data.sources import Source
 
 SPLITS = {"train": 4000, "val": 500, "test": 500}
 
 
-def make_scene_dataset(out, seed=0, sizes=None):
-    """Make the folder `out` -> the content of its dataset.json. Raises FileExistsError where it is not empty.
+def make_scene_dataset(out: str | os.PathLike, seed: int = 0, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Make the folder `out` -> the content of its dataset.json. Raises FileExistsError if it is not empty.
 
-    sizes: number of pictures per split, by default SPLITS. All pictures differ, also between splits.
+    sizes: pictures per split, by default SPLITS. All pictures are different, also across splits.
     """
     sizes = sizes or SPLITS
     scenes = make_scenes(sum(sizes.values()), seed)
@@ -40,7 +43,8 @@ def make_scene_dataset(out, seed=0, sizes=None):
                              pictures="pictures.h5")
 
 
-def _split(scenes, names, sizes):
+def _split(scenes: Sequence[Scene], names: Sequence[str],
+           sizes: Mapping[str, int]) -> dict[str, dict[str, list[str]]]:
     captions, start = {}, 0
     for split, size in sizes.items():
         part = slice(start, start + size)

@@ -1,8 +1,8 @@
-"""A fixed convolutional feature bank for the scenes: which colour is where, and what its outline looks like.
+"""A fixed convolutional feature bank for the scenes: the place of each colour, and the form of its outline.
 
 Per colour: similarity map -> gradient -> oriented edges and corners, each a ReLU -> averages around the grid's regions.
-Every filter is separable, hence a product with one banded matrix from the left and one from the right. All features are
-at least 0; most lie between 0 and 1.
+Every filter is separable: a product with one banded matrix from the left and one from the right. All features are at
+least 0, and most are between 0 and 1.
 """
 
 from collections.abc import Iterator
@@ -13,27 +13,27 @@ from data.scenes import COLOURS, SIDE
 
 GRID = 7                  # regions along a side
 HALF = SIDE // 2          # side of the maps, which have half of the picture's resolution
-STEP = HALF // GRID       # map pixels along a region's side
-BLOCK = 64                # pictures worked on at once, which bounds the memory
+STEP = HALF // GRID       # side of a region in map pixels
+BLOCK = 64                # pictures computed at once, to bound the memory
 RADIUS = 60               # distance in RGB space at which the similarity to a colour becomes zero
 DIRECTIONS = 8            # of the oriented edges
-DISCS = (7, 11)           # widths in map pixels of the neighbourhoods that find corners
-SCALE = np.float32(10)    # brings the outline's parts to about the range of the area
+DISCS = (7, 11)           # widths, in map pixels, of the neighbourhoods that detect corners
+SCALE = np.float32(10)    # scales the features of the outline to about the range of the area
 CHANNELS = 1 + DIRECTIONS + 3 * len(DISCS)   # per colour; the first one is the colour's area
 D = len(COLOURS) * CHANNELS                  # 120, colour by colour
-SLOTS = 3                 # colours that the pooled features hold one by one: a scene has at most three
+SLOTS = 3                 # colours with features of their own in the pooled ones: a scene has at most three
 P = D + SLOTS * (CHANNELS + len(COLOURS) + 3)   # 198
 
 
 def band(*taps: float) -> np.ndarray:
-    """Matrix that applies an odd number of taps along the rows (from the right) of a map, float32 (56, 56)."""
+    """Matrix that, from the right, filters the rows of a map with an odd number of taps, float32 (56, 56)."""
     reach = len(taps) // 2
     shifted = (tap * np.eye(HALF, k=offset) for offset, tap in zip(range(-reach, reach + 1), taps))
-    return sum(shifted).astype(np.float32)
+    return sum(shifted, np.zeros((HALF, HALF))).astype(np.float32)
 
 
 def windows(*weights: float) -> np.ndarray:
-    """Matrix that averages the rows of a map around each region, with a weight per region, float32 (56, 7)."""
+    """Matrix that averages the rows of a map around each region, with one weight per region, float32 (56, 7)."""
     reach = len(weights) // 2
     shifted = (weight * np.eye(GRID, k=offset) for offset, weight in zip(range(-reach, reach + 1), weights))
     return np.repeat(sum(shifted) / STEP, STEP, axis=0).astype(np.float32)
@@ -41,7 +41,7 @@ def windows(*weights: float) -> np.ndarray:
 
 SMOOTH, SLOPE = band(0.25, 0.5, 0.25), band(0.5, 0, -0.5)
 REGION = windows(1)
-AROUND = windows(0.5, 1, 1, 1, 0.5)   # wide enough that a region inside an object sees all of its outline
+AROUND = windows(0.5, 1, 1, 1, 0.5)   # so wide that a region inside an object covers all of its outline
 
 
 def scene_features(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,17 +58,17 @@ def region_features(images: np.ndarray) -> np.ndarray:
     """One block of pictures uint8 (b, 112, 112, 3) -> float32 (b, 49, D)."""
     maps = colour_maps(images)
     cells = np.zeros((*maps.shape[:2], GRID, GRID, CHANNELS), np.float32)
-    present = maps.any(axis=(2, 3))   # most colours are missing in most pictures: nothing to compute there
+    present = maps.any(axis=(2, 3))   # skip colours that a picture lacks, as most pictures lack most colours
     cells[present] = outline_features(maps[present])
     return cells.transpose(0, 2, 3, 1, 4).reshape(len(images), GRID * GRID, D)
 
 
 def pool_regions(grid: np.ndarray) -> np.ndarray:
-    """Mean over the regions, then the SLOTS most painted colours one by one, float32 (n, P).
+    """Mean over the regions, then one slot for each of the SLOTS colours with the largest area, float32 (n, P).
 
-    A slot holds its colour's maxima over the regions, the colour as one of eight, its area and the middle of the area
-    (x, y in [0, 1]); slots without a colour are 0. Without slots a captioner would have to learn from few pictures
-    which outline goes with which colour.
+    A slot holds the maxima of its colour's features over the regions, the colour as a one-hot vector of eight, its area
+    and the centre of the area (x, y in [0, 1]); slots without a colour are 0. Without slots a captioner would have to
+    learn from few pictures which outline belongs to which colour.
     """
     cells = grid.reshape(len(grid), GRID * GRID, len(COLOURS), CHANNELS)
     areas, largest = cells[..., 0], cells.max(axis=1)
@@ -84,20 +84,21 @@ def pool_regions(grid: np.ndarray) -> np.ndarray:
 
 def colour_maps(images: np.ndarray) -> np.ndarray:
     """Similarity of pictures uint8 (b, 112, 112, 3) to each colour, float32 (b, 8, 56, 56) in [0, 1]."""
-    planes = images.transpose(3, 0, 1, 2).astype(np.float32)
+    planes: np.ndarray = images.transpose(3, 0, 1, 2).astype(np.float32)
     planes = planes[..., ::2] + planes[..., 1::2]
     planes = (planes[:, :, ::2] + planes[:, :, 1::2]) / 4
     maps = np.empty((len(images), len(COLOURS), HALF, HALF), np.float32)
     for index, colour in enumerate(COLOURS.values()):
         distance = sum((plane - level) ** 2 for plane, level in zip(planes, colour))
-        maps[:, index] = np.clip(2 - 2 / RADIUS**2 * distance, 0, 1)   # 1 for all shades that the jitter makes
+        maps[:, index] = np.clip(2 - 2 / RADIUS**2 * distance, 0, 1)   # 1 for all shades within the jitter
     return maps
 
 
 def outline_features(maps: np.ndarray) -> np.ndarray:
-    """Similarity maps (m, 56, 56) -> float32 (m, 7, 7, CHANNELS): the area, then parts of the outline around a region.
+    """Similarity maps (m, 56, 56) -> float32 (m, 7, 7, CHANNELS): the area, then the edges and corners around a region.
 
-    The parts are relative to the outline's length, so that they depend less on the size, and zero outside the colour.
+    Edges and corners are relative to the outline's length, so that they depend less on size; outside the colour they
+    are zero.
     """
     across, down = SMOOTH @ maps @ SLOPE, SLOPE.T @ maps @ SMOOTH
     edge = np.hypot(across, down)
@@ -115,12 +116,12 @@ def pooled(maps: np.ndarray, window: np.ndarray) -> np.ndarray:
 def oriented(across: np.ndarray, down: np.ndarray, edge: np.ndarray) -> Iterator[np.ndarray]:
     """Strength of the edges whose gradient is within 45 degrees of each direction, float32 (m, 56, 56) each."""
     for angle in 2 * np.pi / DIRECTIONS * np.arange(DIRECTIONS):
-        x, y, least = np.float32([np.cos(angle), np.sin(angle), np.cos(np.pi / 4)])
+        x, y, least = np.array([np.cos(angle), np.sin(angle), np.cos(np.pi / 4)], np.float32)
         yield np.maximum(x * across + y * down - least * edge, 0)
 
 
 def corners(maps: np.ndarray) -> Iterator[np.ndarray]:
-    """Strength of sharp tips, of tips and of dents of the outline at each scale, float32 (m, 56, 56) each."""
+    """Strength of the outline's sharp tips, tips and dents at each scale, float32 (m, 56, 56) each."""
     for width in DISCS:
         disc = band(*[1 / width] * width)
         filled = disc @ maps @ disc   # about half along a straight edge, less at a tip, more at a dent

@@ -8,8 +8,8 @@ import numpy as np
 
 from data.scene_captions import group_alike, make_captions, shape_words
 
-SIDE = 112          # pixels of a picture's side
-CELL = 16           # pixels of a grid cell's side
+SIDE = 112          # side of a picture in pixels
+CELL = 16           # side of a grid cell in pixels
 CAPTIONS = 5        # per scene
 MARGIN = 2          # pixels kept free along the border
 GAP = 4             # pixels kept free between the boxes of two objects
@@ -28,15 +28,15 @@ COLOURS = {
     "pink": (243, 125, 190),
 }
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
-# Widths in pixels, largest first; odd, so that a tip in the middle of a shape fills a pixel instead of halving two.
+# Widths in pixels, largest first; odd, so that a tip in the middle of a shape fills one pixel, not halves of two.
 WIDTHS = {"large": (37, 39), "medium": (31, 33), "small": (25, 27)}
-# Numbers of alike objects, largest objects first, with their probabilities.
+# Numbers of objects in the groups of a scene, largest objects first, and the probabilities.
 PATTERNS = ((1,), (2,), (3,), (1, 1), (2, 1), (1, 2), (1, 1, 1))
 PATTERN_PROBABILITIES = (0.2, 0.1, 0.06, 0.3, 0.09, 0.09, 0.16)
 
 
 class SceneObject(NamedTuple):
-    """One drawn shape: its names, its tight box (x0, y0, x1, y1) in pixels and the nouns that can mention it."""
+    """One drawn shape: its names, its tight box (x0, y0, x1, y1) in pixels and the nouns for it."""
 
     shape: str
     colour: str
@@ -46,7 +46,7 @@ class SceneObject(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """One picture, uint8 (112, 112, 3), with its captions and its one to three objects, most paint first."""
+    """One picture, uint8 (112, 112, 3), its captions, and its one to three objects, the largest area first."""
 
     image: np.ndarray
     captions: list[str]
@@ -54,15 +54,15 @@ class Scene(NamedTuple):
 
 
 def make_scenes(n: int, seed: int) -> list[Scene]:
-    """The first n scenes of the endless list of different pictures that belongs to the seed."""
+    """The first n scenes of the endless sequence of different pictures that the seed defines."""
     if n < 0:
-        raise ValueError(f"n must not be negative, got {n}")
+        raise ValueError(f"n is {n}, expected a number of scenes, at least 0")
     rng = np.random.default_rng(seed)
     scenes: list[Scene] = []
     seen: set[bytes] = set()
     while len(scenes) < n:
         scene = draw_scene(rng)
-        digest = hashlib.sha256(scene.image).digest()
+        digest = hashlib.sha256(scene.image.data).digest()
         if digest not in seen:
             seen.add(digest)
             scenes.append(scene)
@@ -76,9 +76,10 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def draw_objects(rng: np.random.Generator) -> list[SceneObject]:
-    """One to three random objects. Alike ones form a group and share a size; groups differ in size and colour.
+    """One to three random objects. Objects of the same shape, colour and size form a group.
 
-    The group with most paint comes first, for it catches the eye first, and captions name it first.
+    Groups differ in size and colour. The group with the largest area comes first: it is the most conspicuous, and
+    captions name it first.
     """
     counts = PATTERNS[rng.choice(len(PATTERNS), p=PATTERN_PROBABILITIES)]
     sizes = np.sort(rng.choice(len(WIDTHS), len(counts), replace=False))
@@ -93,7 +94,7 @@ def draw_objects(rng: np.random.Generator) -> list[SceneObject]:
 
 
 def painted_area(group: list[SceneObject]) -> float:
-    """Pixels that the objects cover."""
+    """Number of pixels that the objects cover."""
     return sum(coverage(item.shape, item.box[2] - item.box[0]).sum() for item in group)
 
 
@@ -104,7 +105,7 @@ def make_object(shape: str, colour: str, size: str, corner: list[int], width: in
 
 
 def draw_corners(widths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Upper left corners, int (k, 2) as (x0, y0), of k boxes of the given widths that keep clear of each other."""
+    """Upper left corners (x0, y0), int (k, 2), of k boxes of the given widths that keep apart from each other."""
     while True:
         corners = rng.integers(MARGIN, SIDE - MARGIN - widths[:, None] + 1, (len(widths), 2))
         centres = corners + widths[:, None] / 2
@@ -116,8 +117,8 @@ def draw_corners(widths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def draw_image(objects: list[SceneObject], rng: np.random.Generator) -> np.ndarray:
     """Picture of the objects on a grey background, uint8 (112, 112, 3)."""
-    canvas = draw_background(rng)        # colours in front: rows as long as the picture are faster than rows of three
-    for group in group_alike(objects):   # one shade for all of a group: they look alike
+    canvas = draw_background(rng)        # (3, height, width): long rows are faster than rows of three
+    for group in group_alike(objects):   # all objects of a group have one shade
         shade = np.array(COLOURS[group[0].colour], np.float32) + rng.integers(-JITTER, JITTER + 1, 3)
         for item in group:
             x0, y0, x1, y1 = item.box
@@ -128,7 +129,7 @@ def draw_image(objects: list[SceneObject], rng: np.random.Generator) -> np.ndarr
 
 
 def draw_background(rng: np.random.Generator) -> np.ndarray:
-    """Dark or light grey with a soft slope of brightness and a hint of colour, float32 (3, 112, 112)."""
+    """Dark or light grey with a soft gradient of brightness and a hint of colour, float32 (3, 112, 112)."""
     low, high = ((45, 75), (190, 225))[rng.integers(2)]
     tint = (rng.uniform(low, high) + rng.uniform(-4, 4, 3)).astype(np.float32)
     across, down = (rng.uniform(-15, 15, (2, 1)) * np.linspace(-0.5, 0.5, SIDE)).astype(np.float32)
@@ -137,7 +138,7 @@ def draw_background(rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def coverage(shape: str, width: int) -> np.ndarray:
-    """Part of each pixel that the shape covers, float32 (width, width) in [0, 1], read-only."""
+    """Fraction of each pixel that the shape covers, float32 (width, width) in [0, 1], read-only."""
     points = (np.arange(width * SUBPIXELS) + 0.5) * (2 / (width * SUBPIXELS)) - 1
     inside = contains(shape, points[None, :], points[:, None])
     mask = inside.reshape(width, SUBPIXELS, width, SUBPIXELS).mean(axis=(1, 3), dtype=np.float32)
@@ -160,7 +161,7 @@ def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def in_star(x: np.ndarray, y: np.ndarray, inner: float = 0.42) -> np.ndarray:
-    """Whether points lie in the five-pointed star that fills the square, whose dents are at the radius `inner`."""
+    """Whether points lie in the five-pointed star that fills the square; its dents are at the radius `inner`."""
     turn = np.pi / 5   # from a tip to a dent
     x, y = x * np.sin(2 * turn), ((y + 1) * (1 + np.cos(turn)) / 2) - 1   # undo the stretch to the square
     angle = np.abs((np.arctan2(x, -y) + turn) % (2 * turn) - turn)        # fold all ten edges onto one

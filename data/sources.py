@@ -1,27 +1,33 @@
-"""Captions as others publish them: Flickr8k's text files, Karpathy's JSON, COCO's JSON."""
+"""Readers of published captions: Flickr8k's text files, Karpathy's JSON, COCO's JSON."""
 import contextlib
 import itertools
+import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.files import read_json, read_text
 
 SPLITS = ("train", "val", "test")
 
+Captions = dict[str, list[str]]     # image name -> captions as written
+
 
 class Source(NamedTuple):
     name: str
-    captions: dict                  # split -> {image name -> [raw caption, ...]}
-    left_out: Counter               # reason -> how many captions or images
+    captions: Mapping[str, Captions]        # by split
+    left_out: Mapping[str, int]             # reason -> number of captions or images
 
 
-def read_flickr8k(captions_file, splits_dir):
-    """Flickr8k: lines `image.jpg#k<TAB>caption`, and Flickr_8k.{train,dev,test}Images.txt in splits_dir -> Source.
+def read_flickr8k(captions_file: str | os.PathLike, splits_dir: str | os.PathLike) -> Source:
+    """Read Flickr8k: lines `image.jpg#k<TAB>caption`, and Flickr_8k.{train,dev,test}Images.txt in splits_dir.
 
-    Flickr's dev split is called val. Raises ValueError or FileNotFoundError that names the file and line.
+    The dev split is called val. Raises ValueError or FileNotFoundError that names the file and line.
     """
-    by_image, captions, left_out = {}, {}, Counter()
+    by_image: Captions = {}
+    captions: dict[str, Captions] = {}
+    left_out: Counter[str] = Counter()
     for number, line in enumerate(read_text(captions_file).split("\n"), 1):
         if not line.strip():
             continue
@@ -32,16 +38,17 @@ def read_flickr8k(captions_file, splits_dir):
     for split, flickr in zip(SPLITS, ("train", "dev", "test")):
         lines = read_text(Path(splits_dir) / f"Flickr_8k.{flickr}Images.txt").split("\n")
         names = [line.strip() for line in lines if line.strip()]
-        left_out[f"{split} images without a caption"] += sum(name not in by_image for name in names)
+        left_out[f"{split} images without a caption"] += len([name for name in names if name not in by_image])
         captions[split] = {name: by_image[name] for name in names if name in by_image}
     chosen = {name for names in captions.values() for name in names}
     left_out["captions of images in no split"] += sum(len(by_image[name]) for name in by_image.keys() - chosen)
     return Source("flickr8k", _checked(f"{splits_dir}, {captions_file}", captions), left_out)
 
 
-def read_karpathy(path):
-    """Karpathy's dataset_*.json: images with filename, split and sentences -> Source; restval counts as train."""
-    content, captions = _read_lists(path, "images"), {}
+def read_karpathy(path: str | os.PathLike) -> Source:
+    """Read Karpathy's dataset_*.json: images with filename, split and sentences. The split restval counts as train."""
+    content = _read_lists(path, "images")
+    captions: dict[str, Captions] = {}
     for number, image in enumerate(content["images"]):
         with _naming(f"{path}: images[{number}]", "filename, split and sentences with raw"):
             split = "train" if image["split"] == "restval" else image["split"]
@@ -51,14 +58,16 @@ def read_karpathy(path):
     return Source(name, _checked(path, captions), Counter())
 
 
-def read_coco(train, val):
-    """COCO's captions_train2014.json and captions_val2014.json -> Source; there is no test split."""
+def read_coco(train: str | os.PathLike, val: str | os.PathLike) -> Source:
+    """Read COCO's captions_train2014.json and captions_val2014.json; there is no test split."""
     captions = {"train": _coco_split(train), "val": _coco_split(val)}
     return Source("coco", _checked(f"{train}, {val}", captions), Counter())
 
 
-def _coco_split(path):
-    content, names, captions = _read_lists(path, "images", "annotations"), {}, {}
+def _coco_split(path: str | os.PathLike) -> Captions:
+    content = _read_lists(path, "images", "annotations")
+    names: dict[Any, str] = {}
+    captions: Captions = {}
     for number, image in enumerate(content["images"]):
         with _naming(f"{path}: images[{number}]", "id and file_name"):
             names[image["id"]] = _text(image["file_name"])
@@ -69,8 +78,8 @@ def _coco_split(path):
     return captions
 
 
-def _checked(where, captions):
-    """The same captions. Raises ValueError for unknown, missing and empty splits, and for splits that share images."""
+def _checked(where: object, captions: dict[str, Captions]) -> dict[str, Captions]:
+    """The same captions. Raises ValueError for unknown, missing and empty splits, and if two splits share an image."""
     unknown = [split for split in captions if split not in SPLITS]
     if unknown:
         raise ValueError(f"{where}: split {unknown[0]!r}, expected train, restval, val or test")
@@ -84,7 +93,7 @@ def _checked(where, captions):
     return captions
 
 
-def _read_lists(path, *keys):
+def _read_lists(path: str | os.PathLike, *keys: str) -> dict[str, Any]:
     content = read_json(path)
     missing = [key for key in keys if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if missing:
@@ -93,14 +102,15 @@ def _read_lists(path, *keys):
 
 
 @contextlib.contextmanager
-def _naming(where, expected):
+def _naming(where: str, expected: str) -> Iterator[None]:
+    """Turn missing keys and wrong types, inside this block, into ValueError that begins with `where`."""
     try:
         yield
     except (KeyError, TypeError) as error:
         raise ValueError(f"{where}: expected {expected}, found {type(error).__name__}: {error}") from error
 
 
-def _text(value):
+def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.60} is no text")
+        raise TypeError(f"{value!r:.60} is not text")
     return value

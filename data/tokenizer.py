@@ -2,15 +2,15 @@
 
 import re
 
-# Typographic signs are rewritten before the cut, so that the rules below meet one apostrophe and no curly quotes.
-# The Treebank knew no cent, pound or euro sign; what stands for them here is what the reference tokeniser writes.
+# Typographic signs are replaced first, so that the rules below see one kind of apostrophe and no curly quotes.
+# The Treebank had no cent, pound or euro sign; they are replaced as the reference tokeniser does.
 _PLAIN = str.maketrans({
     "’": "'", "‘": "`", "‛": "`", **dict.fromkeys("“”„«»‹›…–—―", " "), "\u00ad": None,  # soft hyphen
     "¼": " 1/4 ", "½": " 1/2 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "€": " $ ", "£": " # ", "¢": " cents ",
 })
 _BRACKETS = str.maketrans({"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"})
 
-# A letter is whatever is no blank, digit, punctuation, symbol or emoji: a caption may come in any script.
+# A letter is anything but a blank, digit, punctuation, symbol or emoji: a caption may be in any script.
 _SIGNS = (
     r"\s\x00-/:-@\[-`{-\x9f¡-©«-´¶-¹»-¿×÷\u2000-\u2bff\u3000-\u3004\u3007-\u3020\u3030\u30fb\ud800-\uf8ff"
     r"\ufe00-\ufe6f\ufeff-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufff0-\uffff\U00010000-\U0010ffff"
@@ -18,10 +18,10 @@ _SIGNS = (
 _L = f"[^0-9{_SIGNS}]"  # a letter
 _A = f"[^{_SIGNS}]"  # a letter or digit
 _CLITIC = f"'(?i:[msd]|re|ve|ll)(?!{_L})"
-_PART = f"(?:[DLOdlo](?!{_CLITIC})'(?={_A}{_A}))?{_A}+"  # of a hyphenated word; o' and d' belong to what follows
+_PART = f"(?:[DLOdlo](?!{_CLITIC})'(?={_A}{_A}))?{_A}+"  # of a hyphenated word; o' and d' belong to the next part
 _END = f"(?![-_/]?{_A}|[.!?]{_L}|{_CLITIC})"  # the word ends here
 
-# Abbreviations that keep their full stop: always; only with a capital, being words without; only before a number.
+# Abbreviations that keep their full stop: always; only with a capital (else they are words); only before a number.
 _SHORT = (
     "mr|mrs|ms|mme|mlle|messrs|drs?|profs?|sens?|reps?|govs?|gen|col|lt|lieut|sgt|cpl|pvt|capt|maj|brig|adm|rev|hon|"
     "pres|jr|sr|esq|ph\\.d|ste?|ave|blvd|rd|rt|bldg|mt|ft|dept|univ|corp|inc|cos?|ltd|bros|plc|assn|natl|intl|assoc|"
@@ -32,14 +32,14 @@ _SHORT = (
 _SHORT_CAPITAL = "Ark|Az|Del|Ill|La|Mass|Miss|Ore|Pa|Tex|Wash"
 _SHORT_NUMBER = "nos?|figs?|pp|ca|art|op|prop"
 
-# The first alternative that fits wins: where two fit, the one that reads further stands first. Every run is either
-# read to its end by the alternative that takes it or bounded (the 30), which keeps the time linear in the length.
+# The first alternative that matches wins, so of two that match the one that reads further stands first. Every run is
+# either read to its end or bounded (the 30), which keeps the time linear in the length of the caption.
 _TOKEN = re.compile(rf"""
     [\s"(){{}}]+|--+|\.{{3,}}|''|-[LRlr][CRcr][Bb]-   # outside the group, thus dropped; last, brackets as -lrb-
   | (
     # Contractions; a lookahead leaves the second half to the next match.
       (?i:can(?=not{_END})|(?:gon|wan)(?=na{_END})|got(?=ta{_END})|(?:gim|lem)(?=me{_END})|y'(?=all|know))
-    | [A-Za-z]+(?!\S)                                                   # by far the most words: spare them the rest
+    | [A-Za-z]+(?!\S)                                                   # most words: a short cut
     | (?i:[a-z]*[a-mo-z](?=n['`]t)|n['`]t|'t(?=is|was))                 # do n't, 't is
     | {_CLITIC}                                                         # 's, 'll
     | (?i:'n'|'n(?!{_L})|'em|'till?|'cause|'[2-9]0s|'[0-9][0-9](?!\S))    # rock 'n' roll, the '80s, summer of '69
@@ -70,8 +70,8 @@ _TOKEN = re.compile(rf"""
 def tokenize(caption: str) -> str:
     """Return the words of a caption in lower case, without punctuation, joined by single blanks.
 
-    Rule: clitics are cut off ("don't" -> "do n't", "dog's" -> "dog 's", "cannot" -> "can not"), hyphenated words,
-    numbers and abbreviations stay whole; every other mark, and what the Treebank has no sign for, is dropped.
+    Rule: clitics are cut off ("don't" -> "do n't", "dog's" -> "dog 's", "cannot" -> "can not"); hyphenated words,
+    numbers and abbreviations stay whole; all other marks, and signs unknown to the Treebank, are dropped.
     Source: Penn Treebank tokenisation (Marcus et al. 1993), as the COCO caption evaluation uses it (Chen et al. 2015).
     """
     if not isinstance(caption, str):

@@ -1,8 +1,13 @@
-"""The vocabulary: which words have an id, and captions as rows of ids."""
+"""The vocabulary: words and their ids, and captions as rows of ids."""
+from __future__ import annotations
+
 import hashlib
 import json
+import os
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +19,8 @@ SPECIAL = ("<NULL>", "<START>", "<END>", "<UNK>")
 class Vocabulary:
     """Words and their ids; `idx_to_word` is a list, `word_to_idx` a dict, as in the course's vocabulary file."""
 
-    def __init__(self, words):
-        """words in the order of their ids, all different, among them the four special ones. Raises ValueError."""
+    def __init__(self, words: Iterable[str]) -> None:
+        """words: in the order of their ids, all different, the four special words included; else ValueError."""
         self.idx_to_word = list(words)
         self.word_to_idx = {word: i for i, word in enumerate(self.idx_to_word)}
         missing = [word for word in SPECIAL if word not in self.word_to_idx]
@@ -24,30 +29,30 @@ class Vocabulary:
         self.null, self.start, self.end, self.unknown = (self.word_to_idx[word] for word in SPECIAL)
 
     @classmethod
-    def build(cls, captions, min_count=1):
-        """From tokenised captions: ids 0..3 for the special words, then words by falling count, equal ones by name."""
+    def build(cls, captions: Sequence[str], min_count: int = 1) -> Vocabulary:
+        """From tokenised captions: the special words have ids 0..3, then words by falling count, ties by name."""
         counts = Counter(word for caption in captions for word in caption.split())
         words = [word for word, count in counts.items() if count >= min_count and word not in SPECIAL]
         return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.idx_to_word)
 
-    def encode(self, caption, max_words=None):
-        """Ids of a tokenised caption -> list [<START>, words cut at max_words, <END>]; <UNK> for unknown words."""
+    def encode(self, caption: str, max_words: int | None = None) -> list[int]:
+        """Ids of a tokenised caption: <START>, at most max_words words, <END>; <UNK> for unknown words."""
         words = caption.split()[:max_words]
         return [self.start, *(self.word_to_idx.get(word, self.unknown) for word in words), self.end]
 
-    def encode_all(self, captions, max_words=None):
-        """Ids of many tokenised captions -> int32 (N, T), padded with <NULL> to the longest."""
+    def encode_all(self, captions: Sequence[str], max_words: int | None = None) -> np.ndarray:
+        """Ids of tokenised captions -> int32 (N, T), padded with <NULL> to the longest."""
         rows = [self.encode(caption, max_words) for caption in captions]
         ids = np.full((len(rows), max(map(len, rows), default=2)), self.null, np.int32)
         for target, row in zip(ids, rows):
             target[:len(row)] = row
         return ids
 
-    def decode(self, ids):
-        """Words of one row of ids up to <END>, without <START> and <NULL> -> str."""
+    def decode(self, ids: Iterable[int]) -> str:
+        """The words of one row of ids before <END>, without <START> and <NULL>, joined by blanks."""
         words = []
         for i in ids:
             if i == self.end:
@@ -56,22 +61,22 @@ class Vocabulary:
                 words.append(self.idx_to_word[i])
         return " ".join(words)
 
-    def fingerprint(self):
-        """SHA-256 of the words in order, in hexadecimal."""
+    def fingerprint(self) -> str:
+        """SHA-256 of the words in the order of their ids, in hexadecimal."""
         return hashlib.sha256("\n".join(self.idx_to_word).encode()).hexdigest()
 
-    def save(self, path):
-        """Write the course's JSON form: idx_to_word, a list, and word_to_idx, a dict."""
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the course's JSON format: idx_to_word, a list, and word_to_idx, a dict."""
         text = json.dumps({"idx_to_word": self.idx_to_word, "word_to_idx": self.word_to_idx}, ensure_ascii=False)
         Path(path).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path):
-        """Read the course's JSON form. Raises FileNotFoundError, or ValueError where it is not that."""
+    def load(cls, path: str | os.PathLike) -> Vocabulary:
+        """Read the course's JSON format. Raises FileNotFoundError, or ValueError for another format."""
         content = read_vocabulary(path)
         try:
             vocabulary = cls(content["idx_to_word"])
-            vocabulary.fingerprint()                        # fails on words that are no text
+            vocabulary.fingerprint()                        # fails if a word is not text
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: not a vocabulary: {error}") from error
         if content["word_to_idx"] != vocabulary.word_to_idx:
@@ -79,8 +84,8 @@ class Vocabulary:
         return vocabulary
 
 
-def read_vocabulary(path):
-    """The course's JSON form as it is: a dict with idx_to_word, a list, and word_to_idx, a dict as long.
+def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
+    """Read the course's JSON format unchanged: a dict with idx_to_word, a list, and word_to_idx, a dict of its length.
 
     Raises FileNotFoundError or ValueError.
     """
@@ -92,6 +97,6 @@ def read_vocabulary(path):
                              f"found no such {key}")
     words, ids = (len(content[key]) for key in forms)
     if words != ids:
-        raise ValueError(f"{path}: not a vocabulary: expected idx_to_word and word_to_idx of one length, "
+        raise ValueError(f"{path}: not a vocabulary: expected idx_to_word and word_to_idx of the same length, "
                          f"found {words} and {ids}")
     return content

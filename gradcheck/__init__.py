@@ -1,4 +1,4 @@
-"""Numeric gradient checks that say where and why. Imports NumPy alone, so that it can check anything."""
+"""Numeric gradient checks that name the wrong entries and the likely cause. Imports only NumPy."""
 from gradcheck.check import check_model, check_pair
 from gradcheck.course import (
     eval_numerical_gradient,

@@ -1,11 +1,12 @@
-"""The two checks: of a forward/backward pair, and of a loss over a dict of parameters."""
+"""The two checks: check_pair for a forward and its backward, check_model for a loss over a dict of parameters."""
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.axes import axes_of
+from gradcheck.axes import Axes, axes_of
 from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
 from gradcheck.contract import check_contract, check_gradients
 from gradcheck.diagnose import diagnose
@@ -19,65 +20,74 @@ from gradcheck.report import Report, entry_line, worst_entries
 from gradcheck.traps import cut_to_one
 
 BUDGET = (EVALUATIONS, SECONDS)
-CUT = 200                           # evaluations for a pair whose batch or time is cut to length 1
+CUT = 200                           # evaluations for a pair whose batch or time axis is cut to length 1
+
+Subject = Pair | Model              # what is checked
+Gradients = dict[str, np.ndarray]   # by the name of the input
+Names = str | Iterable[str] | None
+AxisNames = Mapping[str, Sequence[str]] | None
+Random = np.random.Generator | int | None
 
 
-def check_pair(forward, backward, inputs, *, wrt=None, axes=None, method="auto", budget=BUDGET, rng=None):
+def check_pair(forward: Callable, backward: Callable, inputs: dict[str, Any], *, wrt: Names = None,
+               axes: AxisNames = None, method: str = "auto", budget: float | tuple[float, float] = BUDGET,
+               rng: Random = None) -> Report:
     """Check a hand-written backward against its forward.
 
     forward(*inputs) -> (out..., cache) or ((out...), cache); backward(dout..., cache) -> gradients in the order of
     forward's differentiable inputs, with dout a tuple where out is.
     inputs: name -> value in the order of forward's arguments. Arrays of float32 or float64 are differentiated;
     integers, booleans, None and settings (Python numbers, dicts, ...) are passed on.
-    wrt: names of the inputs that have a gradient, all by default. axes: name of an input -> names of its axes, such as
-    {"Wh": ("h", "gate:ifog")}: the axis gate consists of four equal blocks. Axes called n and t (batch, time) are also
-    checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations, seconds); a sample
-    is checked where it does not reach for all entries. rng: Generator or seed of the upstream gradients; None is always
-    the same, so that a report can be repeated.
-    -> Report. A wrong pair is a Report that is not ok, also where it raises; ValueError is for wrong use alone.
+    wrt: names of the inputs that have a gradient, by default all. axes: name of an input -> names of its axes, such as
+    {"Wh": ("h", "gate:ifog")}, where the axis gate consists of four equal blocks. Axes named n and t (batch, time) are
+    also checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations, seconds); if
+    it does not suffice for all entries, a sample is checked. rng: Generator or seed of the upstream gradients; None is
+    seed 0, so that a report can be repeated.
+    -> Report. A wrong pair, also one that raises, gives a Report that is not ok; ValueError means that the arguments of
+    check_pair are wrong.
     """
     check_method(method)
-    budget = Budget(budget)
-    pair = Pair(forward, backward, inputs, wrt, budget.watch)
-    axes, rng = axes_of(pair.inputs, axes), generator(rng)
-    pair.axes = axes
+    limit = Budget(budget)
+    pair = Pair(forward, backward, inputs, wrt, limit.watch)
+    pair.axes, draws = axes_of(pair.inputs, axes), generator(rng)
     dtype = np.result_type(*[np.asarray(pair.inputs[name]).dtype for name in pair.names])
-    return _report(pair, dtype, budget, lambda report: _check_pair(pair, axes, method, budget, rng, report))
+    return _report(pair, dtype, limit, lambda report: _check_pair(pair, pair.axes, method, limit, draws, report))
 
 
-def check_model(loss, params, *, wrt=None, axes=None, method="auto", budget=BUDGET, rng=None, burn_in=0,
-                learning_rate=0.1):
+def check_model(loss: Callable, params: dict[str, np.ndarray], *, wrt: Names = None, axes: AxisNames = None,
+                method: str = "auto", budget: float | tuple[float, float] = BUDGET, rng: Random = None,
+                burn_in: int = 0, learning_rate: float = 0.1) -> Report:
     """Check the gradients of a loss over a dict of parameters.
 
-    loss() -> (value, grads) with grads name -> array; it has to read `params`, the dict or the arrays in it, at every
-    call. burn_in: so many steps of gradient descent come first, since at its start a model may hide mistakes behind
-    gradients of zero; the parameters are put back at the end. The rest as in check_pair. -> Report.
+    loss() -> (value, grads) with grads name -> array; at every call it has to read `params`, the dict or its arrays.
+    burn_in: steps of gradient descent before the check, since a new model may hide mistakes behind gradients of zero;
+    the parameters are restored at the end. The other arguments as in check_pair. -> Report.
     """
     check_method(method)
-    budget = Budget(budget)
-    model = Model(loss, params, wrt, budget)
-    axes, rng = axes_of(params, axes), generator(rng)
+    limit = Budget(budget)
+    model = Model(loss, params, wrt, limit)
+    named, draws = axes_of(params, axes), generator(rng)
     if not isinstance(burn_in, Integral) or burn_in < 0 or not isinstance(learning_rate, Real):
         raise ValueError(f"burn_in is {burn_in!r} and learning_rate {learning_rate!r}, expected a number of steps, at "
                          "least 0, and a number")
     dtype = np.result_type(*[params[name].dtype for name in model.names])
 
-    def check(report):
+    def check(report: Report) -> None:
         model.burn_in(burn_in, learning_rate)
-        _judge_numbers(model, axes, method, budget, rng, [(1.0,)], [model.check_contract()], report)
+        _judge_numbers(model, named, method, limit, draws, [(1.0,)], [model.check_contract()], report)
     with model.restored():
-        return _report(model, dtype, budget, check)
+        return _report(model, dtype, limit, check)
 
 
-def generator(rng):
-    """A Generator from what default_rng takes; None is seed 0. Raises ValueError on anything else."""
+def generator(rng: Random) -> np.random.Generator:
+    """A Generator from anything that default_rng takes; None is seed 0. Raises ValueError on anything else."""
     try:
         return np.random.default_rng(0 if rng is None else rng)
     except (TypeError, ValueError) as error:
         raise ValueError(f"rng is {rng!r}, expected a Generator, a whole number or None") from error
 
 
-def _report(subject, dtype, budget, check):
+def _report(subject: Subject, dtype: np.dtype, budget: Budget, check: Callable[[Report], None]) -> Report:
     report = Report(subject.name, dtype)
     try:
         watched(lambda: check(report), budget)
@@ -87,7 +97,8 @@ def _report(subject, dtype, budget, check):
     return report
 
 
-def _check_pair(pair, axes, method, budget, rng, report):
+def _check_pair(pair: Pair, axes: dict[str, Axes], method: str, budget: Budget, rng: np.random.Generator,
+                report: Report) -> None:
     douts, grads = check_contract(pair, rng)
     _judge_numbers(pair, axes, method, budget, rng, douts, grads, report)
     if report.ok:
@@ -99,17 +110,18 @@ def _check_pair(pair, axes, method, budget, rng, report):
                 raise Trouble(f"with {words}: {trouble}") from trouble
 
 
-def _judge_numbers(subject, axes, method, budget, rng, douts, grads, report, most=math.inf):
+def _judge_numbers(subject: Subject, axes: dict[str, Axes], method: str, budget: Budget, rng: np.random.Generator,
+                   douts: Sequence[tuple], grads: Sequence[Gradients], report: Report, most: float = math.inf) -> None:
     numbers = measure_all(subject, axes, method, budget, rng, douts, grads, most)
     judge_all(subject, numbers, douts, grads, rng, report)
 
 
-def _check_cut(pair, method, budget, rng):
-    """The numbers of a pair whose batch or time axis was cut to length 1."""
+def _check_cut(pair: Pair, method: str, budget: Budget, rng: np.random.Generator) -> None:
+    """Check the numbers of a pair whose batch or time axis was cut to length 1. Raises Trouble if one is wrong."""
     try:
         outs, cache = pair.forward()
     except NoValue:
-        return                      # forward may refuse; what it accepts has to have the right gradients
+        return                      # forward may reject this length; if it accepts it, the gradients must be right
     if not all(np.isfinite(out).all() for out in outs if is_float(out)):
         return
     dout, small = draw(outs, rng), Report(pair.name, "")
@@ -122,18 +134,19 @@ def _check_cut(pair, method, budget, rng):
 
 
 class Numbers(NamedTuple):
-    """Numeric gradients of all arrays. Where they are complete they depend on forward alone."""
-    probes: dict
-    measured: dict
+    """Numeric gradients of all arrays. Unless an array is sampled, they depend on forward alone."""
+    probes: dict[str, Probe]
+    measured: dict[str, Measured]
     weights: np.ndarray             # upstream gradients (K, size of all outputs)
     scale: Scale
-    measure: object                 # (name, method) -> Measured
+    measure: Callable[[str, str], Measured]     # (name, method) -> measured again, by another method
 
 
-def measure_all(subject, axes, method, budget, rng, douts, grads, most=math.inf):
-    """Numeric gradients for upstream gradients `douts` -> Numbers. `grads` tell where a sample looks first.
+def measure_all(subject: Subject, axes: dict[str, Axes], method: str, budget: Budget, rng: np.random.Generator,
+                douts: Sequence[tuple], grads: Sequence[Gradients], most: float = math.inf) -> Numbers:
+    """Numeric gradients for the upstream gradients `douts` -> Numbers.
 
-    most: evaluations for them, if the budget reaches that far.
+    grads: backward's gradients; a sample includes their largest entries. most: another limit on evaluations.
     """
     analytic, truth = _flat(subject, grads), subject.truth()
     probes = {name: Probe(subject.function(name), truth[name], name, axes[name].place, budget.watch)
@@ -143,7 +156,7 @@ def measure_all(subject, axes, method, budget, rng, douts, grads, most=math.inf)
                for name, probe in probes.items()}
     entries = _plan(probes, methods, axes, analytic, budget, rng, most)
 
-    def measure(name, by):
+    def measure(name: str, by: str) -> Measured:
         found = Measured(probes[name], axes[name], weights, by, entries[name], sure=method != "auto")
         if not found.complete:
             search_by_projections(found, analytic[name], tolerance_of(by, grads[0][name].dtype), rng)
@@ -154,11 +167,12 @@ def measure_all(subject, axes, method, budget, rng, douts, grads, most=math.inf)
     return Numbers(probes, measured, weights, Scale(largest, np.maximum(largest, products)), measure)
 
 
-def judge_all(subject, numbers, douts, grads, rng, report):
-    """Fill the report with a verdict on every array, and a diagnosis where one is wrong."""
+def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads: Sequence[Gradients],
+              rng: np.random.Generator, report: Report) -> None:
+    """Add a verdict on every array to the report, and diagnoses if one is wrong."""
     analytic, outs = _flat(subject, grads), next(iter(numbers.probes.values())).outs
 
-    def jittered(measured, column, eps):
+    def jittered(measured: Measured, column: int, eps: float) -> float:
         return _jittered(subject, measured, column, eps, rng)
     for name in subject.names:
         arguments = analytic[name], grads[0][name].dtype, numbers.scale, jittered
@@ -176,8 +190,8 @@ def judge_all(subject, numbers, douts, grads, rng, report):
         report.diagnoses.extend(diagnose(subject, report.verdicts, douts, numbers.weights, numbers.probes))
 
 
-def _jittered(subject, measured, column, eps, rng):
-    """How far the numeric slope at a column moves when all inputs do by a few eps of their size."""
+def _jittered(subject: Subject, measured: Measured, column: int, eps: float, rng: np.random.Generator) -> float:
+    """How far the numeric slope at a column moves when all inputs move by a few eps of their size."""
     if not isinstance(subject, Pair):
         return 0.0
     name, moved = measured.probe.name, 0.0
@@ -191,18 +205,19 @@ def _jittered(subject, measured, column, eps, rng):
     return moved
 
 
-def _flat(subject, grads):
+def _flat(subject: Subject, grads: Sequence[Gradients]) -> dict[str, np.ndarray]:
     return {name: np.array([np.asarray(grad[name], float).ravel() for grad in grads]) for name in subject.names}
 
 
-def _plan(probes, methods, axes, analytic, budget, rng, most):
-    """Flat entries to measure of each array: all, or a sample that the budget reaches for."""
+def _plan(probes: dict[str, Probe], methods: dict[str, str], axes: dict[str, Axes], analytic: dict[str, np.ndarray],
+          budget: Budget, rng: np.random.Generator, most: float) -> dict[str, np.ndarray]:
+    """Flat entries of each array to measure: all, or a sample that the budget allows."""
     calls = {"complex": 1, "central": 2, "richardson": 4}
     for name, probe in probes.items():
         if probe.x.size:
-            probe.line(0).slope(methods[name])              # so that the budget knows what one costs
+            probe.line(0).slope(methods[name])              # one call, from which the budget learns its cost
     need = {name: calls[methods[name]] * probe.x.size for name, probe in probes.items()}
-    left = min(most, budget.left())
+    left = int(min(most, budget.left()))
     budget.announce(min(left, sum(need.values())))
     share = left // 2 // len(probes)
     return {name: np.arange(probe.x.size) if sum(need.values()) <= left or need[name] <= share else

@@ -1,16 +1,22 @@
-"""What a backward has to keep to before its numbers are worth a look. Each breach is Trouble, in one sentence."""
+"""The contract of a backward, which is checked before its numbers. Each breach raises Trouble, one sentence."""
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from gradcheck.numeric import NoValue, Trouble
-from gradcheck.pair import draw, is_float, like
-from gradcheck.snapshot import first_change, snapshot
+from gradcheck.pair import Pair, draw, is_float, like
+from gradcheck.snapshot import Snapshot, first_change, snapshot
 
-DRAWS = 3                           # upstream gradients that the numbers are checked with
-ROUNDING = {4: 1e-4, 8: 1e-9}       # itemsize -> what a sum of gradients may differ by, relative to its terms
+DRAWS = 3                           # random upstream gradients of a check
+ROUNDING = {4: 1e-4, 8: 1e-9}       # itemsize -> allowed rounding of a sum of gradients, relative to its terms
+
+Gradients = dict[str, np.ndarray]
 
 
-def check_contract(pair, rng):
-    """All contract checks of a Pair -> upstream gradients [draw] of lists, gradients [draw] of name -> array."""
+def check_contract(pair: Pair, rng: np.random.Generator) -> tuple[list[tuple], list[Gradients]]:
+    """Check the whole contract of a Pair -> upstream gradients and gradients, one of each for every draw."""
     before = snapshot(pair.inputs, "")
     outs, cache = pair.forward()
     _unwritten("forward", before, pair)
@@ -25,8 +31,8 @@ def check_contract(pair, rng):
     return douts, grads
 
 
-def check_gradients(grads, inputs, names):
-    """Shapes, dtypes and values of gradients against the arrays they belong to."""
+def check_gradients(grads: Mapping[str, Any], inputs: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Require the shapes and dtypes of the arrays that the gradients belong to, and finite values. Raises Trouble."""
     widest = np.result_type(*[np.asarray(inputs[name]).dtype for name in names])
     for name in names:
         grad, x = np.asarray(grads[name]), np.asarray(inputs[name])
@@ -39,15 +45,15 @@ def check_gradients(grads, inputs, names):
             raise Trouble(f"d{name}{list(place)} is {grad[place]}")
 
 
-def _as_precise(outs, pair):
+def _as_precise(outs: Sequence, pair: Pair) -> None:
     given = min((np.asarray(pair.inputs[name]).dtype for name in pair.differentiable), key=lambda d: d.itemsize)
     for out in outs:
         if isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.dtype.itemsize < given.itemsize:
             raise Trouble(f"forward returns {out.dtype} for {given} inputs: let buffers take the dtype of the inputs")
 
 
-def _gradients(pair, dout, cache):
-    """Backward with a fresh copy of dout; nothing that it was given may change."""
+def _gradients(pair: Pair, dout: Sequence, cache: Any) -> Gradients:
+    """Call backward with a copy of dout. Raises Trouble if it changes one of its arguments or forward's inputs."""
     given = [np.copy(d) if isinstance(d, np.ndarray) else d for d in dout]
     before = snapshot(given, "dout"), snapshot(pair.inputs, ""), snapshot(cache, "cache")
     grads = pair.backward(given, cache)
@@ -58,30 +64,30 @@ def _gradients(pair, dout, cache):
     _unwritten("backward", before[1], pair)
     path = first_change(before[2], snapshot(cache, "cache"))
     if path:
-        raise Trouble(f"backward writes to {path}: a cache has to stay as forward made it")
+        raise Trouble(f"backward writes to {path}: leave the cache as forward made it")
     check_gradients(grads, pair.inputs, pair.names)
     return {name: np.array(grad) for name, grad in grads.items()}
 
 
-def _unwritten(function, before, pair):
+def _unwritten(function: str, before: Snapshot, pair: Pair) -> None:
     path = first_change(before, snapshot(pair.inputs, ""))
     if path:
         raise Trouble(f"{function} writes to its input {_unquoted(path)}: work on a copy")
 
 
-def _deterministic(pair, outs, dout, cache, grads):
+def _deterministic(pair: Pair, outs: Sequence, dout: Sequence, cache: Any, grads: Gradients) -> None:
     kept = snapshot(outs, "out")
     again, _ = pair.forward()
     if first_change(kept, snapshot(again, "out")):
-        raise Trouble("forward returns something else when it is called again with the same inputs (random numbers "
+        raise Trouble("forward returns different values when it is called again with the same inputs (random numbers "
                       "without a fixed seed, or state that a call leaves behind)")
     name = _differs(grads, _gradients(pair, dout, cache))
     if name:
-        raise Trouble(f"backward returns another d{name} when it is called again with the same arguments")
+        raise Trouble(f"backward returns a different d{name} when it is called again with the same arguments")
 
 
-def _interleaved(pair, douts, grads, rng):
-    """forward A, forward B, backward A, backward B gives what each alone gives: nothing is shared between calls."""
+def _interleaved(pair: Pair, douts: Sequence[tuple], grads: Sequence[Gradients], rng: np.random.Generator) -> None:
+    """Forward A, forward B, backward A, backward B must give the gradients of A and of B alone: no shared state."""
     other, cache = _other_inputs(pair, rng)
     if other is None:
         return
@@ -90,7 +96,7 @@ def _interleaved(pair, douts, grads, rng):
     kept_outs = snapshot(outs_a, "out")
     _, cache_b = pair.forward(other)
     if first_change(kept_outs, snapshot(outs_a, "out")):
-        raise Trouble("forward overwrites the output that it returned before: give each call arrays of its own")
+        raise Trouble("forward overwrites the output that it returned before: return new arrays from each call")
     grads_a = pair.backward(douts[0], cache_a)
     kept = _copies(grads_a)
     grads_b = pair.backward(douts[1], cache_b)
@@ -100,32 +106,32 @@ def _interleaved(pair, douts, grads, rng):
                       "the calls share something (a global, an attribute, a buffer)")
     name = _differs(kept, grads_a)
     if name:
-        raise Trouble(f"backward overwrites the d{name} that it returned before: give each call arrays of its own")
+        raise Trouble(f"backward overwrites the d{name} that it returned before: return new arrays from each call")
 
 
-def _other_inputs(pair, rng):
-    """Inputs a little away that forward accepts, and their cache; None, None where it accepts none."""
+def _other_inputs(pair: Pair, rng: np.random.Generator) -> tuple[Gradients | None, Any]:
+    """Inputs close to the given ones that forward accepts, and their cache; None, None if it accepts none."""
     for share in (1e-2, 1e-4, 1e-6):
         other = {}
         for name in pair.differentiable:
             x = pair.inputs[name]
             other[name] = like(x, x * (1 + share * rng.uniform(-1, 1, np.shape(x))))
         try:
-            return other, pair.forward(other, lambda share=share: f"forward with inputs {share:.0%} away")[1]
+            return other, pair.forward(other, partial("forward with inputs moved by {:g}".format, share))[1]
         except NoValue:
             continue
     return None, None
 
 
-def _zero_gives_zero(pair, dout, cache):
+def _zero_gives_zero(pair: Pair, dout: Sequence, cache: Any) -> None:
     grads = pair.backward([like(d, 0 * d) for d in dout], cache)
     for name, grad in grads.items():
         if np.any(np.asarray(grad) != 0):
-            raise Trouble(f"d{name} is not zero for an upstream gradient of zero: something is added in backward "
-                          "that does not come from dout")
+            raise Trouble(f"d{name} is not zero for an upstream gradient of zero: backward adds something that does "
+                          "not come from dout")
 
 
-def _linear(pair, outs, douts, cache, grads):
+def _linear(pair: Pair, outs: Sequence, douts: Sequence[tuple], cache: Any, grads: Sequence[Gradients]) -> None:
     mixed = [like(p, 2 * p - 3 * q) for p, q in zip(*douts[:2])]
     found = pair.backward(mixed, cache)
     largest = max(np.abs(grad).max(initial=0) for grad in grads[0].values())
@@ -139,15 +145,16 @@ def _linear(pair, outs, douts, cache, grads):
                           "2 backward(a) - 3 backward(b)")
 
 
-def _copies(grads):
+def _copies(grads: Gradients) -> Gradients:
     return {name: np.array(grad) for name, grad in grads.items()}
 
 
-def _differs(one, two):
+def _differs(one: Gradients, two: Gradients) -> str | None:
+    """The first gradient whose bytes differ, or None."""
     return next((name for name in one if np.asarray(one[name]).tobytes() != np.asarray(two[name]).tobytes()), None)
 
 
-def _unquoted(path):
+def _unquoted(path: str) -> str:
     """['x'] -> x, ['config']['m'] -> config['m']."""
     head, _, rest = path[2:].partition("']")
     return head + rest

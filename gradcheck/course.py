@@ -1,22 +1,24 @@
 """Numeric gradients by central differences, under the names of the cs231n course.
 
-All of them perturb their array in place and put every entry back, so a function that reads the array from elsewhere
-(a model's parameters, say) sees the change.
+All of them perturb the array in place and restore every entry, so a function that reads the array from elsewhere (from
+a model's parameters, say) sees the change.
 """
 import random
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 
-def rel_error(x, y):
+def rel_error(x: np.ndarray, y: np.ndarray) -> float:
     """Largest relative error of two arrays, max |x - y| / max(1e-8, |x| + |y|)."""
     return np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y)))
 
 
-def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
+def eval_numerical_gradient(f: Callable, x: np.ndarray, verbose: bool = True, h: float = 0.00001) -> np.ndarray:
     """Gradient of a scalar function, df/dx[i] = (f(x + h e_i) - f(x - h e_i)) / 2h.
 
-    f: array -> number, x floating array -> array of x's shape and dtype. verbose prints every entry.
+    f: array -> number, x floating array -> array of x's shape and dtype. verbose: print every entry.
     """
     grad = np.zeros_like(x)
     for index in np.ndindex(x.shape):
@@ -27,7 +29,7 @@ def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
     return grad
 
 
-def eval_numerical_gradient_array(f, x, df, h=1e-5):
+def eval_numerical_gradient_array(f: Callable, x: np.ndarray, df: np.ndarray, h: float = 1e-5) -> np.ndarray:
     """Gradient of sum(f(x) * df), for a function that returns an array.
 
     f: array -> array, x floating array, df upstream gradient of f's shape -> array of x's shape and dtype.
@@ -39,25 +41,27 @@ def eval_numerical_gradient_array(f, x, df, h=1e-5):
     return grad
 
 
-def eval_numerical_gradient_blobs(f, inputs, output, h=1e-5):
+def eval_numerical_gradient_blobs(f: Callable, inputs: Sequence[Any], output: Any,
+                                  h: float = 1e-5) -> list[np.ndarray]:
     """Gradients of a function that writes its result into a blob (an object with arrays .vals and .diffs).
 
     f(*inputs, output) fills output.vals; output.diffs is the upstream gradient -> a list, one array for each input.
     """
-    def run(_):
+    def run(_: np.ndarray) -> np.ndarray:
         f(*inputs, output)
         return output.vals
 
     return [eval_numerical_gradient_array(run, blob.vals, output.diffs, h) for blob in inputs]
 
 
-def eval_numerical_gradient_net(net, inputs, output, h=1e-5):
+def eval_numerical_gradient_net(net: Any, inputs: Sequence[Any], output: Any, h: float = 1e-5) -> list[np.ndarray]:
     """The same for an object whose forward() reads the input blobs and fills the output blob."""
     return eval_numerical_gradient_blobs(lambda *_: net.forward(), inputs, output, h)
 
 
-def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
-    """Print numeric and analytic gradient and their relative error at `num_checks` random entries of x."""
+def grad_check_sparse(f: Callable, x: np.ndarray, analytic_grad: np.ndarray, num_checks: int = 10,
+                      h: float = 1e-5) -> None:
+    """Print the numeric and the analytic gradient and their relative error at `num_checks` random entries of x."""
     for _ in range(num_checks):
         index = tuple(random.randrange(size) for size in x.shape)
         plus, minus = _both_sides(f, x, index, h)
@@ -66,12 +70,12 @@ def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
         print(f"numerical: {numeric:f} analytic: {analytic:f}, relative error: {error:e}")
 
 
-def _both_sides(f, x, index, h):
-    """f at x[index] + h and x[index] - h; x is as before afterwards, also if f raises."""
+def _both_sides(f: Callable, x: np.ndarray, index: tuple[int, ...], h: float) -> tuple[Any, Any]:
+    """f at x[index] + h and at x[index] - h; x is restored afterwards, also if f raises."""
     old = x[index]
     try:
         x[index] = old + h
-        plus = np.copy(f(x))                # f may hand out the same buffer twice
+        plus = np.copy(f(x))                # f may return the same buffer twice
         x[index] = old - h
         return plus, np.copy(f(x))
     finally:

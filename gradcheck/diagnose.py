@@ -1,42 +1,60 @@
-"""Likely causes: each predicts a wrong gradient in numbers, and is named only where the prediction fits to 1e-6."""
-from typing import NamedTuple
+"""Likely causes: each mistake predicts wrong numbers, and is named only if its prediction fits to 1e-6."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.axes import Axes
+from gradcheck.judge import Verdict
+from gradcheck.measure import Measured
 from gradcheck.mistakes import CATALOGUE, FIT
 from gradcheck.numeric import Probe, Trouble
-from gradcheck.pair import draw
+from gradcheck.pair import Pair, draw
+
+if TYPE_CHECKING:
+    from gradcheck.model import Model
 
 try:
     from gradcheck.cells import cell_mistakes
-except ImportError:                 # a course's copy leaves it out: it has a right RNN and LSTM in it
-    def cell_mistakes(e, name):
-        return ()
+except ImportError:                 # the course's copy leaves it out, since it holds the right backward of each cell
+    def cell_mistakes(e: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
+        yield from ()
+
+Gradients = dict[str, np.ndarray]   # name -> (K, *shape) for K upstream gradients
 
 
 class Diagnosis(NamedTuple):
-    arrays: list                    # names of gradients
-    kind: str                       # short, fixed words for programs: "factor", "sign", ...
+    arrays: list[str]               # names of gradients
+    kind: str                       # a short fixed word for programs: "factor", "sign", ...
     sentence: str
 
 
 class Evidence:
-    """All that a prediction may draw on. Gradients have a leading axis of K upstream gradients."""
+    """What a prediction may use. Gradients have a leading axis of K upstream gradients."""
 
-    def __init__(self, analytic, numeric, wrong, axes, rows=None, inputs=None, outs=(), douts=()):
+    def __init__(self, analytic: Gradients, numeric: Gradients, wrong: list[str], axes: dict[str, Axes],
+                 rows: Gradients | None = None, inputs: dict[str, Any] | None = None,
+                 outs: Sequence[np.ndarray] = (), douts: Sequence[np.ndarray] = ()) -> None:
         self.analytic, self.numeric, self.wrong, self.axes = analytic, numeric, wrong, axes
         self.rows = rows or {}              # name -> Jacobian (size of the array, size of all outputs)
-        self.inputs = inputs or {}          # in float64, whole numbers as they are
+        self.inputs = inputs or {}          # floats in float64, whole numbers as they are
         self.outs, self.douts = outs, douts         # outputs; upstream gradients (K, ...) of each
-        self.measure = None                 # (name, inputs to exchange) -> numeric gradients there, or None
-        self.factor_without = None          # (name, axis) -> yours / numeric with that axis one shorter, or None
+        # (name, inputs to replace) -> numeric gradients at these inputs
+        self.measure: Callable[[str, dict], np.ndarray] | None = None
+        # (name, axis) -> yours / numeric with that axis one entry shorter, None if that fails
+        self.factor_without: Callable[[str, str], float | None] | None = None
+        # kind, sentence, gradients: the predictions of gradcheck.cells, once they are made
+        self.cell: list[tuple[str, str, Gradients]] | None = None
 
 
-def diagnose(subject, verdicts, douts, weights, probes):
+def diagnose(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence[tuple], weights: np.ndarray,
+             probes: dict[str, Probe]) -> list[Diagnosis]:
     """Likely causes of the wrong gradients among the verdicts -> list of Diagnosis, at most one for each array."""
     whole = [verdict for verdict in verdicts if verdict.measured.complete]
     evidence = _evidence(subject, whole, douts, weights, probes)
-    found = {}                                      # (kind, sentence) -> gradients that it explains
+    found: dict[tuple[str, str], list[str]] = {}    # (kind, sentence) -> gradients that it explains
     for name in evidence.wrong:
         for kind, sentence, prediction in _predictions(evidence, name):
             if np.isfinite(prediction).all() and fits(evidence.analytic[name], prediction, evidence.numeric[name]):
@@ -44,21 +62,25 @@ def diagnose(subject, verdicts, douts, weights, probes):
     return _fewest(found)
 
 
-def fits(analytic, prediction, numeric):
-    """Whether a prediction is the wrong gradient to 1e-6, and not merely as good as the right one."""
+def fits(analytic: np.ndarray, prediction: np.ndarray, numeric: np.ndarray) -> bool:
+    """Whether a prediction equals the wrong gradient to 1e-6, far better than the right gradient does."""
     miss = np.abs(analytic - prediction).max()
     return miss <= FIT * np.abs(prediction).max() and miss <= 1e-3 * np.abs(analytic - numeric).max()
 
 
-def _predictions(evidence, name):
+def _predictions(evidence: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
     for predict in CATALOGUE:
         yield from predict(evidence, name)
     yield from cell_mistakes(evidence, name)
 
 
-def _fewest(found):
-    """As few causes as explain all that can be explained; among equals the one that stands first in the catalogue."""
-    diagnoses, explained = [], set()
+def _fewest(found: dict[tuple[str, str], list[str]]) -> list[Diagnosis]:
+    """Few causes that together explain all explainable gradients: the one that explains most comes first.
+
+    Of two that explain equally many, the one earlier in the catalogue is taken.
+    """
+    diagnoses: list[Diagnosis] = []
+    explained: set[str] = set()
     while True:
         rest = {cause: [name for name in names if name not in explained] for cause, names in found.items()}
         cause = max(rest, key=lambda cause: len(rest[cause]), default=None)
@@ -69,14 +91,15 @@ def _fewest(found):
         diagnoses.append(Diagnosis(arrays, cause[0], f"{', '.join(arrays)}: {cause[1]}"))
 
 
-def _evidence(subject, verdicts, douts, weights, probes):
+def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence[tuple], weights: np.ndarray,
+              probes: dict[str, Probe]) -> Evidence:
     names = {verdict.name[1:]: verdict for verdict in verdicts}
     shape = {name: (-1, *verdict.measured.probe.x.shape) for name, verdict in names.items()}
     numeric = {name: verdict.measured.numeric.reshape(shape[name]) for name, verdict in names.items()}
     analytic = {name: verdict.analytic.reshape(shape[name]) for name, verdict in names.items()}
     wrong = [name for name, verdict in names.items() if not verdict.ok]
     axes = {name: verdict.measured.axes for name, verdict in names.items()}
-    if not hasattr(subject, "inputs"):
+    if not isinstance(subject, Pair):
         return Evidence(analytic, numeric, wrong, axes)
     analytic.update(_in_float64(subject, analytic, douts))
     rows = {name: verdict.measured.rows for name, verdict in names.items() if verdict.measured.rows is not None}
@@ -88,8 +111,8 @@ def _evidence(subject, verdicts, douts, weights, probes):
     return evidence
 
 
-def _in_float64(subject, analytic, douts):
-    """float32 gradients again in float64, where backward allows it: causes show through to 1e-6 only there."""
+def _in_float64(subject: Pair, analytic: Gradients, douts: Sequence[tuple]) -> Gradients:
+    """The gradients of a float32 pair in float64, where a cause shows to 1e-6; {} if backward does not accept that."""
     if all(np.asarray(subject.inputs[name]).dtype.itemsize >= 8 for name in subject.names):
         return {}
     pair = subject.with_inputs(subject.truth())
@@ -100,8 +123,8 @@ def _in_float64(subject, analytic, douts):
         return {}
 
 
-def _measure(subject, measured, changed):
-    """The numeric gradients of one array with other inputs exchanged."""
+def _measure(subject: Pair, measured: Measured, changed: dict[str, Any]) -> np.ndarray:
+    """The numeric gradients of one array with some other inputs replaced."""
     function = subject.with_inputs(changed).function(measured.probe.name)
     try:
         probe = Probe(function, measured.probe.x, watch=subject.watch)
@@ -111,8 +134,8 @@ def _measure(subject, measured, changed):
     return np.array(slopes).T.reshape(-1, *probe.x.shape)
 
 
-def _factor_without(subject, measured, axis):
-    """yours / numeric where every array with the named axis has one entry less along it; None where that fails."""
+def _factor_without(subject: Pair, measured: Measured, axis: str) -> float | None:
+    """yours / numeric after every array with the named axis has lost one entry along it; None if that fails."""
     places = {name: array.axis(axis) for name, array in subject.axes.items()}
     cut = {name: np.delete(subject.inputs[name], -1, axis=place) for name, place in places.items() if place is not None}
     pair, rng, name = subject.with_inputs({**subject.truth(), **cut}), np.random.default_rng(0), measured.probe.name

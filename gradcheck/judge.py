@@ -1,52 +1,61 @@
 """The verdict on one array: which entries differ by more than the tolerance, and by how much."""
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gradcheck.numeric import Trouble
 
-CLOSER = 64                         # doubtful entries that get a closer look at a time
-KINKS = 256                         # entries that are looked at for a kink although they agree
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from gradcheck.measure import Measured
+
+CLOSER = 64                         # doubtful entries that are measured again at a time
+KINKS = 256                         # entries that are tested for a kink although they agree
 FLOAT32 = 1e-5
-FLOAT32_BLOCK = 1e-6                # of the whole array, for a block: saturated gates keep few digits in float32
+FLOAT32_BLOCK = 1e-6                # of the whole array, for a block: in float32 saturated gates keep few digits
 EPS = np.finfo(np.float64).eps
 TOLERANCE = {"complex": 1e-11, "central": 1e-7, "richardson": 1e-7}
 
 
 class Scale(NamedTuple):
-    """What numbers of a check are large or small beside, (K,) each."""
+    """The magnitudes that the errors of a check are compared with, (K,) each."""
     gradients: np.ndarray           # the largest gradient
     terms: np.ndarray               # that, or the largest product of output and upstream gradient
 
 
 class Verdict(NamedTuple):
-    """What came of one array."""
+    """The result for one array."""
     name: str                       # of the gradient, "dWh"
     error: float                    # largest |analytic - numeric| / max |numeric|, over the array and its named blocks
     tolerance: float
-    wrong: list                     # columns of measured that differ, worst first
-    unexercised: list               # "" for the array, names of blocks: zero on both sides
+    wrong: list[int]                # columns of measured that differ, worst first
+    unexercised: list[str]          # zero on both sides: "" for the array, names of blocks
     remark: str
-    measured: object
+    measured: Measured
     analytic: np.ndarray            # (K, size)
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return not self.wrong
 
 
-def judge(name, measured, analytic, dtype, scale, jittered):
-    """Verdict on analytic (K, size).
+def judge(name: str, measured: Measured, analytic: np.ndarray, dtype: DTypeLike, scale: Scale,
+          jittered: Callable[[Measured, int, float], float]) -> Verdict:
+    """Verdict on the gradients of one array, analytic (K, size).
 
-    scale: the Scale of the whole check. jittered(measured, column, eps): how far the numeric gradient moves when the
-    inputs do by a few eps of their size.
+    scale: the Scale of the whole check. jittered(measured, column, eps): how far the numeric gradient moves when all
+    inputs move by a few eps of their size.
     """
     tolerance = tolerance_of(measured.method, dtype)
     if measured.method != "complex":
         _closer_look(measured, analytic, dtype)
     allowed, unexercised = _allowed(measured, analytic, dtype, scale)
     error = measured.differs(analytic)
-    bad = (error > allowed + 3 * measured.spread).any(axis=0)
+    bad = np.any(error > allowed + 3 * measured.spread, axis=0)
     remark = measured.remark
     if bad.any() and _is_rounding(measured, error, allowed, dtype, scale, jittered):
         bad[:] = False
@@ -60,12 +69,13 @@ def judge(name, measured, analytic, dtype, scale, jittered):
                    analytic)
 
 
-def tolerance_of(method, dtype):
+def tolerance_of(method: str, dtype: DTypeLike) -> float:
+    """Allowed error of a gradient of this dtype, relative to the largest entry, against this numeric method."""
     return max(TOLERANCE[method], FLOAT32 if np.dtype(dtype).itemsize < 8 else 0)
 
 
-def contradicted(verdict):
-    """Whether real differences disagree with the complex step at the worst entry: f lost an imaginary part there."""
+def contradicted(verdict: Verdict) -> bool:
+    """Whether real differences disagree with the complex step at the worst entry, since f lost an imaginary part."""
     measured, j = verdict.measured, verdict.wrong[0]
     if measured.method != "complex" or measured.sure:
         return False
@@ -75,8 +85,8 @@ def contradicted(verdict):
     return bool((gap > 0.1 * own + 10 * spread).any())
 
 
-def _allowed(measured, analytic, dtype, scale):
-    """What each entry may differ by (K, n): the tolerance of the tightest group it is in; groups that are zero."""
+def _allowed(measured: Measured, analytic: np.ndarray, dtype: DTypeLike, scale: Scale) -> tuple[np.ndarray, list[str]]:
+    """The allowed error of each entry (K, n), from the tightest group it is in, and the groups that are zero."""
     single = np.dtype(dtype).itemsize < 8
     tolerance = tolerance_of(measured.method, dtype)
     allowed, unexercised = np.full(measured.numeric.shape, np.inf), []
@@ -85,23 +95,24 @@ def _allowed(measured, analytic, dtype, scale):
         columns = measured.columns(group)
         largest = np.abs(measured.numeric[:, columns]).max(axis=1, initial=0)
         limit = tolerance * largest
-        if single:                              # sums round to parts of their largest terms, and terms may cancel
+        if single:                              # sums are rounded relative to their terms, which may cancel
             limit = np.maximum(limit, np.maximum(FLOAT32_BLOCK * whole, 2 * np.finfo(np.float32).eps * scale.gradients))
         uncertain = 3 * measured.spread[:, columns].max(axis=1, initial=0)
         rounding = (FLOAT32 if single else 100 * EPS) * scale.terms
         yours = np.abs(analytic[:, measured.entries[columns]]).max(axis=1, initial=0)
         if (largest <= np.maximum(uncertain, 1e-14 * scale.terms)).all() and (yours <= rounding).all():
-            unexercised.append(name)            # zero on both sides, but for rounding
+            unexercised.append(name)            # zero on both sides, to rounding
             limit = np.maximum(limit, rounding + uncertain)
         allowed[:, columns] = np.minimum(allowed[:, columns], limit[:, None])
     return allowed, unexercised
 
 
-def _is_rounding(measured, error, allowed, dtype, scale, jittered):
-    """Whether differences beyond the tolerance are no more than what the dtype can carry here.
+def _is_rounding(measured: Measured, error: np.ndarray, allowed: np.ndarray, dtype: DTypeLike, scale: Scale,
+                 jittered: Callable[[Measured, int, float], float]) -> bool:
+    """Whether errors beyond the tolerance are only rounding that this dtype cannot avoid.
 
-    Either they are rounding errors of the numbers that go through, too small for central differences to show; or the
-    slope of forward itself moves as much when the inputs move by a few units in the last place.
+    Either they are rounding errors of the terms, too small for central differences to show; or the slope of forward
+    itself moves as much when the inputs move by a few units in the last place.
     """
     tolerance = tolerance_of(measured.method, dtype)
     if (error <= 1e-7 / tolerance * allowed).all() and (error <= 100 * EPS * scale.terms[:, None]).all():
@@ -113,8 +124,8 @@ def _is_rounding(measured, error, allowed, dtype, scale, jittered):
     return bool(error.max() <= min(10 * jittered(measured, worst, np.finfo(dtype).eps), 1e-2 * largest))
 
 
-def _closer_look(measured, analytic, dtype):
-    """Settle doubtful entries, the worst first, until none is left or some stay wrong."""
+def _closer_look(measured: Measured, analytic: np.ndarray, dtype: DTypeLike) -> None:
+    """Measure doubtful entries again, the worst first, until none is left or one is confirmed as wrong."""
     tolerance = tolerance_of(measured.method, dtype)
     while True:
         allowed = np.full(measured.numeric.shape, np.inf)
@@ -136,8 +147,8 @@ def _closer_look(measured, analytic, dtype):
             measured.settle(int(j))
 
 
-def _unresolved(measured, columns):
-    """Entries pass because the numeric gradient is uncertain there; it may not be too uncertain to say anything."""
+def _unresolved(measured: Measured, columns: np.ndarray) -> str:
+    """Remark on entries that pass because their numeric gradient is uncertain. Raises Trouble if it is useless."""
     spread, largest = measured.spread[columns].max(), np.abs(measured.numeric).max(initial=0)
     if spread > 1e-2 * largest:
         raise Trouble(f"the gradient of {measured.probe.name} cannot be measured: differences of forward are uncertain "

@@ -2,19 +2,27 @@
 
 A prediction has the shape (K, *shape of the array): one gradient for each of K upstream gradients.
 """
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from itertools import combinations, permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-FIT = 1e-6
+if TYPE_CHECKING:
+    from gradcheck.diagnose import Evidence
+
+FIT = 1e-6                          # relative accuracy at which a prediction is taken for the cause
+Predictions = Iterator[tuple[str, str, np.ndarray]]
 
 
-def zero(e, name):
+def zero(e: Evidence, name: str) -> Predictions:
     if not e.analytic[name].any():
         yield "zero", "zero everywhere", e.numeric[name] * 0
 
 
-def sign_or_factor(e, name):
+def sign_or_factor(e: Evidence, name: str) -> Predictions:
     a, n = e.analytic[name], e.numeric[name]
     factor = float((a * n).sum() / (n * n).sum()) if n.any() else 0.0
     if abs(factor + 1) < FIT:
@@ -24,14 +32,14 @@ def sign_or_factor(e, name):
         yield "factor", f"{factor:.{digits}g} times the gradient everywhere{_size(e, name, factor)}", factor * n
 
 
-def exchanged(e, name):
+def exchanged(e: Evidence, name: str) -> Predictions:
     for other, n in e.numeric.items():
         if other != name and n.shape == e.numeric[name].shape:
-            yield "exchanged", (f"these are the numbers of d{other}: two gradients are exchanged, or one is made from "
-                                "the wrong array"), n
+            yield "exchanged", (f"these are the numbers of d{other}: two gradients are exchanged, or one is computed "
+                                "from the wrong array"), n
 
 
-def transposed(e, name):
+def transposed(e: Evidence, name: str) -> Predictions:
     n = e.numeric[name]
     axes = range(1, n.ndim)
     for i, j in combinations(axes, 2):
@@ -41,7 +49,7 @@ def transposed(e, name):
         yield "transpose", "the numbers of the transpose, reshaped", n.transpose(0, *order).reshape(n.shape)
 
 
-def wrong_order(e, name):
+def wrong_order(e: Evidence, name: str) -> Predictions:
     n = e.numeric[name]
     for axis in range(1, n.ndim):
         where = _axis(e, name, axis - 1)
@@ -53,19 +61,19 @@ def wrong_order(e, name):
             yield "shifted", f"shifted by {step} along {where}", shifted.copy()
 
 
-def one_index_missing(e, name):
+def one_index_missing(e: Evidence, name: str) -> Predictions:
     a, n = e.analytic[name], e.numeric[name]
     for axis in range(1, n.ndim):
         for i in range(n.shape[axis]):
-            index = (*[slice(None)] * axis, i)
+            index: tuple = (*[slice(None)] * axis, i)
             if n.shape[axis] > 1 and not a[index].any() and n[index].any():
                 prediction = n.copy()
                 prediction[index] = 0
                 where = _axis(e, name, axis - 1)
-                yield "missing", f"right but for index {i} along {where}, where it is zero", prediction
+                yield "missing", f"right except at index {i} along {where}, where it is zero", prediction
 
 
-def blocks(e, name):
+def blocks(e: Evidence, name: str) -> Predictions:
     a, n = e.analytic[name], e.numeric[name]
     slices = {label: (slice(None), *block) for label, block in e.axes[name].blocks().items()}
     for label, block in slices.items():
@@ -81,7 +89,7 @@ def blocks(e, name):
     yield from _block_orders(e, name)
 
 
-def _block_orders(e, name):
+def _block_orders(e: Evidence, name: str) -> Predictions:
     n = e.numeric[name]
     for k, axis in enumerate(e.axes[name].axes, start=1):
         parts = np.split(n, len(axis.blocks), axis=k) if 1 < len(axis.blocks) < 6 else []
@@ -91,7 +99,7 @@ def _block_orders(e, name):
                             f"{', '.join(axis.blocks)}"), np.concatenate([parts[j] for j in order], axis=k)
 
 
-def padding(e, name):
+def padding(e: Evidence, name: str) -> Predictions:
     a, n = e.analytic[name], e.numeric[name]
     masked = any(isinstance(x, np.ndarray) and np.isin(x, (0, 1)).all() for x in e.inputs.values())
     if not masked or n.ndim < 3:
@@ -99,20 +107,23 @@ def padding(e, name):
     outside = np.abs(n) <= 1e-12 * np.abs(n).max(initial=0)
     whole_rows = (outside.all(axis=-1) == outside.any(axis=-1)).all()
     if outside.any() and whole_rows and (a[outside] != 0).mean() > 0.9:
-        yield ("padding", "right wherever the true gradient is not zero, but not zero where it is: padded positions "
-               "get a gradient, the mask is missing", np.where(outside, a, n))
+        yield ("padding", "right except where the true gradient is zero: padded positions get a gradient, the mask is "
+               "missing", np.where(outside, a, n))
         yield "padding", "only padded positions get a gradient: the mask is inverted", np.where(outside, a, 0)
 
 
-def without_mask(e, name):
-    """What the gradient would be with a mask left out of forward too."""
+def without_mask(e: Evidence, name: str) -> Predictions:
+    """The gradient of a forward without the mask."""
+    if e.measure is None or e.analytic[name][0].size > 10_000:
+        return
     for key, mask in e.inputs.items():
-        if isinstance(mask, np.ndarray) and mask.dtype == bool and e.analytic[name][0].size <= 10_000:
-            yield "padding", f"the gradient without {key}", e.measure(name, {key: np.ones_like(mask)})
+        if isinstance(mask, np.ndarray) and mask.dtype == bool:
+            gradient = e.measure(name, {key: np.ones_like(mask)})
+            yield "padding", f"this is the gradient of a forward without {key}", gradient
 
 
-def parts_of_upstream(e, name):
-    """Only a part of dout arrives: one index along an axis, or one of several outputs."""
+def parts_of_upstream(e: Evidence, name: str) -> Predictions:
+    """Only a part of dout is used: one index along an axis, or one of several outputs."""
     parts = _contributions(e, name)
     ids = any(isinstance(x, np.ndarray) and x.dtype.kind in "iu" for x in e.inputs.values())
     total = sum(part.reshape(*part.shape[:2], -1).sum(axis=2) for part in parts)
@@ -131,23 +142,23 @@ def parts_of_upstream(e, name):
                 yield ("one step", f"only {word} {i}{place} of {dout} counts", (along[:, :, i] + rest).reshape(shape))
 
 
-def recurrence(e, name):
-    """Each step of x sees its own upstream gradient alone."""
+def recurrence(e: Evidence, name: str) -> Predictions:
+    """Each step of x gets only its own upstream gradient."""
     for part in _contributions(e, name):
         shape = e.numeric[name].shape
         part = part.reshape(len(part), *shape[1:], *part.shape[2:])
         for i in range(1, len(shape)):
             for j in range(len(shape), part.ndim):
                 if part.shape[i] == part.shape[j] > 1 and _causal(part, i, j):
-                    keep = np.eye(part.shape[i], dtype=bool)
-                    keep = keep.reshape([part.shape[k] if k in (i, j) else 1 for k in range(part.ndim)])
+                    shape_of_keep = [part.shape[k] if k in (i, j) else 1 for k in range(part.ndim)]
+                    keep = np.eye(part.shape[i], dtype=bool).reshape(shape_of_keep)
                     own = (part * keep).sum(axis=tuple(range(len(shape), part.ndim)))
-                    yield ("recurrence", "each step has its own upstream gradient alone: what comes back from the "
-                           "later steps is dropped (recurrence dropped)", own)
+                    yield ("recurrence", "each step gets only its own upstream gradient: the gradient from later "
+                           "steps is dropped (recurrence dropped)", own)
 
 
-def assigned(e, name):
-    """Of several contributions to an entry only one is kept."""
+def assigned(e: Evidence, name: str) -> Predictions:
+    """Only one of several contributions to an entry is kept."""
     for part in _contributions(e, name):
         terms = part.reshape(*part.shape[:2], -1)
         touched = (terms != 0).any(axis=0)
@@ -159,8 +170,8 @@ def assigned(e, name):
                        "assigned instead of accumulated", kept[:, :, 0].reshape(e.numeric[name].shape))
 
 
-def derivative(e, name):
-    """The gradient of the matrix product alone, without what follows it."""
+def derivative(e: Evidence, name: str) -> Predictions:
+    """The gradient of the matrix product, without the derivative of the activation behind it."""
     shape, sentence = e.numeric[name].shape, "the derivative of the activation is missing"
     for dout in e.douts if e.numeric[name].any() else ():
         if dout.shape == shape:
@@ -176,7 +187,7 @@ def derivative(e, name):
                 yield "derivative", sentence, (flat @ x.T).reshape(shape)
 
 
-def weights_not_transposed(e, name):
+def weights_not_transposed(e: Evidence, name: str) -> Predictions:
     n = e.numeric[name]
     for key, w in e.inputs.items():
         square = isinstance(w, np.ndarray) and w.dtype.kind == "f" and w.ndim == 2 and w.shape[0] == w.shape[1]
@@ -184,12 +195,13 @@ def weights_not_transposed(e, name):
             yield "transpose", f"{key} is used where its transpose belongs", n @ np.linalg.inv(w.T) @ w
 
 
-CATALOGUE = [zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_mask,
-             parts_of_upstream, recurrence, assigned, derivative, weights_not_transposed]
+CATALOGUE: list[Callable[[Evidence, str], Predictions]] = [
+    zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_mask,
+    parts_of_upstream, recurrence, assigned, derivative, weights_not_transposed]
 
 
-def _contributions(e, name):
-    """What every entry of every dout adds to every entry of the gradient: for each output (K, size, *shape of dout)."""
+def _contributions(e: Evidence, name: str) -> list[np.ndarray]:
+    """The part of every gradient entry from every entry of dout, for each output (K, size, *shape of dout)."""
     if name not in e.rows or len(e.douts) * e.rows[name].size > 20_000_000:
         return []
     cuts = np.cumsum([out.size for out in e.outs])[:-1]
@@ -197,28 +209,28 @@ def _contributions(e, name):
     return [jacobian.reshape(1, -1, *dout.shape[1:]) * dout[:, None] for jacobian, dout in zip(jacobians, e.douts)]
 
 
-def _causal(part, i, j):
-    """Whether nothing at an index along axis i comes from an earlier index along axis j, as in a recurrence."""
+def _causal(part: np.ndarray, i: int, j: int) -> bool:
+    """Whether entries along axis i depend on dout at the same and later indices of axis j alone, as in a recurrence."""
     table = np.abs(part).sum(axis=tuple(k for k in range(part.ndim) if k not in (i, j)))
-    return not np.tril(table, -1).any() and np.triu(table, 1).any()
+    return bool(not np.tril(table, -1).any() and np.triu(table, 1).any())
 
 
-def _has_time(e, steps):
-    """Whether some input has steps entries along its second axis, named t."""
+def _has_time(e: Evidence, steps: int) -> bool:
+    """Whether the second axis of some input is named t and has this length."""
     return any(array.axis("t") == 1 and array.shape[1] == steps for array in e.axes.values())
 
 
-def _floats(e):
+def _floats(e: Evidence) -> list[np.ndarray]:
     return [x for x in e.inputs.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
 
-def _axis(e, name, axis):
+def _axis(e: Evidence, name: str, axis: int) -> str:
     named = e.axes[name].axes
     return f"axis {named[axis].name}" if named else f"axis {axis}"
 
 
-def _size(e, name, factor):
-    """Which axis a factor is the length of; with named axes this is tried out at another length."""
+def _size(e: Evidence, name: str, factor: float) -> str:
+    """The axis whose length explains a factor, in words; confirmed with that axis one entry shorter."""
     for axis, size in _lengths(e).items():
         for power, words in ((-1, "a mean where a sum belongs"), (1, "a sum where a mean belongs")):
             if abs(factor * float(size) ** -power - 1) < FIT and _scales(e, name, axis, size, power):
@@ -226,7 +238,7 @@ def _size(e, name, factor):
     return ""
 
 
-def _lengths(e):
+def _lengths(e: Evidence) -> dict[str, int]:
     """Lengths of named axes, and products of two of them."""
     lengths = {axis.name: size for key, array in e.axes.items() for axis, size in zip(array.axes, array.shape)
                if not axis.blocks and size > 1}
@@ -234,7 +246,8 @@ def _lengths(e):
     return {**lengths, **products}
 
 
-def _scales(e, name, axis, size, power):
+def _scales(e: Evidence, name: str, axis: str, size: int, power: int) -> bool:
+    """Whether the factor follows the length of the axis; True if that cannot be tried."""
     axis = axis.split(" ")[0]
     found = e.factor_without(name, axis) if e.factor_without else None
     length = next(s for array in e.axes.values() for a, s in zip(array.axes, array.shape) if a.name == axis)

@@ -1,18 +1,22 @@
-"""A loss over a dict of parameters, called the way the checks need."""
+"""A loss over a dict of parameters, and the calls that the checks need."""
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
+from gradcheck.budget import Budget
 from gradcheck.contract import check_gradients
 from gradcheck.numeric import Trouble, guarded
 from gradcheck.snapshot import first_change, snapshot
 
 
 class Model:
-    """loss() -> (value, grads), reading params at every call. Parameters are exchanged in the dict and in place."""
+    """loss() -> (value, grads), which reads params at every call. Parameters are changed in place or in the dict."""
 
-    def __init__(self, loss, params, wrt, budget):
-        """Raises ValueError where params is not a dict of floating arrays, or wrt names others."""
+    def __init__(self, loss: Callable, params: dict[str, np.ndarray], wrt: str | Iterable[str] | None,
+                 budget: Budget) -> None:
+        """Raises ValueError if params is not a dict of floating arrays, or if wrt names something else."""
         if not callable(loss) or not isinstance(params, dict) or not params:
             raise ValueError("expected a function loss() and a dict of parameters, name -> array")
         self.loss, self.params, self.budget, self.watch = loss, params, budget, budget.watch
@@ -27,8 +31,8 @@ class Model:
         self.names = [name for name in params if wrt is None or name in wrt]
 
     @contextmanager
-    def restored(self):
-        """Put every parameter back at the end: the same arrays with the same values."""
+    def restored(self) -> Iterator[None]:
+        """Restore every parameter at the end: the same arrays with the same values."""
         arrays = dict(self.params)
         values = {name: w.copy() for name, w in arrays.items()}
         try:
@@ -39,17 +43,18 @@ class Model:
             self.params.clear()
             self.params.update(arrays)
 
-    def call(self, where=lambda: "loss()"):
+    def call(self, where: Callable[[], str] = lambda: "loss()") -> tuple[Any, dict[str, Any]]:
         """loss() -> value, grads."""
         result = guarded(self.watch, where, self.loss)
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict) or np.ndim(result[0]):
-            raise Trouble("loss() is to return (value, grads), a number and a dict of arrays")
+            raise Trouble("loss() must return (value, grads), a number and a dict of arrays")
         missing = [name for name in self.names if result[1].get(name) is None]
         if missing:
             raise Trouble(f"grads has no {', '.join(missing)}, expected a gradient for every parameter")
         return result
 
-    def burn_in(self, steps, learning_rate):
+    def burn_in(self, steps: int, learning_rate: float) -> None:
+        """Take steps of gradient descent. Raises Trouble if a parameter does not stay finite."""
         for _ in range(steps):
             grads = self.call()[1]
             for name in self.names:
@@ -59,8 +64,8 @@ class Model:
                     raise Trouble(f"params[{name!r}] is not finite after {steps} steps of burn-in with a learning rate "
                                   f"of {learning_rate:g}")
 
-    def check_contract(self):
-        """Gradients of the right shapes and dtypes, the same at every call, in arrays of their own -> name -> array."""
+    def check_contract(self) -> dict[str, np.ndarray]:
+        """Require right shapes and dtypes, the same result from every call, and new arrays -> name -> gradient."""
         before = snapshot(self.params, "params")
         value, grads = self.call()
         path = first_change(before, snapshot(self.params, "params"))
@@ -72,34 +77,34 @@ class Model:
         kept = {name: np.array(grads[name]) for name in self.names}
         again, grads_again = self.call()
         if again != value:
-            raise Trouble(f"loss() is {value}, and {again} when it is called again: dropout or other random numbers "
+            raise Trouble(f"loss() is {value}, and {again} when it is called again: dropout and other random numbers "
                           "need the same seed at every call")
         for name in self.names:
             if np.asarray(grads_again[name]).tobytes() != kept[name].tobytes():
-                raise Trouble(f"d{name} is another when loss() is called again")
+                raise Trouble(f"d{name} differs when loss() is called again")
             if np.asarray(grads[name]).tobytes() != kept[name].tobytes():
                 raise Trouble(f"loss() overwrites the d{name} that it returned before")
         return kept
 
-    def truth(self):
-        """The parameters in float64; float32 ones are exchanged in the dict, and loss() has to see it."""
+    def truth(self) -> dict[str, np.ndarray]:
+        """The parameters in float64; float32 ones are replaced in the dict, which loss() has to notice."""
         for name, w in self.params.items():
             if w.dtype.itemsize < 8:
                 self.params[name] = w.astype(np.float64)
         _, grads = self.call()
         stale = [name for name in self.names if np.asarray(grads[name]).dtype.itemsize < 8]
         if stale:
-            raise Trouble(f"d{stale[0]} stays float32 when params[{stale[0]!r}] is exchanged for float64 numbers: "
-                          "loss() has to read the dict at every call and to keep its dtypes, or there is no "
-                          "float64 truth to compare with")
+            raise Trouble(f"d{stale[0]} stays float32 when params[{stale[0]!r}] is replaced by a float64 array: "
+                          "loss() must read the dict at every call and keep its dtypes, otherwise there is no "
+                          "float64 gradient to compare with")
         return {name: self.params[name] for name in self.names}
 
-    def function(self, name):
+    def function(self, name: str) -> Callable[[np.ndarray], Any]:
         """The loss as a function of one parameter."""
         array = self.params[name]
         value = array.copy()
 
-        def f(x):
+        def f(x: np.ndarray) -> Any:
             if x.dtype == array.dtype and array.flags.writeable:
                 _write(array, x)
             else:
@@ -107,13 +112,13 @@ class Model:
             try:
                 return self.loss()[0]
             finally:
-                if not self.budget.over:            # the caller has his parameters back already
+                if not self.budget.over:            # else restored() has put the parameters back already
                     _write(array, value)
                     self.params[name] = array
         return f
 
 
-def _write(array, value):
-    """Write into an array that may be read-only: then only the dict is used."""
+def _write(array: np.ndarray, value: np.ndarray) -> None:
+    """Write into an array, unless it is read-only: then only the dict is changed."""
     if array.flags.writeable:
         np.copyto(array, value)

@@ -1,8 +1,12 @@
 """Numeric gradients of sum(f(x) * dout): central differences, Richardson extrapolation, complex step.
 
-A Probe watches f around one point. A Line is one direction through it, an axis of x or a random one.
+A Probe evaluates f around one point. A Line is one direction through that point, an axis of x or a random direction.
 """
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,31 +14,34 @@ STEP = 1e-5                 # central differences: truncation h^2 and rounding e
 EPS = np.finfo(np.float64).eps
 RICHARDSON_STEP = 1e-3      # truncation h^4, rounding eps / h: both near 1e-13
 SETTLING_STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
-COMPLEX_STEP = 1e-30        # nothing is subtracted, so nothing is lost however small it is
+COMPLEX_STEP = 1e-30        # as small as one likes: nothing is subtracted, so no digits are lost
 METHODS = ("auto", "central", "richardson", "complex")
+
+Where = Callable[[], str]   # describes a call in messages
+Watch = Callable[[Where, Callable[[], Any]], Any]
 
 
 class Trouble(ValueError):
-    """What a function under test does that leaves nothing to measure, in one plain sentence."""
+    """What a function under test does wrong so that nothing can be measured, in one sentence."""
 
 
 class NoValue(Trouble):
-    """f has no usable value at one point; it may have one closer to x."""
+    """f has no usable value at one point; closer to x it may have one."""
 
 
-def numeric_grad(f, x, dout, method="auto"):
-    """Gradient of sum(f(x) * dout) by evaluating f alone.
+def numeric_grad(f: Callable, x: Any, dout: Any, method: str = "auto") -> np.ndarray:
+    """Gradient of sum(f(x) * dout) with respect to x, from values of f alone.
 
     central     (f(x + h) - f(x - h)) / 2h with h = 1e-5 max(1, |x|)
     richardson  (4 c(h/2) - c(h)) / 3 of central differences c, h = 1e-3 max(1, |x|)
     complex     Im f(x + ih) / h with h = 1e-30, exact to rounding
-    auto        complex where f carries complex numbers through (one random projection has to agree with real
-                differences, so that a .real, an abs or a real buffer inside f is noticed), else central
+    auto        complex if f supports complex numbers (one random projection has to agree with real differences, which
+                reveals a .real, an abs or a real buffer inside f), else central
 
     f: array -> array, number or tuple of them, which must not ignore its argument; x floating, any shape; dout like
-    f's output -> array of x's shape, in float64 (or longer) whatever x is: f is only ever given float64 or complex128.
-    Raises ValueError (Trouble) where f raises, gives NaN, or changes shape or dtype under perturbation, where it
-    returns less than float64, and where method="complex" meets an f that loses the imaginary part.
+    f's output -> array of x's shape, in float64 (or longer) for any x: f is only called with float64 or complex128.
+    Raises ValueError (Trouble) if f raises, returns NaN or less than float64, changes shape or dtype under
+    perturbation, or loses the imaginary part under method="complex".
     Source: Squire and Trapp (1998), "Using complex variables to estimate derivatives of real functions".
     """
     check_method(method)
@@ -42,27 +49,29 @@ def numeric_grad(f, x, dout, method="auto"):
     weights = probe.weights([dout])
     asked, method = method, resolve(method, probe, [np.arange(probe.x.size)], np.random.default_rng(0))
     lines = (probe.line(entry) for entry in range(probe.x.size))
-    slope = _careful if asked != method == "central" else (lambda line, weights: weights @ line.slope(method))
-    return np.array([slope(line, weights)[0] for line in lines]).reshape(probe.x.shape)
+    careful = asked != method == "central"
+    slopes = [_careful(line, weights) if careful else weights @ line.slope(method) for line in lines]
+    return np.array([slope[0] for slope in slopes]).reshape(probe.x.shape)
 
 
-def _careful(line, weights):
-    """Central differences, or the step that does best where these are rough or drown in rounding."""
+def _careful(line: Line, weights: np.ndarray) -> np.ndarray:
+    """Central differences, or the best of many steps if these are rough or dominated by rounding."""
     right, left = line.sides(STEP)
     slope = weights @ (right + left) / 2
     doubt = np.abs(weights * (right - left)).sum(axis=1) + 1e6 * line.noise(weights, STEP)
     return line.settle(weights)[0] if (doubt > 1e-3 * np.abs(slope)).any() else slope
 
 
-def check_method(method):
+def check_method(method: str) -> None:
+    """Raises ValueError for an unknown method."""
     if method not in METHODS:
         raise ValueError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
 
 
-def guarded(watch, where, call):
-    """watch(where, call), with all that it may raise, or exit by, as NoValue in one sentence."""
-    def quiet():
-        with np.errstate(all="ignore"):                 # a NaN is reported with its place instead
+def guarded(watch: Watch, where: Where, call: Callable[[], Any]) -> Any:
+    """watch(where, call); whatever it raises, SystemExit too, becomes NoValue with one sentence."""
+    def quiet() -> Any:
+        with np.errstate(all="ignore"):                 # NaN is reported with its place instead
             return call()
     try:
         return watch(where, quiet)
@@ -73,26 +82,27 @@ def guarded(watch, where, call):
 
 
 class Probe:
-    """f around the point x, as a map to one flat vector of all its outputs."""
+    """f around the point x, with all its outputs in one flat vector."""
 
-    def __init__(self, f, x, name="x", label=None, watch=None):
-        """f as in numeric_grad. label: flat index -> its name in messages. watch(where, call) makes the call."""
+    def __init__(self, f: Callable, x: Any, name: str = "x", label: Callable[[int], str] | None = None,
+                 watch: Watch | None = None) -> None:
+        """f as in numeric_grad. label: flat index -> its name in messages. watch(where, call) makes each call."""
         self.f, self.name = f, name
         self.label = label or (lambda entry: plain_label(name, np.unravel_index(entry, self.x.shape)))
         self.watch = watch or (lambda where, call: call())
         x = np.asarray(x)
         if x.dtype.kind != "f":
             raise ValueError(f"{name} is {x.dtype}, expected floating point numbers")
-        self.x = np.array(x, np.result_type(x.dtype, np.float64), order="C")
+        self.x: np.ndarray = np.array(x, np.result_type(x.dtype, np.float64), order="C")
         self.size = min(1.0, float(np.abs(self.x).max(initial=0)) or 1.0)
         self.outs = [np.array(out) for out in self._call(self.x.copy(), lambda: "the unperturbed point")]
         self.base = self._flat(self.outs, lambda: "the unperturbed point")
         for out in self.outs:
             if np.finfo(out.dtype).eps > np.finfo(np.float64).eps:
-                raise Trouble(f"forward returns {out.dtype} for float64 inputs, so that differences drown in "
+                raise Trouble(f"forward returns {out.dtype} for float64 inputs, so that differences are lost in "
                               "rounding: let buffers and constants take the dtype of the inputs")
 
-    def weights(self, douts):
+    def weights(self, douts: Iterable) -> np.ndarray:
         """Upstream gradients as the rows of a matrix (K, size of all outputs)."""
         rows = []
         for dout in douts:
@@ -105,20 +115,20 @@ class Probe:
             rows.append(np.concatenate([d.ravel() for d in dout]))
         return np.array(rows, np.float64)
 
-    def line(self, entry):
+    def line(self, entry: int) -> Line:
         """The line along one entry of x, counted in C order."""
         index = np.unravel_index(entry, self.x.shape)
         return Line(self, index, 1.0, max(1.0, abs(float(self.x[index]))), lambda: self.label(entry))
 
-    def projection(self, entries, direction):
-        """The line along a direction within some entries."""
+    def projection(self, entries: np.ndarray, direction: np.ndarray) -> Line:
+        """The line along a direction that changes only these entries."""
         where = f"a random direction of {self.name}"
         if self.x.ndim == 0:
             return Line(self, (), float(direction[0]), 1.0, lambda: where)
         return Line(self, np.unravel_index(entries, self.x.shape), direction, 1.0, lambda: where)
 
-    def at(self, index, amount, where):
-        """f with x[index] moved by amount, flat."""
+    def at(self, index: tuple, amount: Any, where: Where) -> np.ndarray:
+        """Flat outputs of f with x[index] moved by amount."""
         moved = self.x.astype(np.result_type(self.x.dtype, np.asarray(amount).dtype))
         moved[index] += amount
         place = lambda: f"{where()} moved by {np.max(np.abs(amount)):.1g}"      # noqa: E731
@@ -130,11 +140,11 @@ class Probe:
             raise NoValue(f"forward changes its output from {_kinds(self.outs)} to {_kinds(outs)} at {place()}")
         return self._flat(outs, place)
 
-    def _call(self, x, where):
+    def _call(self, x: np.ndarray, where: Where) -> list[np.ndarray]:
         outs = guarded(self.watch, lambda: f"forward at {where()}", lambda: self.f(x))
         return [np.asarray(out) for out in (outs if isinstance(outs, (tuple, list)) else (outs,))]
 
-    def _flat(self, outs, where):
+    def _flat(self, outs: Sequence[np.ndarray], where: Where) -> np.ndarray:
         flat = np.concatenate([out.ravel() for out in outs])
         if flat.dtype.kind not in "fc":
             raise Trouble(f"forward returns {flat.dtype}, expected floating point numbers, at {where()}")
@@ -147,13 +157,14 @@ class Probe:
 class Line:
     """f along x + s * direction: derivatives with respect to s at 0, as vectors over all outputs."""
 
-    def __init__(self, probe, index, direction, scale, where):
+    def __init__(self, probe: Probe, index: tuple, direction: Any, scale: float, where: Where) -> None:
         self.probe, self.index, self.direction, self.scale, self.where = probe, index, direction, scale, where
 
-    def at(self, s):
+    def at(self, s: complex) -> np.ndarray:
+        """Flat outputs of f at this point of the line."""
         return self.probe.at(self.index, s * self.direction, self.where)
 
-    def slope(self, method):
+    def slope(self, method: str) -> np.ndarray:
         """Slope by 'complex', 'richardson' or 'central'."""
         if method == "complex":
             return self.at(COMPLEX_STEP * 1j).imag / COMPLEX_STEP
@@ -161,7 +172,7 @@ class Line:
             return self.richardson(RICHARDSON_STEP)
         return np.mean(self.sides(STEP), axis=0)
 
-    def sides(self, h):
+    def sides(self, h: float) -> tuple[np.ndarray, np.ndarray]:
         """Right and left one-sided slopes; near the edge of f's domain h is scaled down with |x|."""
         h = h * self.scale
         try:
@@ -172,28 +183,28 @@ class Line:
                 raise
             return self._sides(smaller)
 
-    def _sides(self, h):
+    def _sides(self, h: float) -> tuple[np.ndarray, np.ndarray]:
         return (self.at(h) - self.probe.base) / h, (self.probe.base - self.at(-h)) / h
 
-    def richardson(self, h):
+    def richardson(self, h: float) -> np.ndarray:
         """Central differences at h and h/2, combined so that the h^2 term cancels."""
         return (4 * np.mean(self.sides(h / 2), axis=0) - np.mean(self.sides(h), axis=0)) / 3
 
-    def settle(self, weights, largest=1e-2):
-        """Slopes of sum(f * dout) where they change least with the step, and by how much they change there.
+    def settle(self, weights: np.ndarray | None, largest: float = 1e-2) -> tuple[np.ndarray, np.ndarray]:
+        """Slopes of sum(f * dout) at the step where they change least, and the size of that change, their spread.
 
-        Steps are `largest` at most. weights (K, outputs) -> slope (K,), spread (K,), inf where f has no values nearby;
+        Steps are at most `largest`. weights (K, outputs) -> slope (K,), spread (K,), inf if f has no values nearby;
         weights None -> slope and spread of every output.
         """
         size, steps = self.probe.size, [h for h in SETTLING_STEPS if h <= largest]
         slope, spread = self._best(weights, steps)
-        if size < 1e-3:         # all of x is tiny, and so may be what f does there: a wide step jumps over it
+        if size < 1e-3:         # all of x is tiny: a wide step may jump over the part of f that matters
             close, spread_close = self._best(weights, [size * h for h in SETTLING_STEPS if size * h <= largest])
             better = (np.abs(close - slope) > 3 * (spread + spread_close)) | ~(spread <= spread_close)
             return np.where(better, close, slope), np.where(better, spread_close, spread)
         return slope, spread
 
-    def _best(self, weights, steps):
+    def _best(self, weights: np.ndarray | None, steps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         slopes, noise = [], []
         for h in steps:
             try:
@@ -205,30 +216,30 @@ class Line:
         if len(slopes) < 2:
             none = np.zeros_like(self.noise(weights, 1))
             return none, none + np.inf
-        # differences may agree because both are rounded to nothing: the spread is at least the rounding error
+        # two slopes may agree because rounding has erased both: the spread is at least the rounding error
         spreads = np.maximum(np.abs(np.diff(slopes, axis=0)), noise[1:])
         best = spreads.argmin(axis=0)[None]
         return np.take_along_axis(np.array(slopes[1:]), best, 0)[0], np.take_along_axis(spreads, best, 0)[0]
 
-    def noise(self, weights, h):
-        """Rounding error of a slope at step h, from outputs that are exact to one unit in the last place."""
+    def noise(self, weights: np.ndarray | None, h: float) -> np.ndarray:
+        """Rounding error of a slope at step h, if outputs are exact to one unit in the last place."""
         base = np.abs(self.probe.base)
         return 4 * EPS * (base if weights is None else np.abs(weights) @ base) / (h * self.scale)
 
 
-def resolve(method, probe, groups, rng):
-    """The method that 'auto' stands for at this probe; 'complex' has to be fit for it. groups: flat entries to test."""
+def resolve(method: str, probe: Probe, groups: Iterable[np.ndarray], rng: np.random.Generator) -> str:
+    """The method for this probe: 'auto' is replaced, 'complex' is tested. groups: flat entries for the test."""
     if method not in ("auto", "complex") or probe.x.size == 0:
         return "central" if method == "auto" else method
     if all(carries_complex(probe, entries, rng) for entries in groups):
         return "complex"
     if method == "complex":
-        raise Trouble(f"forward does not carry complex numbers through from {probe.name} (a .real, an abs, a real "
-                      "buffer or a kink on the way): use method='central'")
+        raise Trouble(f"forward does not carry complex numbers through from {probe.name} (it contains a .real, an abs, "
+                      "a real buffer or a kink): use method='central'")
     return "central"
 
 
-def carries_complex(probe, entries, rng):
+def carries_complex(probe: Probe, entries: np.ndarray, rng: np.random.Generator) -> bool:
     """Whether the complex step along a random direction agrees with real differences, output by output."""
     direction = rng.standard_normal(len(entries))
     line = probe.projection(entries, direction / np.linalg.norm(direction))
@@ -244,15 +255,16 @@ def carries_complex(probe, entries, rng):
                 and (spread <= 1e-4 * real + 1e-7 * real.max(initial=0)).all())
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """An exception in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def plain_label(name, index):
+def plain_label(name: str, index: Sequence) -> str:
+    """An entry by its index, such as x[1, 2]."""
     return f"{name}[{', '.join(str(int(i)) for i in index)}]" if len(index) else name
 
 
-def _kinds(outs):
+def _kinds(outs: Sequence[np.ndarray]) -> str:
     return ", ".join(f"{out.shape} {out.dtype}" for out in outs)

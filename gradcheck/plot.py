@@ -1,13 +1,19 @@
-"""Heat maps of a report: one panel for each array, rows its leading axes, columns its last."""
+"""Heat maps of a report: one panel for each array, its last axis across, all others down."""
+from os import PathLike
+
 import numpy as np
+from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from gradcheck.report import error_map
+from gradcheck.axes import Axis
+from gradcheck.judge import Verdict
+from gradcheck.report import Report, error_map
 
 
-def heat_maps(report, path):
-    """Save the error of every array of a report, on a logarithmic scale; grey where nothing was measured."""
+def heat_maps(report: Report, path: str | PathLike) -> None:
+    """Save a picture of the error of every array, on a logarithmic scale; entries not measured are grey."""
     verdicts = [verdict for verdict in report.verdicts if verdict.measured.probe.x.size]
     panels = len(verdicts)
     columns = min(3, panels)
@@ -24,7 +30,7 @@ def heat_maps(report, path):
     figure.savefig(path, dpi=120)
 
 
-def _panel(axis, verdict):
+def _panel(axis: Panel, verdict: Verdict) -> AxesImage:
     error = error_map(verdict)
     table = error.reshape(-1, error.shape[-1] if error.ndim else 1)
     axis.set_facecolor("0.8")
@@ -45,7 +51,7 @@ def _panel(axis, verdict):
     return picture
 
 
-def _mark_blocks(axis, named, size):
+def _mark_blocks(axis: Panel, named: Axis, size: int) -> None:
     width = size / max(1, len(named.blocks))
     for k in range(1, len(named.blocks)):
         axis.axvline(k * width - 0.5, color="white", linewidth=0.8)

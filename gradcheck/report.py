@@ -1,43 +1,55 @@
-"""What a check found: a verdict, the worst entries by name, a likely cause, and pictures of the error."""
+"""The report of a check: verdicts, the worst entries by name, likely causes, and pictures of the errors."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from gradcheck.diagnose import Diagnosis
+    from gradcheck.judge import Verdict
 
 WORST = 3                           # entries shown of each wrong array
 
 
 class Report:
-    """The outcome of one check. ok says whether everything holds; str() tells the rest."""
+    """The outcome of one check: ok says whether it passed, str() gives the details."""
 
-    def __init__(self, name, dtype, problem=None, verdicts=(), diagnoses=(), evaluations=0):
+    def __init__(self, name: str, dtype: Any, problem: str | None = None, verdicts: Iterable[Verdict] = (),
+                 diagnoses: Iterable[Diagnosis] = (), evaluations: int = 0) -> None:
         self.name, self.dtype, self.problem = name, str(dtype), problem
         self.verdicts, self.diagnoses, self.evaluations = list(verdicts), list(diagnoses), evaluations
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
+        """Whether no contract is broken and every gradient is right."""
         return self.problem is None and all(verdict.ok for verdict in self.verdicts)
 
     @property
-    def kinks(self):
+    def kinks(self) -> int:
         """Number of entries at which forward has a kink."""
         return sum(len(verdict.measured.kinks) for verdict in self.verdicts)
 
     @property
-    def worst(self):
-        """Name of the array with the largest error and that error, or None."""
+    def worst(self) -> Verdict | None:
+        """The verdict with the largest error relative to its tolerance, or None if there are none."""
         found = [(verdict.error / verdict.tolerance, verdict) for verdict in self.verdicts]
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
-    def raise_if_failed(self):
-        """Raise AssertionError with the whole report unless everything holds."""
+    def raise_if_failed(self) -> None:
+        """Raise AssertionError with the whole report unless it is ok."""
         if not self.ok:
             raise AssertionError(str(self))
 
-    def to_dict(self):
-        """The report in numbers, strings and lists, fit for JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """The report as numbers, strings and lists, ready for JSON."""
         return {"name": self.name, "dtype": self.dtype, "ok": self.ok, "problem": self.problem, "kinks": self.kinks,
                 "evaluations": self.evaluations, "arrays": [_array(verdict) for verdict in self.verdicts],
                 "diagnoses": [d._asdict() for d in self.diagnoses]}
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.name}: {'ok' if self.ok else 'WRONG'} ({self.dtype}, {self.evaluations} evaluations)"]
         if self.problem:
             lines.append(f"  {self.problem}")
@@ -47,19 +59,19 @@ class Report:
         lines += [f"  likely cause: {diagnosis.sentence}" for diagnosis in self.diagnoses]
         return "\n".join(lines)
 
-    def plot(self, path):
+    def plot(self, path: str | PathLike) -> None:
         """Draw the error of every array, |analytic - numeric| / max |numeric|, as a heat map, and save it.
 
-        Raises ValueError where the check ended before there were numbers.
+        Raises ValueError if the check ended before there were numbers.
         """
         if not any(verdict.measured.probe.x.size for verdict in self.verdicts):
             raise ValueError(f"{self.name}: nothing to draw, the check ended before its numbers: {self.problem}")
-        from gradcheck.plot import heat_maps  # Matplotlib is loaded by this call alone
+        from gradcheck.plot import heat_maps  # only this call loads Matplotlib
         heat_maps(self, path)
 
 
-def worst_entries(verdict):
-    """The worst wrong entries of an array, as dicts of label, yours, numeric, ratio."""
+def worst_entries(verdict: Verdict) -> list[dict[str, Any]]:
+    """The worst of the wrong entries of an array, each as a dict: label, yours, numeric, ratio, between (at a kink)."""
     measured, found = verdict.measured, []
     for j in verdict.wrong[:WORST]:
         entry = int(measured.entries[j])
@@ -72,18 +84,18 @@ def worst_entries(verdict):
     return found
 
 
-def entry_line(entry):
+def entry_line(entry: dict[str, Any]) -> str:
     """One wrong entry in words."""
     if entry["between"]:
         low, high = entry["between"]
         return f"{entry['label']}  yours {entry['yours']:.4g}  kink, expected {low:.4g} to {high:.4g}"
     ratio = entry["ratio"]
-    digits = 4 if ratio is None or abs(ratio - 1) > 1e-2 else 12        # what differs is to be seen
+    digits = 4 if ratio is None or abs(ratio - 1) > 1e-2 else 12        # enough to see the difference
     return (f"{entry['label']}  yours {entry['yours']:.{digits}g}  numeric {entry['numeric']:.{digits}g}  "
             f"ratio {'-' if ratio is None else f'{ratio:.{digits}g}'}")
 
 
-def _line(verdict):
+def _line(verdict: Verdict) -> str:
     measured = verdict.measured
     parts = [f"{verdict.name:10s} {verdict.error:8.1e}  {'ok' if verdict.ok else 'WRONG'}",
              f"({verdict.tolerance:.0e} allowed, {measured.method})"]
@@ -100,7 +112,7 @@ def _line(verdict):
     return ", ".join([" ".join(parts[:2]), *parts[2:], *([verdict.remark] if verdict.remark else [])])
 
 
-def _array(verdict):
+def _array(verdict: Verdict) -> dict[str, Any]:
     measured = verdict.measured
     return {"name": verdict.name, "ok": verdict.ok, "error": verdict.error, "tolerance": verdict.tolerance,
             "method": measured.method, "entries": len(measured.entries), "size": int(measured.probe.x.size),
@@ -109,8 +121,8 @@ def _array(verdict):
             "worst": worst_entries(verdict)}
 
 
-def error_map(verdict):
-    """The error of each entry, the largest of the upstream gradients, as an array; NaN where it was not measured."""
+def error_map(verdict: Verdict) -> np.ndarray:
+    """The error of each entry, the largest over the upstream gradients, in the array's shape; NaN if not measured."""
     measured = verdict.measured
     error = np.full(measured.probe.x.size, np.nan)
     scale = np.abs(measured.numeric).max(initial=np.finfo(float).tiny)

@@ -1,18 +1,22 @@
-"""What an object holds, byte for byte, so that a write into any array within it is seen and can be named."""
+"""The contents of an object, byte for byte, so that a write into any array in it can be found and named."""
 import types
 from collections import deque
+from typing import Any
 
 import numpy as np
 
+Snapshot = dict[str, Any]           # path -> contents
 PLAIN = (bool, int, float, complex, str, bytes, set, frozenset, range, slice, type(None))
 
 
-def snapshot(value, name):
-    """Path -> bytes of everything inside value: arrays, tuples, lists, dicts, objects with attributes.
+def snapshot(value: Any, name: str) -> Snapshot:
+    """Everything inside value: arrays, tuples, lists, dicts, objects with attributes -> path -> contents.
 
-    An object that is reached twice is recorded where it is found first. Closures are not looked into.
+    An object that is reached twice is recorded at its first path. Variables of closures are not recorded.
     """
-    found, seen, waiting = {}, set(), [(value, name)]
+    found: Snapshot = {}
+    seen: set[int] = set()
+    waiting = [(value, name)]
     while waiting:
         value, path = waiting.pop()
         if isinstance(value, (np.ndarray, np.generic)) and value.dtype != object:
@@ -27,17 +31,18 @@ def snapshot(value, name):
     return found
 
 
-def first_change(before, after):
-    """The first path whose content differs between two snapshots, or None."""
+def first_change(before: Snapshot, after: Snapshot) -> str | None:
+    """The first path whose contents differ between two snapshots, or None."""
     return next((path for path in {**before, **after} if before.get(path) != after.get(path)), None)
 
 
-def _parts(value, path):
-    """What a container consists of, as (path, value); nothing for modules, classes and functions."""
+def _parts(value: Any, path: str) -> list[tuple[str, Any]]:
+    """The parts of a container, as (path, value); none of modules, classes and functions."""
     if isinstance(value, dict):
         return [(f"{path}[{key!r}]", part) for key, part in value.items()]
-    if isinstance(value, tuple) and hasattr(type(value), "_fields"):
-        return [(f"{path}.{field}", part) for field, part in zip(type(value)._fields, value)]
+    fields = getattr(type(value), "_fields", None)          # of a named tuple
+    if isinstance(value, tuple) and fields is not None:
+        return [(f"{path}.{field}", part) for field, part in zip(fields, value)]
     if isinstance(value, (tuple, list, deque, np.ndarray)):
         return [(f"{path}[{i}]", part) for i, part in enumerate(value)]
     if isinstance(value, (type, types.ModuleType)) or callable(value):

@@ -1,6 +1,8 @@
-"""The project's own table: every public pair of rnnlayers and the whole models, in float64 and float32."""
+"""Checks of the project itself: every public pair of rnnlayers and the whole models, in float64 and float32."""
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,12 +26,12 @@ class Row(NamedTuple):
     backend: str
     report: Report
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {**self.report.to_dict(), "name": self.name, "case": self.case, "backend": self.backend}
 
 
-def check_all(seed=0, dtypes=DTYPES):
-    """Check everything; yields a Row at a time."""
+def check_all(seed: int = 0, dtypes: Sequence[str] = DTYPES) -> Iterator[Row]:
+    """Check everything, a Row at a time."""
     for dtype in dtypes:
         for title in SHAPES:
             name, _, case = title.partition(", ")
@@ -42,7 +44,7 @@ def check_all(seed=0, dtypes=DTYPES):
             yield Row("models", report.name, "", backend, report)
 
 
-def pair_of(name, module=rnnlayers):
+def pair_of(name: str, module: ModuleType = rnnlayers) -> tuple[Callable, Callable]:
     """Forward and backward of a pair of rnnlayers, or of a module with the same names."""
     return pair_in(module, name)
 
@@ -78,5 +80,5 @@ def model_axes(cell: Cell) -> dict[str, tuple[str, ...]]:
             for name, letters in shapes.items()}
 
 
-def _stats(rng, width, dtype):
+def _stats(rng: np.random.Generator, width: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal(width).astype(dtype), (1 + rng.random(width)).astype(dtype)

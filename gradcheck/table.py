@@ -1,10 +1,14 @@
-"""The table of the project's pairs: what each takes, and how it is called. Imports none of them."""
+"""The project's pairs: the inputs of each, and how it is called. Imports none of them."""
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 from gradcheck.shapes import SIZES, axes_names, draw_inputs, parse_shapes
 
 LSTM = "Wx=D,4H:ifog Wh=H,4H:ifog b=4H:ifog"
-SHAPES = {                          # pair, and what is special about the case -> forward's arguments
+SHAPES = {                          # pair, and the special case if any -> forward's arguments
     "affine": "x=N,D,W w=DW,M b=M",
     "temporal_affine": "x=N,T,D w=D,M b=M",
     "word_embedding": "x=N,T<V W=V,D",
@@ -31,9 +35,9 @@ SHAPES = {                          # pair, and what is special about the case -
 }
 
 
-def pair_in(module, name):
-    """Forward and backward of a pair; the losses, which return their gradient themselves, are made pairs."""
-    if name == "dot_product_attention":         # backward takes the gradient of the weights by keyword
+def pair_in(module: ModuleType, name: str) -> tuple[Callable, Callable]:
+    """Forward and backward of a pair; a loss, which returns its gradient as well, is made a pair."""
+    if name == "dot_product_attention":         # its backward takes dweights after the cache
         return module.dot_product_attention_forward, lambda dattn, dweights, cache: (
             module.dot_product_attention_backward(dattn, cache, dweights))
     if not hasattr(module, f"{name}_forward"):
@@ -41,8 +45,9 @@ def pair_in(module, name):
     return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
 
 
-def inputs_of(title, rng, dtype="float64", scale=1.0, sizes=SIZES):
-    """Random inputs of a line in SHAPES; scale is that of weights (and of the scores of a loss)."""
+def inputs_of(title: str, rng: np.random.Generator, dtype: str = "float64", scale: float = 1.0,
+              sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
+    """Random inputs for a line of SHAPES; scale multiplies weights, and the scores of a loss."""
     shapes = parse_shapes(SHAPES[title], sizes)
     scaled = {name: scale for name in shapes if name[0] in "Wwb" or "loss" in title}
     inputs = draw_inputs(shapes, np.dtype(dtype), rng, scaled)
@@ -54,6 +59,6 @@ def inputs_of(title, rng, dtype="float64", scale=1.0, sizes=SIZES):
     return inputs
 
 
-def axes_of(title):
-    """Names of the axes of each input of a line in SHAPES."""
+def axes_of(title: str) -> dict[str, tuple[str, ...]]:
+    """Names of the axes of each input in a line of SHAPES."""
     return axes_names(parse_shapes(SHAPES[title]))

@@ -1,19 +1,25 @@
-"""The sizes at which backwards break: a batch of one, a single time step. Made only from named axes n and t."""
+"""Lengths at which backwards break: a batch of one, a single time step. Tried only if axes are named n and t."""
+from collections.abc import Iterator
+
 import numpy as np
+
+from gradcheck.axes import Axes
+from gradcheck.pair import Pair
 
 TRAPS = {"n": "a batch of one (axis n cut to length 1)", "t": "a single time step (axis t cut to length 1)"}
 
 
-def cut_to_one(pair, axes):
-    """Yield (words, pair) with each of the axes n and t cut to length 1.
+def cut_to_one(pair: Pair, axes: dict[str, Axes]) -> Iterator[tuple[str, Pair]]:
+    """Yield a description and the pair with each of the axes n and t cut to length 1.
 
-    Nothing is cut unless every array among the inputs has named axes: an array without names may have that axis too.
+    Nothing is cut unless all arrays among the inputs have named axes, since an array without names may have n or t too.
     """
     arrays = {name: x for name, x in pair.inputs.items() if isinstance(x, np.ndarray) and x.ndim}
     if not all(axes[name].axes for name in arrays):
         return
     for letter, words in TRAPS.items():
-        cut = {name: np.take(x, [0], axis=axes[name].axis(letter)) for name, x in arrays.items()
-               if axes[name].axis(letter) is not None and x.shape[axes[name].axis(letter)] > 1}
+        places = {name: axes[name].axis(letter) for name in arrays}
+        cut = {name: np.take(arrays[name], [0], axis=place) for name, place in places.items()
+               if place is not None and arrays[name].shape[place] > 1}
         if cut:
             yield words, pair.with_inputs(cut)

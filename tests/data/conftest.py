@@ -1,7 +1,11 @@
 import contextlib
+import shutil
 
 import h5py
 import pytest
+
+from data.features import FeatureReader
+from tests.data.dataset_folders import write_all
 
 
 @pytest.fixture
@@ -31,3 +35,29 @@ def put():
             f.attrs.update(attributes)
         return path
     return write
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The first and last rows of each piece that any reader has read."""
+    pieces, load = [], FeatureReader._load
+
+    def spy(self, first, last):
+        pieces.append((int(first), int(last)))
+        return load(self, first, last)
+    monkeypatch.setattr(FeatureReader, "_load", spy)
+    return pieces
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory):
+    """The datasets of dataset_folders.write_all, made once; tests only read them."""
+    place = tmp_path_factory.mktemp("datasets")
+    write_all(place)
+    return place
+
+
+@pytest.fixture
+def folder(pristine, tmp_path):
+    """A dataset with everything inside that a test may damage."""
+    return shutil.copytree(pristine / "inside", tmp_path / "data")

@@ -233,7 +233,7 @@ def test_captions_that_do_not_fit(folder, pristine, key, change, parts):
     (b"[1, 2]", "found no such idx_to_word"),
     (b'{"idx_to_word": {"0": "a"}, "word_to_idx": {"a": 0}}', "idx_to_word, a list"),
     (b'{"idx_to_word": ["a"], "word_to_idx": ["a"]}', "word_to_idx, a dict"),
-    (b'{"idx_to_word": ["a", "b"], "word_to_idx": {"a": 0}}', "of one length, found 2 and 1"),
+    (b'{"idx_to_word": ["a", "b"], "word_to_idx": {"a": 0}}', "of the same length, found 2 and 1"),
 ])
 def test_a_vocabulary_that_is_none(folder, text, part):
     (folder / "coco2014_vocab.json").write_bytes(text)
@@ -279,7 +279,7 @@ def test_a_minibatch_is_a_hundred_of_the_training_split_unless_told(pristine):
 
 
 def test_an_unknown_split_names_those_there_are(pristine):
-    with pytest.raises(ValueError, match="split is 'test', expected one that the data has: 'train', 'val'"):
+    with pytest.raises(ValueError, match="split is 'test', expected one of 'train', 'val'"):
         sample_coco_minibatch(load_coco_data(pristine[0]), split="test")
 
 

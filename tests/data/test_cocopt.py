@@ -70,7 +70,7 @@ def test_without_an_encoder_it_says_what_lacks(given, tmp_path, capsys):
 
 
 WRONG = {
-    "a list": ([], "no 'train_images' in it, expected a dict with train_images, val_images"),
+    "a list": ([], "has no 'train_images', expected a dict with train_images, val_images"),
     "no captions": ({"val_captions": None}, "val_captions is NoneType, expected integer"),
     "floats": ({"train_images": np.zeros((3, 3, 16, 12))}, r"train_images is float64 \(3, 3, 16, 12\), expected uint8"),
     "words": ({"train_images": np.zeros((3, 3, 16, 12), np.uint16)}, "train_images is uint16"),

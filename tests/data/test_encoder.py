@@ -168,7 +168,7 @@ def test_a_model_that_mixes_pictures_is_refused(make_onnx, pictures, tmp_path):
     node = next(node for node in model.graph.node if "grid" in node.output)
     node.CopyFrom(onnx.helper.make_node("ReduceMean", list(node.input), ["grid"], axes=[0], keepdims=1))
     onnx.save(model, tmp_path / "m.onnx")
-    with pytest.raises(ValueError, match=r"grid is \(1, 5, 2, 3\) for 3 pictures, expected a row each"):
+    with pytest.raises(ValueError, match=r"grid is \(1, 5, 2, 3\) for 3 pictures, expected one row for each picture"):
         Encoder(tmp_path / "m.onnx").encode(pictures)
 
 

@@ -119,7 +119,7 @@ def test_a_folder_is_searched_and_names_are_relative_to_it(tmp_path):
 def test_files_go_by_their_names_and_a_name_counts_once(tmp_path):
     found, wrong = list_pictures([tmp_path / "x.jpg", tmp_path / "b" / "x.jpg", tmp_path / "a.jpeg"])
     assert found == {"a.jpeg": tmp_path / "a.jpeg", "x.jpg": tmp_path / "x.jpg"}
-    assert len(wrong) == 1 and f"{tmp_path / 'b' / 'x.jpg'}: has the name of {tmp_path / 'x.jpg'}" in wrong[0]
+    assert len(wrong) == 1 and f"{tmp_path / 'b' / 'x.jpg'}: has the same name as {tmp_path / 'x.jpg'}" in wrong[0]
 
 
 def test_names_that_are_no_text_are_left_out(tmp_path):
@@ -153,7 +153,7 @@ def test_what_cannot_be_looked_into_is_said(tmp_path, monkeypatch):
         return scan(path)
     monkeypatch.setattr(os, "scandir", refuse)
     found, (line,) = list_pictures([tmp_path])
-    assert line == f"{tmp_path / 'closed'}: cannot be looked into: Permission denied"
+    assert line == f"{tmp_path / 'closed'}: cannot read this folder: Permission denied"
     assert list(found) == ["a.jpg", "gone.jpg"]                  # opening it says what is wrong
 
 
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_looked_into_is_not_called_empty(tmp_path, monke
     def refuse(path):
         raise PermissionError(13, "Permission denied", os.fspath(path))
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(ValueError, match="cannot be looked into: Permission denied"):
+    with pytest.raises(ValueError, match="cannot read this folder: Permission denied"):
         list_pictures([tmp_path])
 
 
@@ -174,11 +174,11 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_numbers_of_unknown_range_are_not_guessed(dtype):
-    with pytest.raises(ValueError, match="32 bits a pixel, of which white is not known, expected 8 or 16"):
+    with pytest.raises(ValueError, match="32 bits a pixel with an unknown value for white, expected 8 or 16 bits"):
         open_picture(saved(Image.fromarray(np.ones((9, 9), dtype)), "TIFF"))
 
 
-@pytest.mark.parametrize("paths, message", [(["."], "no pictures in it"),
+@pytest.mark.parametrize("paths, message", [(["."], "holds no pictures"),
                                             ([".", "a.jpg"], "expected one folder, or files")])
 def test_no_pictures(paths, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -144,7 +144,7 @@ def test_features_inside_the_folder_have_a_relative_path(tmp_path, rng):
 
 
 def nothing_of(split):
-    return [f"no caption of the {split} split has words and features", "named like 'e.jpg'"]
+    return [f"no caption of the {split} split has words and features", "its images have names like 'e.jpg'"]
 
 
 @pytest.mark.parametrize("captions, parts", [

@@ -49,7 +49,7 @@ def test_a_pair_reads_both(files):
         np.testing.assert_array_equal(two, pooled[[4, 1]])
     assert len(pair) == ROWS and pair.image_names() == NAMES
     write_features(folder / "short.h5", pooled[:2], NAMES[:2])
-    with pytest.raises(ValueError, match="short.h5: 2 rows beside 6"):
+    with pytest.raises(ValueError, match="short.h5: has 2 rows, expected 6 as in"):
         PairReader(pair.grid, FeatureReader(folder / "short.h5"))
 
 

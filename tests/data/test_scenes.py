@@ -117,7 +117,7 @@ def test_few_scenes(n):
 
 
 def test_negative_number_of_scenes():
-    with pytest.raises(ValueError, match="n must not be negative"):
+    with pytest.raises(ValueError, match="n is -1, expected a number of scenes, at least 0"):
         make_scenes(-1, 0)
 
 

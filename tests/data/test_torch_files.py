@@ -72,7 +72,7 @@ def test_what_torch_writes(path):
     others = (torch.nn.Linear(2, 2), torch.nn.Parameter(torch.rand(2)), torch.rand(2).bfloat16(), {1, 2}, np.ones(2))
     for wrong in others:
         torch.save({"x": wrong}, path)
-        with pytest.raises(ValueError, match="expected tensors and plain containers alone: nothing was read"):
+        with pytest.raises(ValueError, match="expected only tensors and plain containers: nothing was read"):
             read_torch(path)
 
 
@@ -122,7 +122,7 @@ def test_a_tensor_made_of_a_tensor_is_refused(path):
     """Six times the last number, taken for a storage of six, would be read five numbers beyond its end."""
     last = tensor(5, (6,), (0,))
     for wrong in (last, b"]", b"ccollections\nOrderedDict\n)R", b"K\x05"):
-        with pytest.raises(ValueError, match="has a tensor made of .*: nothing was read"):
+        with pytest.raises(ValueError, match="holds a tensor made of .*: nothing was read"):
             read_torch(write(path, tensor(0, (6,), (1,), stored=wrong)))
     assert read_torch(write(path, last)).tolist() == [10] * 6
 

@@ -116,7 +116,7 @@ def test_words_that_make_no_vocabulary(words, part, fails):
     (b'{"idx_to_word": "<NULL>", "word_to_idx": {}}', "idx_to_word, a list"),
     (b'{"idx_to_word": ["a"]}', "word_to_idx, a dict"),
     (b'{"idx_to_word": ["a"], "word_to_idx": [0]}', "word_to_idx, a dict"),
-    (b'{"idx_to_word": ["a", "b"], "word_to_idx": {"a": 0}}', "of one length, found 2 and 1"),
+    (b'{"idx_to_word": ["a", "b"], "word_to_idx": {"a": 0}}', "of the same length, found 2 and 1"),
     (course_json(["a", "<NULL>"]), "lacks ['<START>', '<END>', '<UNK>']"),
     (course_json([*SPECIAL, "a", "a"], word_to_idx=dict.fromkeys("abcdef", 0)), "a word twice"),
     (course_json([*SPECIAL, "a"], word_to_idx={"a": 0, "<NULL>": 4, "<START>": 1, "<END>": 2, "<UNK>": 3}), "disagree"),

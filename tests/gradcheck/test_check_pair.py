@@ -149,19 +149,19 @@ def test_matplotlib_is_loaded_by_plot_alone():
     ({"inputs": {"x": np.ones(2, np.float16)}}, "x is a ndarray of float16, expected an array of float32 or float64"),
     ({"inputs": {"x": np.ones(2, complex)}}, "x is a ndarray of complex128, expected an array"),
     ({"inputs": {"x": np.ones(2, int)}}, "no floating arrays among the inputs x"),
-    ({"inputs": [np.ones(2)]}, "inputs is to be a dict"),
+    ({"inputs": [np.ones(2)]}, "inputs must be a dict"),
     ({"wrt": ["y"]}, r"wrt is \['y'\], expected some of"),
     ({"wrt": 5}, "wrt is 5, expected names of inputs"),
     ({"axes": {"x": 5}}, "expected a dict: name of an input"),
     ({"rng": "a"}, "rng is 'a', expected a Generator"),
     ({"budget": (10, "a")}, "expected evaluations or"),
     ({"inputs": {"x": np.ma.masked_array([1.0, 2.0])}}, "x is a MaskedArray"),
-    ({"axes": {"y": ("N",)}}, "axes names 'y', which is none of x"),
+    ({"axes": {"y": ("N",)}}, "axes has an entry 'y', expected names of inputs: x"),
     ({"axes": {"x": ("N", "T")}}, r"axes of x are \('N', 'T'\), expected 1 names"),
     ({"axes": {"x": ("gate:ifo",)}}, "has 2 entries, which do not divide into the 3 blocks 'ifo'"),
     ({"method": "fast"}, "method is 'fast'"),
     ({"budget": 0}, "budget is 0, expected evaluations or"),
-    ({"backward": None}, "have to be functions"),
+    ({"backward": None}, "must be functions"),
 ])
 def test_wrong_use_raises(arguments, message):
     arguments = {"forward": lambda x: (x, x), "backward": lambda d, c: d, "inputs": {"x": np.ones(2)}, **arguments}

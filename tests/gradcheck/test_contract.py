@@ -69,13 +69,13 @@ def into_buffer(dout, cache):
     (forward, lambda d, c: backward(d, c)[::-1], "dx is (3, 2), expected (4, 3), the shape of x"),
     (forward, lambda d, c: (backward(d, c)[0].astype("f4"), backward(d, c)[1]), "dx is float32, expected float64"),
     (forward, lambda d, c: (backward(d, c)[0], backward(d, c)[1] * np.nan), "dw[0, 0] is nan"),
-    (forward, random_backward, "backward returns another dw when it is called again"),
+    (forward, random_backward, "backward returns a different dw when it is called again"),
     (forward, edit_dout, "backward writes to dout"),
     (forward, edit_input, "backward writes to its input w"),
     (lambda x, w: (x @ w, (x, w, {"w": w.copy()})), edit_cache, "backward writes to cache[2]['w']"),
     (lambda x, w: (x @ w, [w, x]), lambda d, c: (d @ c[0].T, c.pop().T @ d), "backward writes to cache"),
     (lambda x, w: (x.__iadd__(1) @ w, (x, w)), backward, "forward writes to its input x"),
-    (lambda x, w: (x @ w + np.random.default_rng().random(), (x, w)), backward, "forward returns something else when"),
+    (lambda x, w: (x @ w + np.random.default_rng().random(), (x, w)), backward, "forward returns different values"),
     (remember, from_memory, "dw changes when forward is called with other inputs before backward"),
     (forward, into_buffer, "backward overwrites the dw that it returned before"),
     (forward, lambda d, c: (backward(d, c)[0], backward(d, c)[1] + 1e-3 * c[1]), "dw is not zero for an upstream"),
@@ -106,7 +106,7 @@ def test_layouts(layout, spoil, rng):
     wrong = lambda d, c: (d @ c[1].T, c[0].T @ d * (2 if spoil(c[0]) else 1))           # noqa: E731
     inputs = {"x": rng.standard_normal((4, 3)), "w": rng.standard_normal((3, 2))}
     report = check_pair(forward, wrong, inputs)
-    assert not report.ok and f"dw is another with {layout} arrays" in report.problem
+    assert not report.ok and f"dw differs between {layout} and ordinary arrays" in report.problem
 
 
 def test_writing_and_putting_back_shows_with_read_only_arrays(rng):

@@ -75,8 +75,8 @@ def test_burn_in_uncovers_what_zero_weights_hide(rng):
     (lambda g: {name: g[name] for name in ("W1", "b1")}, "grads has no W2"),
     (lambda g: {**g, "W2": g["W2"].T}, "dW2 is (2, 4), expected (4, 2)"),
     (lambda g: {**g, "b1": g["b1"].astype("f4")}, "db1 is float32, expected float64"),
-    (lambda g: {**g, "b1": g["b1"] + np.random.default_rng().random()}, "db1 is another when loss() is called again"),
-    (lambda g: list(g), "loss() is to return (value, grads)"),
+    (lambda g: {**g, "b1": g["b1"] + np.random.default_rng().random()}, "db1 differs when loss() is called again"),
+    (lambda g: list(g), "loss() must return (value, grads)"),
     (lambda g: [][0], "loss() raised IndexError"),
 ])
 def test_breaches_are_named(spoil, message, rng):

@@ -73,7 +73,7 @@ def test_bad_pictures_are_named_and_the_others_done(place, capsys):
 def test_files_are_named_without_folders_and_once(place, capsys):
     assert call(place, images=["photos/d.png", "photos/sub/d.png", "photos/gone.png", "photos/b.jpg"]) == 2
     said = capsys.readouterr().err
-    assert "has the name of" in said and "gone.png: cannot be used: No such file" in said
+    assert "has the same name as" in said and "gone.png: cannot be used: No such file" in said
     assert read(place / "f.h5")[1] == ["b.jpg", "d.png"]
 
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_done_is_said_in_one_line(place, capsys):
     (place / "bad/text.jpg").write_text("hello")
     (place / "there.h5").touch()
     for more, kwargs, message in (
-            ([], {"images": ["empty"]}, "no pictures in it"), ([], {"images": ["bad"]}, "none of 1 pictures"),
+            ([], {"images": ["empty"]}, "holds no pictures"), ([], {"images": ["bad"]}, "none of 1 pictures"),
             ([], {"out": "there.h5"}, "there.h5: is there already"), (["--batch", "0"], {}, "--batch 0: expected at"),
             ([], {"encoder": "photos/c.png"}, "not an ONNX model"), (["--layer", "x"], {}, "no output 'x'"),
             (["--size", "4x4"], {}, "found --size (4, 4)")):
@@ -216,8 +216,8 @@ def test_a_disk_that_is_full_half_way_is_said_with_what_to_do(place, monkeypatch
     monkeypatch.setattr("data.feature_rows.open", full, raising=False)
     assert call(place, "--batch", "1") == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"error: {place / 'f.h5'}: No space left on device: what was done is kept in {place / 'f.h5.part'}, the same "
-        "command goes on")
+        f"error: {place / 'f.h5'}: No space left on device: finished rows are kept in {place / 'f.h5.part'}; run the "
+        "same command to continue")
     monkeypatch.undo()
     opened = stopped_after(monkeypatch, 9)
     assert call(place) == 0 and 0 < len(opened) < 6

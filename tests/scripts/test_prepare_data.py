@@ -173,11 +173,11 @@ CAPTION_FILES = [
     ("karpathy", damaged("karpathy.json", b"{"), ["karpathy.json: expected JSON"]),
     ("karpathy", damaged("karpathy.json", b"[" * 100_000), ["karpathy.json: expected JSON"]),
     ("karpathy", damaged("karpathy.json", b'{"images": {}}'), ["karpathy.json: no list 'images'"]),
-    ("karpathy", edited("karpathy.json", '"A dog runs."', "null"), ["karpathy.json: images[0]", "None is no text"]),
+    ("karpathy", edited("karpathy.json", '"A dog runs."', "null"), ["karpathy.json: images[0]", "None is not text"]),
     ("karpathy", edited("karpathy.json", '"val"', '"dev"'), ["karpathy.json: split 'dev'"]),
     ("coco", missing("val.json"), ["val.json: no such file"]),
     ("coco", damaged("val.json", b'{"images": [], "annotations": [0]}'), ["val.json: annotations[0]"]),
-    ("coco", edited("train.json", '"A dog runs."', "7"), ["train.json: annotations[0]", "7 is no text"]),
+    ("coco", edited("train.json", '"A dog runs."', "7"), ["train.json: annotations[0]", "7 is not text"]),
     ("coco", edited("val.json", '"image_id": 0', '"image_id": 3'), ["val.json: annotations[0]", "KeyError: 3"]),
 ]
 FEATURE_FILES = [

@@ -207,7 +207,7 @@ def put(f, name, value):
     (lambda d: (d / "captions.h5").write_bytes(b"x"), ["captions.h5", "not an HDF5 file"]),
     (lambda d: (d / "features_pooled.h5").unlink(), ["features_pooled.h5", "no such feature file"]),
     (lambda d: damage(d, "features_pooled.h5", lambda f: put(f, "features", np.zeros((84, 5), np.float32))),
-     ["features_pooled.h5", "content is not that of", "prepare_data"]),
+     ["features_pooled.h5", "its content differs from what", "prepare_data"]),
     (lambda d: damage(d, "captions.h5", lambda f: put(f, "train_captions", np.zeros((3, 5), np.int32))),
      ["train_image_idxs", "one image for each caption"]),
     (lambda d: damage(d, "captions.h5", lambda f: put(f, "train_captions", np.zeros((300, 5)))),
@@ -284,7 +284,7 @@ def test_another_vocabulary_or_other_features_are_refused(main, small_scenes, fi
     info["vocabulary"]["fingerprint"] = Vocabulary.load(other / "vocab.json").fingerprint()
     (other / "dataset.json").write_text(json.dumps(info))
     assert call(main, finished, "--data", other) == 2
-    one_line_error(capsys, "vocabulary is not the one the checkpoint was trained with")
+    one_line_error(capsys, "not the vocabulary the checkpoint was trained with")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])

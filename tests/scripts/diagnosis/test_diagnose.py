@@ -259,7 +259,7 @@ def test_a_few_images_are_not_judged_by_shares(images, folder, capsys):
 
 
 def test_a_course_folder_with_two_images(tmp_path, rng, capsys):
-    from tests.data.test_dataset import write_course
+    from tests.data.dataset_folders import write_course
     write_course(tmp_path / "data", rng)
     train_run(tmp_path / "run", tmp_path / "data", model="rnn", epochs=1)
     assert call(diagnose.main, tmp_path / "run") in (0, 1)

@@ -76,7 +76,7 @@ def test_ensembles_and_comparison(runs, capsys):
 
 def test_a_course_folder(tmp_path, rng, capsys):
     """It has no uncut captions and no names, which is said."""
-    from tests.data.test_dataset import write_course
+    from tests.data.dataset_folders import write_course
     write_course(tmp_path / "course", rng)
     assert call(train.main, "--data", tmp_path / "course", "--out", tmp_path / "run", *FAST, "--score-every", 1) == 0
     capsys.readouterr()

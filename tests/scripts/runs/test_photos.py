@@ -104,7 +104,7 @@ def test_features_are_rounded_as_those_in_the_file():
 @pytest.mark.parametrize("change, expected", [
     ({"model_sha256": "abc"}, "model_sha256 was 'abc', is '"), ({"onnx_output": "other"}, "no output 'other'"),
     ({"input": "3x3 RGB"}, "input was '3x3 RGB', is '12x8 RGB, raw 0..255'"),
-    ({"probe": "[" + ", ".join(["9e9"] * 16) + "]"}, "the features of the built-in picture are others")])
+    ({"probe": "[" + ", ".join(["9e9"] * 16) + "]"}, "the features of the built-in picture differ")])
 def test_other_features_are_refused_with_the_differences(change, expected, make_run, encoder, tmp_path, photos, capsys):
     attributes = {**stored(encoder, ("grid",), tmp_path), **change}
     run_ = make_run(attributes)
