@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.search import Hypothesis, Node, search
+from models.search import Choice, Hypothesis, Node, search
 
 
 class Decoded(NamedTuple):
@@ -57,7 +57,7 @@ def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int 
         raise ValueError(f"decoding: temperature is {temperature} and top_p {top_p}, expected temperature > 0 and "
                          "0 < top_p <= 1")
 
-    def draw(log_p, total):
+    def draw(log_p: np.ndarray, total: np.ndarray) -> Choice:
         z = log_p[:, 0].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # the likeliest stays at 0; NaN where there is no caption
             z = _likely((z - z.max(axis=1, keepdims=True)) / temperature, top_k, top_p)
@@ -67,7 +67,7 @@ def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int 
     return _decoded(model, found, max_length, 1, 0.0, None)
 
 
-def _best(log_p, total):
+def _best(log_p: np.ndarray, total: np.ndarray) -> Choice:
     """The 2K best extensions of K captions: log_p (n, K, V), total (n, K) -> parent, word, total (n, 2K).
 
     At most K of them end, as each caption ends in one way only: K others are left to go on.
@@ -82,7 +82,7 @@ def _best(log_p, total):
     return order // width, word, np.take_along_axis(totals, order, axis=1)
 
 
-def _likely(z, top_k, top_p):
+def _likely(z: np.ndarray, top_k: int | None, top_p: float) -> np.ndarray:
     """z (n, V), unnormalised log-probabilities, with -inf for all but the likely words."""
     if top_k is None and top_p == 1:
         return z
@@ -96,12 +96,13 @@ def _likely(z, top_k, top_p):
     return np.where(kept, z, -np.inf)
 
 
-def _decoded(model, found, max_length, beam, normalisation, history):
+def _decoded(model: Any, found: list[list[Hypothesis]], max_length: int, beam: int, normalisation: float,
+             history: list[list[list[Node]]] | None) -> Decoded:
     """The hypotheses found for each image, ranked."""
     if not all(found):
         raise ValueError("decoding: at some step no word was left to choose: all are ruled out or have probability 0")
 
-    def rank(hypothesis):
+    def rank(hypothesis: Hypothesis) -> tuple[bool, float]:
         return hypothesis.finished, hypothesis.log_prob / len(hypothesis.ids)**normalisation
     beams = [sorted(hypotheses, key=rank, reverse=True)[:beam] for hypotheses in found]
     best = [hypotheses[0] for hypotheses in beams]
@@ -115,7 +116,7 @@ def _decoded(model, found, max_length, beam, normalisation, history):
                    history)
 
 
-def _whole(name, number):
+def _whole(name: str, number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
         raise ValueError(f"decoding: {name} is {number!r}, expected a whole number of at least 1")
     return int(number)

@@ -78,7 +78,7 @@ def feature_masks(model: Any, image: Image, rng: np.random.Generator | None) -> 
 def split_pair(features: Any) -> tuple[Any, Any]:
     """Features as (grid, pooled): a pair as it is, a grid alone with None. Two grids of one batch are no pair."""
     is_pair = isinstance(features, (tuple, list)) and len(features) == 2 and np.ndim(features[0]) in (3, 4)
-    return features if is_pair else (features, None)    # type: ignore[return-value]
+    return features if is_pair else (features, None)
 
 
 def grid_shape(regions: int) -> tuple[int, int]:
@@ -90,4 +90,4 @@ def grid_shape(regions: int) -> tuple[int, int]:
 def grid_of(features: Any, regions: int) -> tuple[int, int]:
     """Height and width of the attention maps over features."""
     grid, _ = split_pair(features)
-    return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)    # type: ignore[return-value]
+    return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)

@@ -1,4 +1,5 @@
 """How likely a model finds the captions of a split, and how often its most likely word is the right one."""
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from models.read_ahead import on_disk, read_ahead
 from rnnlayers.lengths import sequence_lengths
 
 
-def split_loss(model: Any, data: dict[str, Any], split: str, batch_size: int = 100) -> float:
+def split_loss(model: Any, data: Mapping[str, Any], split: str, batch_size: int = 100) -> float:
     """Mean -log p per word of a split, in nats: the total over all captions divided by their number of words.
 
     model: has word_to_idx and negative_log_likelihood(features, captions) -> (sum of -log p, words);

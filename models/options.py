@@ -206,14 +206,14 @@ def drops(model: Any) -> bool:
     return any(getattr(model, option.name, 0) for option in OPTIONS if option.drops)
 
 
-def _filled(table, given):
+def _filled(table: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """Values of all options of the table, those given checked."""
     for name, value in given.items():
         _check(table[name], value)
     return {name: given.get(name, copy.copy(option.default)) for name, option in table.items()}
 
 
-def _check(option, value):
+def _check(option: Option, value: Any) -> None:
     if value is None and option.default is None:
         return
     if option.choices and value not in option.choices:
@@ -223,6 +223,6 @@ def _check(option, value):
         raise ValueError(f"{option.name} is {value}, expected {alternative}{option.bound.words}")
 
 
-def _neutral(option, value):
+def _neutral(option: Option, value: Any) -> bool:
     """Whether a value asks for nothing: the default, None or 0 (a checkpoint may hold either)."""
     return value is None or np.isscalar(value) and value in (option.default, 0)

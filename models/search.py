@@ -7,6 +7,9 @@ import numpy as np
 IDLE = 0.25     # share of images that are done at which their rows are dropped, which copies all that the others see
 
 
+Choice = tuple[np.ndarray, np.ndarray, np.ndarray]      # parent, word and total of each extension, all (n, C)
+
+
 class Hypothesis(NamedTuple):
     ids: list[int]                  # its words, and <END> if finished
     log_prob: float                 # of these, given the image
@@ -22,7 +25,7 @@ class Node(NamedTuple):
     ended: bool
 
 
-def search(model: Any, features: Any, beam: int, max_length: int, choose: Callable, allow_unknown: bool,
+def search(model: Any, features: Any, beam: int, max_length: int, choose: Callable[..., Choice], allow_unknown: bool,
            block_trigrams: bool, history: bool) -> tuple[list[list[Hypothesis]], list[list[list[Node]]] | None]:
     """Extend captions until each image has `beam` finished ones, or to max_length words.
 
@@ -57,8 +60,10 @@ class _Beams:
         self.state, self.images = state.select(np.repeat(np.arange(n), beam)), np.arange(n)
         self.total = np.full((n, beam), -np.inf)
         self.total[:, 0] = 0                                # the rows of an image are alike at first: one counts
-        self.ids, self.maps = np.zeros((n, beam, max_length), np.int32), None
-        self.found, self.history = [[] for _ in range(n)], [[] for _ in range(n)] if history else None
+        self.ids = np.zeros((n, beam, max_length), np.int32)
+        self.maps: np.ndarray | None = None                 # (n, K, T, L) attention weights
+        self.found: list[list[Hypothesis]] = [[] for _ in range(n)]
+        self.history: list[list[list[Node]]] | None = [[] for _ in range(n)] if history else None
 
     def log_p(self, t: int) -> np.ndarray:
         """Feed each row its last word -> log p of the next, (n, K, V), -inf where that is ruled out."""
@@ -93,7 +98,7 @@ class _Beams:
         self.state = self.state.reorder((places * self.K + parent).ravel())
         self._leave(np.where(goes, total, -np.inf))
 
-    def _leave(self, total):
+    def _leave(self, total: np.ndarray) -> None:
         """Images with enough finished captions, or without any row, need no more words."""
         needs = np.array([len(self.found[i]) < self.K for i in self.images]) & np.isfinite(total).any(axis=1)
         self.total = np.where(needs[:, None], total, -np.inf)
@@ -108,11 +113,12 @@ class _Beams:
         for i, k in np.argwhere(np.isfinite(self.total)):
             self._set_aside(i, k, self.ids[i, k].tolist(), self.total[i, k], False)
 
-    def _set_aside(self, i, k, ids, log_prob, finished):
+    def _set_aside(self, i: int, k: int, ids: list[int], log_prob: float, finished: bool) -> None:
         maps = None if self.maps is None else self.maps[i, k, :len(ids)].copy()
         self.found[self.images[i]].append(Hypothesis([int(word) for word in ids], float(log_prob), finished, maps))
 
-    def _record(self, parent, word, total, goes, ends, slots):
+    def _record(self, parent: np.ndarray, word: np.ndarray, total: np.ndarray, goes: np.ndarray, ends: np.ndarray,
+                slots: np.ndarray) -> None:
         if self.history is None:
             return
         for i, image in enumerate(self.images):

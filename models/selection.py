@@ -18,9 +18,9 @@ def measurements_since_best(history: Sequence[Mapping[str, Any]], select: str) -
     return sum(row["epoch"] > best for row in _measured(history, select))
 
 
-def _measured(history, select):
+def _measured(history: Sequence[Mapping[str, Any]], select: str) -> list[Mapping[str, Any]]:
     return [row for row in history if row.get(select) is not None]
 
 
-def _quality(row, select):
+def _quality(row: Mapping[str, Any], select: str) -> float:
     return -row[select] if select == "val_loss" else row[select]

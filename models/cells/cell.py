@@ -3,7 +3,6 @@
 A captioner is x = W_embed[words], h = cell(x, picture), scores = h W_vocab + b_vocab. All that captioners differ in
 stands in their cells, one file each. Everything else asks the cell, never its name.
 """
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
@@ -18,7 +17,13 @@ NEAR = 0.01                         # a unit so near to a limit counts as satura
 class Image(NamedTuple):
     """Features of a batch of pictures, standardised."""
     vector: np.ndarray              # (N, D); (N, P) for a cell that takes both
-    grid: np.ndarray | None         # (N, L, D)
+    grid: np.ndarray | None         # (N, L, D); None for a cell that takes the vector alone
+
+    @property
+    def regions(self) -> np.ndarray:
+        """The grid, for a cell that takes one."""
+        assert self.grid is not None, "a cell that takes a vector alone has asked for the grid"
+        return self.grid
 
 
 @dataclass(frozen=True)
@@ -116,13 +121,12 @@ class Cell:
 
 def axis_sizes(letters: str, sizes: dict[str, int]) -> tuple[int, ...]:
     """A shape in letters as numbers: "W 4H" -> (W, 4 H)."""
-    pairs = (re.fullmatch(r"(\d*)(\w)", axis).groups() for axis in letters.split())     # type: ignore[union-attr]
-    return tuple(int(factor or 1) * sizes[letter] for factor, letter in pairs)
+    return tuple(int(axis[:-1] or 1) * sizes[axis[-1]] for axis in letters.split())
 
 
-def take(p: Params, names: Iterable[str]) -> list[np.ndarray]:
+def take(p: Params, names: Iterable[str]) -> tuple[np.ndarray, ...]:
     """Some parameters, in the order of their names."""
-    return [p[name] for name in names]
+    return tuple(p[name] for name in names)
 
 
 def _draw(name: str, shape: tuple[int, ...], randn: Callable[..., np.ndarray]) -> np.ndarray:

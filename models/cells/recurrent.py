@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.cells.cell import Cell, Image, Params, State, take
-from models.cells.initial import ProjectedState, TanhStates
+from models.cells.initial import Initial, ProjectedState, TanhStates
 
-INITIAL = {"h": ProjectedState(), "both": TanhStates("D")}
+INITIAL: dict[str, Initial] = {"h": ProjectedState(), "both": TanhStates("D")}
 
 
 class Recurrent(Cell):

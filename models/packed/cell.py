@@ -2,7 +2,7 @@
 
 It takes words as `Words`, since a word that occurs often is projected once. Images lie in the packed order.
 """
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,15 +16,15 @@ from rnnlayers.workspace import Allocator
 class Words(NamedTuple):
     """The words that are fed: a vector for each distinct word, or for each row where dropout makes them differ."""
     vectors: np.ndarray             # (U, W)
-    index: np.ndarray               # (M,) which vector a row is
+    row_of: np.ndarray              # (M,) which row of vectors each word has
     repeated: bool                  # whether rows share vectors
 
 
 class PackedCell:
     """The contract of a packed cell. `cell` is its textbook cell, whose shapes and start it has."""
-    carried: ClassVar[tuple[str, ...]] = ()     # shapes of State.carried in letters
-    memory: ClassVar[tuple[str, ...]] = ()      # shapes of State.memory
-    vector: ClassVar[str] = "N D"               # shape of an image's vector
+    carried: tuple[str, ...] = ()               # shapes of State.carried in letters
+    memory: tuple[str, ...] = ()                # shapes of State.memory
+    vector: str = "N D"                         # shape of an image's vector
 
     def __init__(self, cell: Cell):
         self.cell = cell

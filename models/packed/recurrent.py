@@ -32,7 +32,7 @@ class Recurrent(PackedCell):
 
     def step(self, p: Params, words: Words, state: State) -> State:
         states = state.output, *state.carried
-        h, *further = self.loop.step(project(p, words, allocate), words.index, states, take(p, self.loop.weights))
+        h, *further = self.loop.step(project(p, words, allocate), words.row_of, states, take(p, self.loop.weights))
         return State(h, tuple(further))
 
     def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
@@ -40,7 +40,7 @@ class Recurrent(PackedCell):
         (h0, *further), initial_cache = self.initial.forward(p, image.vector[:packed.active])
         states0 = h0, *further, *self._zeros(h0, further)
         x = project(p, words, workspace)
-        h, cache = self.loop.forward(x, words.index, states0, take(p, self.loop.weights), packed, workspace)
+        h, cache = self.loop.forward(x, words.row_of, states0, take(p, self.loop.weights), packed, workspace)
         return h, None, (initial_cache, cache)
 
     def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
@@ -83,7 +83,8 @@ class TanhStates:
         return (h0, c0), cache
 
     def backward(self, dstates0: tuple[np.ndarray, ...], cache: Any, workspace: Allocator) -> Params:
-        _, *grads = initial_state_backward(*dstates0, cache)
+        dh0, dc0 = dstates0
+        _, *grads = initial_state_backward(dh0, dc0, cache)
         return dict(zip(INITIAL, grads))
 
 
@@ -98,7 +99,7 @@ def project_backward(p: Params, da: np.ndarray, words: Words, workspace: Allocat
     """Gradients of project from da (M, G), one row for each word -> dvectors (U, W), those of Wx and b."""
     if words.repeated:                                      # rows that share a vector share its gradient
         total = workspace("da of words", (len(words.vectors), da.shape[1]), da.dtype)
-        scatter_add(da, words.index, total)
+        scatter_add(da, words.row_of, total)
         da = total
     dvectors = times_transposed(da, p["Wx"], workspace("dx", (words.vectors.size,), da.dtype))
     dWx = np.matmul(words.vectors.T, da, out=workspace("dWx", p["Wx"].shape, da.dtype))
