@@ -37,9 +37,10 @@ class CaptioningRNN:
 
     x = W_embed[captions];  h = cell(x, features);  scores = h W_vocab + b_vocab
 
-    cell_type 'rnn' and 'lstm' take one vector a picture, (N, D), which initialises the state; 'attention' (or 'attn')
+    cell_type 'rnn' and 'lstm' take one vector per picture, (N, D), which initialises the state; 'attention' (or 'attn')
     and 'bahdanau' attend to a grid of regions at every step (models/cells). Their features are (N, L, D),
-    (N, D, height, width), or a pair (grid, pooled), pooled (N, P), which initialises 'bahdanau' instead of the mean.
+    (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled features initialise the state of
+    'bahdanau'; without them the mean over the grid does.
 
     `params` holds W_embed (V, W), the cell's parameters (`cell.shapes()`), W_vocab (H, V) and b_vocab (V,); for rnn and
     lstm W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every
@@ -112,9 +113,9 @@ class CaptioningRNN:
 
     def objective(self, features: Any, captions: np.ndarray, rng: np.random.Generator | None = None, *,
                   workspace: Allocator = allocate) -> Objective:
-        """The loss as `loss` returns it, with the part of it that regularises.
+        """The loss and gradients of `loss`, and the regularisers' share of the loss.
 
-        workspace: on the engine, where arrays come from that live across steps; gradients are among them.
+        workspace: where the engine gets its arrays. With a Workspace the next call overwrites them, gradients too.
         """
         captions = self._check(captions)
         if self._engine():
@@ -154,7 +155,7 @@ class CaptioningRNN:
         return attention
 
     def negative_log_likelihood(self, features: Any, captions: np.ndarray) -> tuple[float, int]:
-        """Total -log p of all words that are not <NULL>, and how many these are, without dropout.
+        """Total -log p of all words that are not <NULL>, and the number of these words, without dropout.
 
         features, captions integer (N, T) -> nll (float, in nats), words (int).
         """
@@ -169,9 +170,9 @@ class CaptioningRNN:
     def sample(self, features: Any, max_length: int = 30) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Greedy captions: the most likely word at each step, until <END>.
 
-        features -> captions int32 (N, max_length): the first column is the first word, not <START>; behind <END> all
-        is <NULL>. Cells that attend also return the attention weights of each word, (N, max_length, height, width):
-        zero behind <END>. Raises ValueError where the vocabulary has no <START>.
+        features -> captions int32 (N, max_length): the first column is the first word, not <START>; after <END> all are
+        <NULL>. Cells that attend also return the attention weights of each word, (N, max_length, height, width), zero
+        after <END>. Raises ValueError where the vocabulary has no <START>.
         """
         if not isinstance(max_length, (int, np.integer)) or max_length < 1:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
@@ -183,14 +184,14 @@ class CaptioningRNN:
         if alone is not None:
             captions[0, :len(alone)] = alone
             return captions
-        maps = self._sample_steps(self._first_state(image), captions)
-        if maps is None:
+        attention = self._sample_steps(self._first_state(image), captions)
+        if attention is None:
             return captions
-        return captions, maps.reshape(*captions.shape, *grid_of(features, maps.shape[2]))
+        return captions, attention.reshape(*captions.shape, *grid_of(features, attention.shape[2]))
 
     def _sample_steps(self, state: State, captions: np.ndarray) -> np.ndarray | None:
         """Fill captions (N, T) step by step -> the attention weights (N, T, L) of a cell that attends, else None."""
-        rows, word, maps = np.arange(len(captions)), np.full(len(captions), self._start), None
+        rows, word, attention = np.arange(len(captions)), np.full(len(captions), self._start), None
         for t in range(captions.shape[1]):
             # BEGIN SOLUTION 2.4: finds word, the next of each caption in `rows`, and the new state
             scores, state = self.step(word, state)
@@ -198,20 +199,20 @@ class CaptioningRNN:
             captions[rows, t] = word
             # END SOLUTION 2.4
             if state.attention is not None:
-                if maps is None:
-                    maps = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype)
-                maps[rows, t] = state.attention
+                if attention is None:
+                    attention = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype)
+                attention[rows, t] = state.attention
             going = word != self._end
             if not going.any():
                 break
             if not going.all():                             # drop captions that emitted <END>
                 rows, word, state = rows[going], word[going], state.select(going)
-        return maps
+        return attention
 
     def initial_state(self, features: Any) -> State:
-        """The state before the first word. Its `select(rows)` is that of some of the images.
+        """The state before the first word. Its `select(rows)` is the state of some of the images.
 
-        It holds copies of some parameters: these are not to change before its last step.
+        It may hold copies of parameters: do not change the parameters between this call and the last step.
         """
         return self._first_state(self.image(features))
 
@@ -263,7 +264,7 @@ class CaptioningRNN:
         # END SOLUTION 2.3
 
     def image(self, features: Any, N: int | None = None) -> Image:
-        """Features as the cell takes them: checked, to be N if given, standardised, in the parameters' dtype."""
+        """Features as the cell takes them: checked (N rows, if N is given), standardised, in the parameters' dtype."""
         return image_of(self, features, N)
 
     def _check(self, captions: np.ndarray) -> np.ndarray:

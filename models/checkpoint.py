@@ -1,4 +1,4 @@
-"""Checkpoints: a model, and what its training needs to go on bit for bit, in one HDF5 file without pickle.
+"""Checkpoints: a model, and what its training needs to continue bit for bit, in one HDF5 file without pickle.
 
     /config /vocabulary /run /solver   JSON texts (the last two may be absent)
     /params/NAME                       the weights
@@ -27,7 +27,7 @@ SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_n
 
 class Checkpoint(NamedTuple):
     model: CaptioningRNN
-    run: dict                       # what the caller stored beside the model
+    run: dict                       # what the caller stored with the model
     solver: dict | None             # for restore_solver
     path: str
 
@@ -63,7 +63,7 @@ def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
 
     Raises OSError if the file cannot be written; an older file under the same name is then unchanged.
     """
-    buffer = io.BytesIO()           # HDF5 in memory, so that a full disk meets one plain write
+    buffer = io.BytesIO()           # HDF5 in memory: a full disk then fails one plain write, not HDF5
     with h5py.File(buffer, "w") as f:
         f["config"], f["vocabulary"] = json.dumps(_config(model)), json.dumps(model.word_to_idx)
         f["run"] = json.dumps(run or {})

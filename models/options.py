@@ -22,7 +22,7 @@ class Bound(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """How scripts.train asks for an option; a field left out is the keyword's."""
+    """How an option appears in scripts.train; a field left out is the same as in the keyword."""
     default: Any
     name: str = ""
     bound: Bound | None = None
@@ -44,7 +44,7 @@ class Option(NamedTuple):
     setting: Setting | None = None      # None: not on the command line
     argument: bool = False              # one of the course's six arguments, which CaptioningRNN names itself
     cell_specific: bool = False         # only some cells take another value than the default
-    drops: bool = False                 # a share of dropout: training then needs random numbers
+    drops: bool = False                 # a dropout rate: above 0, training needs random numbers
     stored: int = 0                     # place in the configuration that a checkpoint stores, 0: not stored
     attribute: str = ""                 # the model's attribute that holds it, where its name is another
 
@@ -224,5 +224,5 @@ def _check(option: Option, value: Any) -> None:
 
 
 def _neutral(option: Option, value: Any) -> bool:
-    """Whether a value asks for nothing: the default, None or 0 (a checkpoint may hold either)."""
+    """Whether a value changes nothing: the default, None or 0 (a checkpoint may hold either)."""
     return value is None or np.isscalar(value) and value in (option.default, 0)

@@ -1,6 +1,6 @@
 """Which epoch of a run is the best, and how long ago it was. `history` is a list of dicts, one an epoch.
 
-`select` names the column that decides: 'val_loss', of which the smallest is the best, or a score, the largest.
+`select` names the column that decides: 'val_loss', where the smallest is best, or a score, where the largest is.
 """
 from collections.abc import Mapping, Sequence
 from typing import Any

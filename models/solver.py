@@ -89,7 +89,7 @@ class CaptioningSolver:
         self.best_params: Params = {}
         self.loss_history: list[float] = []
         self.history: list[dict[str, Any]] = []
-        self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
+        self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # this epoch so far; the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
         self.own_seed: int | None = None
         self._workspace = Workspace()
@@ -110,7 +110,7 @@ class CaptioningSolver:
     def train(self) -> None:
         """Train from the current iteration to the last one, to early stopping, or until `stop` is set.
 
-        Called again after the last iteration it trains for another num_epochs, as the course's solver does.
+        If called again after the last iteration, it trains for another num_epochs, as the course's solver does.
         """
         self.rounds = max(self.rounds, self.iteration // max(self.num_iterations, 1) + 1)
         start, self.stop = time.perf_counter() - self.seconds, False
@@ -135,7 +135,7 @@ class CaptioningSolver:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the best validation loss so far, or the best of what `select` names; 0 before there is one."""
+        """The best epoch so far, by validation loss or by the column that `select` names; 0 if none was measured."""
         return best_epoch(self.history, self.select)
 
     def step(self, features: Any, captions: np.ndarray) -> float:
@@ -159,9 +159,9 @@ class CaptioningSolver:
         return self.loss_history[-1]
 
     def _objective(self, features: Any, captions: np.ndarray) -> Objective:
-        """What the step minimises; on the engine in arrays that the next step uses again.
+        """Loss and gradients of a step. On the engine the next step overwrites these gradients.
 
-        A model whose `loss` is not CaptioningRNN's, but overridden or replaced, is asked for that.
+        If the model's `loss` is not CaptioningRNN's, because it was overridden or replaced, that one is called.
         """
         rng = (self._generator("dropout", self.iteration),) if drops(self.model) else ()
         if getattr(self.model.loss, "__func__", None) is not CaptioningRNN.loss:
@@ -181,8 +181,8 @@ class CaptioningSolver:
         self.epoch_words += self.step_words
 
     def _generator(self, purpose: str, number: int) -> np.random.Generator:
-        """A Generator of its own for each epoch and step: seed and iteration are all the random state there is."""
-        if self.own_seed is None:       # apart from `seed`, whose None keeps the course's way to draw batches
+        """A Generator of its own for each epoch and step, so that seed and iteration are the whole random state."""
+        if self.own_seed is None:       # apart from `seed`: its None says to draw batches as the course does
             self.own_seed = int(np.random.randint(2**31)) if self.seed is None else self.seed
         return np.random.default_rng([self.own_seed, ("batch", "epoch", "dropout").index(purpose), number])
 
@@ -222,7 +222,7 @@ class CaptioningSolver:
         row["seconds"] = self.seconds = time.perf_counter() - start
 
     def _measure(self, row: dict[str, Any]) -> None:
-        """Validate and score the model, and keep it if it is the best so far; into a row of history."""
+        """Validate and score the model, add the row to history, and keep the weights if they are the best so far."""
         if self.validate:
             row["val_loss"] = self.validation_loss()
             if not math.isfinite(row["val_loss"]):
@@ -237,9 +237,10 @@ class CaptioningSolver:
             self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 
     def validation_loss(self, split: str = "val") -> float:
-        """Mean -log p of the split's words, in nats a word: total over all captions divided by their words."""
+        """Mean -log p of the split's words, in nats a word: models.likelihood.split_loss."""
         return split_loss(self.model, self.data, split, self.batch_size)
 
-    def check_accuracy(self, X: np.ndarray, y: np.ndarray, num_samples: int | None = None, batch_size: int = 100) -> float:
-        """Share of words that are the most likely one after the words before them: models.likelihood.accuracy."""
+    def check_accuracy(self, X: np.ndarray, y: np.ndarray, num_samples: int | None = None,
+                       batch_size: int = 100) -> float:
+        """Share of words that the model finds most likely after the words before them: models.likelihood.accuracy."""
         return accuracy(self.model, X, y, num_samples, batch_size)

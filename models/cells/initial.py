@@ -8,8 +8,8 @@ from rnnlayers import affine_backward, affine_forward, initial_state_backward, i
 
 
 class Initial(Protocol):
-    """What both have: the first states of a cell, and the parameters that make them."""
-    shapes: dict[str, str]
+    """How a picture's vector becomes the first states of a cell."""
+    shapes: dict[str, str]          # of its parameters
 
     def forward(self, p: Params, vector: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
         """vector (N, D) -> states, cache."""

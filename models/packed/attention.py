@@ -16,7 +16,7 @@ from rnnlayers.workspace import Allocator, allocate
 
 
 class Attention(PackedCell):
-    """An LSTM that attends to projected regions A (N, L, H); h0 = c0 = their mean."""
+    """An LSTM that attends to projected regions A (N, L, H); h0 = c0 = mean of A over the regions."""
     carried, memory = ("N H",), ("N L H",)
 
     def initial_state(self, p: Params, image: Image) -> State:

@@ -22,7 +22,7 @@ PACKED: dict[str, type[PackedCell]] = {**dict.fromkeys(LOOPS, Recurrent), "atten
 
 
 class Batch(NamedTuple):
-    """A batch of captions in the packed order, with its dropout."""
+    """A batch of captions in packed order, with its dropout masks."""
     image: Image
     packed: Packed
     words: Words
@@ -76,7 +76,7 @@ def step(model: Any, words: np.ndarray, state: State) -> tuple[np.ndarray, State
 
 
 def greedy_alone(model: Any, image: Image, length: int) -> np.ndarray | None:
-    """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
+    """CaptioningRNN.sample of one picture by a single compiled loop -> ids (T,); None where single steps are faster."""
     cell = _cell(model)
     check_params(cell, model.params, image)
     check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.params["W_embed"]))
@@ -89,7 +89,7 @@ def _cell(model: Any) -> PackedCell:
 
 def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rng: np.random.Generator | None,
            workspace: Allocator) -> Batch:
-    """Pack captions and everything that goes with their rows; the random numbers are drawn in the textbook's order."""
+    """Pack captions, features and masks. Random numbers are drawn in the same order as in the textbook."""
     image = image_of(model, features, len(captions))
     check_params(cell, model.params, image)
     check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
