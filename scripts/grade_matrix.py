@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.course.channel import Remote
 from scripts.course.grade_matrix import Matrix, by_task, one_of_each, page
 from scripts.course.grader_mutants import COURSE
@@ -21,8 +22,8 @@ from scripts.course.project import load_project
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.grade_matrix", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.grade_matrix", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", action="store_true", help="one mutant of each task instead of all")
     parser.add_argument("--in-process", action="store_true",
                         help="without a process for each task: faster, the same checks")

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.course.project import load_project
 from scripts.course.proofs import imports, notebooks_run, nothing_leaks, solved_tree_passes, stripped_tree_fails
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.prove_assignment", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.prove_assignment", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-notebooks", action="store_true", help="leave the notebooks out")
     args = parser.parse_args(argv)
     project, wrong = load_project(), 0

@@ -47,6 +47,6 @@ COURSE = [
            "scores, _ = self.step(word, state)", "", CAPTIONER),
     Mutant("sample", "always fed <START>", "scores, state = self.step(word, state)",
            "scores, state = self.step(np.full_like(word, self._start), state)", "", CAPTIONER),
-    Mutant("sample", "b_vocab left out", "state.output @ p[\"W_vocab\"] + p[\"b_vocab\"]", "state.output @ p[\"W_vocab\"]", "",
-           CAPTIONER),
+    Mutant("sample", "b_vocab left out", "state.output @ p[\"W_vocab\"] + p[\"b_vocab\"]",
+           "state.output @ p[\"W_vocab\"]", "", CAPTIONER),
 ]

@@ -20,14 +20,15 @@ HANDED_OUT = {                      # folder -> modules
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
     "scripts/commandline": ALL, "scripts/runs": ALL, "scripts/datasets": "__init__ defaults",
-    "scripts/evaluation": "__init__ captions", "scripts/pages": "__init__ caption_page figures pictures",
+    "scripts/evaluation": "__init__ caption_output captions",
+    "scripts/pages": "__init__ attention_figures caption_page figures pictures",
     # the grader as grade and pack_submission run it, and lab for the notebooks
-    "scripts/course": """__init__ adam_checks channel child confine draws files grading guard lab model_checks outcomes
-                         pair_checks project regions results submission tasks wire""",
+    "scripts/course": """__init__ adam_checks channel child class_grading confine draws files grading guard lab
+                         model_checks outcomes packing pair_checks project regions results submission tasks wire""",
 }
 OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
 OPTIONAL = (                        # left out, and imported only where they are
-    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/cells.py", "scripts/report.py",
+    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/cells.py", "scripts/pages/report.py",
 )
 
 

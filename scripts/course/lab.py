@@ -7,7 +7,7 @@ from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from models.cells import CELLS
 from scripts import grade
-from scripts.datasets.defaults import draw_batch
+from scripts.datasets.defaults import batch_tiles, draw_batch
 from scripts.evaluation.captions import attend_images, caption_tiles
 from scripts.pages.figures import attention_figure, sheet
 from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
@@ -31,9 +31,7 @@ def dataset_for(cell):
 def show_batch(dataset, n=8, seed=0):
     """A training minibatch: pictures with captions."""
     captions, rows = draw_batch(dataset, "train", n, seed)
-    names = dataset.names("train")
-    return _image(sheet({f"{n} training captions": [
-        (dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]}))
+    return _image(sheet({f"{n} training captions": batch_tiles(dataset, "train", captions, rows)}))
 
 
 def overfit(cell, dataset, **settings):

@@ -14,11 +14,12 @@ from scripts.course.handout import handed_out
 from scripts.course.lab import DATASET, SIZES
 from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import notebooks_of
+from scripts.course.project import Project
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 
 
-def make_tree(project, out, names, solution=False):
-    """Make the folder `out` with the assignment of some tasks, and out.zip beside it -> files, path -> bytes.
+def make_tree(project: Project, out: Path, names: list[str], solution: bool = False) -> dict[str, bytes]:
+    """Make the folder `out` with the assignment of some tasks, and out.zip beside it -> the content of each path.
 
     The tasks that these need and that are not among them come solved; all others are left out. With `solution` all are
     solved. Raises FileExistsError where the folder is not empty or the zip is there, ValueError where a solution would
@@ -41,6 +42,17 @@ def make_tree(project, out, names, solution=False):
                 raise ValueError(f"{leaks[0]}; {len(leaks)} parts of solutions in all would be handed out")
     write_whole(archive, zipped(files, Path(out).name))
     return files
+
+
+def tree_lines(project: Project, out: Path, names: list[str], files: dict[str, bytes], solution: bool) -> list[str]:
+    """What to print about a tree that was made: its tasks, what comes solved, its size."""
+    tasks = [project.tasks[name] for name in names]
+    given = [name for name in closure(names, project.tasks) if name not in names]
+    size = sum(map(len, files.values()))
+    return [*(f"{task.name}  {task.points:3d} points  {task.title}" for task in tasks),
+            f"solved: {'all' if solution else ', '.join(given) or 'none'}",
+            f"{out}: {len(files)} files, {size / 1e6:.1f} MB, {sum(task.points for task in tasks)} points; "
+            f"the same in {out.with_name(f'{out.name}.zip')}"]
 
 
 def _texts(project, names, solved):

@@ -1,6 +1,7 @@
 """What a training run shows and writes while it runs: progress, checkpoints, history, curves, sample captions."""
 import contextlib
 import copy
+import importlib.util
 import os
 import sys
 import time
@@ -97,7 +98,18 @@ class TrainingFiles:
         return sheet(groups)
 
 
-def say(text):
+def show_report(folder: Path) -> None:
+    """Write the report of a run if Jinja2 is installed, else say how to get it; a student's tree has no reports."""
+    if importlib.util.find_spec("scripts.pages.report") is None:
+        return
+    if importlib.util.find_spec("jinja2") is None:
+        say(f"to look at it: pip install -e \".[report]\" && python -m scripts.report {folder}")
+        return
+    from scripts.pages.report import write_report
+    print(*write_report(folder).lines(), sep="\n")
+
+
+def say(text: str) -> None:
     """Print a line above the progress bar, if there is one; training goes on if the output was closed."""
     try:
         tqdm.write(text, file=sys.stdout)

@@ -16,6 +16,7 @@ from models.cells import CELLS
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
 from scripts.commandline.command import run
+from scripts.diagnosis import findings
 from scripts.diagnosis.bounds import ENOUGH_WORDS
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.symptoms import SYMPTOMS
@@ -119,7 +120,7 @@ def test_a_healthy_run_is_clean(cell, folder, capsys):
 
 @pytest.mark.parametrize("name, cell, damage", BREAKAGES)
 def test_a_breakage_is_found_by_its_symptom(name, cell, damage, folder):
-    finding = dict(diagnose.diagnose(evidence(folder, cell, damage)))[name] if name == "weights" else SYMPTOMS[name](
+    finding = dict(findings.diagnose(evidence(folder, cell, damage)))[name] if name == "weights" else SYMPTOMS[name](
         evidence(folder, cell, damage))
     assert finding.found and finding.cause and finding.advice
     assert not (finding.low or -np.inf) <= finding.figure <= (np.inf if finding.high is None else finding.high)
@@ -127,7 +128,7 @@ def test_a_breakage_is_found_by_its_symptom(name, cell, damage, folder):
 
 def test_what_is_broken_elsewhere_is_not_blamed(folder):
     """A picture that does not arrive leaves words, gradients and the free-running captions as they are."""
-    found = {name for name, finding in diagnose.diagnose(evidence(folder, "lstm", sees_nothing)) if finding.found}
+    found = {name for name, finding in findings.diagnose(evidence(folder, "lstm", sees_nothing)) if finding.found}
     assert {"same caption", "blind"} <= found <= {"same caption", "blind", "length"}     # the one caption may be short
 
 
