@@ -1,4 +1,4 @@
-"""Measure a running scripts.serve: several clients send photos over and over; prints latencies and errors.
+"""Measure a running scripts.serve: several clients send photos repeatedly; latencies and errors are printed.
 
     python -m scripts.benchmark_serve photo.jpg [--clients 4] [--requests 200] [--url http://127.0.0.1:8000]
 """

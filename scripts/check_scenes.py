@@ -1,4 +1,4 @@
-"""Grade captions of scenes: how many name a colour and shape ("red circle"), and how many of those named are there."""
+"""Check captions of scenes: how many name a colour and shape ("red circle"), and how many of these are right."""
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split

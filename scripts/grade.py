@@ -1,4 +1,4 @@
-"""Grade a submission of the course, each task in a process of its own; in a student's tree, test one's own work.
+"""Grade a submission, each task in a process of its own; in a student's tree, test your own work.
 
     python -m scripts.grade submission.zip --task 1,2 --out results.json
     python -m scripts.grade --class submissions --task 1,2 --out grades.csv
@@ -22,7 +22,7 @@ def parse(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("submission", nargs="?", type=Path, metavar="SUBMISSION", help="a folder or a zip")
     parser.add_argument("--task", metavar="LIST", help="tasks or parts (default: all of the assignment)")
-    parser.add_argument("--given", metavar="LIST", help="tasks to take from the reference, without grading them")
+    parser.add_argument("--given", metavar="LIST", help="tasks to take from the reference and not to grade")
     parser.add_argument("--out", type=Path, metavar="FILE",
                         help="results.json in Gradescope's format; for --class a CSV (default grades.csv)")
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")

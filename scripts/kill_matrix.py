@@ -1,4 +1,4 @@
-"""Test the gradient checker: it has to reject every wrong backward of the catalogue, and never correct code.
+"""Test the gradient checker: it has to reject every wrong backward of the catalogue, and must accept correct code.
 
     python -m scripts.kill_matrix --out docs/kill_matrix.md
 

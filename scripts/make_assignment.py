@@ -2,7 +2,7 @@
 
     python -m scripts.make_assignment --out ../captioning --tasks 1,2
 
-The bodies of the chosen tasks' functions are replaced by one `raise`; tasks that they build on come solved.
+The bodies of the chosen tasks' functions are replaced by one `raise`; tasks that they build on are solved.
 """
 import argparse
 from pathlib import Path

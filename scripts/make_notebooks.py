@@ -10,7 +10,8 @@ from scripts.course.tasks import ROOT
 
 def main(argv=None):
     parser = Parser(prog="python -m scripts.make_notebooks", description=__doc__)
-    parser.add_argument("--execute", type=Path, nargs="+", metavar="IPYNB", help="run these instead, changing nothing")
+    parser.add_argument("--execute", type=Path, nargs="+", metavar="IPYNB",
+                        help="run these notebooks instead, without changing them")
     args = parser.parse_args(argv)
     for path in args.execute or ():
         cells = [cell for cell in execute(path).cells if cell.cell_type == "code"]

@@ -1,8 +1,8 @@
-"""Run the public checks and pack what you hand in: the files of the tasks, the notebooks and a manifest.
+"""Run the public checks and pack your submission: the files of the tasks, the notebooks and a manifest.
 
     python -m scripts.pack_submission --student 1234567
 
-Exit code 1 if a file is missing. You may hand in with points still lost.
+Exit code 1 if a file is missing. You may hand in work that does not pass all checks.
 """
 import argparse
 import sys

@@ -1,6 +1,4 @@
 """Make a dataset folder for scripts.train, from captions and a file of image features, or from nothing (scenes)."""
-import argparse
-
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder
 from scripts.commandline.parser import Parser
@@ -10,14 +8,14 @@ from scripts.datasets.preparation import prepare, told
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.prepare_data", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--out", required=True, metavar="DIR", help="the dataset folder to make")
-    texts = argparse.ArgumentParser(add_help=False, parents=[common])
+    texts = Parser(add_help=False, parents=[common])
     texts.add_argument("--min-count", type=int, default=4, metavar="K",
                        help="words seen fewer times in the training captions become <UNK> (default 4)")
     texts.add_argument("--max-words", type=int, default=20, metavar="K",
                        help="longer captions are cut for training; references stay whole (default 20)")
-    single = argparse.ArgumentParser(add_help=False, parents=[texts])
+    single = Parser(add_help=False, parents=[texts])
     single.add_argument("--features", required=True, metavar="H5", help="HDF5 with features and image_names")
     single.add_argument("--pooled", metavar="H5", help="pooled features of the same images, used by rnn and lstm")
 

@@ -1,8 +1,8 @@
 """Score captions against references, both in COCO's JSON formats: BLEU-1 to 4, ROUGE-L and CIDEr.
 
 candidates.json is a list of {"image_id", "caption"}, references.json an object with "annotations", a list of
-{"image_id", "caption"}, any number an image. Captions are tokenised as the COCO evaluation does it, and the scores are
-those it gives. Images that have references but no candidate are not scored; a note says how many.
+{"image_id", "caption"}, any number per image. Captions are tokenised and scored exactly as by the COCO evaluation.
+Images that have references but no candidate are not scored; a note says how many.
 """
 import argparse
 import sys
@@ -20,7 +20,7 @@ from scripts.evaluation.java_scores import java_scores
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.score", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("candidates", type=Path, metavar="candidates.json", help="one caption an image")
+    parser.add_argument("candidates", type=Path, metavar="candidates.json", help="one caption per image")
     parser.add_argument("references", type=Path, metavar="references.json", help="reference captions")
     parser.add_argument("--per-image", type=Path, metavar="out.csv", help="also write the scores of each image")
     args = parser.parse_args(argv)
@@ -40,7 +40,7 @@ def main(argv=None):
         write_atomically(args.per_image.resolve(), per_image_csv(scores))
     print(f"{len(candidates):,} images")
     print(*score_lines(scores.corpus), sep="\n", flush=True)
-    extra, note = java_scores(candidates, references)       # takes its time
+    extra, note = java_scores(candidates, references)       # slow
     if extra:
         print(*score_lines(extra), sep="\n")
     if note:

@@ -1,4 +1,4 @@
-"""Show a training minibatch as the model sees it: pictures where the dataset has them, and captions with their ids."""
+"""Show a training minibatch as the model sees it: captions with their ids, and pictures if the dataset has them."""
 from pathlib import Path
 
 from data.dataset import open_dataset

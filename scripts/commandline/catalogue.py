@@ -45,7 +45,7 @@ GROUPS = {
 
 
 def present() -> dict[str, dict[str, str]]:
-    """The groups with the commands that are here: a course's copy has fewer -> dict like GROUPS."""
+    """GROUPS without commands whose files are absent: a student's tree has fewer."""
     groups = {title: {name: line for name, line in commands.items() if (FOLDER / f"{name}.py").is_file()}
               for title, commands in GROUPS.items()}
     return {title: commands for title, commands in groups.items() if commands}
@@ -53,14 +53,14 @@ def present() -> dict[str, dict[str, str]]:
 
 def overview() -> str:
     """All commands -> str."""
-    lines = ["usage: python -m scripts.COMMAND [options]; --help tells a command's options"]
+    lines = ["usage: python -m scripts.COMMAND [options]; --help lists a command's options"]
     for title, commands in present().items():
         lines += ["", f"{title}:", *(f"  {name:17s} {line}" for name, line in commands.items())]
     return "\n".join(lines)
 
 
 def unknown(name: str) -> str:
-    """What to say of a command that is not there."""
+    """The error message for a command that does not exist."""
     hint = ""
     with contextlib.suppress(Exception):        # NumPy may be absent, and a student's layers may not be Python yet
         from models.options import did_you_mean

@@ -12,9 +12,18 @@ class Parser(argparse.ArgumentParser):
         """As argparse does; exits with code 2 on arguments that it does not know."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(unknown[0].split('=')[0], known)}")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}"
+                       f"{did_you_mean(unknown[0].split('=')[0], self.option_names())}")
         return found
+
+    def option_names(self) -> list[str]:
+        """The names of all options, also of subcommands."""
+        names = []
+        for action in self._actions:
+            names += action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                names += [name for parser in action.choices.values() for name in parser.option_names()]
+        return names
 
 
 def choice(names: Sequence[str]) -> Callable[[str], str]:

@@ -1,4 +1,4 @@
-"""Grading submissions with what students read about it: one of them, or a folder of them into one table."""
+"""Grading one submission with feedback, or a folder of submissions into one table."""
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Wanted(NamedTuple):
     """What is graded, and how."""
     project: Project
     names: list[str]                # of the tasks
-    given: list[str]                # of tasks that are the reference's, without being graded
+    given: list[str]                # of tasks that are taken from the reference and not graded
     seconds: float                  # time limit of a task
 
 
@@ -56,7 +56,7 @@ def grade_one(path: Path, wanted: Wanted, show: bool = False,
 def grade_and_report(path: Path, wanted: Wanted, out: Path | None) -> None:
     """Grade one submission, print its points, and write results.json to `out` if one is given.
 
-    Raises ValueError where it cannot be read; `out` then says why, for whoever handed it in.
+    Raises ValueError if it cannot be read; `out` then tells the student why.
     """
     try:
         submission, graded = grade_one(path, wanted, show=True)
@@ -82,7 +82,7 @@ def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:
             rows.append(_class_row(path, wanted, ids, folder))
         except (ValueError, OSError) as error:
             rows.append((path.name, None, str(error)))
-        except Exception as error:                      # one submission does not cost what the others took
+        except Exception as error:                      # one submission must not cost the results of the others
             rows.append((path.name, None, f"the grader failed, look into it: {type(error).__name__}: {error}"))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
     write_whole(out, class_csv(rows, wanted.names))

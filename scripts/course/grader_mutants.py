@@ -1,4 +1,4 @@
-"""More mutants, for the course's grader: what the gradient checker cannot see, wrong forwards and what is no pair."""
+"""More mutants, for the grader: wrong forwards, and functions that are no pair, all unseen by the gradient checker."""
 from scripts.course.mutants import Mutant
 
 OPTIM, CAPTIONER = "rnnlayers.optim", "models.captioning_rnn"

@@ -1,4 +1,4 @@
-"""The files of a student's tree: the project without its solutions, and what nobody needs who is to find them."""
+"""The files of a student's tree: the project without its solutions and without files that give them away."""
 import io
 import json
 from pathlib import Path
@@ -21,9 +21,8 @@ from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 def make_tree(project: Project, out: Path, names: list[str], solution: bool = False) -> dict[str, bytes]:
     """Make the folder `out` with the assignment of some tasks, and out.zip beside it -> the content of each path.
 
-    The tasks that these need and that are not among them come solved; all others are left out. With `solution` all are
-    solved. Raises FileExistsError where the folder is not empty or the zip is there, ValueError where a solution would
-    leak.
+    Tasks that these build on come solved; all others are left out. With `solution` all tasks are solved. Raises
+    FileExistsError if the folder is not empty or the zip exists, ValueError if a solution would leak.
     """
     solved = set(project.tasks) if solution else set(closure(names, project.tasks)) - set(names)
     archive = Path(f"{Path(out)}.zip")
@@ -56,7 +55,7 @@ def tree_lines(project: Project, out: Path, names: list[str], files: dict[str, b
 
 
 def _texts(project, names, solved):
-    """path -> bytes of everything but the data."""
+    """All files but the data, path -> bytes."""
     root, files = project.root, {}
     for path in handed_out(root):
         marked = path in project.texts
@@ -71,7 +70,7 @@ def _texts(project, names, solved):
 
 
 def _goldens(project):
-    """What the forwards return in the public checks, as the bytes of an npz."""
+    """The right results of the forwards in the public checks, as the bytes of an npz."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{f"{task}|{key}|{k}": value
                                    for task, goldens in goldens_of(project, PUBLIC).items()

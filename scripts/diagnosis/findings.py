@@ -1,4 +1,4 @@
-"""All symptoms of a run tested, and the findings as text and as JSON."""
+"""Testing all symptoms of a run; findings as text and as JSON."""
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ def diagnose(evidence: Evidence) -> Iterator[tuple[str, Finding]]:
     found = set()
     for name, symptom in SYMPTOMS.items():
         try:
-            with np.errstate(all="ignore"):                 # a figure that is no number is found
+            with np.errstate(all="ignore"):                 # NaN counts as found
                 finding = not_judged("the weights are damaged") if "weights" in found else symptom(evidence)
         except ValueError as error:
             if not found & {"weights", "features"}:
@@ -42,7 +42,7 @@ def lines(name: str, finding: Finding) -> list[str]:
 
 
 def entry(name: str, finding: Finding) -> dict[str, Any]:
-    """A finding as JSON has it: a figure that is no number is null."""
+    """A finding for JSON, with null for a figure that is not finite."""
     figure = finding.figure if finding.figure is not None and math.isfinite(finding.figure) else None
     return {"name": name, **finding._asdict(), "figure": figure}
 

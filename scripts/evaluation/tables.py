@@ -1,4 +1,4 @@
-"""How an evaluation is written: the table of scores, COCO's results format, the folder."""
+"""Output of an evaluation: the table of scores, COCO's results format, the folder."""
 from pathlib import Path
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a run's model and solver are made from its settings, and how they are trained."""
+"""Making the model and the solver of a run from its settings, and training them."""
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ def scorer(dataset: Dataset, beam: int) -> Callable[[CaptioningRNN], dict[str, f
 
 
 def overfit_choice(image_idxs: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """n captions drawn at random, of different images as far as possible: two of one image cannot both be learnt."""
+    """n captions drawn at random, of different images if possible: two captions of one image cannot both be learnt."""
     order = np.random.default_rng(seed).permutation(len(image_idxs))
     first = np.zeros(len(order), bool)
     first[np.unique(image_idxs[order], return_index=True)[1]] = True
@@ -73,7 +73,7 @@ def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
         files.save(solver)
         if not solver.finished():
             solver.train()
-        files.close(solver)             # not after an error or a second Ctrl-C: the state may be halfway through a step
+        files.close(solver)             # not after an error or a second Ctrl-C: a step may be incomplete
     except KeyboardInterrupt:                               # a second Ctrl-C
         return True
     finally:

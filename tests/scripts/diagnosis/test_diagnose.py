@@ -75,10 +75,10 @@ def sees_nothing(model):
 
 def forgets(model):
     """Nothing is handed from word to word: an RNN's weights, or an LSTM's and its forget gate."""
-    H = len(model.params["W_vocab"])
+    H, forget = len(model.params["W_vocab"]), model.cell.gates.find("f")
     model.params["Wh"][:] = 0
-    if model.cell.gates == 4:
-        model.params["b"][H:2 * H] = -30
+    if forget >= 0:
+        model.params["b"][forget * H:(forget + 1) * H] = -30
 
 
 def hands_on_no_state(model):

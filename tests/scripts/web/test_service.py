@@ -63,14 +63,14 @@ def test_both_forms_give_the_captions_of_a_beam_search(client, picture, scene_an
 
 def test_words_have_the_probabilities_and_maps_of_the_models_own_steps(scene_answers, picture):
     model, image = scene_answers.model, Image.open(io.BytesIO(picture))
-    answer, state = scene_answers(picture, beam=1), model.start(scene_answers.features([image]))
+    answer, state = scene_answers(picture, beam=1), model.initial_state(scene_answers.features([image]))
     word = model.word_to_idx["<START>"]
     for t, (text, log_p) in enumerate(zip(answer["words"], answer["log_probs"])):
         scores, state = model.step(np.array([word]), state)
         p = np.exp(scores[0].astype(float)) / np.exp(scores[0].astype(float)).sum()
         word = model.word_to_idx[text]
         assert log_p == pytest.approx(np.log(p[word]), abs=1e-3)
-        assert np.allclose(np.ravel(answer["attention"][t]), state.map[0], atol=1e-4)
+        assert np.allclose(np.ravel(answer["attention"][t]), state.attention[0], atol=1e-4)
         others = [model.word_to_idx[other] for other, _ in answer["others"][t]]
         p[[model.word_to_idx["<NULL>"], model.word_to_idx["<START>"]]] = 0      # are never chosen
         assert word not in others and len(others) == 3 and np.diff(p[others]).max() <= 0
