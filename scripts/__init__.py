@@ -1,6 +1,6 @@
 """Command lines: python -m scripts.train, and so on; python -m scripts lists them.
 
-Each is argparse and a call of a library in one of the folders here.
+Each parses its options and calls a library in one of the folders here.
 """
 import importlib.util
 import sys
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _require_ours(package):
-    """`models` and `data` are common names: say so when somebody else's is found first, instead of failing later."""
+    """Stop with a clear message if somebody else's package of that name comes first on the path."""
     spec = importlib.util.find_spec(package)
     found = None if spec is None else Path(next(iter(spec.submodule_search_locations or [spec.origin]))).resolve()
     if found != ROOT / package:

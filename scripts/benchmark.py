@@ -14,11 +14,12 @@ from models.checkpoint import write_atomically
 from scripts.benchmarks.compare import Effort, compare, draw_growth, growth, measure, table
 from scripts.benchmarks.work import CONFIGS, SIDES, config_of
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.benchmark", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", nargs="*", choices=("torch", "torch-compiled"), default=[],
                         help='also time these; they need pip install -e ".[bench]"')
     parser.add_argument("--config", nargs="+", action="extend", metavar="NAME",

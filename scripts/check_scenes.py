@@ -1,19 +1,22 @@
-"""Grade captions of scenes: how many name a colour and shape ("red circle"), and how many of those named are there."""
-import argparse
-
+"""Check captions of scenes: how many name a colour and shape ("red circle"), and how many of these are right."""
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.captions import caption_images
 from scripts.evaluation.scenes import grade, read_objects
 from scripts.runs import load_run, open_run_data
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.check_scenes", description=__doc__)
+def parse(argv=None):
+    parser = Parser(prog="python -m scripts.check_scenes", description=__doc__)
     add_run(parser, "folder of a run on scenes")
     add_split(parser, "test")
     add_data(parser)
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse(argv)
     checkpoint = load_run(args.run)
     dataset = open_run_data(checkpoint, args.data)
     path = dataset.folder / "objects.json"

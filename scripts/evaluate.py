@@ -10,16 +10,17 @@ import time
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.evaluation.captioner import Options, load_captioner
 from scripts.evaluation.run_scores import compare, evaluate_run, load_other
-from scripts.evaluation.tables import coco_results, output_folder, table
+from scripts.evaluation.tables import coco_results, output_folder, result_lines
 from scripts.runs import choose_split
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.evaluate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.evaluate", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     add_split(parser)
     parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
@@ -58,24 +59,10 @@ def main(argv=None):
         found.result["against"] = compare(found.scores, other, split, options)
     write_atomically(folder / "captions.json", json.dumps(coco_results(found.captions), indent=0).encode())
     write_atomically(folder / "scores.json", json.dumps(found.result, indent=1).encode())
-    show(found)
-    print(f"written to {folder} in {time.perf_counter() - began:.1f} s")
-
-
-def show(found):
-    """Print an Evaluation."""
-    result = found.result
-    print(f"{result['images']:,} images of {result['split']}, beam {result['beam']}: loss {result['loss']:.3f} nats a "
-          f"word, perplexity {result['perplexity']:.2f}")
-    print(*table(result), sep="\n")
-    for name, d in result.get("against", {}).get("difference", {}).items():
-        print(f"{name}: {d['difference']:+.3f} against {result['against']['run']}, 95 % of resamples between "
-              f"{d['low']:+.3f} and {d['high']:+.3f}")
-    if result["references"] != "uncut":
-        print("this folder has no uncut references: the scores are against captions that are cut and have <UNK>, not "
-              "to be compared with others")
+    print(*result_lines(found.result), sep="\n")
     if found.note:
         print(found.note)
+    print(f"written to {folder} in {time.perf_counter() - began:.1f} s")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 The same command resumes a run that was stopped. Unreadable pictures are named and skipped.
 """
-import argparse
 import sys
 from pathlib import Path
 
@@ -11,12 +10,13 @@ from data.onnx_models import describe_model
 from data.photos import list_pictures
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder, encoder_of
+from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.datasets.extraction import extract
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.extract_features", description=__doc__)
+    parser = Parser(prog="python -m scripts.extract_features", description=__doc__)
     parser.add_argument("--list", metavar="MODEL", help="show a model's inputs, outputs, shapes and metadata, and stop")
     parser.add_argument("--images", nargs="+", metavar="PATH", help="a folder of pictures, or files")
     parser.add_argument("--out", metavar="H5", help="the feature file to make")

@@ -2,14 +2,14 @@
 
 An interrupted download resumes. Files are verified and unpacked, and the archives removed.
 """
-import argparse
 
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.datasets.downloads import TABLE, fetch
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.fetch_data", description=__doc__)
+    parser = Parser(prog="python -m scripts.fetch_data", description=__doc__)
     parser.add_argument("name", metavar="NAME", choices=TABLE, help=", ".join(TABLE))
     parser.add_argument("--out", metavar="DIR", help="folder for the files (default datasets/NAME-files)")
     return parser.parse_args(argv)

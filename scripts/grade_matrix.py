@@ -1,9 +1,9 @@
-"""Test the grader: every mutant of the catalogue is put into the solved project and graded.
+"""Test the grader: put every mutant of the catalogue into the solved project and grade it.
 
     python -m scripts.grade_matrix --out docs/grade_matrix.md
 
-A mutant has to lose points in the task whose region it changes, and in no other; the solved project loses none, and a
-project without solutions gets none. Exit code 1 if that fails. --one takes the first mutant of each task.
+A mutant has to lose points in the task whose region it changes and in no other; the solved project must lose none, and
+a project without solutions must get none. Exit code 1 otherwise. --one takes the first mutant of each task.
 """
 import argparse
 import time
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.course.channel import Remote
 from scripts.course.grade_matrix import Matrix, by_task, one_of_each, page
 from scripts.course.grader_mutants import COURSE
@@ -21,11 +22,11 @@ from scripts.course.project import load_project
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.grade_matrix", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.grade_matrix", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", action="store_true", help="one mutant of each task instead of all")
     parser.add_argument("--in-process", action="store_true",
-                        help="without a process for each task: faster, the same checks")
+                        help="the same checks without a process for each task, which is faster")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Test the gradient checker: it has to reject every wrong backward of the catalogue, and never correct code.
+"""Test the gradient checker: it has to reject every wrong backward of the catalogue, and must accept correct code.
 
     python -m scripts.kill_matrix --out docs/kill_matrix.md
 
@@ -13,12 +13,13 @@ from pathlib import Path
 from gradcheck.suite import SHAPES
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.course.kill_matrix import judge_correct, judge_mutants, page
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.kill_matrix", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.kill_matrix", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20, help="random seeds for each mutant and scale (%(default)s)")
     parser.add_argument("--correct-seeds", type=int, default=200, help="random seeds for correct code (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")

@@ -1,25 +1,17 @@
-"""Run the public checks and pack what you hand in: the files of the tasks, the notebooks and a manifest.
+"""Run the public checks and pack your submission: the files of the tasks, the notebooks and a manifest.
 
     python -m scripts.pack_submission --student 1234567
 
-Exit code 1 if a file is missing. You may hand in with points still lost.
+Exit code 1 if a file is missing. You may hand in work that does not pass all checks.
 """
 import argparse
-import hashlib
-import json
 import sys
 from pathlib import Path
 
 from scripts.commandline.command import run
-from scripts.course.draws import PUBLIC
 from scripts.course.files import check_place, write_whole, zipped
-from scripts.course.grading import goldens_of, grade
+from scripts.course.packing import files_to_pack, print_public_checks, with_manifest
 from scripts.course.project import load_project
-from scripts.course.results import summary, total
-from scripts.course.submission import MANIFEST, read_submission
-from scripts.course.tasks import NOTEBOOKS
-
-ASSIGNMENT = "rnnlayers captioning"
 
 
 def parse(argv=None):
@@ -40,31 +32,17 @@ def main(argv=None):
     out = args.out or Path(f"{args.student or 'submission'}.zip")
     check_place(out)
     project = load_project()
-    wanted = project.files(project.tasks) + NOTEBOOKS
-    missing = [path for path in wanted if not (project.root / path).is_file()]
+    wanted, missing = files_to_pack(project)
     if missing:
         print(f"error: {', '.join(missing)}: missing, nothing was packed", file=sys.stderr)
         return 1
-    submission = read_submission(project.root, project.files(project.tasks))
-    graded = []
-    for task in grade(project, submission, list(project.tasks), PUBLIC, goldens_of(project, PUBLIC)):
-        graded.append(task)
-        print(summary(task), flush=True)
-    print("public checks: {:g} of {:g} points".format(*total(graded)))
-    files = {path: (project.root / path).read_bytes() for path in wanted}
-    files[MANIFEST] = manifest(args.student, project, files)
+    print_public_checks(project)
+    files = with_manifest(project, wanted, args.student)
     write_whole(out, zipped(files))
     print(f"\n{out}:")
     for path, content in files.items():
         print(f"  {len(content):8,d}  {path}")
     return 0
-
-
-def manifest(student, project, files):
-    """Who hands in what of which assignment, with the hash of each file, as bytes."""
-    content = {"student": student, "assignment": ASSIGNMENT, "version": project.version, "tasks": list(project.tasks),
-               "sha256": {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}}
-    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Prove what assignments promise, for all tasks: python -m scripts.prove_assignment
+"""Test an assignment of all tasks before it is handed out: python -m scripts.prove_assignment
 
-The solved tree passes every task; the stripped tree fails exactly its tasks, those of part 2 alone too; nothing of a
-solution is in the zip; both import; the notebooks run on the solution. Exit code 1 where one of these fails.
+The solved tree passes every task. The stripped tree fails exactly its tasks, and so does a tree of part 2 alone. The
+zip contains nothing of a solution. Both trees can be imported, and the notebooks run on the solution. Exit code 1 if
+one of these fails.
 """
 import argparse
 import tempfile
@@ -9,13 +10,14 @@ import time
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
 from scripts.course.project import load_project
 from scripts.course.proofs import imports, notebooks_run, nothing_leaks, solved_tree_passes, stripped_tree_fails
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.prove_assignment", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.prove_assignment", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-notebooks", action="store_true", help="leave the notebooks out")
     args = parser.parse_args(argv)
     project, wrong = load_project(), 0

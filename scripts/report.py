@@ -7,13 +7,14 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.pages.report import write_report
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.report", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m scripts.report", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, if the dataset has none")
     add_split(parser)
@@ -32,12 +33,8 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     set_threads(args.threads)
-    path, missing, shown = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data)
-    if missing:
-        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
-        print(f"{len(missing):,} of {shown:,} pictures are not in {args.images}, or cannot be read: "
-              f"{', '.join(missing[:3])}{more}")
-    print(f"{path}: {shown:,} images, {path.stat().st_size / 1e6:.1f} MB; it opens in any browser")
+    report = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data)
+    print(*report.lines(), sep="\n")
 
 
 if __name__ == "__main__":

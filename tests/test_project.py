@@ -77,6 +77,22 @@ def test_the_derivations_show_the_code_as_it_is():
     assert len(lines) > 20 and not [line for line in lines if line not in sources]
 
 
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
+         *sorted((ROOT / "assignments").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_modules_and_commands_that_exist(page):
+    text = page.read_text(encoding="utf-8")
+    paths = set(re.findall(rf"(?<![\w/])(?:{'|'.join(OURS)})/[\w/]*\w\.py\b", text))
+    folders = {f"{path}/" for path in re.findall(rf"`((?:{'|'.join(OURS)})/[\w/]*)/`", text)}
+    names = re.findall(r"python -m ((?:scripts|models|gradcheck)[\w.]*\w)", text)
+    names = {name.replace(".", "/") for name in names}
+    modules = {f"{name}/__main__.py" if (ROOT / name).is_dir() else f"{name}.py" for name in names}
+    missing = [path for path in paths | folders | modules if "NAME" not in path and not (ROOT / path).exists()]
+    assert not missing
+
+
 def test_every_function_can_be_found_as_the_course_names_it():
     code = """
 from rnnlayers import *

@@ -1,7 +1,6 @@
 """The commands, in groups, with a line on each."""
+import contextlib
 from pathlib import Path
-
-from scripts.commandline.nearest import nearest
 
 FOLDER = Path(__file__).resolve().parents[1]
 GROUPS = {
@@ -45,23 +44,25 @@ GROUPS = {
 }
 
 
-def present():
-    """The groups with the commands that are here: a course's copy has fewer -> dict like GROUPS."""
+def present() -> dict[str, dict[str, str]]:
+    """GROUPS without commands whose files are absent: a student's tree has fewer."""
     groups = {title: {name: line for name, line in commands.items() if (FOLDER / f"{name}.py").is_file()}
               for title, commands in GROUPS.items()}
     return {title: commands for title, commands in groups.items() if commands}
 
 
-def overview():
+def overview() -> str:
     """All commands -> str."""
-    lines = ["usage: python -m scripts.COMMAND [options]; --help tells a command's options"]
+    lines = ["usage: python -m scripts.COMMAND [options]; --help lists a command's options"]
     for title, commands in present().items():
         lines += ["", f"{title}:", *(f"  {name:17s} {line}" for name, line in commands.items())]
     return "\n".join(lines)
 
 
-def unknown(name):
-    """What to say of a command that is not there -> str."""
-    near = nearest(name, [name for commands in present().values() for name in commands])
-    return f"no command {name!r}: " + (f"did you mean python -m scripts.{near}? " if near else "") + (
-        "python -m scripts lists all commands")
+def unknown(name: str) -> str:
+    """The error message for a command that does not exist."""
+    hint = ""
+    with contextlib.suppress(Exception):        # NumPy may be absent, and a student's layers may not be Python yet
+        from models.options import did_you_mean
+        hint = did_you_mean(name, [name for commands in present().values() for name in commands])
+    return f"no command {name!r}{hint or ':'} python -m scripts lists all commands"

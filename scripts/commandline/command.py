@@ -7,16 +7,16 @@ def run(main):
     """Call main() and exit with what it returns. Bad input prints one line on standard error."""
     if sys.stdout is None:                                   # closed by the caller, `>&-`
         sys.stdout = open(os.devnull, "w")                   # noqa: SIM115
-    sys.stdout.reconfigure(errors="backslashreplace")         # names and captions that the terminal cannot write
+    sys.stdout.reconfigure(errors="backslashreplace")         # for characters that the terminal cannot print
     status = 0
     try:
         status = main()
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = _say("stopped", 130)
-    except BrokenPipeError:                                  # the reader of a pipe left, as `head` does
+    except BrokenPipeError:                                  # the reader of the pipe ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141                                         # as a shell says it; 0 would mean that all was done
+        status = 141                                         # as shells do; 0 would mean that everything was printed
     except (ValueError, OSError, ArithmeticError, MemoryError) as error:
         status = _say(f"error: {str(error) or type(error).__name__}", 2)
     sys.exit(status)

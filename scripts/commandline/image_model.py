@@ -1,4 +1,4 @@
-"""Options of an image model, for every command that takes pictures."""
+"""Options of an image model, for commands that take pictures."""
 import contextlib
 import sys
 
@@ -8,7 +8,7 @@ from data.encoder import NORMALISE, RESIZE, Encoder
 
 
 def add_encoder(parser):
-    """Add the options that encoder_of takes, for a command that makes features."""
+    """Add the options of encoder_of, for a command that makes features."""
     add_model(parser, "the last with regions, else the last")
     parser.add_argument("--pool", action="store_true", help="average over the regions: one vector per picture")
 

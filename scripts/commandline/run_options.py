@@ -6,7 +6,7 @@ def add_run(parser, words="folder that scripts.train wrote, or a checkpoint file
 
 
 def add_split(parser, default=None):
-    """Add --split; without a default the test split is taken where there is one, else val."""
+    """Add --split; the default is the test split if there is one, else val."""
     shown = "test where there is one, else val" if default is None else default
     told = f"(default: {shown})" if default is None else f"(default {shown})"
     parser.add_argument("--split", default=default, help=f"train, val or test {told}")
@@ -21,7 +21,7 @@ def add_threads(parser):
 
 
 def check_least(args, **least):
-    """Raises ValueError for an option below its least value; options that were not given are None."""
+    """Raises ValueError for an option below its smallest value; an option that was not given is None."""
     for name, bound in least.items():
         value = getattr(args, name)
         if value is not None and value < bound:

@@ -8,7 +8,7 @@ STEPS, STATE = 5, ("m", "v", "t")
 
 
 def answers(task, subject, draw):
-    """Weights after the first step with the defaults, and after each of a few, and the state then.
+    """The weights after a first step with the defaults, and after each of several steps, with the final state.
 
     -> key -> tuple of arrays
     """
@@ -24,7 +24,7 @@ def warm_up(task, subject, draw):
 
 
 def check(task, subject, goldens, draw):
-    """Outcomes: the first step, later steps, what the config holds, dtype, purity, gradients of zero."""
+    """Outcomes: the first step, later steps, the content of the config, dtype, purity, gradients of zero."""
     w, gradients = _numbers(draw)
     yield judged("the first step", 3, lambda: compared(subject.adam(w, gradients[0], None)[0], goldens["first"][0],
                                                        "next_w"), True)

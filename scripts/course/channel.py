@@ -15,20 +15,20 @@ from typing import NamedTuple
 from scripts.course.tasks import ROOT
 from scripts.course.wire import Reference, encode, read
 
-PATIENCE = 6                        # a busy machine is not the submission's fault, sleeping is
+PATIENCE = 6                        # a busy machine is not the submission's fault, but sleeping is
 SHOWN = 400                         # characters kept of what a submission prints
 START = "import sys; sys.path.insert(0, sys.argv[3]); from scripts.course.child import main; main(*sys.argv[1:])"
 
 
 class Limits(NamedTuple):
-    """For one task. Seconds are those of the processor; of the clock it may be PATIENCE times as many."""
+    """Time limits of one task, in processor time; by the clock it may take PATIENCE times as long."""
     seconds: float = 20.0           # of the checks
     warm_up: float = 40.0           # of the imports and first calls, which may compile
     megabytes: int = 2048
 
 
 class Gone(Exception):
-    """The process under test ended or was ended; the text says how."""
+    """The process under test exited or was killed; the text says how."""
 
 
 class SubmissionError(Exception):
@@ -69,11 +69,11 @@ class Remote:
         self.close()
 
     def start(self):
-        """Let it import the submission. Raises Gone or SubmissionError."""
+        """Make the process import the submission. Raises Gone or SubmissionError."""
         self._names = self._ask("start")
 
     def start_clock(self):
-        """The time of the checks begins: imports and first calls are done."""
+        """Start measuring the time of the checks, after imports and first calls."""
         self._set_clock("the checks", self.limits.seconds)
 
     def __getattr__(self, name):
@@ -82,7 +82,7 @@ class Remote:
         return functools.partial(self._call, name)
 
     def writes(self, forward, backward, args, before=(), after=()):
-        """What a pair writes to that is not its own, as a sentence, or ""."""
+        """A sentence naming the arrays of the caller that a pair writes to, or ""."""
         return str(self._ask("writes", forward, backward, tuple(args), tuple(before), tuple(after)))
 
     def captioner(self, *args):
@@ -90,7 +90,7 @@ class Remote:
         return self._ask("captioner", *args)
 
     def close(self):
-        """End the process and all that it started, and note what became of its folder."""
+        """Kill the process and its children, and note what happened to its folder."""
         if not self.work.is_dir() or not (self.work / "rnnlayers").is_dir():
             self.notes.append("deletes its working folder")
         with contextlib.suppress(OSError):
@@ -179,7 +179,7 @@ class Remote:
         return f"ended the interpreter (exit code {code})"
 
     def _listen(self):
-        """Read an answer to each request, and none that nobody asked for: they could be without end."""
+        """Read one answer per request and no more: a submission could write answers without end."""
         try:
             while self._asked.acquire() and not self._closing:
                 self._answers.put(read(self._process.stdout))
@@ -187,7 +187,7 @@ class Remote:
             self._answers.put(None)
 
     def _drain(self):
-        """Read what is printed, keep its beginning and count the rest."""
+        """Read what the submission prints; keep the beginning and count the rest."""
         with contextlib.suppress(OSError, ValueError):
             while data := self._process.stderr.read1(1 << 16):
                 self._output[0] = (self._output[0] + data)[:4 * SHOWN]
@@ -195,7 +195,7 @@ class Remote:
 
 
 def _processor_seconds(pid):
-    """Seconds of processor time that a process has used, None where the system does not say."""
+    """Seconds of processor time that a process has used; None if the system does not say."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -209,7 +209,7 @@ def _doing(do, args):
 
 
 def _is_answer(answer):
-    """Whether something has the form of an answer of child.answer: a submission can write to the pipe itself."""
+    """Whether a value has the form of child.answer's answers: a submission may itself write to the pipe."""
     if not isinstance(answer, dict) or not isinstance(answer.get("notes"), list):
         return False
     texts = [] if "value" in answer else [answer.get(key) for key in ("raised", "message", "where")]
@@ -217,7 +217,7 @@ def _is_answer(answer):
 
 
 def _error(answer, limits):
-    """The exception that the submission raised, under its own name."""
+    """An exception with the name and text of the one that the submission raised."""
     name, where = answer["raised"], answer["where"]
     message = answer["message"] or ("" if name != "MemoryError" else f"more than {limits.megabytes} MB")
     kind = type(name if name.isidentifier() else "Error", (SubmissionError,), {})
@@ -225,7 +225,7 @@ def _error(answer, limits):
 
 
 def _environment(work):
-    """Nothing of the grader's own environment but where the system is."""
+    """The environment of the process under test: only the system's paths, nothing else of the grader's."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "HOME": str(work), "TMPDIR": str(work), "MPLCONFIGDIR": str(work), "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RNNLAYERS_BACKEND": "textbook", "LC_ALL": "C.UTF-8"}
@@ -233,7 +233,7 @@ def _environment(work):
 
 @contextlib.contextmanager
 def folder_of(files):
-    """A folder with these files, path -> text, which goes away again."""
+    """A temporary folder with these files, path -> text."""
     with tempfile.TemporaryDirectory(prefix="task-", ignore_cleanup_errors=True) as folder:
         for path, text in files.items():
             target = Path(folder, path)

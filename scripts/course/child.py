@@ -1,4 +1,4 @@
-"""The process under test: it imports a submission and calls its functions as it is told. It judges nothing.
+"""The process under test: it imports a submission and calls its functions on request. It judges nothing.
 
 Requests and answers go through what were standard input and output; what the submission prints goes to standard error.
 """
@@ -20,7 +20,7 @@ WORDS = ("<NULL>", "<START>", "<END>")
 
 
 def main(work, megabytes, checkout, *forbidden):
-    """Serve requests until the grader goes away. `checkout` is where this file comes from, and leaves the path."""
+    """Serve requests until the grader closes the pipe. `checkout`, where this file comes from, leaves the path."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -43,7 +43,7 @@ def main(work, megabytes, checkout, *forbidden):
 
 
 def _limit(megabytes):
-    """Limits of memory and of the size of files; there are none on Windows."""
+    """Limit memory and the size of files; Windows has no such limits."""
     with contextlib.suppress(ImportError):
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20,) * 2)
@@ -52,7 +52,7 @@ def _limit(megabytes):
 
 
 def _forget(checkout):
-    """Nothing of the checkout can be imported from here on, also where it is installed editable."""
+    """Make the checkout impossible to import, even if it is installed in editable mode."""
     checkout = os.path.realpath(checkout)
     ours = {"rnnlayers", "models", "data", "gradcheck", "scripts"}
     for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
@@ -64,10 +64,10 @@ def _forget(checkout):
 
 
 def answer(server, request, notes):
-    """A request carried out -> the bytes of the answer: its value, or what it raised."""
+    """Carry out a request -> the answer as bytes: the value, or the exception."""
     try:
         message = encode({"value": getattr(server, request["do"])(*request["args"]), "notes": list(notes)})
-    except BaseException as error:                              # of the submission: also exits and interrupts
+    except BaseException as error:                              # of the submission, exits and interrupts too
         message = encode({**_raised(error), "notes": list(notes)})
     with contextlib.suppress(BaseException):                    # the submission may have put something there
         sys.stdout.flush()
@@ -75,7 +75,7 @@ def answer(server, request, notes):
 
 
 def _raised(error):
-    """An exception in texts. Its methods are the submission's, and may raise too."""
+    """An exception as texts. Its methods belong to the submission and may raise too."""
     try:
         return {"raised": type(error).__name__[:60], "message": str(error)[:600], "where": _where(error)[:200]}
     except BaseException:
@@ -93,7 +93,7 @@ def _where(error):
 
 
 class Server:
-    """What the grader can ask for. Arguments arrive as fresh copies at each call."""
+    """The requests of the grader. Each call gets fresh copies of its arguments."""
 
     def __init__(self):
         self.layers, self.caches, self.count = {}, {}, 0
@@ -106,7 +106,7 @@ class Server:
         return [name for name, value in self.layers.items() if callable(value)]
 
     def call(self, name, args, opaque):
-        """A layer's result; with `opaque` its last part, the cache, stays here."""
+        """Call a layer -> its result; with `opaque` the last part, the cache, stays in this process."""
         result = self.layers[name](*map(self._resolve, args))
         if not opaque or not isinstance(result, tuple) or not result:
             return result
@@ -120,7 +120,7 @@ class Server:
             self.caches.pop(number, None)
 
     def writes(self, forward, backward, args, before, after):
-        """What forward and backward write to that is not theirs, "" for nothing.
+        """The arrays of the caller that forward and backward write to, "" if there are none.
 
         before, after: backward's arguments around the cache; backward None for a loss.
         """
@@ -141,7 +141,7 @@ class Server:
         return ""
 
     def captioner(self, sizes, cell, options, params, method, args, seed):
-        """A CaptioningRNN with these parameters: the result of a method, and what it wrote to, "" for nothing."""
+        """A CaptioningRNN with these parameters: the result of a method, and the arrays it wrote to, or ""."""
         from models import CaptioningRNN
         V, D, W, H = sizes
         words = {word: i for i, word in enumerate([*WORDS, *(f"word{i}" for i in range(V - len(WORDS)))])}
@@ -162,7 +162,7 @@ class Server:
         return result, "" if path is None else f"CaptioningRNN.{method} writes to what it was given ({path})"
 
     def _resolve(self, arg):
-        """A cache by its number, as a copy: what one call writes to, another does not see."""
+        """A copy of the cache with this number, so that no call sees what another one wrote to it."""
         if not isinstance(arg, Reference):
             return arg
         try:

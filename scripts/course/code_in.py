@@ -17,7 +17,7 @@ def lines_in(path, content):
 
 
 def code_in(path, content, docstrings=True):
-    """What can be read as Python -> list of (number of its first line, ast.Module)."""
+    """The parts of a file that parse as Python -> list of (number of the first line, ast.Module)."""
     if not path.endswith((".py", ".ipynb", *PROSE)):
         return []
     text = content.decode("utf-8", "replace")
@@ -27,7 +27,7 @@ def code_in(path, content, docstrings=True):
 
 
 def _of_notebook(cells):
-    """The code cells as one module, line numbers counted through them, and the Markdown."""
+    """The code cells as one module, with line numbers that run through all cells, and the Markdown."""
     code = [line for cell in cells if cell.get("cell_type") == "code" for line in "".join(cell["source"]).splitlines()]
     prose = [line for cell in cells if cell.get("cell_type") != "code" for line in "".join(cell["source"]).splitlines()]
     return [*_of_module("\n".join("" if line.startswith(("%", "!")) else line for line in code)),
@@ -56,7 +56,7 @@ def _of_module(text, docstrings=True):
 
 
 def _of_prose(lines, first):
-    """Lines that are statements, those that follow each other together; and what stands between `backticks`."""
+    """Lines that are statements, adjacent ones joined, and code between `backticks`."""
     found, run = [], []
     for k, line in enumerate([*lines, "no statement"]):
         line = re.sub(r"^[\s#>]*|\s*#.*$", "", line)
@@ -71,7 +71,7 @@ def _of_prose(lines, first):
 
 
 def _parsed(code):
-    """A statement, also the head of a loop, or None."""
+    """The line as a statement or the head of a loop; None if it is neither."""
     for text in (code, f"{code} pass"):
         try:
             return ast.parse(text) if code else None

@@ -1,6 +1,6 @@
-"""Where Linux has Landlock (5.13, 2021), the kernel keeps the process under test to the files that it needs.
+"""On Linux with Landlock (5.13, 2021), the kernel gives the process under test only the files that it needs.
 
-Unlike the audit hook this holds for native code too, and for Python that changes Python. Elsewhere nothing happens.
+Unlike the audit hook, this also stops native code and Python that changes Python. Other systems do nothing.
 Source: Linux, Documentation/userspace-api/landlock.rst, and include/uapi/linux/landlock.h for the numbers.
 """
 import contextlib
@@ -27,9 +27,9 @@ class Rule(ctypes.Structure):
 
 
 def confine(work):
-    """From now on: all files in the folder `work`, reading of the system and of Python's packages, nothing else.
+    """Allow only the files in the folder `work`, and reading the system's files and Python's packages.
 
-    -> whether the kernel does it. No TCP and no signals to other processes either, where it can.
+    -> whether the kernel enforces it. If it can, it also forbids TCP and signals to other processes.
     """
     version = landlock_version()
     if not version:
@@ -49,13 +49,13 @@ def confine(work):
 
 
 def end_with_parent():
-    """On Linux the kernel ends this process with the grader, however that ends: what loops would go on for ever."""
+    """On Linux, have the kernel kill this process when the grader ends, however it ends: a loop might never stop."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def landlock_version():
-    """The kernel's Landlock, 0 where there is none."""
+    """The version of the kernel's Landlock, 0 if it has none."""
     return max(_call(CREATE, None, 0, VERSION), 0) if sys.platform == "linux" else 0
 
 

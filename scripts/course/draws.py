@@ -1,4 +1,4 @@
-"""The numbers that a submission is checked with: the same for all in the public checks, one student's in the hidden."""
+"""The random inputs of the checks: the same for everybody in the public checks, one's own in the hidden ones."""
 import hashlib
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ PUBLIC = Draw(0, SIZES)
 
 
 def draw_for(student, version):
-    """The hidden checks of a student: seed and sizes follow from the id and the assignment's version."""
+    """The draw for a student's hidden checks: seed and sizes follow from the id and the assignment's version."""
     seed = int.from_bytes(hashlib.sha256(f"{version} {student}".encode()).digest()[:6], "little")
     rng = np.random.default_rng(seed)
     N, T = int(rng.integers(2, 4)), int(rng.integers(4, 7))

@@ -1,4 +1,4 @@
-"""Writing files and zips without importing the layers, which may be a student's and not even Python yet."""
+"""Writing files and zips without importing the layers: a student's layers may not even be valid Python yet."""
 import io
 import os
 import zipfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def check_place(path):
-    """Raises OSError where a file could not be written: before hours of work, not behind them."""
+    """Raises OSError if a file cannot be written there, so that this shows before hours of work."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, expected a file")
@@ -28,7 +28,7 @@ def write_whole(path, content):
 
 
 def zipped(files, top=""):
-    """A zip of path -> bytes, below one folder where `top` names it -> bytes, the same for the same content."""
+    """A zip of files, path -> bytes, inside the folder `top` if given -> bytes, equal for equal content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():

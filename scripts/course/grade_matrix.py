@@ -1,4 +1,4 @@
-"""What the grader takes from projects with one mutant each."""
+"""The points that the grader takes from projects with one mutant each."""
 from typing import NamedTuple
 
 from gradcheck.suite import pair_of
@@ -8,9 +8,9 @@ from scripts.course.submission import Submission
 
 
 class Row(NamedTuple):
-    """What came of one submission."""
+    """The result of one submission."""
     name: str
-    task: str                       # the one that ought to lose, "" for none, "all" for the stub
+    task: str                       # the one that has to lose points, "" for none, "all" for the stub
     lost: dict                      # task -> points
     named: bool                     # whether the report has a likely cause
 
@@ -21,7 +21,7 @@ class Row(NamedTuple):
 
 
 def place_of(mutant, project):
-    """The file that a mutant changes and the task of the region it stands in. Raises ValueError where there is none."""
+    """The file that a mutant changes, and the task whose region it is in. Raises ValueError if it is in none."""
     module = mutant.module or pair_of(mutant.pair.partition(", ")[0])[0].__module__
     path = f"{module.replace('.', '/')}.py"
     text = project.texts[path]
@@ -36,7 +36,7 @@ def place_of(mutant, project):
 
 
 class Matrix:
-    """Grades whole projects; what came of a tree is kept, so tasks whose files did not change are not run again."""
+    """Grades whole projects and keeps the results, so that tasks whose files did not change are not run again."""
 
     def __init__(self, project, open_tree):
         self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for("matrix", project.version)
@@ -68,7 +68,7 @@ class Matrix:
 
 
 def by_task(mutants, project):
-    """Task -> its mutants: they have most trees in common."""
+    """Task -> its mutants, which share most of their trees."""
     groups = {name: [] for name in project.tasks}
     for mutant in mutants:
         groups[place_of(mutant, project)[1]].append(mutant)

@@ -1,4 +1,4 @@
-"""More mutants, for the course's grader: what the gradient checker cannot see, wrong forwards and what is no pair."""
+"""More mutants, for the grader: wrong forwards, and functions that are no pair, all unseen by the gradient checker."""
 from scripts.course.mutants import Mutant
 
 OPTIM, CAPTIONER = "rnnlayers.optim", "models.captioning_rnn"
@@ -47,6 +47,6 @@ COURSE = [
            "scores, _ = self.step(word, state)", "", CAPTIONER),
     Mutant("sample", "always fed <START>", "scores, state = self.step(word, state)",
            "scores, state = self.step(np.full_like(word, self._start), state)", "", CAPTIONER),
-    Mutant("sample", "b_vocab left out", "state.output @ p[\"W_vocab\"] + p[\"b_vocab\"]", "state.output @ p[\"W_vocab\"]", "",
-           CAPTIONER),
+    Mutant("sample", "b_vocab left out", "state.output @ p[\"W_vocab\"] + p[\"b_vocab\"]",
+           "state.output @ p[\"W_vocab\"]", "", CAPTIONER),
 ]

@@ -1,4 +1,4 @@
-"""Grading one submission: every task in a process of its own, what it needs given where the student missed it."""
+"""Grading one submission: each task runs in a process of its own, with the reference in place of failed tasks."""
 import contextlib
 import hashlib
 import io
@@ -22,17 +22,17 @@ CHECKS = {                          # answers(), warm_up(), check() of each kind
 
 
 class Graded(NamedTuple):
-    """What came of one task."""
+    """The result of one task."""
     task: object                    # tasks.Task
     outcomes: list
-    blocked: list                   # names of tasks that it needs and the student missed
-    given: bool                     # whether these were put in from the reference
+    blocked: list                   # names of tasks that it builds on and that failed
+    given: bool                     # whether the reference took their place
     notes: list                     # what the submission did that it should not
     printed: str
 
     @property
     def points(self):
-        """Points of each outcome -> list of (got, of); they add up to the task's in whole hundredths."""
+        """Points of each outcome -> list of (got, of), in hundredths, which add up to the task's points."""
         return points_of(self.outcomes, self.task.points)
 
     @property
@@ -57,7 +57,7 @@ class Reference:
 
 
 def goldens_of(project, draw):
-    """What every forward ought to return -> task -> key -> tuple of arrays: computed, or in a student's tree read."""
+    """The right results of all forwards, task -> key -> tuple of arrays: computed, or read from a student's tree."""
     if project.is_reference:
         reference = Reference()
         return {name: CHECKS[task.check][0](task, reference, draw) for name, task in project.tasks.items()}
@@ -71,10 +71,10 @@ def goldens_of(project, draw):
 
 
 def grade(project, submission, names, draw, goldens, given=(), limits=None, forbidden=(), memo=None, open_tree=Remote):
-    """Grade some tasks of a Submission; what they need is graded too -> yields a Graded for each, in order.
+    """Grade some tasks of a Submission, and the tasks that they build on; yield a Graded for each of `names`, in order.
 
-    given: tasks whose functions are the reference's from the start. memo: a dict that keeps what came of a tree, for
-    callers that grade nearly the same submission many times. open_tree: what runs a tree, a Remote or the like of it.
+    given: tasks whose functions are taken from the reference. memo: a dict that keeps the results of a tree, if almost
+    the same submission is graded many times. open_tree: runs a tree, such as Remote.
     """
     missed, memo = set(), {} if memo is None else memo
     for name in [name for name in closure(names, project.tasks) if name not in given]:
@@ -96,7 +96,7 @@ def grade(project, submission, names, draw, goldens, given=(), limits=None, forb
 
 def _grade_tree(task, tree, draw, goldens, open_tree):
     """Outcomes, notes and what was printed, for a task on the tree path -> text."""
-    for warm in (True, False):                                      # the second time where the first calls ended it
+    for warm in (True, False):                                      # again without, if first calls ended the process
         with folder_of(tree) as work, open_tree(work) as remote:
             outcomes = _outcomes(task, remote, draw, goldens, warm)
         if outcomes:
@@ -105,19 +105,19 @@ def _grade_tree(task, tree, draw, goldens, open_tree):
 
 
 def _outcomes(task, remote, draw, goldens, warm):
-    """Outcomes of a task, None where its first calls ended the process: then checks may still find something right."""
+    """Outcomes of a task; None if its first calls ended the process, though single checks may still pass."""
     _, warm_up, check = CHECKS[task.check]
     try:
         remote.start()
     except (Gone, SubmissionError) as error:
         return [Outcome("import", 1, described(error), True)]
     if warm:
-        with contextlib.suppress(*STRANGE):                         # the checks say it again, each in its place
+        with contextlib.suppress(*STRANGE):                         # the checks report it in its place
             warm_up(task, remote, draw)
         if remote.gone:
             return None
     remote.start_clock()
-    with contextlib.redirect_stderr(io.StringIO()):                 # the checker's words on how long it will take
+    with contextlib.redirect_stderr(io.StringIO()):                 # the checker's estimate of its time
         outcomes = list(check(task, remote, goldens, draw))
     if any(outcome.essential and not outcome.problem for outcome in outcomes):
         return outcomes

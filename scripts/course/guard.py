@@ -1,7 +1,7 @@
-"""What the process under test may not do, refused by an audit hook, which Python code cannot take off again.
+"""An audit hook that stops the process under test from leaving its folder. Python code cannot remove it.
 
-It keeps honest code and pranks inside their folder. It is no sandbox: native code passes it. Where submissions may be
-hostile beyond that, the grader belongs into a container, as Gradescope's is.
+It contains honest mistakes and pranks. It is no sandbox: native code gets past it. If submissions may be more hostile
+than that, run the grader in a container, as Gradescope does.
 """
 import os
 import sys
@@ -18,9 +18,9 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def install(work, forbidden, notes):
-    """From now on: write in the folder `work` alone, read nothing below `forbidden`, no processes, no network.
+    """Allow writing in the folder `work` alone; forbid reading below `forbidden`, processes and network.
 
-    What was refused is appended to the list `notes`, once each.
+    Each kind of refusal is appended to the list `notes` once.
     """
     work, forbidden = os.path.realpath(work), [os.path.realpath(folder) for folder in forbidden]
     installed = [os.path.realpath(folder) for folder in {sys.prefix, sys.base_prefix, sys.exec_prefix}]
@@ -60,7 +60,7 @@ def install(work, forbidden, notes):
 
 
 def _real(path):
-    """A path without links, or None for what is no path, such as a number of an open file."""
+    """The path with links resolved, or None for a value that is no path, such as the number of an open file."""
     if isinstance(path, int) or path is None:
         return None
     try:

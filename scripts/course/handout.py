@@ -1,11 +1,11 @@
-"""What students get: a list, so that a new file stays here until somebody puts it down.
+"""The files that students get. A new file is not handed out until it is listed here.
 
 A test follows the imports of these files: what one of them imports has to be listed too, or named in OPTIONAL.
 """
 ALL = "*"                           # all modules of a folder, without its subfolders
 
 HANDED_OUT = {                      # folder -> modules
-    # the layers, with the tasks in them; the engine stays here
+    # the layers, with the tasks in them; not the engine
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches captioning_rnn checkpoint cider decoding dropout images likelihood
@@ -13,28 +13,29 @@ HANDED_OUT = {                      # folder -> modules
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": ALL,
-    # the gradient checks; not cells, which has an RNN and an LSTM in it
+    # the gradient checks; not cells, which contains an RNN and an LSTM
     "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
                     numeric pair plot report shapes snapshot suite table traps""",
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
     "scripts/commandline": ALL, "scripts/runs": ALL, "scripts/datasets": "__init__ defaults",
-    "scripts/evaluation": "__init__ captions", "scripts/pages": "__init__ caption_page figures pictures",
+    "scripts/evaluation": "__init__ caption_output captions",
+    "scripts/pages": "__init__ attention_figures caption_page figures pictures",
     # the grader as grade and pack_submission run it, and lab for the notebooks
-    "scripts/course": """__init__ adam_checks channel child confine draws files grading guard lab model_checks outcomes
-                         pair_checks project regions results submission tasks wire""",
+    "scripts/course": """__init__ adam_checks channel child class_grading confine draws files grading guard lab
+                         model_checks outcomes packing pair_checks project regions results submission tasks wire""",
 }
 OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
-OPTIONAL = (                        # left out, and imported only where they are
-    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/cells.py", "scripts/report.py",
+OPTIONAL = (                        # not handed out, and imported only if they are present
+    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/cells.py", "scripts/pages/report.py",
 )
 
 
 def handed_out(root):
     """Paths of the files below a project's root that go to students as they are or with stubs -> sorted list of str.
 
-    Raises FileNotFoundError where one that is listed is not there.
+    Raises FileNotFoundError if a listed file is absent.
     """
     found = set(OTHER_FILES)
     for folder, modules in HANDED_OUT.items():

@@ -1,4 +1,4 @@
-"""A tree's functions without a process of their own: for trees that are known to be harmless, and many."""
+"""Calls a tree's functions in this process: for many trees that are known to be harmless."""
 import io
 import sys
 
@@ -10,7 +10,7 @@ UNDER_TEST = ("rnnlayers", "models")
 
 
 class InProcess(Remote):
-    """Like a Remote, requests and answers as bytes included, but without limits and without a guard."""
+    """Like Remote, with requests and answers as bytes, but without limits and without a guard."""
 
     def __init__(self, work, limits, forbidden=()):
         self.work, self.limits, self.notes, self.printed, self.gone = work, limits, [], "", None
@@ -20,7 +20,7 @@ class InProcess(Remote):
         sys.path.insert(0, str(work))
 
     def start_clock(self):
-        """There is none."""
+        """There is no clock."""
 
     def close(self):
         """Put the project's own modules back."""

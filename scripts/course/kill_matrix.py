@@ -59,7 +59,7 @@ RULES = {           # of the usual checkers, for one array: (analytic, numeric b
 def judge_backwards(title, backwards, seeds, scales=SCALES):
     """Judge backwards (name -> (forward, backward, expected kind)) of one pair -> list of Count.
 
-    The numeric gradient depends on forward alone: it is computed once for each seed and scale.
+    The numeric gradient depends only on forward, so it is computed once for each seed and scale.
     """
     counts = {name: Count(name, title, 0, 0, 0, (0,) * len(RULES)) for name in backwards}
     for seed in range(seeds):
@@ -105,7 +105,7 @@ class Truth:
         return report
 
     def judge_by_rules(self, forward, backward):
-        """What the usual checkers say: a list of True (rejected) and False, one upstream gradient, no contract."""
+        """Whether each usual rule rejects it, by one upstream gradient and without checks of the contract."""
         pair, rng = self._pair(forward, backward), np.random.default_rng(self.seed)
         grads = pair.backward(copy.deepcopy(self.douts[0]), pair.forward()[1])
         arrays = [(np.ravel(grads[name]), self.central.measured[name].numeric[0]) for name in pair.names]

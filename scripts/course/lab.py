@@ -7,7 +7,7 @@ from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from models.cells import CELLS
 from scripts import grade
-from scripts.datasets.defaults import draw_batch
+from scripts.datasets.defaults import batch_tiles, draw_batch
 from scripts.evaluation.captions import attend_images, caption_tiles
 from scripts.pages.figures import attention_figure, sheet
 from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
@@ -22,7 +22,7 @@ def check(task):
 
 
 def dataset_for(cell):
-    """The course's small set of scenes, as a model of this cell takes it; drawn first where it is missing."""
+    """The course's small set of scenes, with the features that this cell takes; drawn if it is missing."""
     if not DATASET.exists():
         make_scene_dataset(DATASET, sizes=SIZES)
     return open_dataset(DATASET, CELLS[cell].features)
@@ -31,13 +31,11 @@ def dataset_for(cell):
 def show_batch(dataset, n=8, seed=0):
     """A training minibatch: pictures with captions."""
     captions, rows = draw_batch(dataset, "train", n, seed)
-    names = dataset.names("train")
-    return _image(sheet({f"{n} training captions": [
-        (dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]}))
+    return _image(sheet({f"{n} training captions": batch_tiles(dataset, "train", captions, rows)}))
 
 
 def overfit(cell, dataset, **settings):
-    """Learn 50 captions by heart -> the model. Says whether the loss is as low as it has to be.
+    """Overfit 50 captions -> the model. Prints whether the loss is low enough.
 
     settings: those of scripts.train, such as hidden=128, epochs=120.
     """
@@ -58,7 +56,7 @@ def show_captions(model, dataset, n=4):
 
 
 def show_attention(model, dataset, k=0, split="train"):
-    """Where a model with attention looked for each word of its caption of the k-th picture."""
+    """The attention map of each word in the caption of the k-th picture."""
     rows, names = dataset.images(split)
     words, maps = attend_images(model, dataset, split, rows[k:k + 1])
     return _image(attention_figure(dataset.picture(rows[k]), words[0], maps[0], names[k]))

@@ -16,7 +16,7 @@ from scripts.course.tasks import closure
 from scripts.course.terms import Reader, Terms
 
 WEIGHT = 5                          # operations
-PIECES, SPAN = 3, 8                 # statements that count together, and in how many lines of a file
+PIECES, SPAN = 3, 8                 # statements that are judged together, and the most lines they may span
 EXCEPTIONS = {                      # (file, function) that may share an expression with a solution -> why
     ("gradcheck/mistakes.py", "derivative"):
         "multiplies every input with every upstream gradient to explain a wrong one; it does not say which is right",
@@ -26,7 +26,7 @@ EXCEPTIONS = {                      # (file, function) that may share an express
 
 
 class Pattern(NamedTuple):
-    """Terms of a solution, of which all leaves may stand for anything."""
+    """Terms of a solution, whose leaves may stand for anything."""
     task: str
     place: str                      # "rnnlayers/rnn.py:39"
     terms: tuple                    # one, or PIECES
@@ -35,7 +35,7 @@ class Pattern(NamedTuple):
 def find_leaks(project, names, files):
     """Lines and expressions of the tasks' solutions in files (path -> bytes) -> sentences.
 
-    What they have in common with the tasks that they need is not reported: those are handed out solved.
+    Code that they share with tasks they build on is not reported, because those are handed out solved.
     """
     given = set(closure(names, project.tasks)) - set(names)
     return [*_same_lines(project, names, given, files), *_same_expressions(project, names, given, files)]
@@ -80,7 +80,7 @@ def _wanted(project, names, given, terms):
 
 
 def _function(tree, line):
-    """The function at the top of a module, or of a class in it, that a line is in, or ""."""
+    """The module's function, or the method, that contains a line, or ""."""
     return next((node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
                  and node.lineno <= line <= node.end_lineno), "")
 

@@ -27,7 +27,7 @@ class Captioner:
         self.captions[2, 2], self.captions[2, 3:] = 2, 0
 
     def __call__(self, method, *args, options=None, seed=None):
-        """The result of a method, and what it wrote to."""
+        """The result of a method, and the arrays of the caller that it wrote to."""
         return self.subject.captioner(self.sizes, "rnn", options or {}, self.params, method, args, seed)
 
     def loss(self, captions=None, **settings):
@@ -77,7 +77,7 @@ def check_sample(task, subject, goldens, draw):
 
 
 def warm_up(task, subject, draw):
-    """Call what the task is about once."""
+    """Call the task's method once."""
     model = Captioner(subject, draw)
     model.steps() if task.check == "sample" else model.loss()
 
@@ -87,7 +87,7 @@ def _value(result):
 
 
 def _gradients(model, draw, name, weight, settings, loss_is_right):
-    """An Outcome for each parameter's gradient, or for dropout one for all."""
+    """An Outcome for each parameter's gradient; for dropout, one for all."""
     names = list(model.params)
     try:
         report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=BUDGET,

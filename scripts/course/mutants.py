@@ -1,4 +1,4 @@
-"""Wrong backwards, to test the checker with: each is a module of rnnlayers with one piece of its source exchanged."""
+"""Wrong backwards, to test the checker: each is a module of rnnlayers with one piece of its source replaced."""
 import importlib
 import types
 from pathlib import Path
@@ -10,9 +10,9 @@ from gradcheck.suite import pair_of
 class Mutant(NamedTuple):
     pair: str                       # a line of gradcheck.suite.SHAPES
     name: str
-    old: str                        # source of a line, or of a part of it, that stands in the module once
+    old: str                        # a line of source, or a part of one, that occurs once in the module
     new: str
-    kind: str                       # of the diagnosis that is expected; "" where none is, "contract" for a breach
+    kind: str                       # of the expected diagnosis; "" for none, "contract" for a breach
     module: str = ""                # where `old` stands, for COURSE; that of the pair's forward if empty
 
 
@@ -200,7 +200,7 @@ MUTANTS = [
 
 
 def pair_with(mutant):
-    """Forward and the wrong backward. Raises ValueError where the source no longer has the line."""
+    """Forward and the wrong backward. Raises ValueError if the source no longer has the line."""
     title = mutant.pair.partition(", ")[0]
     forward, _ = pair_of(title)
     original = importlib.import_module(forward.__module__)

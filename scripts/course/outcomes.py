@@ -1,4 +1,4 @@
-"""What came of one property of a task, and the comparisons that decide it."""
+"""The result of checking one property of a task, and the comparisons that decide it."""
 import re
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from scripts.course.channel import Gone, SubmissionError
 STRANGE = (Gone, SubmissionError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError,
            MemoryError)
 # ... what calls of a submission and looks at its results may raise; the results may be anything
-CLOSE = 1e-8                        # of the largest entry: rounding of another order of the same sums is far below
+CLOSE = 1e-8                        # relative to the largest entry: far above the rounding of sums in another order
 
 
 class Outcome(NamedTuple):
-    """A property of a task. `essential` ones are what the task is about; the others count once one of these holds."""
+    """A property of a task. The others count only if at least one `essential` property holds."""
     name: str
     weight: float
     problem: str                    # "" where the property holds
@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
 
 
 def judged(name, weight, check, essential=False):
-    """The Outcome of check(), which returns a sentence on what is wrong, or "". What the submission raises is wrong."""
+    """The Outcome of check(), which returns what is wrong, or "". An exception of the submission is wrong too."""
     try:
         problem = check()
     except STRANGE as error:
@@ -39,9 +39,9 @@ def described(error):
 
 
 def judgements(report, forward_is_right):
-    """What a gradient report says of each array, name -> "wrong", "" or a sentence.
+    """The verdict of a gradient report on each array: name -> "wrong", "" or a sentence.
 
-    A gradient of zero that fits a forward without any slope is right only where that forward is.
+    If a forward has slope zero, a gradient of zero fits it, but is right only if that forward is right.
     """
     found = {}
     for verdict in report.verdicts:
@@ -51,13 +51,13 @@ def judgements(report, forward_is_right):
 
 
 def problem_of(report):
-    """What ended a gradient check before its numbers, in a line, or ""."""
+    """Why a gradient check stopped before it compared numbers, in a line, or ""."""
     text = " ".join((report.problem or "").split())
     return re.sub(r"^(forward|backward|loss\(\)) raised NotImplementedError: ", "", text)
 
 
 def compared(found, expected, what):
-    """What is wrong with numbers that ought to be `expected`, as a sentence, or ""."""
+    """How a value differs from the `expected` numbers, as a sentence, or ""."""
     if not isinstance(found, (np.ndarray, np.generic, int, float)) or isinstance(found, bool):
         return f"{what} is {kind_of(found)}, expected an array {np.shape(expected)}"
     found, expected = np.asarray(found), np.asarray(expected)

@@ -16,13 +16,13 @@ from scripts.course.outcomes import (
 )
 
 FORWARD, GRADIENTS, QUALITY = 4, 6, 1       # weights: of the forward, of all gradients, of each other property
-LARGE = 1e3                                 # inputs so large overflow a softmax or a logistic function that is naive
-BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits are far less
+LARGE = 1e3                                 # inputs this large overflow a naive softmax or logistic function
+BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits stop it long before
 OVERFLOWING = ("temporal_softmax_loss", "lstm_step", "dot_product_attention", "attention", "additive_attention")
 
 
 def answers(task, subject, draw):
-    """The outputs of all forwards, in float64 -> key -> tuple of arrays. Of the reference they are the goldens."""
+    """The outputs of all forwards in float64, key -> tuple of arrays; those of the reference are the goldens."""
     return {key: _outs(subject, title, draw, scale) for title in task.pairs for key, scale in _cases(title)}
 
 
@@ -71,7 +71,7 @@ def _wrong_outs(subject, title, draw, goldens, key=None, scale=1.0):
 
 
 def _gradients(title, subject, inputs, draw, forward_is_right):
-    """An Outcome for each gradient, from one check of all; of each alone where more than numbers is wrong."""
+    """An Outcome for each gradient, from one check of all, or from one check each if more than numbers is wrong."""
     names = [name for name, x in inputs.items() if x.dtype.kind == "f"]
     weight, seed = GRADIENTS / len(names), draw.rng(title, "dout")
 
@@ -89,7 +89,7 @@ def _gradients(title, subject, inputs, draw, forward_is_right):
         problems, text = dict.fromkeys(names, described(error)), ""
     for name in names:
         yield Outcome(f"{title}: d{name}", weight, problems[name], True, text if problems[name] else "")
-        text = "" if problems[name] else text                       # the report stands once
+        text = "" if problems[name] else text                       # the report is shown once
 
 
 def _alone(name, report, forward_is_right):
@@ -140,7 +140,7 @@ def _wrong_dtypes(subject, name, draw):
 
 
 def _impure(subject, name, inputs, draw):
-    """Whether it writes to what is not its own, seen where the submission runs."""
+    """Whether it writes to arrays of its caller, as seen in the process under test."""
     if not hasattr(subject, f"{name}_forward"):
         return subject.writes(name, None, inputs.values())
     *outs, _ = getattr(subject, f"{name}_forward")(*inputs.values())

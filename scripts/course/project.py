@@ -9,15 +9,15 @@ from scripts.course.tasks import ASSIGNMENT, ROOT, closure, load_tasks
 
 MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
 UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py", "gradcheck/*.py", "data/*.py")
-SPOILERS = {                        # go back through the steps as the solutions do: neither handed out nor under test
-    "gradcheck/cells.py",           # an RNN and an LSTM with all their mistakes, and without
+SPOILERS = {                        # they contain solutions: neither handed out nor under test
+    "gradcheck/cells.py",           # an RNN and an LSTM, correct and with all their mistakes
     "models/gradient_norms.py",
 }
 MISSING = 'raise FileNotFoundError("{} is missing, or no text in UTF-8")\n'
 
 
 class Project(NamedTuple):
-    """Tasks, and the functions that are to be written for them."""
+    """The tasks, and the functions that students write for them."""
     root: Path
     tasks: dict                     # name -> Task
     version: str
@@ -41,7 +41,7 @@ class Project(NamedTuple):
 
 
 def load_project(root=ROOT):
-    """The project in a folder: this one, or a student's tree. Raises ValueError on markers that do not fit."""
+    """The project in a folder, this one or a student's tree. Raises ValueError on markers that do not match."""
     tasks, version = load_tasks(root)
     if (root / ASSIGNMENT).is_file():
         made = json.loads((root / ASSIGNMENT).read_text(encoding="utf-8"))
@@ -63,18 +63,18 @@ def load_project(root=ROOT):
 
 
 def tree_under_test(project, task, submitted, given):
-    """What one task is graded on: path -> text.
+    """The files that one task is graded on, path -> text.
 
-    Of the submission it has the functions of the task and of the tasks that it needs, and what else stands in their
-    files; all other files are the project's own, without solutions. Functions of `given` tasks are the reference's,
-    those of all others raise; both stand in a module of their own. A file that was not handed in raises when it is
-    imported. A student's tree is taken as it is.
+    Files with functions of the task, or of tasks that it builds on, come from the submission; all others are the
+    project's own, without solutions. Functions of `given` tasks are taken from the reference, those of other tasks
+    raise; both are in separate modules. A file that was not handed in raises when it is imported. A student's tree is
+    taken as it is.
     """
     paths = {file.relative_to(project.root).as_posix() for pattern in UNDER_TEST for file in project.root.glob(pattern)}
     files = {path: (project.root / path).read_text("utf-8", "replace") for path in sorted(paths - SPOILERS)}
     own = {place for name in closure([task], project.tasks) if name not in given for place in project.places[name]}
     for path in {path for path, _ in own}:
-        files[path] = submitted.get(path, MISSING.format(path))     # not the reference's, which is right
+        files[path] = submitted.get(path, MISSING.format(path))     # not the reference's, which would be right
     for path in project.texts:
         folder, stem = Path(path).parent.as_posix(), Path(path).stem
         names = sorted(name for places in project.places.values() for place, name in places
@@ -89,10 +89,10 @@ def tree_under_test(project, task, submitted, given):
 
 
 def without(text, names):
-    """A module's text with empty lines in place of some functions; as it is where it is no Python."""
+    """A module's text with empty lines in place of some functions; unchanged if it is not valid Python."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):      # the last where it nests too deep
+    except (SyntaxError, ValueError, RecursionError, MemoryError):      # the last if it nests too deep
         return text
     lines = text.split("\n")
     for node in tree.body:

@@ -1,4 +1,4 @@
-"""What an assignment promises, each as a function that returns what is wrong with a tree, or an empty text."""
+"""The promises of an assignment: one function each, which returns what is wrong with a tree, or ""."""
 import subprocess
 import sys
 import zipfile
@@ -29,7 +29,7 @@ def failing(project, folder, names):
 
 
 def solved_tree_passes(project, folder):
-    """Hidden and public checks of the solved tree."""
+    """The solved tree passes the hidden and the public checks."""
     make_tree(project, folder, list(project.tasks), solution=True)
     lost, _ = failing(project, folder, list(project.tasks))
     own = _python(folder, "-m", "scripts.grade", ".", "--out", "results.json")
@@ -38,7 +38,7 @@ def solved_tree_passes(project, folder):
 
 
 def stripped_tree_fails(project, folder, part=None):
-    """Exactly the tasks of a part fail, and get nothing; what they need was given and passes."""
+    """Exactly the tasks of a part fail and get no points; the tasks that they build on are solved and pass."""
     names = choose(part, project.tasks, "--tasks")
     make_tree(project, folder, names)
     lost, nothing = failing(project, folder, closure(names, project.tasks))
@@ -46,7 +46,7 @@ def stripped_tree_fails(project, folder, part=None):
 
 
 def nothing_leaks(project, folder):
-    """The zip, read again."""
+    """Nothing of a solution is in the zip."""
     with zipfile.ZipFile(folder.with_name(f"{folder.name}.zip")) as archive:
         # without the top folder
         files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
@@ -56,13 +56,13 @@ def nothing_leaks(project, folder):
 
 
 def imports(folder):
-    """Every module of a tree."""
+    """Every module of a tree can be imported."""
     done = _python(folder, "-c", IMPORTS)
     return done.stderr if done.returncode else ""
 
 
 def notebooks_run(folder):
-    """All notebooks of a tree, one after the other."""
+    """All notebooks of a tree run without an error."""
     for path in sorted(folder.glob("assignments/*.ipynb")):
         text = str([cell.get("outputs") for cell in execute(path).cells])
         for word in ("properties lost", "Not below"):

@@ -1,4 +1,4 @@
-"""Solution regions: the lines of a source file that students are to write.
+"""Solution regions: the lines of a source file that students have to write.
 
     # BEGIN SOLUTION 2.1: a hint, which stays in the students' file
     ...
@@ -10,7 +10,7 @@ import textwrap
 from typing import NamedTuple
 
 MARKER = re.compile(r"(\s*)#\s*(BEGIN|END)\s+SOLUTION\b\s*([^\s:]*)\s*(?::\s*(.*))?$")
-TELLING = 8                         # tokens of a line that is looked for as a whole
+TELLING = 8                         # fewest tokens of a line that is searched for as a whole
 
 
 class Region(NamedTuple):
@@ -19,11 +19,11 @@ class Region(NamedTuple):
     indent: str
     first: int                      # line of BEGIN, from 0
     last: int                       # line of END
-    function: str                   # whose body it is in, "adam" or "CaptioningRNN.loss"
+    function: str                   # that contains it, "adam" or "CaptioningRNN.loss"
 
 
 def find_regions(text, path, tasks):
-    """The regions of a file's text, in order. Raises ValueError with file and line on markers that do not fit."""
+    """The regions of a file's text, in order. Raises ValueError with file and line on markers that do not match."""
     found, begin = [], None
     for k, line in enumerate(text.split("\n")):
         match = MARKER.match(line)
@@ -52,9 +52,9 @@ def find_regions(text, path, tasks):
 
 
 def rewrite(text, regions, body):
-    """The text with each region exchanged for the lines that body(region) returns, None for the region's own lines.
+    """The text with each region replaced by the lines that body(region) returns; None keeps the region's own lines.
 
-    The markers go.
+    The markers are removed.
     """
     lines = text.split("\n")
     for region in reversed(regions):
@@ -64,7 +64,7 @@ def rewrite(text, regions, body):
 
 
 def stub(region, task, chosen):
-    """What stands in the students' file: the hint, and one raise that says what to do."""
+    """The lines in the students' file: the hint, and a raise that says what to do."""
     words = (f"task {task.name} is not written yet: python -m scripts.grade . --task {task.name} tests it" if chosen
              else f"task {task.name} is not part of this assignment")
     hint = [f"{region.indent}# Task {task.name}: {region.hint}"] if region.hint and chosen else []

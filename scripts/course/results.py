@@ -1,4 +1,4 @@
-"""What a graded submission is told: lines on a terminal, Gradescope's results.json, and one CSV for a class."""
+"""Feedback on a graded submission: lines on a terminal, Gradescope's results.json, and a CSV for a class."""
 import csv
 import io
 import json
@@ -12,7 +12,7 @@ def printable(value, most=80):
 
 
 def feedback(graded):
-    """What there is to say about a task -> list of lines, at most LINES of them."""
+    """The feedback on a task -> list of at most LINES lines."""
     lines, said = [], set()
     if graded.blocked:
         how = "graded with the reference's functions in its place" if graded.given else "do that first"
@@ -40,12 +40,12 @@ def summary(graded):
 
 
 def total(graded):
-    """Points got, and points there are."""
+    """Points reached, and points available."""
     return round(sum(task.score for task in graded), 2), sum(task.task.points for task in graded)
 
 
 def results_json(graded, notes=()):
-    """The content of Gradescope's results.json, as bytes. A task's feedback stands with the first property it lost."""
+    """Gradescope's results.json as bytes. A task's feedback is shown with the first property that failed."""
     tests = []
     for task in graded:
         lines = feedback(task)
@@ -59,7 +59,7 @@ def results_json(graded, notes=()):
 
 
 def class_csv(rows, names):
-    """One line a submission: (student, list of Graded or None, remark) -> the CSV as bytes."""
+    """Rows (student, list of Graded or None, remark), one per submission -> the CSV as bytes."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["student", *names, "total", "remark"])
@@ -67,10 +67,10 @@ def class_csv(rows, names):
         scores = {task.task.name: task.score for task in graded or ()}
         table.writerow([_plain(student), *(scores.get(name, 0) for name in names),
                         total(graded)[0] if graded else 0, _plain(remark)])
-    return text.getvalue().encode(errors="backslashreplace")     # names of files may be no UTF-8
+    return text.getvalue().encode(errors="backslashreplace")     # file names may not be UTF-8
 
 
 def _plain(text):
-    """A text that no spreadsheet takes for a formula."""
+    """The text, changed so that no spreadsheet takes it for a formula."""
     text = " ".join(str(text).split())
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -1,4 +1,4 @@
-"""The files of a student's tree: the project without its solutions, and what nobody needs who is to find them."""
+"""The files of a student's tree: the project without its solutions and without files that give them away."""
 import io
 import json
 from pathlib import Path
@@ -14,15 +14,15 @@ from scripts.course.handout import handed_out
 from scripts.course.lab import DATASET, SIZES
 from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import notebooks_of
+from scripts.course.project import Project
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 
 
-def make_tree(project, out, names, solution=False):
-    """Make the folder `out` with the assignment of some tasks, and out.zip beside it -> files, path -> bytes.
+def make_tree(project: Project, out: Path, names: list[str], solution: bool = False) -> dict[str, bytes]:
+    """Make the folder `out` with the assignment of some tasks, and out.zip beside it -> the content of each path.
 
-    The tasks that these need and that are not among them come solved; all others are left out. With `solution` all are
-    solved. Raises FileExistsError where the folder is not empty or the zip is there, ValueError where a solution would
-    leak.
+    Tasks that these build on come solved; all others are left out. With `solution` all tasks are solved. Raises
+    FileExistsError if the folder is not empty or the zip exists, ValueError if a solution would leak.
     """
     solved = set(project.tasks) if solution else set(closure(names, project.tasks)) - set(names)
     archive = Path(f"{Path(out)}.zip")
@@ -43,8 +43,19 @@ def make_tree(project, out, names, solution=False):
     return files
 
 
+def tree_lines(project: Project, out: Path, names: list[str], files: dict[str, bytes], solution: bool) -> list[str]:
+    """What to print about a tree that was made: its tasks, what comes solved, its size."""
+    tasks = [project.tasks[name] for name in names]
+    given = [name for name in closure(names, project.tasks) if name not in names]
+    size = sum(map(len, files.values()))
+    return [*(f"{task.name}  {task.points:3d} points  {task.title}" for task in tasks),
+            f"solved: {'all' if solution else ', '.join(given) or 'none'}",
+            f"{out}: {len(files)} files, {size / 1e6:.1f} MB, {sum(task.points for task in tasks)} points; "
+            f"the same in {out.with_name(f'{out.name}.zip')}"]
+
+
 def _texts(project, names, solved):
-    """path -> bytes of everything but the data."""
+    """All files but the data, path -> bytes."""
     root, files = project.root, {}
     for path in handed_out(root):
         marked = path in project.texts
@@ -59,7 +70,7 @@ def _texts(project, names, solved):
 
 
 def _goldens(project):
-    """What the forwards return in the public checks, as the bytes of an npz."""
+    """The right results of the forwards in the public checks, as the bytes of an npz."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{f"{task}|{key}|{k}": value
                                    for task, goldens in goldens_of(project, PUBLIC).items()

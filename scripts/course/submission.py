@@ -1,4 +1,4 @@
-"""Reading what a student handed in, a folder or a zip. Only the tasks' files are looked at, nothing is unpacked."""
+"""Reading a submission, a folder or a zip. Only the files of the tasks are read, and nothing is unpacked."""
 import hashlib
 import json
 import zipfile
@@ -10,20 +10,20 @@ from scripts.course.tasks import ASSIGNMENT
 
 MANIFEST = "manifest.json"
 LARGEST = 1 << 20                   # bytes of one file
-LITTER = (".", "__MACOSX")          # starts of names that systems leave
+LITTER = (".", "__MACOSX")          # prefixes of files that operating systems leave behind
 
 
 class Submission(NamedTuple):
     student: str                    # the id in the manifest, else the name of the folder or file
     texts: dict                     # path -> text
-    notes: list                     # sentences on what is odd
-    version: str                    # of the assignment, "" where nothing says it
+    notes: list                     # sentences about oddities
+    version: str                    # of the assignment, "" if unknown
 
 
 def read_submission(path, wanted):
     """The wanted files of a submission -> Submission.
 
-    Raises FileNotFoundError where there is none, ValueError where it is no folder and no zip, or has none of them.
+    Raises FileNotFoundError if the path is absent, ValueError if it is no folder or zip, or has none of the files.
     """
     path = Path(path)
     if not path.exists():
@@ -45,7 +45,7 @@ def read_submission(path, wanted):
 
 
 def _from_folder(folder, wanted):
-    """Files by name, or by name below one folder that holds everything."""
+    """Files by name, also if a single top folder contains them."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(LITTER)]
     single = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else None
     return _files(folder, wanted) or (_files(single, wanted) if single else {})
@@ -62,7 +62,7 @@ def _files(folder, wanted):
 
 
 def _from_zip(path, wanted):
-    """Members by name, or by name below one folder that holds everything."""
+    """Members by name, also if a single top folder contains them."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist() if info.file_size <= LARGEST}
@@ -70,7 +70,7 @@ def _from_zip(path, wanted):
             prefix = f"{tops.pop()}/" if len(tops) == 1 else ""
             return {name: archive.read(members[place]) for name in (*wanted, MANIFEST, ASSIGNMENT)
                     for place in (name if name in members else prefix + name,) if place in members}
-    except Exception as error:                          # every compression has errors of its own
+    except Exception as error:                          # each compression raises errors of its own
         raise ValueError(f"{path}: neither a folder nor a zip that can be read ({error})") from error
 
 

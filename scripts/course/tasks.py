@@ -13,15 +13,15 @@ class Task(NamedTuple):
     name: str                       # "2.3"
     title: str
     points: int
-    needs: tuple                    # names of the tasks it calls
+    needs: tuple                    # names of the tasks that it builds on
     check: str                      # "pairs", "adam", "loss" or "sample"
     pairs: tuple                    # lines of gradcheck.table.SHAPES, for "pairs"
 
 
 def load_tasks(root=ROOT):
-    """All tasks, name -> Task, in an order in which each comes behind what it needs; and the version of the file.
+    """All tasks, name -> Task, each after the tasks that it builds on; and the version of the file.
 
-    Raises ValueError where a task needs one that does not come before it.
+    Raises ValueError if a task builds on one that does not come before it.
     """
     content, tasks = json.loads((root / TASKS).read_text(encoding="utf-8")), {}
     for name, entry in content["tasks"].items():
@@ -34,7 +34,7 @@ def load_tasks(root=ROOT):
 
 
 def choose(text, tasks, option):
-    """The tasks that a list like '1,2.3' names, a part standing for all of its tasks -> list of names in order.
+    """The tasks in a list such as '1,2.3', where a part stands for all its tasks -> list of names in order.
 
     None stands for all. Raises ValueError on a name that is neither a task nor a part.
     """
@@ -48,9 +48,9 @@ def choose(text, tasks, option):
 
 
 def closure(names, tasks):
-    """Some tasks with all that they need, directly or not -> list of names in order."""
+    """Some tasks with all that they build on, directly or not -> list of names in order."""
     found = set(names)
-    for name in reversed(tasks):                                    # what is needed comes before
+    for name in reversed(tasks):                                    # the tasks that it builds on come before it
         if name in found:
             found.update(tasks[name].needs)
     return [name for name in tasks if name in found]

@@ -1,4 +1,4 @@
-"""What Python code computes, as terms in which the names of variables and the way of writing make no difference.
+"""Terms for what Python code computes: code that differs in names or notation alone has the same terms.
 
 Statements are read in order. A variable is replaced by the term that was assigned to it, which removes temporaries.
 Operations that only move numbers (reshape, astype, x[:, None]) and the arguments axis and keepdims are left out.
@@ -15,10 +15,10 @@ NAMED_OPERATORS = {
 }
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
 UNARY = {"exp", "log", "tanh", "sqrt", "sum", "mean", "max", "argmax", "T", "abs"}
-LAYER = 4                           # weight of a call of a layer, which alone tells nothing
+LAYER = 4                           # weight of a call of a layer, which says nothing on its own
 COUNTED = {**dict.fromkeys([*OPERATORS.values(), *UNARY, "where", "entries", "at a step"], 1),
-           "changed": 3, "call add.at": 5}                  # changing entries in place is rare elsewhere
-AGAIN = 0.5                         # weight of using a leaf again, as in x / x.sum()
+           "changed": 3, "call add.at": 5}                  # changes of single entries are rare outside solutions
+AGAIN = 0.5                         # weight of each repeated use of a leaf, as in x / x.sum()
 MANY = 12                           # bound on the factors of a product and the summands of a sum
 
 
@@ -130,7 +130,7 @@ class Reader(ast.NodeVisitor):
         self._repeat(node)
 
     def _repeat(self, node):
-        """The body of a loop. The variables that it assigns are unknown when it begins."""
+        """The body of a loop. Variables that it assigns are unknown at its beginning."""
         for name in _stored(node):
             self._names[name] = self._unknown()
         for statement in [*node.body, *node.orelse]:
@@ -174,7 +174,7 @@ class Reader(ast.NodeVisitor):
         return self._make(f"leaf {self._fresh}")
 
     def generic_visit(self, node):
-        """Any other node: its parts are read, its own value is unknown."""
+        """Any other node: its parts are read, but its own value is unknown."""
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
             for generator in node.generators:
                 self.visit(generator.iter)
@@ -272,7 +272,7 @@ class Reader(ast.NodeVisitor):
 
 
 def _stored(node):
-    """Names that are assigned somewhere in a node."""
+    """Names that a node assigns."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 

@@ -1,4 +1,4 @@
-"""Values as bytes, for the pipe between the grader and the process under test. Nothing that is read can run code.
+"""Values as bytes, for the pipe between the grader and the process under test. Reading them cannot run code.
 
 A message is the length of the rest, the length of a JSON text, the text, and the bytes of the arrays.
 """
@@ -16,7 +16,7 @@ KINDS = "biufc"
 def encode(value):
     """Bytes of None, booleans, numbers, texts, arrays of numbers, and tuples, lists and dicts of these.
 
-    Anything else is sent as the name of its type: see Unknown. Raises ValueError on what is too large.
+    Anything else is sent as the name of its type: see Unknown. Raises ValueError if the message is too large.
     """
     blobs = []
     text = json.dumps(_pack(value, blobs)).encode()
@@ -27,7 +27,7 @@ def encode(value):
 
 
 def read(stream):
-    """The next value from a binary stream. Raises EOFError at its end, ValueError on what encode() cannot have made."""
+    """The next value from a binary stream. Raises EOFError at the end, ValueError on bytes not made by encode()."""
     size, = struct.unpack("<Q", _exactly(stream, 8))
     if not 4 <= size <= LARGEST:
         raise ValueError(f"a message of {size} bytes, expected at most {LARGEST}")
@@ -47,7 +47,7 @@ class Unknown:
 
 
 class Reference(NamedTuple):
-    """Stands for an object that stays on the other side."""
+    """Stands for an object that stays in the other process."""
     number: int
 
 

@@ -10,21 +10,21 @@ from data.files import sha256
 from data.prepare import new_folder
 
 TRIES, TIMEOUT = 3, 60              # seconds without a byte
-UNPACKED = 20                       # times the size of an archive: captions unpack to a fourth of that, bombs to more
-BLOCK = 2**16                       # bytes: what a cut connection loses at most
+UNPACKED = 20                       # times an archive's size that it may unpack to, against zip bombs; captions need 5
+BLOCK = 2**16                       # bytes; the most that a broken connection loses
 
 
 class File(NamedTuple):
     url: str
-    size: int                       # bytes, of those without a sum about so many
-    sha256: str | None = None       # where it is known
+    size: int                       # bytes; approximate for files without a SHA-256
+    sha256: str | None = None       # if it is known
 
 
 class DataSet(NamedTuple):
-    page: str                       # where people find it, should a link be dead
+    page: str                       # the data set's home page, for error messages
     files: tuple
-    inside: dict                    # a file that has to be there -> its SHA-256, or None
-    then: str                       # what to do with the folder
+    inside: dict                    # required file -> its SHA-256, or None
+    then: str                       # the next command
 
 
 COCO = "http://images.cocodataset.org"
@@ -91,7 +91,7 @@ def download(file, folder, page):
     by_hand = f"by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, put it into {folder} and run this again"
     try:
         return pooch.retrieve(file.url, file.sha256, name, folder, downloader=Resuming(folder / f"{name}.part"))
-    except ValueError as error:                              # the sum: pooch has removed the file
+    except ValueError as error:                              # a wrong SHA-256: pooch has removed the file
         raise ValueError(f"{file.url}: what came does not have the SHA-256 {file.sha256}: try again, or {by_hand}"
                          ) from error
     except OSError as error:                                 # requests' errors are among them
@@ -121,10 +121,10 @@ class Resuming:
         start = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == 416:                  # nothing is left to come
+            if response.status_code == 416:                  # the file is complete
                 return
             response.raise_for_status()
-            if response.status_code != 206:                  # the whole again
+            if response.status_code != 206:                  # the server sends the whole file again
                 start = 0
             length = response.headers.get("Content-Length", "")
             total = start + int(length if length.isdecimal() else 0)
@@ -153,6 +153,6 @@ def unpack(path, folder):
     except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
         Path(path).unlink()
         raise ValueError(f"{path}: a damaged zip ({error}), which was removed: run this again") from error
-    except RuntimeError as error:                            # a password, a method that zipfile has not
+    except RuntimeError as error:                            # a password, or a method that zipfile lacks
         raise ValueError(f"{path}: cannot be unpacked here ({error}): pack what is in it as an ordinary zip of that "
                          "name and run this again") from error

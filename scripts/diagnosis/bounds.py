@@ -5,19 +5,19 @@ They lie between what healthy and broken models measure: docs/diagnosis.md has b
 import math
 from typing import NamedTuple
 
-ENOUGH = 20                         # images below which a share of captions says nothing
-ENOUGH_WORDS = 100                  # images below which most rare words have no place to be likely in
+ENOUGH = 20                         # images; shares of fewer captions are not judged
+ENOUGH_WORDS = 100                  # images; with fewer, most rare words do not occur
 STEPS = 5                           # words back over which gradients are followed
-LARGE = 1e4                         # a weight beyond it is as lost as one that is not finite
+LARGE = 1e4                         # a larger weight counts as damaged, like one that is not finite
 
 
 class Bounds(NamedTuple):
-    """What a figure may be; None where there is no bound."""
+    """The range of a healthy figure; None for no bound."""
     low: float | None = None
     high: float | None = None
 
     def broken(self, figure):
-        """Whether the figure is out of bounds, or no number."""
+        """Whether the figure is out of bounds or NaN."""
         low = -math.inf if self.low is None else self.low
         return not low <= figure <= (math.inf if self.high is None else self.high)
 
@@ -37,7 +37,7 @@ DEAD_VOCABULARY = Bounds(high=0.4)  # share of the words that never get more tha
 
 
 def blind(images):
-    """Bounds of what the own image gains over another, nats per word: wider for few images."""
+    """Bounds of the gain from the right image over a wrong one, in nats per word; wider for few images."""
     return Bounds(low=0.1 + 1.5 / math.sqrt(images))
 
 

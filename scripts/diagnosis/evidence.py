@@ -36,7 +36,7 @@ class Evidence:
         self.train_targets, self.train_rows = self._train_sample(rng)
 
     def _train_sample(self, rng):
-        """As many captions of training images; of a run of --overfit, captions that it learnt."""
+        """As many captions of training images; for a run with --overfit, captions that it learnt."""
         captions, rows = self.dataset.captions_of("train")
         settings = self.checkpoint.run.get("settings", {})
         if settings.get("overfit"):
@@ -76,19 +76,19 @@ class Evidence:
 
     @cached_property
     def loss(self):
-        """Nats a word of the captions of the images."""
+        """Loss of the images' captions, in nats per word."""
         return self._loss(self.targets, self.target_rows, self.reader)
 
     @cached_property
     def shuffled_loss(self):
-        """The same with another image for each: a derangement, so that no caption has its own."""
+        """The same with wrong images: a derangement, so that no caption keeps its own image."""
         ordered = self.rows[self.order]
         other = dict(zip(ordered, np.roll(ordered, 1)))
         return self._loss(self.targets, np.array([other[row] for row in self.target_rows]), self.reader)
 
     @cached_property
     def train_loss(self):
-        """Nats a word of as many training captions."""
+        """Loss of as many training captions, in nats per word."""
         return self._loss(self.train_targets, self.train_rows, self.dataset.features["train"])
 
     @cached_property

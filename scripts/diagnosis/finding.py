@@ -1,4 +1,4 @@
-"""What a symptom found, and when it is not judged."""
+"""The result of testing a symptom, and when it is not judged."""
 import functools
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ from typing import NamedTuple
 class Finding(NamedTuple):
     found: bool | None              # None: not judged
     figure: float | None
-    low: float | None               # bounds of the figure, None where there is none
+    low: float | None               # bounds of the figure, None for no bound
     high: float | None
     says: str                       # what was measured
-    cause: str = ""                 # the likely one, where it is found
+    cause: str = ""                 # the likely one, if found
     advice: str = ""
 
 
 def judge(figure, bounds, says, cause, advice):
-    """A Finding that is found where the figure is out of bounds, or no number."""
+    """A Finding, which is found if the figure is out of bounds or NaN."""
     return Finding(bounds.broken(figure), float(figure), *bounds, says, cause, advice)
 
 

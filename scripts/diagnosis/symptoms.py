@@ -78,7 +78,7 @@ def same_caption(e):
 
 @needs(ENOUGH)
 def blind(e):
-    """What an image's own caption gains over being given another image, in nats per word.
+    """How much the right image lowers the loss of a caption compared with a wrong image, in nats per word.
 
     The bound allows for chance: where all pictures are other images', the gain of single images varies by about one nat
     a word.

@@ -1,15 +1,50 @@
 """Whether attention moves from word to word, and on scenes whether it points at what the words name."""
 import math
+from typing import Any
 
 import numpy as np
 
+from data.dataset import Dataset
 from data.scenes import COLOURS, SIDE
-from scripts.evaluation.scenes import SHAPE_OF
+from models import CaptioningRNN
+from scripts.evaluation.captions import attend_images
+from scripts.evaluation.scenes import SHAPE_OF, read_objects
 
 DEAD = 1e-3                         # mean change of the map from word to word below which attention does not move
 
 
-def liveliness(maps):
+def judge_attention(model: CaptioningRNN, dataset: Dataset, split: str) -> dict[str, Any]:
+    """Whether the attention of greedy captions of a split moves, and on scenes how well it points."""
+    rows, _ = dataset.images(split)
+    words, maps = attend_images(model, dataset, split, rows)
+    result = {"cell_type": model.cell_type, "split": split, "images": len(rows), **liveliness(maps)}
+    path = dataset.folder / "objects.json"
+    if path.is_file():
+        objects = read_objects(path, len(dataset.features[split]))
+        result["pointing"] = pointing(words, maps, [objects[row] for row in rows], np.random.default_rng(0))
+    return result
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The result in a few lines."""
+    if result["change"] is None:
+        return f"{result['verdict']}: no caption of {result['images']} has two words, or the grid has one region"
+    differ = f"maps differ by {result['change']:.3f} between words"
+    if result["verdict"] == "dead":
+        differ = f"maps differ by less than {DEAD:g} between words ({result['change']:.1e})"
+    mass = np.array(result["mass"])
+    sharp = f"entropy {result['entropy']:.2f} of at most {result['entropy_uniform']:.2f} nats"
+    lines = [f"{result['verdict']}: {differ}; {sharp}",
+             f"{result['words']} words of {result['images']} {result['split']} images; mass by region, per cent:",
+             *("  " + " ".join(f"{100 * share:4.1f}" for share in row) for row in mass)]
+    if "pointing" in result and result["pointing"]["nouns"]:
+        p = result["pointing"]
+        lines.append(f"pointing: {p['accuracy']:.1%} of {p['nouns']} nouns peak on what they name (chance "
+                     f"{p['chance']:.1%}, maps shuffled between words {p['shuffled']:.1%}); mass on it {p['mass']:.1%}")
+    return "\n".join(lines)
+
+
+def liveliness(maps: list[np.ndarray]) -> dict[str, Any]:
     """How much maps change and how sharp they are, over all words that were generated.
 
     maps: an array (words, height, width) for each caption -> dict. Change is the total variation distance between the

@@ -1,4 +1,4 @@
-"""Captions that need no captioner: what a model has to beat."""
+"""Captions made without a model: the baselines that a model has to beat."""
 import numpy as np
 
 from models.ngrams import count_grams

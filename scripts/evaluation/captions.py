@@ -1,30 +1,37 @@
 """Captions of a split, batch by batch: by beam search, drawn at random, or greedy with attention maps."""
-from models.decoding import beam_search, sample
+from collections.abc import Callable
+
+import numpy as np
+
+from data.dataset import Dataset
+from models import CaptioningRNN
+from models.decoding import Hypothesis, beam_search, sample
+
+Decoder = Callable[..., list[list[Hypothesis]]]     # (model, features, beam) -> for each image captions, the best first
 
 
-def beams_of(model, features, beam, **options):
+def beams_of(model, features, beam: int, **options) -> list[list[Hypothesis]]:
+    """The captions that a beam search keeps; options of decoding.beam_search."""
     return beam_search(model, features, beam, **options).beams
 
 
-def draws_of(rng, **options):
-    """A decoder like beams_of that draws captions at random -> the most likely first; options of decoding.sample."""
+def draws_of(rng: np.random.Generator, **options) -> Decoder:
+    """A decoder that draws captions at random; options of decoding.sample."""
     def draw(model, features, beam):
         draws = zip(*(sample(model, features, rng, **options).beams for _ in range(beam)))
         return [sorted((beam for beam, in drawn), key=lambda h: -h.log_prob) for drawn in draws]
     return draw
 
 
-def caption_split(model, dataset, split, rows, beam, batch=128, decode=beams_of, **options):
-    """Caption some images of a split, given by their rows -> for each its Hypotheses, the best first.
-
-    decode: a function (model, features, beam, **options) -> the same of a batch.
-    """
+def caption_split(model: CaptioningRNN, dataset: Dataset, split: str, rows: np.ndarray, beam: int, batch: int = 128,
+                  decode: Decoder = beams_of, **options) -> list[list[Hypothesis]]:
+    """Captions of some images of a split, given by their rows; options: of the decoder."""
     features = dataset.features[split]
     return [hypotheses for i in range(0, len(rows), batch)
             for hypotheses in decode(model, features[rows[i:i + batch]], beam, **options)]
 
 
-def caption_images(model, dataset, split, n=None):
+def caption_images(model: CaptioningRNN, dataset: Dataset, split: str, n: int | None = None):
     """Greedy captions of the first n images of a split, or all -> rows, names, captions."""
     rows, names = dataset.images(split)
     rows, names = rows[:n], names[:n]
@@ -32,7 +39,8 @@ def caption_images(model, dataset, split, n=None):
     return rows, names, captions
 
 
-def attend_images(model, dataset, split, rows):
+def attend_images(model: CaptioningRNN, dataset: Dataset, split: str, rows: np.ndarray,
+                  ) -> tuple[list[list[str]], list[np.ndarray]]:
     """Words of the greedy captions of some images, and the attention map of each word.
 
     -> list of lists of str, list of arrays (words, height, width)
@@ -54,7 +62,7 @@ def _sampled(model, dataset, split, rows, batch=128):
         yield from zip(*sampled) if model.attends else zip(sampled, [None] * len(sampled))
 
 
-def caption_tiles(model, dataset, split, n):
+def caption_tiles(model: CaptioningRNN, dataset: Dataset, split: str, n: int):
     """(picture or None, name, greedy caption) of the first n images of a split, for figures.sheet."""
     return [(dataset.picture(row), name, caption)
             for row, name, caption in zip(*caption_images(model, dataset, split, n))]

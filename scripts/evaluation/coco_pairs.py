@@ -1,12 +1,17 @@
-"""Candidates and references of COCO's files: which images are scored, and a table of their scores."""
+"""Candidates and references of COCO's files: which images are scored, and tables of their scores."""
 import csv
 import io
+from collections.abc import Iterable
+from pathlib import Path
 
-from models.metrics import MEASURES
+from models.metrics import MEASURES, CaptionScores
 
 
-def pair(candidates, references, names):
-    """References of the candidates' images, and notes on oddities. Raises ValueError if an image has no reference."""
+def pair(candidates: dict, references: dict, names: tuple[Path, Path]) -> tuple[dict, list[str]]:
+    """References of the candidates' images, and notes on oddities; names: of the two files.
+
+    Raises ValueError if an image has no reference.
+    """
     unknown = [key for key in candidates if key not in references]
     if unknown:
         like = next(iter(references))
@@ -23,10 +28,23 @@ def pair(candidates, references, names):
     return {key: references[key] for key in candidates}, notes
 
 
-def per_image_csv(scores):
-    """One line an image -> bytes."""
+def per_image_csv(scores: CaptionScores) -> bytes:
+    """One line per image."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_id", *MEASURES])
     writer.writerows([key, *(row[name] for name in MEASURES)] for key, row in scores.per_image.items())
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def check_output(path: Path, inputs: Iterable[Path]) -> None:
+    """Raises ValueError where a file cannot be written at `path`, or should not be."""
+    if not path.absolute().parent.is_dir() or path.exists() and not path.is_file():
+        raise ValueError(f"--per-image {path}: expected a file in a folder that exists")
+    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise ValueError(f"--per-image {path}: that is one of the files to read")
+
+
+def score_lines(scores: dict[str, float]) -> list[str]:
+    """A line for each measure."""
+    return [f"{name:8s} {score:.4f}" for name, score in scores.items()]

@@ -10,13 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-SECONDS = 3600                      # after which a program that does not answer is given up
+SECONDS = 3600                      # time limit of a program
 JAR = "spice/lib/stanford-corenlp-3.6.0.jar"
 FETCH = "from pycocoevalcap.spice.get_stanford_models import get_stanford_models as f; f()"
 
 
 def java_scores(candidates, references):
-    """METEOR and SPICE of tokenised captions -> {name: score} of those there are, and a line on those there are not."""
+    """METEOR and SPICE of tokenised captions -> {name: score} of the available ones, and a line about the others."""
     package = importlib.util.find_spec("pycocoevalcap")
     if package is None:
         return {}, ("METEOR and SPICE are left out: pycocoevalcap is not installed; to have them: "

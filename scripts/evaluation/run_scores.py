@@ -1,4 +1,4 @@
-"""The scores of a captioner on a split, beside trivial baselines and people."""
+"""The scores of a captioner on a split, with those of trivial baselines and of people."""
 import math
 from typing import NamedTuple
 

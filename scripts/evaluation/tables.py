@@ -1,5 +1,6 @@
-"""How an evaluation is written: the table of scores, COCO's results format, the folder."""
+"""Output of an evaluation: the table of scores, COCO's results format, the folder."""
 from pathlib import Path
+from typing import Any
 
 from data.coco_captions import image_id
 from models.metrics import MEASURES
@@ -7,7 +8,7 @@ from models.metrics import MEASURES
 LABELS = {"constant": "one caption for all", "random": "random training caption", "nearest": "nearest image's caption"}
 
 
-def score_rows(result):
+def score_rows(result: dict[str, Any]) -> tuple[dict[str, dict], list[str]]:
     """{who: scores} of the table's rows, and the names of its columns."""
     rows = {"this run": result, **{LABELS[name]: scores for name, scores in result["floors"].items()}}
     if result["human"]:
@@ -17,7 +18,7 @@ def score_rows(result):
     return rows, [*MEASURES, *(name for name in ("METEOR", "SPICE") if name in result)]
 
 
-def table(result):
+def table(result: dict[str, Any]) -> list[str]:
     """The scores as lines of text."""
     rows, measures = score_rows(result)
     width = max(map(len, rows))
@@ -28,7 +29,20 @@ def table(result):
     return lines
 
 
-def coco_results(captions):
+def result_lines(result: dict[str, Any]) -> list[str]:
+    """An evaluation as lines of text: the loss, the table, and differences from another run."""
+    lines = [f"{result['images']:,} images of {result['split']}, beam {result['beam']}: loss {result['loss']:.3f} nats "
+             f"a word, perplexity {result['perplexity']:.2f}", *table(result)]
+    for name, d in result.get("against", {}).get("difference", {}).items():
+        lines.append(f"{name}: {d['difference']:+.3f} against {result['against']['run']}, 95 % of resamples between "
+                     f"{d['low']:+.3f} and {d['high']:+.3f}")
+    if result["references"] != "uncut":
+        lines.append("this folder has no uncut references: the scores are against captions that are cut and have "
+                     "<UNK>, not to be compared with others")
+    return lines
+
+
+def coco_results(captions: dict[str, str]) -> list[dict[str, Any]]:
     """Captions in COCO's results format; the ids are COCO's if all images have distinct ones, else names."""
     ids = [image_id(name) for name in captions]
     ids = ids if len(set(ids)) == len(ids) else list(captions)

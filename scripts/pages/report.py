@@ -29,8 +29,26 @@ class Tile(NamedTuple):
     picture: str | None             # data URI
 
 
-def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None):
-    """Make the page of a run -> its path, names of missing pictures, number of images shown.
+class Written(NamedTuple):
+    """A report that was written."""
+    path: Path
+    missing: list[str]              # names of pictures that are not in the folder, or cannot be read
+    shown: int                      # images
+    pictures: Path | None           # the folder
+
+    def lines(self) -> list[str]:
+        """What to print about it."""
+        lines = []
+        if self.missing:
+            more = f" and {len(self.missing) - 3:,} more" if len(self.missing) > 3 else ""
+            lines = [f"{len(self.missing):,} of {self.shown:,} pictures are not in {self.pictures}, or cannot be read: "
+                     f"{', '.join(self.missing[:3])}{more}"]
+        size = self.path.stat().st_size / 1e6
+        return [*lines, f"{self.path}: {self.shown:,} images, {size:.1f} MB; it opens in any browser"]
+
+
+def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None) -> Written:
+    """Make the page of a run.
 
     pictures: a folder, if the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
     if it has moved since training.
@@ -51,7 +69,7 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
         settings={key: (value, HELP.get(key, "")) for key, value in checkpoint.run["settings"].items()},
         weights=sum(w.size for w in captioner.model.params.values()))
     write_atomically(out, html.encode())
-    return out, content["missing"], len(content["tiles"])
+    return Written(out, content["missing"], len(content["tiles"]), pictures)
 
 
 def page_template():

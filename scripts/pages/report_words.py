@@ -1,4 +1,4 @@
-"""The report in plain words: what a model does well and badly, from its figures."""
+"""The report's summary in words: what a model does well and badly, derived from its figures."""
 from collections import Counter
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Run folders: what training writes, and how other commands find it again."""
+"""Run folders: how training makes them and other commands find their files."""
 import csv
 import io
 from pathlib import Path
@@ -49,7 +49,7 @@ def load_run(run, which="best"):
 def open_run_data(checkpoint, folder=None, captions=False, features=True):
     """The dataset that a checkpoint was trained on, or its copy in `folder` -> Dataset. Raises ValueError.
 
-    captions: the training captions have to be the same too, as resuming needs; features=False: features may differ.
+    captions: the training captions have to be the same too, as for resuming; features=False: features may differ.
     """
     if "data" not in checkpoint.run:
         raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")

@@ -1,4 +1,4 @@
-"""Features of pictures, made as those that a run was trained on."""
+"""Features of pictures, made in the same way as a run's training features."""
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from data.scene_features import scene_features
 from data.scenes import SIDE
 from models.images import grid_shape
 
-TELLING = {"model_sha256", "onnx_output", "input"}       # of these attributes one says where features are from
+TELLING = {"model_sha256", "onnx_output", "input"}       # each of these attributes tells the origin of features
 SCENES = "data.scene_features"          # what the scenes' feature files name as their model
 
 

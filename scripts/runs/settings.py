@@ -4,11 +4,11 @@ Names, types, bounds and meanings stand in models/options.py.
 """
 import argparse
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from models.cells import CELL_TYPES, CELLS, VECTOR
-from models.options import MODEL, SOLVER, Setting, did_you_mean, keywords, settings
+from models.options import MODEL, SOLVER, Setting, keywords, settings
+from scripts.commandline.parser import choice
 
 SETTINGS = settings()
 SETTINGS["model"] = SETTINGS["model"]._replace(choices=tuple(CELL_TYPES))
@@ -40,28 +40,6 @@ PRESETS = {
         "epochs": 9, "score_every": 1, "select": "cider",
     },
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that names the nearest option for a misspelt one."""
-
-    def parse_args(self, args=None, namespace=None):
-        """As argparse does; exits with code 2 on arguments that it does not know."""
-        found, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(unknown[0].split('=')[0], known)}")
-        return found
-
-
-def choice(names: Sequence[str]) -> Callable[[str], str]:
-    """A type for add_argument that takes these names and, for a misspelt one, names the nearest."""
-    def check(text):
-        if text not in names:
-            raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(names)})"
-                                             f"{did_you_mean(text, names)}")
-        return text
-    return check
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

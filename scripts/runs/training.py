@@ -1,16 +1,20 @@
-"""How a run's model and solver are made from its settings, and how they are trained."""
+"""Making the model and the solver of a run from its settings, and training them."""
 import signal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from data.dataset import Dataset
 from data.features import PairReader
 from models import CaptioningRNN, CaptioningSolver
 from models.metrics import score_captions
 from scripts.evaluation.captions import caption_split
-from scripts.runs.settings import model_keywords, solver_keywords
+from scripts.runs.settings import BOUNDS, model_keywords, solver_keywords
+from scripts.runs.training_files import TrainingFiles, say
 
 
-def make_model(settings, dataset):
+def make_model(settings: dict[str, Any], dataset: Dataset) -> CaptioningRNN:
     """A fresh CaptioningRNN for the dataset, which standardises features by the training images' statistics."""
     features, rows, options = dataset.features["train"], dataset.image_idxs["train"], {}
     if isinstance(features, PairReader):
@@ -21,7 +25,7 @@ def make_model(settings, dataset):
         feature_stats=features.statistics(rows), **options, **model_keywords(settings))
 
 
-def make_solver(model, settings, dataset):
+def make_solver(model: CaptioningRNN, settings: dict[str, Any], dataset: Dataset) -> CaptioningSolver:
     """The solver that the settings describe."""
     arrays, overfit = dataset.arrays(), settings["overfit"]
     if overfit is not None:
@@ -34,7 +38,7 @@ def make_solver(model, settings, dataset):
         sampling="epochs" if overfit is None else "replacement", validate=overfit is None)
 
 
-def scorer(dataset, beam):
+def scorer(dataset: Dataset, beam: int) -> Callable[[CaptioningRNN], dict[str, float]]:
     """A function that captions and scores the validation split: model -> columns of history.csv."""
     rows, names = dataset.images("val")
     references = dataset.references("val")
@@ -47,15 +51,15 @@ def scorer(dataset, beam):
     return score
 
 
-def overfit_choice(image_idxs, n, seed):
-    """n captions drawn at random, of different images as far as possible: two of one image cannot both be learnt."""
+def overfit_choice(image_idxs: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """n captions drawn at random, of different images if possible: two captions of one image cannot both be learnt."""
     order = np.random.default_rng(seed).permutation(len(image_idxs))
     first = np.zeros(len(order), bool)
     first[np.unique(image_idxs[order], return_index=True)[1]] = True
     return np.concatenate([order[first], order[~first]])[:n]
 
 
-def train(solver, files):
+def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
     """Train to the end or until Ctrl-C -> whether it was stopped."""
     stopped = []
 
@@ -69,7 +73,16 @@ def train(solver, files):
         files.save(solver)
         if not solver.finished():
             solver.train()
-        files.close(solver)             # not after an error or a second Ctrl-C: the state may be halfway through a step
+        files.close(solver)             # not after an error or a second Ctrl-C: a step may be incomplete
+    except KeyboardInterrupt:                               # a second Ctrl-C
+        return True
     finally:
         signal.signal(signal.SIGINT, before)
     return bool(stopped)
+
+
+def judge_overfit(solver: CaptioningSolver, cell: str) -> bool:
+    """Print the last training loss; return whether it is under the course's bound."""
+    loss, bound = solver.loss_history[-1], BOUNDS[cell]
+    say(f"overfit: final training loss {loss:.4f}, {'under' if loss < bound else 'NOT under'} {bound}")
+    return bool(loss < bound)

@@ -1,6 +1,7 @@
-"""What a training run shows and writes while it runs: progress, checkpoints, history, curves, sample captions."""
+"""What a training run prints and writes: progress, checkpoints, history, curves, sample captions."""
 import contextlib
 import copy
+import importlib.util
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from scripts.evaluation.captions import caption_tiles
 from scripts.pages.figures import curves, sheet
 from scripts.runs import write_history
 
-SAVE_SECONDS = 300          # between checkpoints inside a long epoch
+SAVE_SECONDS = 300          # between checkpoints within a long epoch
 
 
 class TrainingFiles:
@@ -23,7 +24,7 @@ class TrainingFiles:
     def __init__(self, folder, dataset, settings):
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.run = {"settings": settings, "data": dataset.identity()}
-        for left in Path(folder).glob(".*.part"):           # by a process that was killed inside a write
+        for left in Path(folder).glob(".*.part"):           # by a process that was killed while writing
             left.unlink()
         self.bar, self.saved_at, self.started, self.words = None, time.monotonic(), None, 0
 
@@ -55,7 +56,7 @@ class TrainingFiles:
             self.bar.close()
         self.save(solver)
         with self._say_how_to_go_on():
-            if solver.finished() and not solver.best_epoch:     # nothing was measured: the last is what there is
+            if solver.finished() and not solver.best_epoch:     # nothing was validated: keep the last
                 save_checkpoint(self.folder / "best.h5", solver.model, self.run)
             write_atomically(self.folder / "curves.png",
                              curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
@@ -97,7 +98,18 @@ class TrainingFiles:
         return sheet(groups)
 
 
-def say(text):
+def show_report(folder: Path) -> None:
+    """Write the report of a run if Jinja2 is installed, else say how to get it; a student's tree has no reports."""
+    if importlib.util.find_spec("scripts.pages.report") is None:
+        return
+    if importlib.util.find_spec("jinja2") is None:
+        say(f"to look at it: pip install -e \".[report]\" && python -m scripts.report {folder}")
+        return
+    from scripts.pages.report import write_report
+    print(*write_report(folder).lines(), sep="\n")
+
+
+def say(text: str) -> None:
     """Print a line above the progress bar, if there is one; training goes on if the output was closed."""
     try:
         tqdm.write(text, file=sys.stdout)

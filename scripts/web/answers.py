@@ -7,11 +7,11 @@ from data.photos import open_picture
 from models.search import log_softmax
 from scripts.evaluation.captions import beams_of, draws_of
 
-OTHERS = 3                              # alternatives shown for each word
+OTHERS = 3                              # alternatives for each word
 
 
 class BadPicture(ValueError):
-    """The bytes are no picture, or one that is not accepted."""
+    """The bytes are no picture, or a picture that is not accepted."""
 
 
 class Answers:

@@ -14,7 +14,7 @@ CONNECTIONS = 100
 
 
 class JsonErrorTask(ErrorTask):
-    """The answer of waitress itself to requests that it cannot read or that are too large."""
+    """waitress's own answer to requests that it cannot read or that are too large."""
 
     def execute(self):
         error = self.request.error
@@ -46,7 +46,7 @@ def make_server(app, in_flight, listener):
     It has more threads than requests may wait for the model, so that refusals and /api/health are answered at once.
     Bodies stay in memory.
     """
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)     # a queue is no news: the worker bounds it
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)     # a queue is normal: the worker bounds it
     server = create_server(app, sockets=[listener], threads=in_flight + 4, channel_timeout=IDLE, cleanup_interval=5,
                            connection_limit=CONNECTIONS, max_request_body_size=BODY, inbuf_overflow=2 * BODY,
                            ident=None)

@@ -34,7 +34,7 @@ CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "
 
 
 class Refusal(Exception):
-    """An answer other than 200: Refusal(status, code, sentence)."""
+    """An error as the answer: Refusal(status, code, sentence)."""
 
 
 class InMemory(Request):
@@ -92,16 +92,16 @@ def make_app(answers, worker, about, scenes=(), names=None):
 
 
 def _health(worker, about, scenes):
-    """What /api/health says -> dict."""
+    """The content of /api/health."""
     return {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
             "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
                        **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
 
 
 def _check_site(names):
-    """Raises Refusal where a page of another site makes the browser send the request.
+    """Raises Refusal if a page of another site made the browser send the request.
 
-    Sec-Fetch-Site tells; a site that points its own host name at this machine (DNS rebinding) is told by Host.
+    Sec-Fetch-Site shows that; Host shows a site that points its own name at this machine (DNS rebinding).
     """
     host = re.sub(r":\d*$", "", request.headers.get("Host", "localhost")).strip("[]").lower()
     if names is not None and host not in names:

@@ -1,11 +1,11 @@
-"""One thread that does all model work, with limits on how many requests wait and for how long."""
+"""One thread for all work of the model, with limits on the number of waiting requests and on their time."""
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from threading import BoundedSemaphore
 
 
 class Busy(Exception):
-    """The largest number of requests is in flight."""
+    """Too many requests are in flight."""
 
 
 class Late(Exception):
@@ -20,7 +20,7 @@ class Worker:
         self._pool, self._places = ThreadPoolExecutor(1, "model"), BoundedSemaphore(in_flight)
 
     def do(self, function, *args, **kwargs):
-        """Run the function -> what it returns; raises what it raises, and Busy and Late.
+        """Call the function in the thread and return its result. Raises its exceptions, Busy and Late.
 
         A call that is late before it began is dropped; one that has begun counts as in flight until it ends.
         """
@@ -35,5 +35,5 @@ class Worker:
             raise Late from None
 
     def close(self):
-        """Drop the calls that wait, and return when the thread has ended."""
+        """Drop the waiting calls, and return when the thread has ended."""
         self._pool.shutdown(cancel_futures=True)

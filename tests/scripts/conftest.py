@@ -34,7 +34,7 @@ def scene_service(scene_answers):
     """The service on a free port of this machine -> its Flask application, (host, port)."""
     pytest.importorskip("waitress", reason="the page needs waitress: pip install -e \".[serve]\"")
     pytest.importorskip("flask", reason="the page needs Flask: pip install -e \".[serve]\"")
-    from scripts.serve import scene_files
+    from scripts.web.application import scene_files
     from scripts.web.server import listen, make_server
     from scripts.web.service import make_app
     from scripts.web.worker import Worker

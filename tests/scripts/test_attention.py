@@ -10,6 +10,7 @@ from PIL import Image
 from scripts import check_attention, show_attention, train
 from scripts.evaluation.attention import cells_inside, liveliness, named_boxes, pointing
 from scripts.evaluation.captions import attend_images
+from scripts.pages.attention_figures import figure_name
 from scripts.pages.figures import attention_figure, upsample
 from scripts.pages.pictures import SIDE, picture_of
 from scripts.runs import load_run, open_run_data
@@ -144,7 +145,7 @@ def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path, capsys):
 def test_every_image_has_a_figure_of_its_own():
     taken = set()
     names = ["a/1.jpg", "b/1.jpg", "x y.jpg", "x_y.jpg", "日本.jpg", "中国.jpg", "../up.jpg", "...", "n" * 300 + ".jpg"]
-    files = [show_attention.figure_name(name, taken) for name in names]
+    files = [figure_name(name, taken) for name in names]
     assert len(set(files)) == len(names) and all("/" not in file and len(file) < 90 for file in files)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from data.dataset import open_dataset
 from scripts.commandline.command import run
-from scripts.prepare_data import main, parse, prepare
+from scripts.datasets.preparation import prepare
+from scripts.prepare_data import main, parse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ["c.jpg", "a.jpg", "d.jpg", "b.jpg"]

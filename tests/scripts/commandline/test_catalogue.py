@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from scripts.commandline import catalogue
-from scripts.commandline.nearest import nearest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,14 +37,27 @@ def test_without_a_command_all_are_printed():
 def test_a_misspelt_command_names_the_nearest(argv):
     done = python("-m", *argv)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
-    assert "did you mean python -m scripts.evaluate?" in done.stderr
+    assert "did you mean 'evaluate'? python -m scripts lists all commands" in done.stderr
+
+
+@pytest.mark.parametrize("broken", ["raise ImportError", "def unfinished(:"])
+def test_a_misspelt_command_is_named_even_where_the_models_cannot_be_imported(broken, monkeypatch, tmp_path):
+    (tmp_path / "options.py").write_text(broken)
+    monkeypatch.delitem(sys.modules, "models.options", raising=False)
+    monkeypatch.setattr("models.__path__", [str(tmp_path)])
+    assert catalogue.unknown("trian") == "no command 'trian': python -m scripts lists all commands"
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["scripts.caption", "run", "--baem", "3"], "did you mean '--beam'?"),
+    (["scripts.prepare_data", "scenes", "--out", "x", "--sede", "3"], "did you mean '--seed'?"),
+])
+def test_every_command_names_the_nearest_option(argv, words):
+    done = python("-m", *argv)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_command_runs_behind_its_name_too():
     done = python("-m", "scripts", "score", "none.json", "none.json")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "none.json" in done.stderr
     assert "usage: python -m scripts.score" in python("-m", "scripts", "score", "--help").stdout
-
-
-def test_nearest():
-    assert nearest("hiden", ["hidden", "batch"]) == "hidden" and nearest("xyz", ["hidden", "batch"]) is None

@@ -5,6 +5,7 @@ import zipfile
 import pytest
 
 from scripts import grade, pack_submission
+from scripts.course import class_grading, packing
 from scripts.course.results import class_csv
 from scripts.course.submission import read_submission
 from scripts.course.tasks import ROOT
@@ -86,7 +87,7 @@ def test_a_class_goes_on_and_says_who_has_anothers_id(tmp_path, capsys):
 
 def test_a_class_goes_on_where_the_grader_itself_fails(tmp_path, monkeypatch):
     zip_of(tmp_path / "a.zip", {RNN: "x"})
-    monkeypatch.setattr(grade, "grade", lambda *args: 1 / 0)
+    monkeypatch.setattr(class_grading, "grade", lambda *args: 1 / 0)
     assert grade.main(["--class", str(tmp_path), "--task", "2.1", "--out", str(tmp_path / "c.csv")]) == 0
     assert "a.zip,0,0,\"the grader failed, look into it: ZeroDivisionError" in (tmp_path / "c.csv").read_text()
 
@@ -100,8 +101,8 @@ def test_what_cannot_be_read_has_results_that_say_so(tmp_path):
 
 
 def test_where_nothing_can_be_written_nothing_is_graded(tmp_path, monkeypatch):
-    monkeypatch.setattr(grade, "grade_one", None)
-    monkeypatch.setattr(pack_submission, "grade", None)
+    monkeypatch.setattr(class_grading, "grade", None)
+    monkeypatch.setattr(packing, "grade", None)
     (tmp_path / "file").touch()
     for out, words in ((tmp_path / "no/r", "no folder .*no: make it first"), (tmp_path, "is a folder, expected a file"),
                        (tmp_path / "file/r", "no folder .*file: make it first")):

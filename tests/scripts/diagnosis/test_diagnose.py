@@ -16,6 +16,7 @@ from models.cells import CELLS
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import diagnose
 from scripts.commandline.command import run
+from scripts.diagnosis import findings
 from scripts.diagnosis.bounds import ENOUGH_WORDS
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.symptoms import SYMPTOMS
@@ -74,10 +75,10 @@ def sees_nothing(model):
 
 def forgets(model):
     """Nothing is handed from word to word: an RNN's weights, or an LSTM's and its forget gate."""
-    H = len(model.params["W_vocab"])
+    H, forget = len(model.params["W_vocab"]), model.cell.gates.find("f")
     model.params["Wh"][:] = 0
-    if model.cell.gates == 4:
-        model.params["b"][H:2 * H] = -30
+    if forget >= 0:
+        model.params["b"][forget * H:(forget + 1) * H] = -30
 
 
 def hands_on_no_state(model):
@@ -119,7 +120,7 @@ def test_a_healthy_run_is_clean(cell, folder, capsys):
 
 @pytest.mark.parametrize("name, cell, damage", BREAKAGES)
 def test_a_breakage_is_found_by_its_symptom(name, cell, damage, folder):
-    finding = dict(diagnose.diagnose(evidence(folder, cell, damage)))[name] if name == "weights" else SYMPTOMS[name](
+    finding = dict(findings.diagnose(evidence(folder, cell, damage)))[name] if name == "weights" else SYMPTOMS[name](
         evidence(folder, cell, damage))
     assert finding.found and finding.cause and finding.advice
     assert not (finding.low or -np.inf) <= finding.figure <= (np.inf if finding.high is None else finding.high)
@@ -127,7 +128,7 @@ def test_a_breakage_is_found_by_its_symptom(name, cell, damage, folder):
 
 def test_what_is_broken_elsewhere_is_not_blamed(folder):
     """A picture that does not arrive leaves words, gradients and the free-running captions as they are."""
-    found = {name for name, finding in diagnose.diagnose(evidence(folder, "lstm", sees_nothing)) if finding.found}
+    found = {name for name, finding in findings.diagnose(evidence(folder, "lstm", sees_nothing)) if finding.found}
     assert {"same caption", "blind"} <= found <= {"same caption", "blind", "length"}     # the one caption may be short
 
 

@@ -1,5 +1,6 @@
 """scripts.report: the page of each kind of run, what it escapes, and what it says in words."""
 import base64
+import importlib.util
 import io
 import json
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from scripts.evaluation.captioner import Options, load_captioner
 from scripts.evaluation.run_scores import evaluate_run
 from scripts.pages import report_images, report_words
 from scripts.runs import load_run, settings
+from scripts.runs.training_files import show_report
 from tests.scripts.test_train import call
 
 pytest.importorskip("jinja2")
@@ -192,15 +195,15 @@ def test_a_checkpoint_alone_has_no_past(runs, tmp_path):
 
 def test_training_without_arguments_ends_with_the_report(small_scenes, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "SCENES", small_scenes)
+    monkeypatch.setattr("scripts.runs.start.SCENES", small_scenes)
     monkeypatch.setattr(sys, "argv", ["train"])
     monkeypatch.setattr(settings, "DEFAULTS_SCENES", {**settings.DEFAULTS_SCENES, "epochs": 1, "hidden": 16})
     assert train.main() == 0
     assert (tmp_path / "runs/scenes-attention-1/report.html").is_file()
     assert "scenes-attention-1/report.html: 12 images" in capsys.readouterr().out
-    find = train.importlib.util.find_spec
-    monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: None if name == "jinja2" else find(name))
-    train.show("runs/there")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jinja2" else find(name))
+    show_report(Path("runs/there"))
     assert "python -m scripts.report runs/there" in capsys.readouterr().out
 
 

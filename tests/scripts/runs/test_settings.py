@@ -39,18 +39,22 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
 
 
 @pytest.mark.parametrize("argv, words", [
-    (["--droput", "0.3"], "unrecognized arguments: --droput 0.3, did you mean '--dropout'?"),
+    (["--dropuot", "0.3"], "unrecognized arguments: --dropuot 0.3, did you mean '--dropout'?"),
+    (["--modle", "lstm"], "unrecognized arguments: --modle lstm, did you mean '--model'?"),
     (["--hiden=3"], "unrecognized arguments: --hiden=3, did you mean '--hidden'?"),
     (["--zzzzzz"], "unrecognized arguments: --zzzzzz\n"),
-    (["--model", "lstn"], "argument --model: invalid choice: 'lstn' (choose from rnn, lstm, attention, bahdanau), did "
+    (["--model", "lsmt"], "argument --model: invalid choice: 'lsmt' (choose from rnn, lstm, attention, bahdanau), did "
                           "you mean 'lstm'?"),
-    (["--preset", "flickr-lstm"], "did you mean 'flickr8k-lstm'?"),
+    (["--preset", "flickr8k-lstn"], "(choose from flickr8k-lstm, flickr8k-bahdanau), did you mean 'flickr8k-lstm'?"),
+    (["--schedule", "cosin"], "did you mean 'cosine'?"),
     (["--schedule", "linear"], "invalid choice: 'linear'"),
 ])
 def test_a_misspelt_option_names_the_nearest(argv, words, capsys):
     with pytest.raises(SystemExit) as stop:
         parse(argv)
-    assert stop.value.code == 2 and words in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and words in error and "Traceback" not in error
+    assert error.count("error:") == 1 and error.splitlines()[-1].startswith("python -m scripts.train: error:")
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -11,7 +11,7 @@ from PIL import Image
 from data.vocabulary import Vocabulary
 from models.search import Hypothesis
 from scripts.pages.caption_page import caption_page
-from scripts.serve import scene_files
+from scripts.web.application import scene_files
 
 DROP = """
 const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));

@@ -15,6 +15,7 @@ pytest.importorskip("flask", reason="the page needs Flask: pip install -e \".[se
 from scripts import serve  # noqa: E402
 from scripts.commandline.command import run  # noqa: E402
 from scripts.web import service  # noqa: E402
+from scripts.web.application import host_names, scene_files  # noqa: E402
 from scripts.web.service import BODY, PAGE, UPLOAD, make_app  # noqa: E402
 from scripts.web.worker import Busy, Late, Worker  # noqa: E402
 
@@ -23,7 +24,7 @@ URL, FORM = "/api/caption", "multipart/form-data; boundary=b"
 
 @pytest.fixture(scope="module")
 def picture():
-    return serve.scene_files()[0]
+    return scene_files()[0]
 
 
 @pytest.fixture
@@ -62,14 +63,14 @@ def test_both_forms_give_the_captions_of_a_beam_search(client, picture, scene_an
 
 def test_words_have_the_probabilities_and_maps_of_the_models_own_steps(scene_answers, picture):
     model, image = scene_answers.model, Image.open(io.BytesIO(picture))
-    answer, state = scene_answers(picture, beam=1), model.start(scene_answers.features([image]))
+    answer, state = scene_answers(picture, beam=1), model.initial_state(scene_answers.features([image]))
     word = model.word_to_idx["<START>"]
     for t, (text, log_p) in enumerate(zip(answer["words"], answer["log_probs"])):
         scores, state = model.step(np.array([word]), state)
         p = np.exp(scores[0].astype(float)) / np.exp(scores[0].astype(float)).sum()
         word = model.word_to_idx[text]
         assert log_p == pytest.approx(np.log(p[word]), abs=1e-3)
-        assert np.allclose(np.ravel(answer["attention"][t]), state.map[0], atol=1e-4)
+        assert np.allclose(np.ravel(answer["attention"][t]), state.attention[0], atol=1e-4)
         others = [model.word_to_idx[other] for other, _ in answer["others"][t]]
         p[[model.word_to_idx["<NULL>"], model.word_to_idx["<START>"]]] = 0      # are never chosen
         assert word not in others and len(others) == 3 and np.diff(p[others]).max() <= 0
@@ -180,7 +181,7 @@ def test_requests_that_never_reach_the_service_are_refused_in_json_too(scene_ser
 def test_another_sites_name_for_this_machine_is_refused(host, named, status):
     """A page may point its own name at 127.0.0.1, and read the answers as its own site's."""
     args = serve.parse(["RUN", "--scenes", *[f"--{option}={value}" for option, value in named.items()]])
-    client = make_app(None, Worker(), {}, names=serve.names_of(args)).test_client()
+    client = make_app(None, Worker(), {}, names=host_names(args.host, args.name)).test_client()
     response = client.get("/api/health", headers={"Host": host})
     assert response.status_code == status and (status == 200 or refused(response, 403, "other_site"))
 

@@ -1,0 +1,36 @@
+"""A parser of options that names the nearest one for a misspelt one."""
+import argparse
+from collections.abc import Callable, Sequence
+
+from models.options import did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that names the nearest option for a misspelt one."""
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse does; exits with code 2 on arguments that it does not know."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}"
+                       f"{did_you_mean(unknown[0].split('=')[0], self.option_names())}")
+        return found
+
+    def option_names(self) -> list[str]:
+        """The names of all options, also of subcommands."""
+        names = []
+        for action in self._actions:
+            names += action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                names += [name for parser in action.choices.values() for name in parser.option_names()]
+        return names
+
+
+def choice(names: Sequence[str]) -> Callable[[str], str]:
+    """A type for add_argument that takes these names and, for a misspelt one, names the nearest."""
+    def check(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(names)})"
+                                             f"{did_you_mean(text, names)}")
+        return text
+    return check

@@ -1,0 +1,98 @@
+"""Grading one submission with feedback, or a folder of submissions into one table."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.course.channel import Limits
+from scripts.course.draws import PUBLIC, draw_for
+from scripts.course.files import write_whole
+from scripts.course.grading import Graded, goldens_of, grade
+from scripts.course.project import Project
+from scripts.course.results import class_csv, feedback, results_json, summary, total
+from scripts.course.submission import Submission, read_submission
+from scripts.course.tasks import choose, closure
+
+
+class Wanted(NamedTuple):
+    """What is graded, and how."""
+    project: Project
+    names: list[str]                # of the tasks
+    given: list[str]                # of tasks that are taken from the reference and not graded
+    seconds: float                  # time limit of a task
+
+
+def wanted_tasks(project: Project, task: str | None, given: str | None, seconds: float) -> Wanted:
+    """What the options --task and --given ask for. Raises ValueError."""
+    names, taken = choose(task, project.tasks, "--task"), []
+    if given:
+        if not project.is_reference:
+            raise ValueError("--given: the reference is not here, it is in the instructor's checkout")
+        taken = choose(given, project.tasks, "--given")
+    if set(names) <= set(taken):
+        raise ValueError(f"--given {given}: nothing is left to grade, expected fewer than --task has")
+    return Wanted(project, [name for name in names if name not in taken], taken, seconds)
+
+
+def grade_one(path: Path, wanted: Wanted, show: bool = False,
+              forbidden: Sequence[Path] = ()) -> tuple[Submission, list[Graded]]:
+    """Grade one submission; show: print its notes, and each task's result with the feedback."""
+    project, names, given, seconds = wanted
+    needed = [name for name in closure(names, project.tasks) if name not in given]
+    submission = read_submission(path, project.files(needed))
+    draw = draw_for(submission.student, project.version) if project.is_reference else PUBLIC
+    if submission.version and submission.version != project.version:
+        submission.notes.append(f"made for version {submission.version} of the assignment, graded by {project.version}")
+    graded = []
+    for note in submission.notes if show else ():
+        print(note)
+    for task in grade(project, submission, names, draw, goldens_of(project, draw), given, Limits(seconds=seconds),
+                      forbidden):
+        graded.append(task)
+        if show:
+            print("\n".join([summary(task), *(f"    {line}" for line in feedback(task))]), flush=True)
+    return submission, graded
+
+
+def grade_and_report(path: Path, wanted: Wanted, out: Path | None) -> None:
+    """Grade one submission, print its points, and write results.json to `out` if one is given.
+
+    Raises ValueError if it cannot be read; `out` then tells the student why.
+    """
+    try:
+        submission, graded = grade_one(path, wanted, show=True)
+    except ValueError as error:
+        if out:
+            write_whole(out, results_json([], [str(error)]))
+        raise
+    got, of = total(graded)
+    print(f"\n{submission.student}: {got:g} of {of:g} points")
+    if out:
+        write_whole(out, results_json(graded, submission.notes))
+
+
+def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:
+    """Grade all submissions of a folder into one CSV. What cannot be read gets a line with a remark."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder of submissions")
+    rows, ids = [], {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix == ".zip"):
+            continue
+        try:
+            rows.append(_class_row(path, wanted, ids, folder))
+        except (ValueError, OSError) as error:
+            rows.append((path.name, None, str(error)))
+        except Exception as error:                      # one submission must not cost the results of the others
+            rows.append((path.name, None, f"the grader failed, look into it: {type(error).__name__}: {error}"))
+        print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
+    write_whole(out, class_csv(rows, wanted.names))
+    print(f"{len(rows)} submissions: {out}")
+
+
+def _class_row(path, wanted, ids, folder):
+    """Student, graded tasks and remark of a submission; ids: student -> the first submission with that id."""
+    submission, graded = grade_one(path, wanted, forbidden=[folder])
+    first = ids.setdefault(submission.student, path.name)
+    submission.notes.extend([f"has the same id as {first}"] if first != path.name else [])
+    remark = "; ".join([*submission.notes, *dict.fromkeys(note for task in graded for note in task.notes)])
+    return submission.student, graded, remark

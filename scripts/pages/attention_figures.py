@@ -1,0 +1,63 @@
+"""Figures of where a model attends for each word: which images, under which names, drawn and written."""
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from data.dataset import Dataset
+from models import CaptioningRNN
+from models.checkpoint import write_atomically
+from scripts.evaluation.captions import attend_images
+from scripts.pages.figures import attention_figure
+from scripts.pages.pictures import picture_of
+
+
+def choose_images(dataset: Dataset, split: str, names: list[str] | None, n: int,
+                  folder: Path | None) -> tuple[list[int], list[str]]:
+    """Rows and names of the images to draw: those named, else the first n, of which `folder` has a picture if given.
+
+    Raises ValueError for names that are not in the split.
+    """
+    rows, known = dataset.images(split)
+    places = dict(zip(known, rows))
+    if names:
+        unknown = [name for name in names if name not in places]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not in the {split} split of {dataset.name}, whose images are named "
+                             f"like {known[0]!r}")
+        return [places[name] for name in names], list(names)
+    if folder is not None:
+        known = [name for name in known if (folder / name).is_file()]
+        if not known:
+            raise ValueError(f"{folder}: has no picture of the {split} split, expected files like {next(iter(places))}")
+    return [places[name] for name in known[:n]], known[:n]
+
+
+def draw_attention(model: CaptioningRNN, dataset: Dataset, split: str, rows: list[int], names: list[str],
+                   pictures: Path | None, out: Path) -> int:
+    """Write a figure for each image into the folder `out`, print its name and caption -> how many pictures failed."""
+    captions, maps = attend_images(model, dataset, split, np.array(rows))
+    out.mkdir(parents=True, exist_ok=True)
+    taken, broken = set(), 0
+    for row, name, words, weights in zip(rows, names, captions, maps):
+        try:
+            picture = picture_of(dataset, row, name, pictures)
+        except ValueError as error:                                     # the others are drawn all the same
+            print(f"error: {error}", file=sys.stderr)
+            broken += 1
+            continue
+        path = out / figure_name(name, taken)
+        write_atomically(path, attention_figure(picture, words, weights, name))
+        print(f"{path}: {' '.join(words) or '(no words)'}")
+    return broken
+
+
+def figure_name(name: str, taken: set[str]) -> str:
+    """A file name for the figure of an image: the image's, without folders and odd characters, unlike those taken."""
+    stem = re.sub(r"[^\w-]+", "_", str(Path(name).with_suffix("")))[-80:].strip("_") or "image"
+    path, k = f"{stem}.png", 2
+    while path in taken:
+        path, k = f"{stem}-{k}.png", k + 1
+    taken.add(path)
+    return path

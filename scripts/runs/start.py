@@ -1,0 +1,54 @@
+"""How training begins: a new run, or one that was stopped and goes on. args: the options of scripts.train."""
+import argparse
+from pathlib import Path
+
+from data.dataset import open_dataset
+from models import CaptioningSolver
+from models.cells import CELLS
+from models.checkpoint import restore_solver
+from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
+from scripts.runs import load_run, new_run, open_run_data
+from scripts.runs.settings import DEFAULTS, settings_of
+from scripts.runs.training import make_model, make_solver
+from scripts.runs.training_files import TrainingFiles
+
+
+def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
+    """A new run -> solver, its files."""
+    folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
+    settings = settings_of(args, scenes=(folder / "objects.json").is_file())
+    if settings["penalty"] and settings["model"] != "bahdanau":
+        raise ValueError(f"--penalty {settings['penalty']:g} with --model {settings['model']}: it belongs to bahdanau")
+    dataset = open_dataset(folder, CELLS[settings["model"]].features)
+    if (settings["overfit"] or 0) > len(dataset.captions["train"]):
+        raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
+    dataset.preload(args.cache_mb * 2**20)
+    solver = make_solver(make_model(settings, dataset), settings, dataset)
+    name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
+    return solver, TrainingFiles(new_run(args.out, name), dataset, settings)
+
+
+def resume_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
+    """A stopped run, as it was at its last checkpoint -> solver, its files. Raises ValueError if settings differ."""
+    checkpoint = load_run(args.resume, "last")
+    folder = Path(checkpoint.path).parent
+    dataset = open_run_data(checkpoint, args.data, captions=True)
+    settings = {**DEFAULTS, **checkpoint.run["settings"]}
+    for name in DEFAULTS:
+        asked = getattr(args, name)
+        if asked is not None and asked != settings[name] and name != "epochs":
+            raise ValueError(f"--{name.replace('_', '-')} {asked} with --resume: the run has {settings[name]}; "
+                             "leave it out, or start another run")
+    if args.out is not None and Path(args.out).resolve() != folder.resolve():
+        raise ValueError(f"--out {args.out} with --resume {args.resume}: a run goes on in its own folder")
+    if args.preset is not None:
+        raise ValueError(f"--preset {args.preset} with --resume: the run has its settings, leave it out")
+    if args.epochs is not None and args.epochs < max(checkpoint.solver["epoch"], 1):
+        raise ValueError(f"--epochs {args.epochs} with --resume: the run has done {checkpoint.solver['epoch']} already")
+    settings["epochs"] = args.epochs or settings["epochs"]
+    dataset.preload(args.cache_mb * 2**20)
+    solver = make_solver(checkpoint.model, settings, dataset)
+    restore_solver(solver, checkpoint)
+    if solver.best_epoch:
+        solver.best_params = load_run(folder, "best").model.params
+    return solver, TrainingFiles(folder, dataset, settings)

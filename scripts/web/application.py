@@ -1,0 +1,58 @@
+"""The service of one run: its model, features, host names and scenes, put together."""
+import contextlib
+import io
+import ipaddress
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from PIL import Image
+
+from data.scenes import make_scenes
+from scripts.runs import load_run
+from scripts.runs.photos import picture_features
+from scripts.web.answers import Answers
+from scripts.web.service import make_app
+from scripts.web.worker import Worker
+
+SCENES, SEED = 12, 2024                 # another seed than the training scenes have
+
+
+def host_names(host: str, names: Iterable[str]) -> set[str] | None:
+    """The host names that requests may use; None for any, if the service listens to other machines.
+
+    host: the address to listen on; names: more host names that browsers use.
+    """
+    local = {"localhost", "127.0.0.1", "::1"}
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            local.add(host)
+    return {name.lower() for name in (*local, *names)} if host in local else None
+
+
+def scene_files() -> list[bytes]:
+    """Scenes that no run was trained on, as PNG files."""
+    files = []
+    for scene in make_scenes(SCENES, SEED):
+        file = io.BytesIO()
+        Image.fromarray(scene.image).save(file, "PNG")
+        files.append(file.getvalue())
+    return files
+
+
+def make_service(run: str, encoder: str | None, options: dict[str, Any], scenes: bool,
+                 names: set[str] | None) -> tuple[Flask, Worker, str | None]:
+    """The application that serves a run, its worker, and a note to print or None.
+
+    encoder: the ONNX model; options: of data.encoder.Encoder; scenes: offer drawn ones; names: of host_names.
+    """
+    checkpoint = load_run(run)
+    features = picture_features(checkpoint, encoder, **options)
+    model, worker = checkpoint.model, Worker()
+    answers = Answers(model, features)
+    files = scene_files()
+    answers(files[0])                                       # compiles, and fails now rather than at the first request
+    about = {"run": Path(run).resolve().name, "model": model.cell_type, "attention": model.attends,
+             "encoder": encoder and Path(encoder).name}
+    return make_app(answers, worker, about, files if scenes else (), names), worker, features.note
