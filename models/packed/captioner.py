@@ -84,7 +84,10 @@ def greedy_alone(model: Any, image: Image, length: int) -> np.ndarray | None:
 
 
 def _cell(model: Any) -> PackedCell:
-    return PACKED[model.cell.name](model.cell)
+    name = model.cell.name
+    if name not in PACKED:
+        raise ValueError(f"cell_type {name!r} has no counterpart on packed rows, expected backend='textbook'")
+    return PACKED[name](model.cell)
 
 
 def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rng: np.random.Generator | None,
