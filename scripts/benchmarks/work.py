@@ -24,7 +24,7 @@ WARMUP = 4
 @dataclass(frozen=True)
 class Config:
     name: str
-    cell: str       # rnn | lstm | attention (scaled dot product) | bahdanau (additive)
+    cell: str       # a name of models.cells
     V: int          # vocabulary
     D: int          # feature width
     W: int          # word vector
@@ -45,6 +45,12 @@ CONFIGS = {c.name: c for c in (
     Config("additive-flickr8k", "bahdanau", 2538, 320, 512, 512, 128, 22, 49),
     Config("captioning-coco", "lstm", 9490, 2048, 512, 512, 128, 22, images=1000),
 )}
+
+# Products of attention itself in a training step: M words, G columns of gates.
+ATTENTION_FLOPS = {
+    "attention": lambda c, M, G: 6 * M * c.H * G + 12 * M * c.L * c.H,
+    "bahdanau": lambda c, M, G: 6 * M * (c.D * G + c.H * (c.H + c.D)) + 6 * M * c.L * (c.H + c.D),
+}
 
 
 def config_of(name):
@@ -79,18 +85,17 @@ def make_batch(config, seed=0):
 
 def useful_flops(config):
     """Floating-point operations of a step's products, without those for padding and for repeated words."""
-    c, (_, captions) = config, make_batch(config)
+    from models.cells import CELLS          # here, since PyTorch's process imports none of ours
+    c, cell, (_, captions) = config, CELLS[config.cell], make_batch(config)
     M, U = int((captions[:, 1:] != 0).sum()), len(np.unique(captions[:, :-1][captions[:, 1:] != 0]))
-    G = c.H if c.cell == "rnn" else 4 * c.H
+    G = c.H * (len(cell.gates) or 1)
     if c.images:                                    # forward alone, 20 words
         M = 20 * c.images
         return 2 * M * (c.H * c.V + c.H * G + c.W * G) + 2 * c.images * c.D * c.H
     flops = 6 * (M * c.H * c.V + M * c.H * G + U * c.W * G)
-    if c.cell == "attention":
-        return flops + 6 * M * c.H * G + 4 * c.N * c.L * c.D * c.H + 12 * M * c.L * c.H
-    if c.cell == "bahdanau":
-        return flops + 6 * M * (c.D * G + c.H * (c.H + c.D)) + 4 * c.N * c.L * c.D * c.H + 6 * M * c.L * (c.H + c.D)
-    return flops + 4 * c.N * c.D * c.H
+    if not cell.attends:
+        return flops + 4 * c.N * c.D * c.H
+    return flops + 4 * c.N * c.L * c.D * c.H + ATTENTION_FLOPS[c.cell](c, M, G)
 
 
 def make_model(config, backend):

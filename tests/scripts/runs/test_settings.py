@@ -1,6 +1,7 @@
 """Settings of scripts.train: what is asked for, presets, defaults for the data."""
 import pytest
 
+from models.cells import CELLS
 from models.options import keywords
 from scripts import train
 from scripts.runs.settings import (
@@ -42,8 +43,8 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
     (["--droput", "0.3"], "unrecognized arguments: --droput 0.3, did you mean '--dropout'?"),
     (["--hiden=3"], "unrecognized arguments: --hiden=3, did you mean '--hidden'?"),
     (["--zzzzzz"], "unrecognized arguments: --zzzzzz\n"),
-    (["--model", "lstn"], "argument --model: invalid choice: 'lstn' (choose from rnn, lstm, attention, bahdanau), did "
-                          "you mean 'lstm'?"),
+    (["--model", "lstn"], f"argument --model: invalid choice: 'lstn' (choose from {', '.join(CELLS)}), did you mean "
+                          "'lstm'?"),
     (["--preset", "flickr-lstm"], "did you mean 'flickr8k-lstm'?"),
     (["--schedule", "linear"], "invalid choice: 'linear'"),
 ])
