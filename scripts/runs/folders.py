@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 from data.dataset import check_identity, open_dataset
+from models.cells import CELLS
 from models.checkpoint import load_checkpoint, write_atomically
 
 
@@ -68,7 +69,8 @@ def load_attending_run(run, folder=None, split=None):
     """
     checkpoint = load_run(run)
     if not checkpoint.model.attends:
-        raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected attention or bahdanau")
+        attending = " or ".join(name for name, cell in CELLS.items() if cell.attends)
+        raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected {attending}")
     dataset = open_run_data(checkpoint, folder)
     return checkpoint, dataset, choose_split(dataset, split)
 
