@@ -18,7 +18,8 @@ OWN = {f"{folder}/{name}.py" for folder in ("models/cells", "models/packed") for
 CATALOGUES = {"gradcheck/cells.py", "scripts/course/mutants.py", "scripts/course/grader_mutants.py"}
 WITH_TABLES = "scripts/benchmarks/"             # a table of cells may be looked up where it stands
 QUOTED = rf"[\"']({'|'.join(sorted(NAMES))})"
-PAGES = re.compile(rf"\bcell(_type)?\b\s*([!=]=|in\b|not\b)|[!=]==?\s*{QUOTED}|{QUOTED}[\"']\s*[!=]=|startsWith\({QUOTED}")
+PAGES = re.compile(rf"\bcell(_type)?\b\s*([!=]=|in\b|not\b)|[!=]==?\s*{QUOTED}|{QUOTED}[\"']\s*[!=]="
+                   rf"|startsWith\({QUOTED}")
 
 
 def names_a_cell(node):

@@ -85,7 +85,7 @@ def make_batch(config, seed=0):
 
 def useful_flops(config):
     """Floating-point operations of a step's products, without those for padding and for repeated words."""
-    from models.cells import CELLS          # here, since PyTorch's process imports none of ours
+    from models.cells import CELLS
     c, cell, (_, captions) = config, CELLS[config.cell], make_batch(config)
     M, U = int((captions[:, 1:] != 0).sum()), len(np.unique(captions[:, :-1][captions[:, 1:] != 0]))
     G = c.H * (len(cell.gates) or 1)
