@@ -1,13 +1,14 @@
 """An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
-import importlib.util
-import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from models.backend import choose_backend
 from models.cells import CELLS, Image, State, cell_name
+from models.cells.cell import Params
 from models.dropout import drop
 from models.images import feature_masks, grid_of, image_of
 from models.options import attribute, model_options
@@ -26,9 +27,9 @@ from rnnlayers.workspace import Allocator, aligned, allocate
 
 class Objective(NamedTuple):
     """What a training step minimises."""
-    loss: Any                       # the likelihood's part and the regularisers
-    regularisers: float             # the part of loss that is no likelihood: doubly stochastic penalty, label smoothing
-    grads: dict[str, np.ndarray]
+    loss: float | np.floating       # -log-likelihood plus regularisers
+    regularisers: float             # the regularisers' share of it: doubly stochastic penalty, label smoothing
+    grads: Params
 
 
 class CaptioningRNN:
@@ -36,9 +37,10 @@ class CaptioningRNN:
 
     x = W_embed[captions];  h = cell(x, features);  scores = h W_vocab + b_vocab
 
-    cell_type 'rnn' and 'lstm' take one vector a picture, (N, D), which initialises the state; 'attention' (or 'attn')
+    cell_type 'rnn' and 'lstm' take one vector per picture, (N, D), which initialises the state; 'attention' (or 'attn')
     and 'bahdanau' attend to a grid of regions at every step (models/cells). Their features are (N, L, D),
-    (N, D, height, width), or a pair (grid, pooled), pooled (N, P), which initialises 'bahdanau' instead of the mean.
+    (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled features initialise the state of
+    'bahdanau'; without them the mean over the grid does.
 
     `params` holds W_embed (V, W), the cell's parameters (`cell.shapes()`), W_vocab (H, V) and b_vocab (V,); for rnn and
     lstm W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every
@@ -49,7 +51,7 @@ class CaptioningRNN:
         def __getattr__(self, name: str) -> Any: ...        # options are attributes, models/options.py
 
     def __init__(self, word_to_idx: dict[str, int], input_dim: int = 512, wordvec_dim: int = 128, hidden_dim: int = 128,
-                 cell_type: str = "rnn", dtype: type = np.float32, **options):
+                 cell_type: str = "rnn", dtype: DTypeLike = np.float32, **options: Any):
         """A model with random parameters.
 
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
@@ -90,7 +92,7 @@ class CaptioningRNN:
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
         self.params = self._initial_params(randn, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
 
-    def _initial_params(self, randn: Callable, V: int, W: int, H: int, forget_bias: float) -> dict[str, np.ndarray]:
+    def _initial_params(self, randn: Callable, V: int, W: int, H: int, forget_bias: float) -> Params:
         sizes = {"V": V, "D": self.input_dim, "P": self.pooled_dim or self.input_dim, "W": W, "H": H, "K": H}
         params = {"W_embed": randn(V, W) / 100, **self.cell.draw(randn, sizes), "W_vocab": randn(H, V) / np.sqrt(H),
                   "b_vocab": np.zeros(V)}
@@ -99,7 +101,8 @@ class CaptioningRNN:
             params["b"][f:f + H] += forget_bias
         return {name: aligned(value.astype(self.dtype)) for name, value in params.items()}
 
-    def loss(self, features, captions, rng=None):
+    def loss(self, features: Any, captions: np.ndarray, rng: np.random.Generator | None = None
+             ) -> tuple[float | np.floating, Params]:
         """Training loss and its gradients: sum over words, mean over captions of -log p(word | words before, image).
 
         features as above, captions integer (N, T) with <NULL> as padding; rng: Generator for dropout, None for none
@@ -108,11 +111,11 @@ class CaptioningRNN:
         loss, _, grads = self.objective(features, captions, rng)
         return loss, grads
 
-    def objective(self, features, captions, rng: np.random.Generator | None = None, *,
+    def objective(self, features: Any, captions: np.ndarray, rng: np.random.Generator | None = None, *,
                   workspace: Allocator = allocate) -> Objective:
-        """The loss as `loss` returns it, with the part of it that regularises.
+        """The loss and gradients of `loss`, and the regularisers' share of the loss.
 
-        workspace: on the engine, where arrays come from that live across steps; gradients are among them.
+        workspace: where the engine gets its arrays. With a Workspace the next call overwrites them, gradients too.
         """
         captions = self._check(captions)
         if self._engine():
@@ -132,14 +135,14 @@ class CaptioningRNN:
             regularisers, dattention = regularisers + self.penalty * penalty, self.penalty * dattention
         return Objective(loss + regularisers, regularisers, self._backward(dscores, dattention, cache))
 
-    def scores(self, features, captions):
+    def scores(self, features: Any, captions: np.ndarray) -> np.ndarray:
         """Scores of the next word after each word of a caption, without dropout.
 
         features, captions integer (N, T) -> scores (N, T-1, V), to be compared with captions[:, 1:].
         """
         return self._forward(features, self._check(captions)[:, :-1], None)[0]
 
-    def attention(self, features, captions):
+    def attention(self, features: Any, captions: np.ndarray) -> np.ndarray:
         """Attention weights of each step over given captions -> (N, T-1, L).
 
         Raises ValueError for a cell that does not attend, such as rnn and lstm.
@@ -147,10 +150,12 @@ class CaptioningRNN:
         if not self.attends:
             raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected one that attends to regions: "
                              f"{' or '.join(repr(name) for name, cell in CELLS.items() if cell.attends)}")
-        return self._forward(features, self._check(captions)[:, :-1], None)[1]
+        _, attention, _ = self._forward(features, self._check(captions)[:, :-1], None)
+        assert attention is not None                        # of a cell that attends
+        return attention
 
-    def negative_log_likelihood(self, features, captions):
-        """Total -log p of all words that are not <NULL>, and how many these are, without dropout.
+    def negative_log_likelihood(self, features: Any, captions: np.ndarray) -> tuple[float, int]:
+        """Total -log p of all words that are not <NULL>, and the number of these words, without dropout.
 
         features, captions integer (N, T) -> nll (float, in nats), words (int).
         """
@@ -162,12 +167,12 @@ class CaptioningRNN:
         loss, _ = temporal_softmax_loss(self.scores(features, captions), targets, targets != self._null)
         return float(loss) * len(captions), words
 
-    def sample(self, features, max_length=30):
+    def sample(self, features: Any, max_length: int = 30) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Greedy captions: the most likely word at each step, until <END>.
 
-        features -> captions int32 (N, max_length): the first column is the first word, not <START>; behind <END> all
-        is <NULL>. Cells that attend also return the attention weights of each word, (N, max_length, height, width):
-        zero behind <END>. Raises ValueError where the vocabulary has no <START>.
+        features -> captions int32 (N, max_length): the first column is the first word, not <START>; after <END> all are
+        <NULL>. Cells that attend also return the attention weights of each word, (N, max_length, height, width), zero
+        after <END>. Raises ValueError where the vocabulary has no <START>.
         """
         if not isinstance(max_length, (int, np.integer)) or max_length < 1:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
@@ -179,14 +184,14 @@ class CaptioningRNN:
         if alone is not None:
             captions[0, :len(alone)] = alone
             return captions
-        maps = self._sample_steps(self._first_state(image), captions)
-        if maps is None:
+        attention = self._sample_steps(self._first_state(image), captions)
+        if attention is None:
             return captions
-        return captions, maps.reshape(*captions.shape, *grid_of(features, maps.shape[2]))
+        return captions, attention.reshape(*captions.shape, *grid_of(features, attention.shape[2]))
 
-    def _sample_steps(self, state, captions):
+    def _sample_steps(self, state: State, captions: np.ndarray) -> np.ndarray | None:
         """Fill captions (N, T) step by step -> the attention weights (N, T, L) of a cell that attends, else None."""
-        rows, word, maps = np.arange(len(captions)), np.full(len(captions), self._start), None
+        rows, word, attention = np.arange(len(captions)), np.full(len(captions), self._start), None
         for t in range(captions.shape[1]):
             # BEGIN SOLUTION 2.4: finds word, the next of each caption in `rows`, and the new state
             scores, state = self.step(word, state)
@@ -194,20 +199,20 @@ class CaptioningRNN:
             captions[rows, t] = word
             # END SOLUTION 2.4
             if state.attention is not None:
-                if maps is None:
-                    maps = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype)
-                maps[rows, t] = state.attention
+                if attention is None:
+                    attention = np.zeros((*captions.shape, state.attention.shape[1]), state.attention.dtype)
+                attention[rows, t] = state.attention
             going = word != self._end
             if not going.any():
                 break
             if not going.all():                             # drop captions that emitted <END>
                 rows, word, state = rows[going], word[going], state.select(going)
-        return maps
+        return attention
 
-    def initial_state(self, features) -> State:
-        """The state before the first word. Its `select(rows)` is that of some of the images.
+    def initial_state(self, features: Any) -> State:
+        """The state before the first word. Its `select(rows)` is the state of some of the images.
 
-        It holds copies of some parameters: these are not to change before its last step.
+        It may hold copies of parameters: do not change the parameters between this call and the last step.
         """
         return self._first_state(self.image(features))
 
@@ -216,7 +221,7 @@ class CaptioningRNN:
     def _first_state(self, image: Image) -> State:
         return _packed().initial_state(self, image) if self._engine() else self.cell.initial_state(self.params, image)
 
-    def step(self, words, state: State):
+    def step(self, words: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """Feed one word to each caption: words integer (n,) -> scores (n, V) of the next word, state."""
         words, p = np.asarray(words), self.params
         if self._engine():
@@ -232,7 +237,8 @@ class CaptioningRNN:
         dtypes = {w.dtype for w in self.params.values()}
         return self.backend == "engine" and dtypes in ({np.dtype(np.float32)}, {np.dtype(np.float64)})
 
-    def _forward(self, features, words, rng):
+    def _forward(self, features: Any, words: np.ndarray, rng: np.random.Generator | None
+                 ) -> tuple[np.ndarray, np.ndarray | None, tuple]:
         p = self.params
         image = self.image(features, len(words))
         keep_vector, keep_grid = feature_masks(self, image, rng)
@@ -246,7 +252,7 @@ class CaptioningRNN:
         return scores, attention, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
         # END SOLUTION 2.3
 
-    def _backward(self, dscores, dattention, cache):
+    def _backward(self, dscores: np.ndarray, dattention: np.ndarray | None, cache: tuple) -> Params:
         # BEGIN SOLUTION 2.3
         cache_embed, keep_x, cache_cell, keep_h, cache_vocab = cache
         grads = {}
@@ -257,32 +263,16 @@ class CaptioningRNN:
         return {name: grads[name] for name in self.params}
         # END SOLUTION 2.3
 
-    def image(self, features, N: int | None = None) -> Image:
-        """Features as the cell takes them: checked, to be N if given, standardised, in the parameters' dtype."""
+    def image(self, features: Any, N: int | None = None) -> Image:
+        """Features as the cell takes them: checked (N rows, if N is given), standardised, in the parameters' dtype."""
         return image_of(self, features, N)
 
-    def _check(self, captions):
+    def _check(self, captions: np.ndarray) -> np.ndarray:
         captions = np.asarray(captions)
         check_shapes("CaptioningRNN", captions=(captions, "N T"))
         if captions.shape[0] < 1 or captions.shape[1] < 2:
             raise ValueError(f"CaptioningRNN: captions is {captions.shape}, expected (N, T) with T >= 2 and N >= 1")
         return captions
-
-
-def choose_backend(backend: str | None = None) -> str:
-    """'engine' or 'textbook': the argument, else $RNNLAYERS_BACKEND, else the engine if it and Numba are there.
-
-    Raises ValueError on another name, and where the engine is asked for and missing.
-    """
-    backend = backend or os.environ.get("RNNLAYERS_BACKEND") or None
-    there = importlib.util.find_spec("rnnlayers.engine")            # a course's copy of this project leaves it out
-    if backend is None:
-        return "engine" if there and importlib.util.find_spec("numba") else "textbook"
-    if backend not in ("engine", "textbook"):
-        raise ValueError(f"backend is {backend!r}, expected 'engine' or 'textbook' (or $RNNLAYERS_BACKEND)")
-    if backend == "engine" and not there:
-        raise ValueError("backend is 'engine', but there is no rnnlayers/engine here: expected 'textbook'")
-    return backend
 
 
 def _packed() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Checkpoints: a model, and what its training needs to go on bit for bit, in one HDF5 file without pickle.
+"""Checkpoints: a model, and what its training needs to continue bit for bit, in one HDF5 file without pickle.
 
     /config /vocabulary /run /solver   JSON texts (the last two may be absent)
     /params/NAME                       the weights
@@ -11,26 +11,28 @@ import io
 import json
 import os
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
 from models.options import STORED, attribute
+from models.solver import CaptioningSolver
 from rnnlayers.workspace import aligned
 
+Path = str | os.PathLike[str]
 SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
 
 
 class Checkpoint(NamedTuple):
     model: CaptioningRNN
-    run: dict                       # what the caller stored beside the model
+    run: dict                       # what the caller stored with the model
     solver: dict | None             # for restore_solver
     path: str
 
 
-def write_atomically(path, content):
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write bytes beside `path`, then rename: at any moment the file is whole, either the old or the new one.
 
     Raises OSError (a full disk, say) with the old file intact and nothing left beside it.
@@ -49,18 +51,19 @@ def write_atomically(path, content):
         raise
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def save_checkpoint(path, model, run=None, solver=None):
+def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
+                    solver: CaptioningSolver | None = None) -> None:
     """Save a model, a JSON-able dict `run`, and if given the state of its solver.
 
     Raises OSError if the file cannot be written; an older file under the same name is then unchanged.
     """
-    buffer = io.BytesIO()           # HDF5 in memory, so that a full disk meets one plain write
+    buffer = io.BytesIO()           # HDF5 in memory: a full disk then fails one plain write, not HDF5
     with h5py.File(buffer, "w") as f:
         f["config"], f["vocabulary"] = json.dumps(_config(model)), json.dumps(model.word_to_idx)
         f["run"] = json.dumps(run or {})
@@ -74,7 +77,7 @@ def save_checkpoint(path, model, run=None, solver=None):
     write_atomically(path, buffer.getbuffer())
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: Path) -> Checkpoint:
     """Load what save_checkpoint wrote -> Checkpoint. Raises ValueError where the file is not a whole checkpoint."""
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such checkpoint")
@@ -87,7 +90,7 @@ def load_checkpoint(path):
         raise ValueError(f"{path}: not a whole checkpoint (truncated, or another kind of file): {error}") from error
 
 
-def restore_solver(solver, checkpoint):
+def restore_solver(solver: CaptioningSolver, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's training state into a solver made with the same options. Raises ValueError if it has none."""
     if checkpoint.solver is None:
         raise ValueError(f"{checkpoint.path}: holds a model only, expected the training state too")
@@ -95,13 +98,13 @@ def restore_solver(solver, checkpoint):
         setattr(solver, name, value)
 
 
-def _config(model):
+def _config(model: CaptioningRNN) -> dict[str, Any]:
     return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
             "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
             **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
 
 
-def _load_model(f):
+def _load_model(f: h5py.File) -> CaptioningRNN:
     config = json.loads(f["config"][()])
     dtype = np.dtype(config.pop("dtype")).type
     model = CaptioningRNN(json.loads(f["vocabulary"][()]), **config, dtype=dtype, seed=0)
@@ -113,13 +116,13 @@ def _load_model(f):
     return model
 
 
-def _like(expected, stored):
+def _like(expected: np.ndarray, stored: h5py.Dataset) -> np.ndarray:
     if stored.shape != expected.shape or stored.dtype != expected.dtype:
         raise ValueError(f"{stored.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {expected.shape}")
     return stored[()]
 
 
-def _save_solver(f, solver):
+def _save_solver(f: h5py.File, solver: CaptioningSolver) -> None:
     scalars = {name: getattr(solver, name) for name in SCALARS}
     scalars["optim_configs"], scalars["arrays"] = {}, []
     for name, config in solver.optim_configs.items():
@@ -135,7 +138,7 @@ def _save_solver(f, solver):
     f["loss_history"] = np.array(solver.loss_history, np.float64)
 
 
-def _load_solver(f):
+def _load_solver(f: h5py.File) -> dict[str, Any]:
     state = json.loads(f["solver"][()])
     for name, key in state.pop("arrays"):
         value = _like(f[f"params/{name}"], f[f"optimiser/{name}/{key}"])

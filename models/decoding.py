@@ -1,22 +1,22 @@
 """Captions of images, from any model with initial_state and step: greedy, by beam search, or drawn at random.
 
-`<NULL>` and `<START>` are never chosen, `<UNK>` only where it is allowed. Lengths count the chosen words, `<END>` among
-them. Log-probabilities are the model's own, before temperature and before words were ruled out.
+`<NULL>` and `<START>` are never chosen, `<UNK>` only where it is allowed. Lengths count the chosen words, including
+`<END>`. Log-probabilities are the model's own, before temperature and before words are ruled out.
 """
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.search import Hypothesis, Node, search
+from models.search import Choice, Hypothesis, Node, search
 
 
 class Decoded(NamedTuple):
     captions: np.ndarray            # int32 (N, T) the best caption of each image: words, <END>, then <NULL>
     log_probs: np.ndarray           # float64 (N,) of its words and <END>, given the image
     finished: np.ndarray            # bool (N,) whether <END> came within max_length
-    maps: np.ndarray | None         # (N, T, L) attention weights of each word, zero behind <END>
-    beams: list[list[Hypothesis]]   # of each image, the best first, unfinished ones last
-    history: list[list[list[Node]]] | None      # of each image the steps of its beam
+    maps: np.ndarray | None         # (N, T, L) attention weights of each word, zero after <END>
+    beams: list[list[Hypothesis]]   # the hypotheses of each image, best first, unfinished last
+    history: list[list[list[Node]]] | None      # the beam of each image at every step
 
 
 def greedy(model: Any, features: Any, max_length: int = 30, **options: Any) -> Decoded:
@@ -28,11 +28,12 @@ def beam_search(model: Any, features: Any, beam: int = 3, max_length: int = 30, 
                 allow_unknown: bool = False, block_trigrams: bool = False, history: bool = False) -> Decoded:
     """The best of the captions that a beam finds: argmax of sum log p(word) / length**normalisation.
 
-    Each step extends the `beam` best unfinished captions by every word. Of all extensions, those by <END> among the
-    `beam` best are set aside as finished, and the `beam` best others go on. An image is done when `beam` captions are
-    finished, or at max_length, where an unfinished caption stands in only if none is finished.
-    features as the model takes them; block_trigrams: no three words twice in a caption; history: keep the beam of
-    every step -> Decoded. Raises ValueError on options out of range, no images, and weights that are not finite.
+    Each step extends the `beam` best unfinished captions by every word. Among the `beam` best extensions, those that
+    end in <END> are set aside as finished; the `beam` best others go on. An image is done when `beam` captions are
+    finished, or at max_length; an unfinished caption is its best only if none is finished.
+    features as the model takes them; block_trigrams: no caption has the same three words in a row twice; history: keep
+    the beam of every step -> Decoded. Raises ValueError on options out of range, no images, and scores that are not
+    finite.
     Source: Graves (2012), "Sequence transduction", section 2.5; Wu et al. (2016), section 7, for normalisation.
     """
     beam = _whole("beam", beam)
@@ -48,8 +49,8 @@ def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int 
            ) -> Decoded:
     """Captions drawn word by word from p**(1 / temperature), normalised.
 
-    rng: Generator; top_k: only from so many of the most likely words; top_p: only from the fewest of these that hold
-    so much of the probability -> Decoded. Raises ValueError as beam_search does.
+    rng: Generator; top_k: draw only from this many of the most likely words; top_p: only from the fewest of these whose
+    probabilities add up to it -> Decoded. Raises ValueError as beam_search does.
     Source: Holtzman et al. (2020), "The curious case of neural text degeneration", sections 3.1 to 3.3.
     """
     top_k = None if top_k is None else _whole("top_k", top_k)
@@ -57,7 +58,7 @@ def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int 
         raise ValueError(f"decoding: temperature is {temperature} and top_p {top_p}, expected temperature > 0 and "
                          "0 < top_p <= 1")
 
-    def draw(log_p, total):
+    def draw(log_p: np.ndarray, total: np.ndarray) -> Choice:
         z = log_p[:, 0].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # the likeliest stays at 0; NaN where there is no caption
             z = _likely((z - z.max(axis=1, keepdims=True)) / temperature, top_k, top_p)
@@ -67,41 +68,42 @@ def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int 
     return _decoded(model, found, max_length, 1, 0.0, None)
 
 
-def _best(log_p, total):
+def _best(log_p: np.ndarray, total: np.ndarray) -> Choice:
     """The 2K best extensions of K captions: log_p (n, K, V), total (n, K) -> parent, word, total (n, 2K).
 
-    At most K of them end, as each caption ends in one way only: K others are left to go on.
+    A caption can end in one way only, so at most K of them end, and K others are left to go on.
     """
     n, K, V = log_p.shape
     width = min(2 * K, V)
     words = np.argpartition(log_p, V - width, axis=2)[:, :, V - width:]
-    words.sort(axis=2)                                      # of equally likely words the first, as argmax has it
+    words.sort(axis=2)                                      # the first of equally likely words, as in argmax
     totals = (total[:, :, None] + np.take_along_axis(log_p, words, axis=2)).reshape(n, -1)
     order = np.argsort(-totals, axis=1, kind="stable")[:, :2 * K]
     word = np.take_along_axis(words.reshape(n, -1), order, axis=1)
     return order // width, word, np.take_along_axis(totals, order, axis=1)
 
 
-def _likely(z, top_k, top_p):
-    """z (n, V), unnormalised log-probabilities, with -inf for all but the likely words."""
+def _likely(z: np.ndarray, top_k: int | None, top_p: float) -> np.ndarray:
+    """Unnormalised log-probabilities z (n, V) with -inf for all but the likely words."""
     if top_k is None and top_p == 1:
         return z
     order = np.argsort(-z, axis=1, kind="stable")
     p = np.exp(np.take_along_axis(z, order, axis=1) - z.max(axis=1, keepdims=True))
     p[:, top_k or p.shape[1]:] = 0
     p /= p.sum(axis=1, keepdims=True)
-    likely = (p > 0) & (np.cumsum(p, axis=1) - p < top_p)   # what the words before hold is not enough
+    likely = (p > 0) & (np.cumsum(p, axis=1) - p < top_p)   # the words before do not yet reach top_p
     kept = np.zeros_like(likely)
     np.put_along_axis(kept, order, likely, axis=1)
     return np.where(kept, z, -np.inf)
 
 
-def _decoded(model, found, max_length, beam, normalisation, history):
+def _decoded(model: Any, found: list[list[Hypothesis]], max_length: int, beam: int, normalisation: float,
+             history: list[list[list[Node]]] | None) -> Decoded:
     """The hypotheses found for each image, ranked."""
     if not all(found):
         raise ValueError("decoding: at some step no word was left to choose: all are ruled out or have probability 0")
 
-    def rank(hypothesis):
+    def rank(hypothesis: Hypothesis) -> tuple[bool, float]:
         return hypothesis.finished, hypothesis.log_prob / len(hypothesis.ids)**normalisation
     beams = [sorted(hypotheses, key=rank, reverse=True)[:beam] for hypotheses in found]
     best = [hypotheses[0] for hypotheses in beams]
@@ -115,7 +117,7 @@ def _decoded(model, found, max_length, beam, normalisation, history):
                    history)
 
 
-def _whole(name, number):
+def _whole(name: str, number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
         raise ValueError(f"decoding: {name} is {number!r}, expected a whole number of at least 1")
     return int(number)

@@ -17,9 +17,9 @@ def drop(x: np.ndarray, rng: np.random.Generator | None, share: float) -> tuple[
 
 
 def kept(shape: tuple[int, ...], rng: np.random.Generator | None, share: float) -> np.ndarray | None:
-    """Which entries dropout keeps, bool; None where it keeps all. One entry takes 16 random bits.
+    """Which entries dropout keeps, bool; None where it keeps all.
 
-    So the share is rounded to a multiple of 1/65536.
+    An entry takes 16 random bits, so the share is rounded to a multiple of 1/65536.
     """
     if rng is None or share == 0:
         return None

@@ -11,7 +11,7 @@ from models.search import log_softmax
 
 @dataclass(frozen=True)
 class States:
-    """The members' states, with what decoding asks of a single one."""
+    """The members' states, which decoding uses as it uses a single State."""
     members: tuple[State, ...]
 
     @property
@@ -28,14 +28,14 @@ class States:
         return States(tuple(state.select(rows) for state in self.members))
 
     def reorder(self, rows: Any) -> "States":
-        """The states after captions of the same picture took each other's places."""
+        """The states when captions of one picture change places."""
         return States(tuple(state.reorder(rows) for state in self.members))
 
 
 class Ensemble:
     """Models that share a vocabulary and features; p(word) is the mean of theirs.
 
-    For models.decoding, with initial_state and step as CaptioningRNN has them. Raises ValueError where vocabularies
+    models.decoding takes it like a CaptioningRNN: it has initial_state and step. Raises ValueError where vocabularies
     differ, or the models take features of different shapes.
     Source: Sutskever et al. (2014), section 3.6.
     """
@@ -64,7 +64,7 @@ class Ensemble:
         return self._mean([log_softmax(z) for z in scores]), States(states)
 
     def negative_log_likelihood(self, features: Any, captions: Any) -> tuple[float, int]:
-        """Total -log p of all words that are not <NULL>, and how many these are; as CaptioningRNN's."""
+        """Total -log p of all words that are not <NULL>, and the number of these words, as CaptioningRNN has it."""
         targets = np.asarray(captions)[:, 1:]
         real = targets != self.word_to_idx["<NULL>"]
         log_p = self._mean([np.take_along_axis(log_softmax(model.scores(features, captions)), targets[:, :, None], 2)

@@ -1,6 +1,6 @@
 """How far back a loss reaches: norms of its gradients with respect to a recurrent cell's states, step by step.
 
-Apart from the cells, because it goes back through the steps as a solution of the course does: students do not get it.
+It stands apart from the cells because it is a backward pass like those that students have to write: they do not get it.
 """
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +11,10 @@ from rnnlayers import lstm_step_backward
 
 
 def norms_of_h(dh: np.ndarray, steps: list[Any], step_backward: Callable) -> dict[str, np.ndarray]:
-    """Norms of the gradients with respect to h after each step, of a cell without other states.
+    """Norms of the gradients with respect to h after each step, for a cell whose only state is h.
 
-    dh (N, T, H), the gradients that arrive from above; steps: the cache of each step; step_backward(dh, step) returns
-    the gradient with respect to the h before second -> {"h": (N, T)}.
+    dh (N, T, H): the gradient of each h from above; steps: the cache of each step; step_backward(dh, step) returns the
+    gradient with respect to the h before as its second result -> {"h": (N, T)}.
     """
     norms, back = np.zeros(dh.shape[:2], dh.dtype), np.zeros_like(dh[:, 0])
     for t in reversed(range(len(steps))):
@@ -26,9 +26,9 @@ def norms_of_h(dh: np.ndarray, steps: list[Any], step_backward: Callable) -> dic
 
 def norms_of_h_and_c(dh: np.ndarray, steps: list[Any],
                      attend_backward: Callable[[int, np.ndarray], np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """The same of a cell on an LSTM, whose steps are LSTMStepCaches -> {"h": (N, T), "c": (N, T)}.
+    """The same for a cell built on an LSTM, whose steps are LSTMStepCaches -> {"h": (N, T), "c": (N, T)}.
 
-    attend_backward(t, dattn): what the attention of step t sends back to the h before it, if the cell attends.
+    attend_backward(t, dattn): gradient of the h before step t through its attention; None if the cell does not attend.
     """
     of_h, of_c = np.zeros((2, *dh.shape[:2]), dh.dtype)
     back, dc = np.zeros_like(dh[:, 0]), np.zeros_like(dh[:, 0])

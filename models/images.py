@@ -12,8 +12,8 @@ from rnnlayers.shapes import check_shapes
 def image_of(model: Any, features: Any, N: int | None = None) -> Image:
     """Features as the model's cell takes them, in the parameters' dtype.
 
-    features: (N, D); of a cell that attends (N, L, D), (N, D, height, width), or a pair of one of these and (N, P).
-    N: how many rows there have to be, None for any -> Image. Raises ValueError on shapes that do not fit.
+    features: (N, D); for a cell that attends (N, L, D), (N, D, height, width), or a pair of one of these and (N, P).
+    N: the number of rows expected, None for any -> Image. Raises ValueError on shapes that do not fit.
     """
     image = _vector(model, features) if model.cell.features == VECTOR else _grid(model, features)
     if N is not None and len(image.vector) != N:
@@ -23,7 +23,7 @@ def image_of(model: Any, features: Any, N: int | None = None) -> Image:
 
 def _vector(model: Any, features: Any) -> Image:
     features = np.asarray(features)
-    first, letters = next(iter(model.cell.shapes().items()))        # the parameter that meets the features
+    first, letters = next(iter(model.cell.shapes().items()))        # the parameter that multiplies them
     check_shapes("CaptioningRNN", **{first: (model.params[first], letters)}, features=(features, "N D"))
     return Image(_standardise(model, features, model.feature_stats), None)
 
@@ -69,25 +69,25 @@ def _standardise(model: Any, features: np.ndarray, stats: tuple[np.ndarray, np.n
 def feature_masks(model: Any, image: Image, rng: np.random.Generator | None) -> tuple[Any, Any]:
     """Dropout masks, 0 or 1 / (1 - share), of an image's vector (N, D) and grid (N, 1, D); 1 where nothing is dropped.
 
-    The grid loses a feature in all regions of an image at once.
+    In the grid a feature is dropped in all regions of an image at once.
     """
     _, keep_vector = drop(image.vector, rng, model.feature_dropout)
     return keep_vector, 1 if image.grid is None else drop(image.grid[:, :1], rng, model.grid_dropout)[1]
 
 
 def split_pair(features: Any) -> tuple[Any, Any]:
-    """Features as (grid, pooled): a pair as it is, a grid alone with None. Two grids of one batch are no pair."""
+    """Features as (grid, pooled): a pair stays one, a grid alone gets None. A list of two (L, D) grids is a batch."""
     is_pair = isinstance(features, (tuple, list)) and len(features) == 2 and np.ndim(features[0]) in (3, 4)
-    return features if is_pair else (features, None)    # type: ignore[return-value]
+    return features if is_pair else (features, None)
 
 
 def grid_shape(regions: int) -> tuple[int, int]:
-    """Height and width of a grid of so many regions, row by row: a square where there is one, else one row."""
+    """Height and width of a grid of this many regions, row by row: a square if possible, else one row."""
     side = math.isqrt(regions)
     return (side, side) if side * side == regions else (1, regions)
 
 
 def grid_of(features: Any, regions: int) -> tuple[int, int]:
-    """Height and width of the attention maps over features."""
+    """Height and width of the grid of features that has so many regions."""
     grid, _ = split_pair(features)
-    return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)    # type: ignore[return-value]
+    return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)

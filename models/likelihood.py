@@ -1,4 +1,5 @@
-"""How likely a model finds the captions of a split, and how often its most likely word is the right one."""
+"""How likely a model finds the captions of a split, and how often its most likely word is right."""
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from models.read_ahead import on_disk, read_ahead
 from rnnlayers.lengths import sequence_lengths
 
 
-def split_loss(model: Any, data: dict[str, Any], split: str, batch_size: int = 100) -> float:
+def split_loss(model: Any, data: Mapping[str, Any], split: str, batch_size: int = 100) -> float:
     """Mean -log p per word of a split, in nats: the total over all captions divided by their number of words.
 
     model: has word_to_idx and negative_log_likelihood(features, captions) -> (sum of -log p, words);
@@ -27,9 +28,9 @@ def split_loss(model: Any, data: dict[str, Any], split: str, batch_size: int = 1
 
 def accuracy(model: Any, features: np.ndarray, captions: np.ndarray, num_samples: int | None = None,
              batch_size: int = 100) -> float:
-    """Share of words that are the most likely one after the words before them.
+    """Share of words that the model finds most likely after the words before them.
 
-    features (N, D), captions integer (N, T), num_samples: so many of them, drawn at random -> float in [0, 1].
+    features (N, D), captions integer (N, T), num_samples: how many captions to draw at random -> float in [0, 1].
     """
     if num_samples is not None and num_samples < len(features):
         chosen = np.random.choice(len(features), num_samples)

@@ -23,7 +23,7 @@ class Minibatches:
         self.null, self.size, self.sampling = null, size, sampling
         self._seeded, self._epoch = seeded, -1
         self._batches: list[np.ndarray] = []                # of that epoch
-        self._reader: Generator[Any, None, None] | None = None
+        self._reader: Generator[np.ndarray, None, None] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -80,5 +80,5 @@ def check_data(data: Mapping[str, Any], split: str) -> None:
                          f"expected 0..{features.shape[0] - 1}, the rows of {keys[2]}")
 
 
-def _keys(split):
+def _keys(split: str) -> list[str]:
     return [f"{split}_{name}" for name in ("captions", "image_idxs", "features")]

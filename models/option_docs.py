@@ -1,7 +1,8 @@
 """The table of options as text: docs/options.md (`python -m models.option_docs > docs/options.md`) and docstrings."""
 import textwrap
+from typing import Any
 
-from models.options import COMMAND, MODEL, OPTIONS, SOLVER, Option, keywords, settings
+from models.options import COMMAND, MODEL, OPTIONS, SOLVER, Option, Setting, keywords, settings
 
 OWNERS = {MODEL: "The model: `CaptioningRNN`", SOLVER: "Training: `CaptioningSolver`",
           COMMAND: "`python -m scripts.train` alone"}
@@ -35,18 +36,18 @@ def _row(option: Option) -> str:
     return f"| {' | '.join((*here, *keyword, option.kind.__name__, _expected(option, setting), option.help))} |"
 
 
-def _default(value):
+def _default(value: Any) -> str:
     return f"`{value.__name__ if isinstance(value, type) else value}`"
 
 
-def _expected(option, setting):
+def _expected(option: Option, setting: Setting | None) -> str:
     """The option's choices or bound, and those of the command line where they are others."""
     words = _words(option)
     other = words if setting is None else _words(setting)
     return words if other == words else "; ".join(filter(None, (words, f"command line: {other}")))
 
 
-def _words(asked):
+def _words(asked: Option | Setting) -> str:
     return ", ".join(f"`{choice}`" for choice in asked.choices) or (asked.bound.words if asked.bound else "")
 
 

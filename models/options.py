@@ -22,7 +22,7 @@ class Bound(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """How scripts.train asks for an option; a field left out is the keyword's."""
+    """How an option appears in scripts.train; a field left out is the same as in the keyword."""
     default: Any
     name: str = ""
     bound: Bound | None = None
@@ -44,7 +44,7 @@ class Option(NamedTuple):
     setting: Setting | None = None      # None: not on the command line
     argument: bool = False              # one of the course's six arguments, which CaptioningRNN names itself
     cell_specific: bool = False         # only some cells take another value than the default
-    drops: bool = False                 # a share of dropout: training then needs random numbers
+    drops: bool = False                 # a dropout rate: above 0, training needs random numbers
     stored: int = 0                     # place in the configuration that a checkpoint stores, 0: not stored
     attribute: str = ""                 # the model's attribute that holds it, where its name is another
 
@@ -206,14 +206,14 @@ def drops(model: Any) -> bool:
     return any(getattr(model, option.name, 0) for option in OPTIONS if option.drops)
 
 
-def _filled(table, given):
+def _filled(table: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """Values of all options of the table, those given checked."""
     for name, value in given.items():
         _check(table[name], value)
     return {name: given.get(name, copy.copy(option.default)) for name, option in table.items()}
 
 
-def _check(option, value):
+def _check(option: Option, value: Any) -> None:
     if value is None and option.default is None:
         return
     if option.choices and value not in option.choices:
@@ -223,6 +223,6 @@ def _check(option, value):
         raise ValueError(f"{option.name} is {value}, expected {alternative}{option.bound.words}")
 
 
-def _neutral(option, value):
-    """Whether a value asks for nothing: the default, None or 0 (a checkpoint may hold either)."""
+def _neutral(option: Option, value: Any) -> bool:
+    """Whether a value changes nothing: the default, None or 0 (a checkpoint may hold either)."""
     return value is None or np.isscalar(value) and value in (option.default, 0)

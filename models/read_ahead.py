@@ -1,7 +1,7 @@
 """Reading the features of the next batches while the present one is processed."""
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 DEPTH = 2                   # batches that wait in memory, apart from the one that is being read
 
 
-def read_ahead(features: Any, rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+def read_ahead(features: Any, rows: Sequence[np.ndarray]) -> Generator[np.ndarray, None, None]:
     """Yield features[r] for each r in rows. One thread reads; at most DEPTH batches wait.
 
     An error while reading a batch is raised where that batch is due. The thread ends with the generator, also when

@@ -1,6 +1,6 @@
 """The training images most similar to an image: by its features, and by the words that its features predict.
 
-Images that look alike may have little in common that people would mention, so words are predicted from features too.
+Images with similar features may share little that people would mention, so words are predicted from features too.
 Sources: Rasmussen & Williams (2006), "Gaussian processes for machine learning", equation 2.25, for the prediction
 (kernel ridge regression); Salton & Buckley (1988), "Term-weighting approaches", for the weights of words.
 """
@@ -13,7 +13,7 @@ from models.ngrams import count_grams
 
 BLOCK = 4096                        # training images compared at a time
 SAMPLE = 6000                       # training images from which words are predicted, at most
-MIN_IMAGES = 5                      # words of fewer training images are left out
+MIN_IMAGES = 5                      # words that fewer training images have are left out
 WIDTH = 4.0                         # of the kernel exp(WIDTH (cosine - 1))
 RIDGE = 0.2
 

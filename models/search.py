@@ -1,17 +1,20 @@
-"""The loop of every decoder: K captions an image, all extended by a word at each step, for all images at once."""
+"""The loop of every decoder: each step extends K captions per image by a word, for all images at once."""
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-IDLE = 0.25     # share of images that are done at which their rows are dropped, which copies all that the others see
+IDLE = 0.25     # share of done images at which their rows are dropped, which copies the memory of the others
+
+
+Choice = tuple[np.ndarray, np.ndarray, np.ndarray]      # parent, word and total of each extension, all (n, C)
 
 
 class Hypothesis(NamedTuple):
     ids: list[int]                  # its words, and <END> if finished
-    log_prob: float                 # of these, given the image
+    log_prob: float                 # of these words, given the image
     finished: bool                  # whether <END> was chosen
-    maps: np.ndarray | None         # (len(ids), L) the attention weights of each, of a model that attends
+    maps: np.ndarray | None         # (len(ids), L) attention weights of each word, if the model attends
 
 
 class Node(NamedTuple):
@@ -22,7 +25,7 @@ class Node(NamedTuple):
     ended: bool
 
 
-def search(model: Any, features: Any, beam: int, max_length: int, choose: Callable, allow_unknown: bool,
+def search(model: Any, features: Any, beam: int, max_length: int, choose: Callable[..., Choice], allow_unknown: bool,
            block_trigrams: bool, history: bool) -> tuple[list[list[Hypothesis]], list[list[list[Node]]] | None]:
     """Extend captions until each image has `beam` finished ones, or to max_length words.
 
@@ -56,9 +59,11 @@ class _Beams:
             raise ValueError("decoding: features are of no image, expected at least one")
         self.state, self.images = state.select(np.repeat(np.arange(n), beam)), np.arange(n)
         self.total = np.full((n, beam), -np.inf)
-        self.total[:, 0] = 0                                # the rows of an image are alike at first: one counts
-        self.ids, self.maps = np.zeros((n, beam, max_length), np.int32), None
-        self.found, self.history = [[] for _ in range(n)], [[] for _ in range(n)] if history else None
+        self.total[:, 0] = 0                                # an image's rows are equal at first: only one counts
+        self.ids = np.zeros((n, beam, max_length), np.int32)
+        self.maps: np.ndarray | None = None                 # (n, K, T, L) attention weights
+        self.found: list[list[Hypothesis]] = [[] for _ in range(n)]
+        self.history: list[list[list[Node]]] | None = [[] for _ in range(n)] if history else None
 
     def log_p(self, t: int) -> np.ndarray:
         """Feed each row its last word -> log p of the next, (n, K, V), -inf where that is ruled out."""
@@ -93,8 +98,8 @@ class _Beams:
         self.state = self.state.reorder((places * self.K + parent).ravel())
         self._leave(np.where(goes, total, -np.inf))
 
-    def _leave(self, total):
-        """Images with enough finished captions, or without any row, need no more words."""
+    def _leave(self, total: np.ndarray) -> None:
+        """Stop images that have enough finished captions, or no caption left to extend."""
         needs = np.array([len(self.found[i]) < self.K for i in self.images]) & np.isfinite(total).any(axis=1)
         self.total = np.where(needs[:, None], total, -np.inf)
         if needs.any() and (~needs).mean() < IDLE:
@@ -104,15 +109,16 @@ class _Beams:
         self.maps, self.state = None if self.maps is None else self.maps[needs], self.state.select(rows)
 
     def cut(self) -> None:
-        """Captions that are still going on at the bound on length."""
+        """Set aside the captions that have not ended at the greatest length."""
         for i, k in np.argwhere(np.isfinite(self.total)):
             self._set_aside(i, k, self.ids[i, k].tolist(), self.total[i, k], False)
 
-    def _set_aside(self, i, k, ids, log_prob, finished):
+    def _set_aside(self, i: int, k: int, ids: list[int], log_prob: float, finished: bool) -> None:
         maps = None if self.maps is None else self.maps[i, k, :len(ids)].copy()
         self.found[self.images[i]].append(Hypothesis([int(word) for word in ids], float(log_prob), finished, maps))
 
-    def _record(self, parent, word, total, goes, ends, slots):
+    def _record(self, parent: np.ndarray, word: np.ndarray, total: np.ndarray, goes: np.ndarray, ends: np.ndarray,
+                slots: np.ndarray) -> None:
         if self.history is None:
             return
         for i, image in enumerate(self.images):
@@ -124,7 +130,7 @@ class _Beams:
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
     """Log of the softmax over the last axis, in a new array. Raises ValueError where it is not finite."""
-    with np.errstate(invalid="ignore"):                     # found below
+    with np.errstate(invalid="ignore"):                     # checked below
         z = scores - scores.max(axis=-1, keepdims=True)
         z -= np.log(np.exp(z).sum(axis=-1, keepdims=True))
     if np.isnan(z).any():
@@ -133,9 +139,9 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def completed_trigrams(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Words that would repeat a trigram of their row: integer (R, t) -> rows, words."""
+    """Words that would repeat a trigram of their row: ids integer (R, t) -> rows, words."""
     if ids.shape[1] < 3:
         return np.zeros(0, int), np.zeros(0, int)
-    seen = (ids[:, :-2] == ids[:, -2:-1]) & (ids[:, 1:-1] == ids[:, -1:])     # the last two words, earlier
-    rows, places = np.nonzero(seen)
+    earlier = (ids[:, :-2] == ids[:, -2:-1]) & (ids[:, 1:-1] == ids[:, -1:])     # where the last two words stood before
+    rows, places = np.nonzero(earlier)
     return rows, ids[rows, places + 2]

@@ -1,6 +1,6 @@
 """Which epoch of a run is the best, and how long ago it was. `history` is a list of dicts, one an epoch.
 
-`select` names the column that decides: 'val_loss', of which the smallest is the best, or a score, the largest.
+`select` names the column that decides: 'val_loss', where the smallest is best, or a score, where the largest is.
 """
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ def measurements_since_best(history: Sequence[Mapping[str, Any]], select: str) -
     return sum(row["epoch"] > best for row in _measured(history, select))
 
 
-def _measured(history, select):
+def _measured(history: Sequence[Mapping[str, Any]], select: str) -> list[Mapping[str, Any]]:
     return [row for row in history if row.get(select) is not None]
 
 
-def _quality(row, select):
+def _quality(row: Mapping[str, Any], select: str) -> float:
     return -row[select] if select == "val_loss" else row[select]

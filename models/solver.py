@@ -1,6 +1,7 @@
 """Training: update rules, schedules, validation and early stopping. Knows nothing of files or pictures."""
 import math
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from models.averages import averaged, update_averages
 from models.batches import trim
 from models.captioning_rnn import CaptioningRNN, Objective
+from models.cells.cell import Params
 from models.likelihood import accuracy, split_loss
 from models.minibatches import Minibatches, check_data
 from models.options import drops, solver_options
@@ -55,20 +57,21 @@ class CaptioningSolver:
     if TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any: ...        # options are attributes, models/options.py
 
-    def __init__(self, model, data, **options):
+    def __init__(self, model: Any, data: Mapping[str, Any], **options: Any):
         self.model, self.data = model, data
-        for name, value in solver_options(options).items():
+        options = solver_options(options)
+        if isinstance(options["seed"], np.random.Generator):
+            options["seed"] = int(options["seed"].integers(2**31))
+        for name, value in options.items():
             setattr(self, name, value)
         self._check_options()
-        if isinstance(self.seed, np.random.Generator):
-            self.seed = int(self.seed.integers(2**31))
         self.rule = getattr(optim, self.update_rule)
         check_data(data, "train")
         if self.validate:
             check_data(data, "val")
         self._reset()
 
-    def _check_options(self):
+    def _check_options(self) -> None:
         """Raises ValueError on options that do not go together."""
         if self.schedule in SCHEDULES and "learning_rate" not in self.optim_config:
             raise ValueError(f"schedule {self.schedule!r} needs optim_config={{'learning_rate': ...}}")
@@ -80,13 +83,16 @@ class CaptioningSolver:
             raise ValueError(f"scorer {self.scorer}, select {self.select!r}: a scorer needs validate=True, and select "
                              "another than 'val_loss' a scorer")
 
-    def _reset(self):
+    def _reset(self) -> None:
         self.iteration, self.epoch, self.seconds, self.stop, self.rounds = 0, 0, 0.0, False, 1
-        self.best_val_acc, self.best_val_loss, self.best_params = 0, math.inf, {}
-        self.loss_history, self.history = [], []
-        self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # of this epoch so far, of the last step
+        self.best_val_acc, self.best_val_loss = 0, math.inf
+        self.best_params: Params = {}
+        self.loss_history: list[float] = []
+        self.history: list[dict[str, Any]] = []
+        self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # this epoch so far; the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
-        self.own_seed, self._workspace = None, Workspace()
+        self.own_seed: int | None = None
+        self._workspace = Workspace()
         self._minibatches = Minibatches(self.data, self.model.word_to_idx["<NULL>"], self.batch_size, self.sampling,
                                         seeded=self.seed is not None)
         self.averages = {name: w.copy() for name, w in self.model.params.items()} if self.average else {}
@@ -104,7 +110,7 @@ class CaptioningSolver:
     def train(self) -> None:
         """Train from the current iteration to the last one, to early stopping, or until `stop` is set.
 
-        Called again after the last iteration it trains for another num_epochs, as the course's solver does.
+        If called again after the last iteration, it trains for another num_epochs, as the course's solver does.
         """
         self.rounds = max(self.rounds, self.iteration // max(self.num_iterations, 1) + 1)
         start, self.stop = time.perf_counter() - self.seconds, False
@@ -129,10 +135,10 @@ class CaptioningSolver:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the best validation loss so far, or the best of what `select` names; 0 before there is one."""
+        """The best epoch so far, by validation loss or by the column that `select` names; 0 if none was measured."""
         return best_epoch(self.history, self.select)
 
-    def step(self, features, captions) -> float:
+    def step(self, features: Any, captions: np.ndarray) -> float:
         """One training step on a given batch: features as the model takes them, captions (N, T) -> loss (float).
 
         Raises FloatingPointError where the loss or, with clip, a gradient is not finite; the parameters stay as they
@@ -152,10 +158,10 @@ class CaptioningSolver:
         self.loss_history.append(float(loss) - float(regularisers))         # the likelihood alone
         return self.loss_history[-1]
 
-    def _objective(self, features, captions) -> Objective:
-        """What the step minimises; on the engine in arrays that the next step uses again.
+    def _objective(self, features: Any, captions: np.ndarray) -> Objective:
+        """Loss and gradients of a step. On the engine the next step overwrites these gradients.
 
-        A model whose `loss` is not CaptioningRNN's, but overridden or replaced, is asked for that.
+        If the model's `loss` is not CaptioningRNN's, because it was overridden or replaced, that one is called.
         """
         rng = (self._generator("dropout", self.iteration),) if drops(self.model) else ()
         if getattr(self.model.loss, "__func__", None) is not CaptioningRNN.loss:
@@ -163,10 +169,10 @@ class CaptioningSolver:
             return Objective(loss, 0.0, grads)
         return self.model.objective(features, captions, *rng, workspace=self._workspace)
 
-    def _on_engine(self):
+    def _on_engine(self) -> bool:
         return getattr(self.model, "backend", None) == "engine"
 
-    def _step(self):
+    def _step(self) -> None:
         """One training step on the next minibatch."""
         chosen = self._minibatches.chosen(self.iteration, self._generator)
         captions = self._minibatches.captions[chosen]
@@ -174,13 +180,13 @@ class CaptioningSolver:
         self.epoch_nll += loss * len(captions)
         self.epoch_words += self.step_words
 
-    def _generator(self, purpose, number):
-        """A Generator of its own for each epoch and step: seed and iteration are all the random state there is."""
-        if self.own_seed is None:       # apart from `seed`, whose None keeps the course's way to draw batches
+    def _generator(self, purpose: str, number: int) -> np.random.Generator:
+        """A Generator of its own for each epoch and step, so that seed and iteration are the whole random state."""
+        if self.own_seed is None:       # apart from `seed`: its None says to draw batches as the course does
             self.own_seed = int(np.random.randint(2**31)) if self.seed is None else self.seed
         return np.random.default_rng([self.own_seed, ("batch", "epoch", "dropout").index(purpose), number])
 
-    def _clip_scale(self, grads):
+    def _clip_scale(self, grads: Params) -> float:
         if self.clip is None:
             return 1
         norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads.values()))
@@ -188,7 +194,7 @@ class CaptioningSolver:
             raise FloatingPointError(f"a gradient is not finite at step {self.iteration + 1}: lower the learning rate")
         return min(1, self.clip / norm) if norm else 1
 
-    def _update(self, name, w, dw, scale):
+    def _update(self, name: str, w: np.ndarray, dw: np.ndarray, scale: float) -> None:
         """Move one parameter by the update rule, with its gradient times scale; on the engine in place."""
         config = self.optim_configs[name]
         if self.schedule in SCHEDULES:
@@ -205,7 +211,7 @@ class CaptioningSolver:
             next_w = next_w - float(self.optim_configs[name]["learning_rate"]) * decay * w
         self.model.params[name] = next_w
 
-    def _end_epoch(self, start):
+    def _end_epoch(self, start: float) -> None:
         self.epoch += 1
         for config in self.optim_configs.values():
             config["learning_rate"] *= self.lr_decay
@@ -215,8 +221,8 @@ class CaptioningSolver:
             self._measure(row)
         row["seconds"] = self.seconds = time.perf_counter() - start
 
-    def _measure(self, row):
-        """Validate and score the model, and keep it if it is the best so far; into a row of history."""
+    def _measure(self, row: dict[str, Any]) -> None:
+        """Validate and score the model, add the row to history, and keep the weights if they are the best so far."""
         if self.validate:
             row["val_loss"] = self.validation_loss()
             if not math.isfinite(row["val_loss"]):
@@ -231,9 +237,10 @@ class CaptioningSolver:
             self.best_params = {name: w.copy() for name, w in self.model.params.items()}
 
     def validation_loss(self, split: str = "val") -> float:
-        """Mean -log p of the split's words, in nats a word: total over all captions divided by their words."""
+        """Mean -log p of the split's words, in nats a word: models.likelihood.split_loss."""
         return split_loss(self.model, self.data, split, self.batch_size)
 
-    def check_accuracy(self, X, y, num_samples: int | None = None, batch_size: int = 100) -> float:
-        """Share of words that are the most likely one after the words before them: models.likelihood.accuracy."""
+    def check_accuracy(self, X: np.ndarray, y: np.ndarray, num_samples: int | None = None,
+                       batch_size: int = 100) -> float:
+        """Share of words that the model finds most likely after the words before them: models.likelihood.accuracy."""
         return accuracy(self.model, X, y, num_samples, batch_size)

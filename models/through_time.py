@@ -1,6 +1,6 @@
 """What a cell does at each word of given captions: its gates, and how far back the loss of one word reaches.
 
-By the textbook cells, whatever the backend, without dropout.
+The textbook cells compute it, whatever the backend, without dropout.
 """
 from typing import Any, NamedTuple
 
@@ -10,18 +10,18 @@ from rnnlayers import temporal_softmax_loss, word_embedding_forward
 
 
 class ThroughTime(NamedTuple):
-    """What models.cells tells of some captions."""
+    """What a cell reports about some captions."""
     h: np.ndarray                       # (N, T, H) the hidden state after each word fed
     gates: dict[str, np.ndarray]        # name -> (N, T, units) between 0 and 1: Cell.activity
     saturated: np.ndarray | None        # bool (N, T, units): Cell.saturated
-    norms: dict[str, np.ndarray]        # "h" (and "c") -> (N, T): Cell.gradient_norms; zero behind the word
+    norms: dict[str, np.ndarray]        # "h" (and "c") -> (N, T): Cell.gradient_norms; zero after the word
 
 
 def through_time(model: Any, features: Any, captions: np.ndarray, targets: np.ndarray) -> ThroughTime:
-    """Run captions through the cell, and the loss of one word of each, -log p(captions[n, targets[n]]), back.
+    """Run captions forward, and backward from the loss of one word of each, -log p(captions[n, targets[n]]).
 
     features as the model takes them; captions integer (N, T + 1), <START> first; targets integer (N,), 1 to T.
-    A gradient with respect to h or c after word t is that of all it reaches: later steps, and attention.
+    The gradient with respect to h or c after word t includes every path from there: later steps and attention.
     Source: Hochreiter and Schmidhuber (1997), section 3, for the flow of errors; Bengio et al. (1994).
     """
     x, _ = word_embedding_forward(captions[:, :-1], model.params["W_embed"])

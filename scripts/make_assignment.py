@@ -11,11 +11,11 @@ from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
 from scripts.course.project import load_project
 from scripts.course.student_tree import make_tree, tree_lines
-from scripts.course.tasks import choose
+from scripts.course.tasks import choose, load_tasks, task_lines
 
 
 def parse(argv=None):
-    parser = Parser(prog="python -m scripts.make_assignment", description=__doc__,
+    parser = Parser(prog="python -m scripts.make_assignment", description=__doc__, epilog=task_lines(load_tasks()[0]),
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder, which may not exist yet")
     parser.add_argument("--tasks", metavar="LIST", help="tasks (2.3) and parts (2) that students write (default: all)")

@@ -36,9 +36,9 @@ class Attention(Cell):
         return State(mean, (mean,), (A,))
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
-        Wx, Wh, Wattn, b = take(p, WEIGHTS)
+        (Wx, Wh, Wattn, b), (c,) = take(p, WEIGHTS), state.carried
         attn, weights, _ = dot_product_attention_forward(state.output, *state.memory)
-        h, c, _ = lstm_step_forward(x, state.output, *state.carried, Wx, Wh, b, attn, Wattn)
+        h, c, _ = lstm_step_forward(x, state.output, c, Wx, Wh, b, attn, Wattn)
         return State(h, (c,), state.memory, attention=weights)
 
     def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
@@ -68,5 +68,5 @@ class Attention(Cell):
 
 def _project(p: Params, image: Image) -> tuple[np.ndarray, Any]:
     """Projected regions as the layers take them, (N, H, L)."""
-    A, cache = temporal_affine_forward(image.grid, p["W_proj"], p["b_proj"])
+    A, cache = temporal_affine_forward(image.regions, p["W_proj"], p["b_proj"])
     return A.transpose(0, 2, 1), cache

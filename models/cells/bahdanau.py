@@ -35,21 +35,22 @@ class Bahdanau(Cell):
 
     def initial_state(self, p: Params, image: Image) -> State:
         (h, c), _ = INITIAL.forward(p, image.vector)
-        keys, _ = temporal_affine_forward(image.grid, *take(p, KEYS))
-        return State(h, (c,), (image.grid, keys))
+        keys, _ = temporal_affine_forward(image.regions, *take(p, KEYS))
+        return State(h, (c,), (image.regions, keys))
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
-        Wx, Wh, Wattn, b = take(p, LSTM_WEIGHTS)
+        (Wx, Wh, Wattn, b), (c,) = take(p, LSTM_WEIGHTS), state.carried
         context, weights, _ = additive_attention_forward(state.output, *state.memory, *take(p, ENERGY))
-        h, c, _ = lstm_step_forward(x, state.output, *state.carried, Wx, Wh, b, context, Wattn)
+        h, c, _ = lstm_step_forward(x, state.output, c, Wx, Wh, b, context, Wattn)
         return State(h, (c,), state.memory, attention=weights)
 
     def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector)
-        h, attention, cache = bahdanau_forward(x, h0, c0, image.grid, *take(p, WEIGHTS))
+        h, attention, cache = bahdanau_forward(x, h0, c0, image.regions, *take(p, WEIGHTS))
         return h, attention, (initial_cache, cache)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
+        assert dattention is not None                       # of a cell that attends
         initial_cache, cache = cache
         dx, dh0, dc0, _, *grads = bahdanau_backward(dh, dattention, cache)
         return dx, {**INITIAL.backward((dh0, dc0), initial_cache), **dict(zip(WEIGHTS, grads))}

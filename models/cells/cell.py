@@ -1,44 +1,53 @@
 """What a cell is: the part of a captioner that turns a picture and the words so far into a hidden state.
 
-A captioner is x = W_embed[words], h = cell(x, picture), scores = h W_vocab + b_vocab. All that captioners differ in
-stands in their cells, one file each. Everything else asks the cell, never its name.
+A captioner is x = W_embed[words], h = cell(x, picture), scores = h W_vocab + b_vocab. Captioners differ only in their
+cells, which have one file each. The rest of the code asks the cell what it needs to know and never compares names.
 """
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-VECTOR, GRID, BOTH = "vector", "grid", "both"       # the features that a cell takes: one vector, a grid, or the pair
+VECTOR, GRID, BOTH = "vector", "grid", "both"       # what features a cell takes: one vector, a grid, or both
 Params = dict[str, np.ndarray]
-NEAR = 0.01                         # a unit so near to a limit counts as saturated
+NEAR = 0.01                         # a unit within this distance of a limit counts as saturated
 
 
 class Image(NamedTuple):
     """Features of a batch of pictures, standardised."""
     vector: np.ndarray              # (N, D); (N, P) for a cell that takes both
-    grid: np.ndarray | None         # (N, L, D)
+    grid: np.ndarray | None         # (N, L, D); None for a cell that takes the vector alone
+
+    @property
+    def regions(self) -> np.ndarray:
+        """The grid, for a cell that takes one."""
+        assert self.grid is not None, "a cell that takes a vector alone has asked for the grid"
+        return self.grid
 
 
 @dataclass(frozen=True)
 class State:
-    """What a cell carries from word to word, one row for each caption."""
-    output: np.ndarray                          # (n, H) the hidden state that the next word is predicted from
-    carried: tuple[np.ndarray, ...] = ()        # what else a caption's own words made: an LSTM's c, keys and values
-    memory: tuple[np.ndarray, ...] = ()         # what is attended to: it belongs to the picture
-    weights: tuple[np.ndarray, ...] = ()        # parameters in the form that steps want, shared by all rows
-    attention: np.ndarray | None = None         # (n, L) weights of the last step
+    """What a cell carries from word to word, one row for each caption.
+
+    What a step makes of a caption's own words belongs into `carried`, also if it grows with every word, as the keys and
+    values of a transformer do. What stays the same for all captions of a picture belongs into `memory`.
+    """
+    output: np.ndarray                          # (n, H) the hidden state, from which the next word is predicted
+    carried: tuple[np.ndarray, ...] = ()        # what else a caption's own words make: an LSTM's c; keys and values
+    memory: tuple[np.ndarray, ...] = ()         # what is attended to in the picture
+    weights: tuple[np.ndarray, ...] = ()        # parameters in the layout that a step needs, shared by all rows
+    attention: np.ndarray | None = None         # (n, L) attention weights of the last step
 
     def __len__(self) -> int:
         return len(self.output)
 
     def select(self, rows: Any) -> "State":
-        """The state of some captions, or of all in another order."""
+        """The state of some captions, or of all in another order. rows: an index of the first axis."""
         return replace(self.reorder(rows), memory=tuple(a[rows] for a in self.memory))
 
     def reorder(self, rows: Any) -> "State":
-        """The state after captions of the same picture took each other's places: what they attend to stays."""
+        """The state when captions of one picture change places: `carried` moves with them, `memory` stays."""
         return replace(self, output=self.output[rows], carried=tuple(a[rows] for a in self.carried),
                        attention=None if self.attention is None else self.attention[rows])
 
@@ -46,30 +55,30 @@ class State:
 class About(NamedTuple):
     """What a report says about a cell."""
     heading: str = "What its units do"
-    labels: dict[str, str] = {}     # names of Cell.activity in words
-    activity: str = ""              # what is drawn of each
-    memory: str = ""                # what happens to a gradient on its way back through the words
-    compare: str = "rnn"            # a cell whose report shows the contrast
+    labels: dict[str, str] = {}     # name in Cell.activity -> what a reader calls it
+    activity: str = ""              # what the drawing of each shows
+    memory: str = ""                # how a gradient changes on its way back through the words
+    compare: str = "rnn"            # a cell to compare it with
 
 
 class Cell:
     """The contract of a cell. A subclass declares what it is, and `models.cells` registers it under its name."""
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()         # other names of it
-    place: ClassVar[int] = 100                      # where it stands in lists of cells
+    place: ClassVar[int] = 100                      # position in lists of cells
     features: ClassVar[str] = VECTOR
     attends: ClassVar[bool] = False                 # whether forward and State have attention weights
-    gates: ClassVar[str] = ""                       # names of the blocks along the axis of 3H or 4H, in their order
+    gates: ClassVar[str] = ""                       # a letter for each block along the 3H or 4H axis, in order
     starts: ClassVar[tuple[str, ...]] = ("h",)      # the states that the picture may initialise, the default first
-    options: ClassVar[tuple[str, ...]] = ()         # of models.options, those that only some cells have and this has
+    options: ClassVar[tuple[str, ...]] = ()         # the cell-specific options of models.options that it has
     about: ClassVar[About] = About()
-    drawn_first: ClassVar[tuple[str, ...]] = ()     # parameters drawn before the others: a seed keeps its weights
+    drawn_first: ClassVar[tuple[str, ...]] = ()     # parameters drawn first: old seeds keep their weights
 
     def __init__(self, start: str = "h"):
         self.start = start
 
     def shapes(self) -> dict[str, str]:
-        """Parameter -> its shape in letters, "W 4H". From these it is drawn, checked and counted."""
+        """Parameter -> its shape in letters, such as "W 4H": used to draw, check and count the parameters."""
         raise NotImplementedError
 
     def initial_state(self, p: Params, image: Image) -> State:
@@ -89,22 +98,22 @@ class Cell:
         raise NotImplementedError
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:
-        """What a report draws of the units: name -> (N, T, units) between 0 and 1. From forward's cache."""
+        """What a report draws, from forward's cache: name -> (N, T, units), between 0 and 1."""
         return {}
 
     def saturated(self, cache: Any) -> np.ndarray | None:
-        """Which units are so near to a limit that they pass hardly any gradient, bool (N, T, units); None for none."""
+        """Which units are so near to a limit that they pass hardly any gradient, bool (N, T, units), or None."""
         return None
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        """How far back a loss reaches: norms of its gradients with respect to what is carried, after each word.
+        """How far back a loss reaches: norms of its gradients with respect to the states after each word.
 
-        dh (N, T, H), the gradients that arrive at each h from above -> {"h": (N, T)}, and "c" of a cell that has one.
+        dh (N, T, H): the gradient of each h from above -> {"h": (N, T)}, and "c" for a cell that has one.
         """
         return {}
 
     def draw(self, randn: Callable[..., np.ndarray], sizes: dict[str, int]) -> Params:
-        """Random parameters: zero biases, whose names begin with b; others normal with variance 1 / fan-in.
+        """Random parameters: zeros for biases, whose names begin with b; normal with variance 1 / fan-in for others.
 
         sizes: letter -> size. Source: LeCun et al. (1998), "Efficient BackProp", section 4.6.
         """
@@ -116,13 +125,12 @@ class Cell:
 
 def axis_sizes(letters: str, sizes: dict[str, int]) -> tuple[int, ...]:
     """A shape in letters as numbers: "W 4H" -> (W, 4 H)."""
-    pairs = (re.fullmatch(r"(\d*)(\w)", axis).groups() for axis in letters.split())     # type: ignore[union-attr]
-    return tuple(int(factor or 1) * sizes[letter] for factor, letter in pairs)
+    return tuple(int(axis[:-1] or 1) * sizes[axis[-1]] for axis in letters.split())
 
 
-def take(p: Params, names: Iterable[str]) -> list[np.ndarray]:
+def take(p: Params, names: Iterable[str]) -> tuple[np.ndarray, ...]:
     """Some parameters, in the order of their names."""
-    return [p[name] for name in names]
+    return tuple(p[name] for name in names)
 
 
 def _draw(name: str, shape: tuple[int, ...], randn: Callable[..., np.ndarray]) -> np.ndarray:

@@ -1,5 +1,5 @@
 """How a picture's feature vector initialises the states of a recurrent cell."""
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -7,9 +7,22 @@ from models.cells.cell import Params, take
 from rnnlayers import affine_backward, affine_forward, initial_state_backward, initial_state_forward
 
 
+class Initial(Protocol):
+    """How a picture's vector becomes the first states of a cell."""
+    shapes: dict[str, str]          # of its parameters
+
+    def forward(self, p: Params, vector: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
+        """vector (N, D) -> states, cache."""
+
+    def backward(self, dstates: tuple[np.ndarray, ...], cache: Any) -> Params:
+        """Gradients of the parameters."""
+
+
 class ProjectedState:
     """h0 = vector W_proj + b_proj; other states start as zeros. Source: Karpathy and Fei-Fei (2015)."""
-    shapes = {"W_proj": "D H", "b_proj": "H"}
+
+    def __init__(self) -> None:
+        self.shapes = {"W_proj": "D H", "b_proj": "H"}
 
     def forward(self, p: Params, vector: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
         """vector (N, D) -> (h0,), cache."""
@@ -18,7 +31,8 @@ class ProjectedState:
 
     def backward(self, dstates: tuple[np.ndarray, ...], cache: Any) -> Params:
         """Gradients of the parameters."""
-        _, *grads = affine_backward(*dstates, cache)
+        (dh0,) = dstates
+        _, *grads = affine_backward(dh0, cache)
         return dict(zip(self.shapes, grads))
 
 
@@ -36,5 +50,6 @@ class TanhStates:
 
     def backward(self, dstates: tuple[np.ndarray, ...], cache: Any) -> Params:
         """Gradients of the parameters."""
-        _, *grads = initial_state_backward(*dstates, cache)
+        dh0, dc0 = dstates
+        _, *grads = initial_state_backward(dh0, dc0, cache)
         return dict(zip(self.shapes, grads))

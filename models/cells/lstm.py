@@ -1,4 +1,4 @@
-"""The LSTM as a captioner's cell, and what every cell built on an LSTM tells of its gates."""
+"""The LSTM as a captioner's cell, and what all cells built on an LSTM report about their gates."""
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,6 @@ def gate_activity(steps: list[LSTMStepCache]) -> dict[str, np.ndarray]:
 
 
 def saturated_gates(steps: list[LSTMStepCache]) -> np.ndarray:
-    """Which gates, the candidate g among them, are within 0.01 of where their derivative is 0: bool (N, T, 4H)."""
+    """Which entries of i, f, o, g are within 0.01 of a limit, where their derivative is 0: bool (N, T, 4H)."""
     return np.stack([np.hstack([abs(np.hstack([s.i, s.f, s.o]) - 0.5) > 0.5 - NEAR, abs(s.g) > 1 - NEAR])
                      for s in steps], axis=1)

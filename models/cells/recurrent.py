@@ -5,21 +5,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.cells.cell import Cell, Image, Params, State, take
-from models.cells.initial import ProjectedState, TanhStates
+from models.cells.initial import Initial, ProjectedState, TanhStates
 
-INITIAL = {"h": ProjectedState(), "both": TanhStates("D")}
+INITIAL: dict[str, Initial] = {"h": ProjectedState(), "both": TanhStates("D")}
 
 
 class Recurrent(Cell):
-    """A recurrent layer of rnnlayers, from a state that the picture initialises.
+    """A recurrent layer of rnnlayers whose first states come from the picture.
 
-    A subclass names the layer's four functions and its parameters. They take (x, h, further states, parameters) and
-    (x, h0, parameters, further first states), and return gradients in that order.
+    A subclass names the layer's four functions and its parameters. A step takes (x, h, further states, parameters), a
+    sequence (x, h0, parameters, further first states); backward returns gradients in the same order.
     """
     layer: ClassVar[tuple[Callable, Callable]]      # forward and backward of a sequence
     one_step: ClassVar[tuple[Callable, Callable]]   # forward and backward of a step
     weights: ClassVar[tuple[str, ...]] = ("Wx", "Wh", "b")
-    further_states: ClassVar[int] = 0               # states beside h
+    further_states: ClassVar[int] = 0               # states besides h
 
     def __init__(self, start: str = "h"):
         super().__init__(start)
@@ -50,6 +50,6 @@ class Recurrent(Cell):
 
 
 def recurrent_shapes(gates: str) -> dict[str, str]:
-    """Shapes of Wx, Wh and b of a layer with a block of H columns for each gate, or one block where it has none."""
+    """Shapes of Wx, Wh and b of a layer: H columns for each gate, or H columns where there are no gates."""
     G = f"{len(gates)}H" if gates else "H"
     return {"Wx": f"W {G}", "Wh": f"H {G}", "b": G}

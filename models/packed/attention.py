@@ -16,11 +16,11 @@ from rnnlayers.workspace import Allocator, allocate
 
 
 class Attention(PackedCell):
-    """An LSTM that attends to projected regions A (N, L, H); h0 = c0 = their mean."""
+    """An LSTM that attends to projected regions A (N, L, H); h0 = c0 = mean of A over the regions."""
     carried, memory = ("N H",), ("N L H",)
 
     def initial_state(self, p: Params, image: Image) -> State:
-        A = affine(image.grid, p["W_proj"], p["b_proj"], "A", allocate)
+        A = affine(image.regions, p["W_proj"], p["b_proj"], "A", allocate)
         mean = A.mean(axis=1)
         return State(mean, (mean,), (A,), (np.concatenate([p["Wh"], p["Wattn"]]),))
 
@@ -29,18 +29,19 @@ class Attention(PackedCell):
         both, attn, weights = np.empty((n, 2 * H), A.dtype), np.empty((n, H), A.dtype), np.empty(A.shape[:2], A.dtype)
         attend(state.output, A, weights, attn)
         both[:, :H], both[:, H:] = state.output, attn
-        h, c = lstm_update(product(both, W), project(p, words, allocate), words.index, *state.carried)
+        h, c = lstm_update(product(both, W), project(p, words, allocate), words.row_of, *state.carried)
         return State(h, (c,), state.memory, state.weights, weights)
 
     def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
                 ) -> tuple[np.ndarray, np.ndarray, Any]:
-        A = affine(image.grid, p["W_proj"], p["b_proj"], "A", workspace)
+        A = affine(image.regions, p["W_proj"], p["b_proj"], "A", workspace)
         x = project(p, words, workspace)
-        h, attention, cache = attention_forward(x, words.index, A, p["Wh"], p["Wattn"], packed, workspace)
-        return h, attention, (image.grid, cache)
+        h, attention, cache = attention_forward(x, words.row_of, A, p["Wh"], p["Wattn"], packed, workspace)
+        return h, attention, (image.regions, cache)
 
     def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
                  packed: Packed, workspace: Allocator) -> tuple[np.ndarray, Params]:
+        assert dattention is not None                       # of a cell that attends
         grid, cache = cache
         da, dA, dWh, dWattn = attention_backward(dh, dattention, cache, packed, workspace)
         dvectors, grads = project_backward(p, da, words, workspace)

@@ -24,8 +24,8 @@ class Bahdanau(PackedCell):
 
     def initial_state(self, p: Params, image: Image) -> State:
         (h, c), _ = INITIAL.forward(p, image.vector)
-        keys = affine(image.grid, p["Wa"], p["ba"], "keys", allocate)
-        return State(h, (c,), (image.grid, keys), (np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1),))
+        keys = affine(image.regions, p["Wa"], p["ba"], "keys", allocate)
+        return State(h, (c,), (image.regions, keys), (np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1),))
 
     def step(self, p: Params, words: Words, state: State) -> State:
         (A, keys), (W,), G, K = state.memory, state.weights, p["Wh"].shape[1], len(p["v"])
@@ -35,20 +35,21 @@ class Bahdanau(PackedCell):
         additive_attend(query, beta, keys, A, p["v"], weights, z, context)
         gates = product(context, p["Wattn"])
         gates += a[:, :G]
-        h, c = lstm_update(gates, project(p, words, allocate), words.index, *state.carried)
+        h, c = lstm_update(gates, project(p, words, allocate), words.row_of, *state.carried)
         return State(h, (c,), state.memory, state.weights, weights)
 
     def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
                 ) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector[:packed.active])
-        keys = affine(image.grid, p["Wa"], p["ba"], "keys", workspace)
-        x = project(p, words, workspace)
-        h, attention, cache = additive_forward(x, words.index, h0, c0, image.grid, keys, *take(p, WEIGHTS), packed,
-                                               workspace)
-        return h, attention, (initial_cache, image.grid, cache)
+        keys = affine(image.regions, p["Wa"], p["ba"], "keys", workspace)
+        Wh, Wattn, Wq, v, Wbeta, bbeta = take(p, WEIGHTS)
+        h, attention, cache = additive_forward(project(p, words, workspace), words.row_of, h0, c0, image.regions, keys,
+                                               Wh, Wattn, Wq, v, Wbeta, bbeta, packed, workspace)
+        return h, attention, (initial_cache, image.regions, cache)
 
     def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
                  packed: Packed, workspace: Allocator) -> tuple[np.ndarray, Params]:
+        assert dattention is not None                       # of a cell that attends
         initial_cache, grid, cache = cache
         da, dh0, dc0, dkeys, *dweights = additive_backward(dh, dattention, cache, packed, workspace)
         dvectors, grads = project_backward(p, da, words, workspace)

@@ -22,12 +22,12 @@ PACKED: dict[str, type[PackedCell]] = {**dict.fromkeys(LOOPS, Recurrent), "atten
 
 
 class Batch(NamedTuple):
-    """A batch of captions in the packed order, with its dropout."""
+    """A batch of captions in packed order, with its dropout masks."""
     image: Image
     packed: Packed
     words: Words
     distinct: np.ndarray            # (D,) ids of the words that are fed
-    index: np.ndarray               # (M,) which of them a row is
+    row_of: np.ndarray              # (M,) which of them each word is
     keep_x: np.ndarray | None       # (M, W) and (M, H): masks of 0 and 1 / (1 - share) of word vectors and of h
     keep_h: np.ndarray | None
 
@@ -68,15 +68,15 @@ def step(model: Any, words: np.ndarray, state: State) -> tuple[np.ndarray, State
     if words.shape != (len(state),):
         raise ValueError(f"CaptioningRNN: words is {words.shape}, expected ({len(state)},), one for each caption")
     check_ids("CaptioningRNN", "words", words, len(p["W_embed"]))
-    distinct, index = np.unique(words, return_inverse=True)
-    state = cell.step(p, Words(p["W_embed"][distinct], index, True), state)
+    distinct, row_of = np.unique(words, return_inverse=True)
+    state = cell.step(p, Words(p["W_embed"][distinct], row_of, True), state)
     scores = state.output @ p["W_vocab"]
     scores += p["b_vocab"]
     return scores, state
 
 
 def greedy_alone(model: Any, image: Image, length: int) -> np.ndarray | None:
-    """CaptioningRNN.sample of one picture where one compiled loop does it best -> ids (T,), else None."""
+    """CaptioningRNN.sample of one picture by a single compiled loop -> ids (T,); None where single steps are faster."""
     cell = _cell(model)
     check_params(cell, model.params, image)
     check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.params["W_embed"]))
@@ -84,12 +84,15 @@ def greedy_alone(model: Any, image: Image, length: int) -> np.ndarray | None:
 
 
 def _cell(model: Any) -> PackedCell:
-    return PACKED[model.cell.name](model.cell)
+    name = model.cell.name
+    if name not in PACKED:
+        raise ValueError(f"cell_type {name!r} has no counterpart on packed rows, expected backend='textbook'")
+    return PACKED[name](model.cell)
 
 
 def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rng: np.random.Generator | None,
            workspace: Allocator) -> Batch:
-    """Pack captions and everything that goes with their rows; the random numbers are drawn in the textbook's order."""
+    """Pack captions, features and masks. Random numbers are drawn in the same order as in the textbook."""
     image = image_of(model, features, len(captions))
     check_params(cell, model.params, image)
     check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
@@ -100,12 +103,12 @@ def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rn
     keep_x, keep_h = (_packed_mask(kept((N, T, size), rng, share), share, W_embed.dtype, name, packed, workspace)
                       for name, size, share in (("keep x", W_embed.shape[1], model.input_dropout),
                                                 ("keep h", H, model.dropout)))
-    distinct, index = np.unique(packed.words, return_inverse=True)
-    words = Words(W_embed[distinct], index, True)
+    distinct, row_of = np.unique(packed.words, return_inverse=True)
+    words = Words(W_embed[distinct], row_of, True)
     if keep_x is not None:
         vectors = np.multiply(W_embed[packed.words], keep_x, out=workspace("x", keep_x.shape, W_embed.dtype))
-        words = Words(vectors, np.arange(len(index)), False)
-    return Batch(image, packed, words, distinct, index, keep_x, keep_h)
+        words = Words(vectors, np.arange(len(row_of)), False)
+    return Batch(image, packed, words, distinct, row_of, keep_x, keep_h)
 
 
 def _packed_features(part: np.ndarray | None, keep: Any, name: str, packed: Packed, workspace: Allocator) -> Any:
@@ -131,7 +134,7 @@ def _embedding_gradient(p: Params, dvectors: np.ndarray, batch: Batch, workspace
     if batch.keep_x is not None:
         kept_rows = np.multiply(dvectors, batch.keep_x, out=workspace("dx kept", batch.keep_x.shape, dvectors.dtype))
         dvectors = workspace("dx of words", (len(batch.distinct), kept_rows.shape[1]), kept_rows.dtype)
-        scatter_add(kept_rows, batch.index, dvectors)
+        scatter_add(kept_rows, batch.row_of, dvectors)
     dW_embed = workspace("dW_embed", p["W_embed"].shape, dvectors.dtype)
     dW_embed[:] = 0
     dW_embed[batch.distinct] = dvectors

@@ -1,8 +1,8 @@
-"""What a packed cell is: a cell of models/cells on packed rows, with what all of them share.
+"""What a packed cell is: a cell of models/cells on packed rows. Helpers that packed cells share.
 
-It takes words as `Words`, since a word that occurs often is projected once. Images lie in the packed order.
+Words come as `Words`, so that a word that occurs often is projected once. Images are in packed order.
 """
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,17 +14,17 @@ from rnnlayers.workspace import Allocator
 
 
 class Words(NamedTuple):
-    """The words that are fed: a vector for each distinct word, or for each row where dropout makes them differ."""
+    """The words that are fed: one vector for each distinct word, or for each row if dropout makes rows differ."""
     vectors: np.ndarray             # (U, W)
-    index: np.ndarray               # (M,) which vector a row is
+    row_of: np.ndarray              # (M,) which row of vectors each word has
     repeated: bool                  # whether rows share vectors
 
 
 class PackedCell:
-    """The contract of a packed cell. `cell` is its textbook cell, whose shapes and start it has."""
-    carried: ClassVar[tuple[str, ...]] = ()     # shapes of State.carried in letters
-    memory: ClassVar[tuple[str, ...]] = ()      # shapes of State.memory
-    vector: ClassVar[str] = "N D"               # shape of an image's vector
+    """The contract of a packed cell. `cell` is the textbook cell with the same parameters and first states."""
+    carried: tuple[str, ...] = ()               # shapes of State.carried in letters
+    memory: tuple[str, ...] = ()                # shapes of State.memory
+    vector: str = "N D"                         # shape of an image's vector
 
     def __init__(self, cell: Cell):
         self.cell = cell
@@ -48,19 +48,19 @@ class PackedCell:
         raise NotImplementedError
 
     def greedy(self, p: Params, image: Image, start: int, end: int, length: int) -> np.ndarray | None:
-        """The likeliest words of one caption by one compiled loop -> ids (T,); None where single steps are faster."""
+        """Greedy caption of one picture by a single compiled loop -> ids (T,); None where single steps are faster."""
         return None
 
 
 def check_params(packed_cell: PackedCell, p: Params, image: Image) -> None:
-    """Require parameters and features that fit: compiled loops would read past the end of others. Raises ValueError."""
+    """Raises ValueError unless parameters and features fit: compiled loops would read past the end of an array."""
     pairs = zip(("features", "grid"), image, (packed_cell.vector, "N L D"))
     pictures = {name: (part, letters) for name, part, letters in pairs if part is not None}
     check_shapes("CaptioningRNN", **_with_letters(packed_cell, p), **pictures)
 
 
 def check_state(packed_cell: PackedCell, p: Params, state: Any) -> None:
-    """Require a state that fits the parameters as they are now, for the same reason. Raises ValueError."""
+    """Raises ValueError unless a state fits the parameters as they are now, for the same reason."""
     expected = len(packed_cell.carried), len(packed_cell.memory)
     is_state = isinstance(state, State) and np.ndim(state.output) == 2
     if not is_state or (len(state.carried), len(state.memory)) != expected:

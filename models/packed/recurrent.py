@@ -13,12 +13,12 @@ from rnnlayers.engine.products import times_transposed
 from rnnlayers.engine.recurrent import LOOPS
 from rnnlayers.workspace import Allocator, allocate
 
-ALONE_BYTES = 8 * 2**20             # of weights, up to which one compiled loop captions one image fastest
+ALONE_BYTES = 8 * 2**20             # of weights: up to here a single compiled loop captions one image fastest
 INITIAL = ("W_init_h", "b_init_h", "W_init_c", "b_init_c")
 
 
 class Recurrent(PackedCell):
-    """A cell whose time loop is the one in LOOPS under its name."""
+    """A cell whose time loop stands in LOOPS under its name."""
 
     def __init__(self, cell: Cell):
         super().__init__(cell)
@@ -32,7 +32,7 @@ class Recurrent(PackedCell):
 
     def step(self, p: Params, words: Words, state: State) -> State:
         states = state.output, *state.carried
-        h, *further = self.loop.step(project(p, words, allocate), words.index, states, take(p, self.loop.weights))
+        h, *further = self.loop.step(project(p, words, allocate), words.row_of, states, take(p, self.loop.weights))
         return State(h, tuple(further))
 
     def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
@@ -40,7 +40,7 @@ class Recurrent(PackedCell):
         (h0, *further), initial_cache = self.initial.forward(p, image.vector[:packed.active])
         states0 = h0, *further, *self._zeros(h0, further)
         x = project(p, words, workspace)
-        h, cache = self.loop.forward(x, words.index, states0, take(p, self.loop.weights), packed, workspace)
+        h, cache = self.loop.forward(x, words.row_of, states0, take(p, self.loop.weights), packed, workspace)
         return h, None, (initial_cache, cache)
 
     def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
@@ -55,7 +55,7 @@ class Recurrent(PackedCell):
         weights = [np.ascontiguousarray(w) for w in take(
             p, ("W_embed", "Wx", "b", "W_vocab", "b_vocab", *self.loop.weights))]
         if self.loop.greedy is None or sum(w.nbytes for w in weights[1:]) > ALONE_BYTES:
-            return None                         # attention or weights beyond one core's caches: docs/performance.md
+            return None                         # no such loop, or weights beyond one core's caches: docs/performance.md
         state, words = self.initial_state(p, image), np.empty(length, np.int64)
         states = [array[0] for array in (state.output, *state.carried)]
         return words[:self.loop.greedy(*weights, *states, start, end, words)]
@@ -76,14 +76,15 @@ class ProjectedState:
 
 
 class TanhStates:
-    """models.cells.initial.TanhStates: few rows, so the textbook's functions do."""
+    """models.cells.initial.TanhStates by the textbook's functions, which are fast enough for few rows."""
 
     def forward(self, p: Params, vector: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
         h0, c0, cache = initial_state_forward(vector, *take(p, INITIAL))
         return (h0, c0), cache
 
     def backward(self, dstates0: tuple[np.ndarray, ...], cache: Any, workspace: Allocator) -> Params:
-        _, *grads = initial_state_backward(*dstates0, cache)
+        dh0, dc0 = dstates0
+        _, *grads = initial_state_backward(dh0, dc0, cache)
         return dict(zip(INITIAL, grads))
 
 
@@ -95,10 +96,10 @@ def project(p: Params, words: Words, workspace: Allocator) -> np.ndarray:
 
 
 def project_backward(p: Params, da: np.ndarray, words: Words, workspace: Allocator) -> tuple[np.ndarray, Params]:
-    """Gradients of project from da (M, G), one row for each word -> dvectors (U, W), those of Wx and b."""
+    """Gradients of project from da (M, G), one row for each word -> dvectors (U, W), dWx and db."""
     if words.repeated:                                      # rows that share a vector share its gradient
         total = workspace("da of words", (len(words.vectors), da.shape[1]), da.dtype)
-        scatter_add(da, words.index, total)
+        scatter_add(da, words.row_of, total)
         da = total
     dvectors = times_transposed(da, p["Wx"], workspace("dx", (words.vectors.size,), da.dtype))
     dWx = np.matmul(words.vectors.T, da, out=workspace("dWx", p["Wx"].shape, da.dtype))

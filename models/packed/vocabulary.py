@@ -1,4 +1,4 @@
-"""From hidden states to scores, loss and regularisers, on packed rows and for real targets alone."""
+"""From hidden states to scores, loss and regularisers, on packed rows and only for real targets."""
 import numpy as np
 
 from models.cells.cell import Params
@@ -6,7 +6,7 @@ from rnnlayers.engine.kernels import softmax_loss
 from rnnlayers.engine.packing import Packed
 from rnnlayers.workspace import Allocator
 
-CHUNK = 256                         # rows whose scores exist at a time where no gradient is wanted
+CHUNK = 256                         # rows scored at a time where no gradient is needed
 
 
 def vocabulary_loss(p: Params, h: np.ndarray, packed: Packed, N: int, keep_h: np.ndarray | None, smoothing: float,
@@ -52,7 +52,7 @@ def stochastic_penalty(attention: np.ndarray | None, packed: Packed, N: int, wei
                        ) -> tuple[float, np.ndarray | None]:
     """`weight` times rnnlayers.additive_attention.doubly_stochastic_penalty, and its gradient.
 
-    attention (M, L), or None of a cell that does not attend -> penalty, dattention (M, L) or None.
+    attention (M, L), or None for a cell that does not attend -> penalty, dattention (M, L) or None.
     """
     if attention is None:
         return 0.0, None
@@ -62,7 +62,7 @@ def stochastic_penalty(attention: np.ndarray | None, packed: Packed, N: int, wei
         return 0.0, dattention
     used = np.zeros((len(attention), 1), attention.dtype)
     used[packed.scored] = 1
-    rest = np.ones((N, attention.shape[1]), attention.dtype)        # attention that each region still lacks
+    rest = np.ones((N, attention.shape[1]), attention.dtype)        # one minus each region's attention
     for s, e in packed.steps:
         rest[:e - s] -= used[s:e] * attention[s:e]
     for s, e in packed.steps:
@@ -71,7 +71,7 @@ def stochastic_penalty(attention: np.ndarray | None, packed: Packed, N: int, wei
 
 
 def _smoothing(z: np.ndarray, b: np.ndarray, targets: np.ndarray) -> float:
-    """rnnlayers.softmax.label_smoothing_penalty times N, of scores z (M, V) without their bias."""
+    """rnnlayers.softmax.label_smoothing_penalty times N, from scores z (M, V) without their bias b (V,)."""
     chosen = z[np.arange(len(z)), targets] + b[targets]
     return float(chosen.sum(dtype=np.float64) - z.mean(axis=1).sum(dtype=np.float64) - len(z) * b.mean())
 

@@ -13,26 +13,31 @@ from torch.nn import functional as F
 class Captioner(nn.Module):
     def __init__(self, config):
         super().__init__()
-        c, self.cell, self.H = config, config.cell, config.H
+        c, self.H = config, config.H
         self.embed, self.out = nn.Embedding(c.V, c.W), nn.Linear(c.H, c.V)
-        if c.cell in ("rnn", "lstm"):
-            self.start = nn.Linear(c.D, c.H)
-            self.rnn = (nn.RNN if c.cell == "rnn" else nn.LSTM)(c.W, c.H, batch_first=True)
-        elif c.cell == "attention":
-            self.project, self.step = nn.Linear(c.D, c.H), nn.LSTMCell(c.W + c.H, c.H)
-        else:
-            self.keys, self.query, self.energy = nn.Linear(c.D, c.H), nn.Linear(c.H, c.H), nn.Linear(c.H, 1)
-            self.start_h, self.start_c = nn.Linear(c.D, c.H), nn.Linear(c.D, c.H)
-            self.gate, self.step = nn.Linear(c.H, c.D), nn.LSTMCell(c.W + c.D, c.H)
+        make, self.run = ATTEND[c.cell] if c.L else (Captioner.make_plain, Captioner.plain)
+        make(self, c)
+
+    def make_plain(self, c):
+        """nn.RNN, nn.LSTM or nn.GRU: PyTorch has these cells under the same names in capitals."""
+        self.start = nn.Linear(c.D, c.H)
+        self.rnn = getattr(nn, c.cell.upper())(c.W, c.H, batch_first=True)
+
+    def make_dot_product(self, c):
+        self.project, self.step = nn.Linear(c.D, c.H), nn.LSTMCell(c.W + c.H, c.H)
+
+    def make_additive(self, c):
+        self.keys, self.query, self.energy = nn.Linear(c.D, c.H), nn.Linear(c.H, c.H), nn.Linear(c.H, 1)
+        self.start_h, self.start_c = nn.Linear(c.D, c.H), nn.Linear(c.D, c.H)
+        self.gate, self.step = nn.Linear(c.H, c.D), nn.LSTMCell(c.W + c.D, c.H)
 
     def forward(self, features, captions):
-        x = self.embed(captions[:, :-1])
-        h = {"attention": self.dot_product, "bahdanau": self.additive}.get(self.cell, self.plain)(features, x)
+        h = self.run(self, features, self.embed(captions[:, :-1]))
         return F.cross_entropy(self.out(h).flatten(0, 1), captions[:, 1:].flatten(), ignore_index=0)
 
     def first(self, features):
         h = self.start(features)[None]
-        return h if self.cell == "rnn" else (h, torch.zeros_like(h))
+        return (h, torch.zeros_like(h)) if isinstance(self.rnn, nn.LSTM) else h
 
     def plain(self, features, x):
         return self.rnn(x, self.first(features))[0]
@@ -66,6 +71,10 @@ class Captioner(nn.Module):
             word = self.out(h[:, 0]).argmax(1)
             out.append(word)
         return torch.stack(out, 1)
+
+
+ATTEND = {"attention": (Captioner.make_dot_product, Captioner.dot_product),
+          "bahdanau": (Captioner.make_additive, Captioner.additive)}
 
 
 def step_of(config, batch, compiled):

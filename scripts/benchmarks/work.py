@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from models.cells import CELLS, VECTOR
 from scripts.commandline.command import run
 
 SIDES = ("engine", "textbook", "torch", "torch-compiled")
@@ -24,7 +25,7 @@ WARMUP = 4
 @dataclass(frozen=True)
 class Config:
     name: str
-    cell: str       # rnn | lstm | attention (scaled dot product) | bahdanau (additive)
+    cell: str       # a name of models.cells
     V: int          # vocabulary
     D: int          # feature width
     W: int          # word vector
@@ -35,16 +36,22 @@ class Config:
     images: int = 0     # greedy captioning of so many images, in batches of N, in place of training
 
 
+VECTOR_CELLS = [name for name, cell in CELLS.items() if cell.features == VECTOR]
 CONFIGS = {c.name: c for c in (
-    Config("rnn-course", "rnn", 1004, 512, 256, 512, 25, 17),
-    Config("lstm-course", "lstm", 1004, 512, 256, 512, 25, 17),
-    Config("lstm-batch", "lstm", 1004, 512, 256, 512, 128, 17),
+    *(Config(f"{name}-course", name, 1004, 512, 256, 512, 25, 17) for name in VECTOR_CELLS),
+    *(Config(f"{name}-batch", name, 1004, 512, 256, 512, 128, 17) for name in VECTOR_CELLS if CELLS[name].gates),
     Config("lstm-vocab", "lstm", 9490, 2048, 512, 512, 32, 22),
     Config("lstm-coco", "lstm", 9490, 2048, 512, 512, 128, 22),
     Config("attention-flickr8k", "attention", 2538, 320, 512, 512, 128, 22, 49),
     Config("additive-flickr8k", "bahdanau", 2538, 320, 512, 512, 128, 22, 49),
     Config("captioning-coco", "lstm", 9490, 2048, 512, 512, 128, 22, images=1000),
 )}
+
+# Products of attention itself in a training step: M words, G columns of gates.
+ATTENTION_FLOPS = {
+    "attention": lambda c, M, G: 6 * M * c.H * G + 12 * M * c.L * c.H,
+    "bahdanau": lambda c, M, G: 6 * M * (c.D * G + c.H * (c.H + c.D)) + 6 * M * c.L * (c.H + c.D),
+}
 
 
 def config_of(name):
@@ -79,18 +86,16 @@ def make_batch(config, seed=0):
 
 def useful_flops(config):
     """Floating-point operations of a step's products, without those for padding and for repeated words."""
-    c, (_, captions) = config, make_batch(config)
+    c, cell, (_, captions) = config, CELLS[config.cell], make_batch(config)
     M, U = int((captions[:, 1:] != 0).sum()), len(np.unique(captions[:, :-1][captions[:, 1:] != 0]))
-    G = c.H if c.cell == "rnn" else 4 * c.H
+    G = c.H * (len(cell.gates) or 1)
     if c.images:                                    # forward alone, 20 words
         M = 20 * c.images
         return 2 * M * (c.H * c.V + c.H * G + c.W * G) + 2 * c.images * c.D * c.H
     flops = 6 * (M * c.H * c.V + M * c.H * G + U * c.W * G)
-    if c.cell == "attention":
-        return flops + 6 * M * c.H * G + 4 * c.N * c.L * c.D * c.H + 12 * M * c.L * c.H
-    if c.cell == "bahdanau":
-        return flops + 6 * M * (c.D * G + c.H * (c.H + c.D)) + 4 * c.N * c.L * c.D * c.H + 6 * M * c.L * (c.H + c.D)
-    return flops + 4 * c.N * c.D * c.H
+    if not cell.attends:
+        return flops + 4 * c.N * c.D * c.H
+    return flops + 4 * c.N * c.L * c.D * c.H + ATTENTION_FLOPS[c.cell](c, M, G)
 
 
 def make_model(config, backend):

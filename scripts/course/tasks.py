@@ -55,3 +55,9 @@ def closure(names: Iterable[str], tasks: dict[str, Task]) -> list[str]:
         if name in found:
             found.update(tasks[name].needs)
     return [name for name in tasks if name in found]
+
+
+def task_lines(tasks):
+    """A list of all tasks with their points -> str."""
+    lines = [f"  {task.name}  {task.points:2d} points  {task.title}" for task in tasks.values()]
+    return "\n".join(["tasks:", *lines, f"  {sum(task.points for task in tasks.values())} points in all"])

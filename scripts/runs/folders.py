@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data.dataset import Dataset, check_identity, open_dataset
+from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 
 
@@ -71,7 +72,8 @@ def load_attending_run(run: str | Path, folder: str | Path | None = None,
     """
     checkpoint = load_run(run)
     if not checkpoint.model.attends:
-        raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected attention or bahdanau")
+        attending = " or ".join(name for name, cell in CELLS.items() if cell.attends)
+        raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected {attending}")
     dataset = open_run_data(checkpoint, folder)
     return checkpoint, dataset, choose_split(dataset, split)
 

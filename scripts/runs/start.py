@@ -17,8 +17,6 @@ def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles
     """A new run -> solver, its files."""
     folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
     settings = settings_of(args, scenes=(folder / "objects.json").is_file())
-    if settings["penalty"] and settings["model"] != "bahdanau":
-        raise ValueError(f"--penalty {settings['penalty']:g} with --model {settings['model']}: it belongs to bahdanau")
     dataset = open_dataset(folder, CELLS[settings["model"]].features)
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")

@@ -89,13 +89,13 @@ def test_breaches_are_named(spoil, message, rng):
 def test_float32_arrays_that_are_not_read_from_the_dict_cannot_be_judged(rng):
     w = rng.standard_normal(4).astype(np.float32)
     report = check_model(lambda: ((w**2).sum(), {"w": 2 * w}), {"w": w})
-    assert not report.ok and "has to read the dict at every call" in report.problem
+    assert not report.ok and "must read the dict at every call" in report.problem
 
 
 @pytest.mark.parametrize("arguments, message", [
     ({"params": {"w": np.ones(2, int)}}, r"params\['w'\] is ndarray int64, expected an array of float32"),
     ({"params": {}}, "a dict of parameters"), ({"loss": 3}, "a function loss"), ({"wrt": "v"}, "expected some of w"),
-    ({"axes": {"v": ("n",)}}, "axes names 'v'"),
+    ({"axes": {"v": ("n",)}}, "axes has an entry 'v'"),
 ])
 def test_wrong_use_raises(arguments, message):
     with pytest.raises(ValueError, match=message):

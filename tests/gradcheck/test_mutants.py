@@ -5,9 +5,10 @@ from gradcheck.suite import SHAPES
 from scripts.course.kill_matrix import judge_correct, judge_mutants
 from scripts.course.mutants import MUTANTS, pair_with
 from scripts.kill_matrix import main
+from tests.cells import ATTEND
 
 SEEDS = 3
-SLOW = {"attention", "bahdanau"}       # many weights and a loop over time: one seed here, all in the full matrix
+SLOW = set(ATTEND)      # many weights and a loop over time: one seed here, all in the full matrix
 
 
 def seeds_of(title):

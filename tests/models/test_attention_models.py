@@ -7,8 +7,8 @@ from models import CaptioningRNN, CaptioningSolver
 from models.cells import Image
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.images import feature_masks, grid_shape
+from tests.cells import ATTEND, takes
 
-CELLS = ["attention", "bahdanau"]
 N, T, D, W, H, L, P = 3, 6, 5, 4, 7, 6, 8
 
 
@@ -27,7 +27,7 @@ def test_attn_is_the_other_courses_name_of_attention(word_to_idx):
     assert make(word_to_idx, "attn").cell_type == "attention"
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_gradients(cell, dtype, word_to_idx, rng):
     model, captions = make(word_to_idx, cell, dtype, dropout=0.4), ragged(rng)
@@ -35,7 +35,7 @@ def test_gradients(cell, dtype, word_to_idx, rng):
     check_model(lambda: model.loss(grid, captions, np.random.default_rng(5)), model.params, rng=rng).raise_if_failed()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 def test_grid_dropout_drops_a_feature_from_all_regions_of_an_image(cell, word_to_idx, rng):
     model, image = make(word_to_idx, cell, grid_dropout=0.25), Image(np.ones((40, D)), np.ones((40, L, D)))
     keep_vector, keep_grid = feature_masks(model, image, rng)
@@ -68,7 +68,7 @@ def test_the_penalty_is_in_the_loss_but_not_in_the_likelihood(word_to_idx, rng):
     assert plain.negative_log_likelihood(grid, captions) == weighed.negative_log_likelihood(grid, captions)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 def test_features_as_a_list_of_regions_or_as_a_map(cell, word_to_idx, rng):
     model, captions = make(word_to_idx, cell), ragged(rng)
     maps = rng.standard_normal((N, D, 2, 3))
@@ -86,10 +86,10 @@ def test_a_pair_may_be_a_list_and_a_list_of_grids_is_a_batch(word_to_idx, rng):
     assert plain.loss(list(grid[:2]), captions[:2])[0] == plain.loss(grid[:2], captions[:2])[0]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 def test_padding_and_batches_change_nothing(cell, word_to_idx, rng):
-    model, grid, captions = make(word_to_idx, cell, penalty=0.5 * (cell == "bahdanau")), rng.standard_normal(
-        (N, L, D)), ragged(rng)
+    model = make(word_to_idx, cell, penalty=0.5 if takes(cell, "penalty") else 0.0)
+    grid, captions = rng.standard_normal((N, L, D)), ragged(rng)
     loss, grads = model.loss(grid, captions)
     padded, _ = model.loss(grid, np.pad(captions, ((0, 0), (0, 3))))
     rows = [model.loss(grid[n:n + 1], captions[n:n + 1]) for n in range(N)]
@@ -98,7 +98,7 @@ def test_padding_and_batches_change_nothing(cell, word_to_idx, rng):
         np.testing.assert_allclose(grads[name], np.mean([row[1][name] for row in rows], axis=0), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 def test_sample_is_greedy_and_shows_where_it_looked(cell, word_to_idx, rng):
     model, grid = make(word_to_idx, cell), rng.standard_normal((40, 9, D))
     for name in model.params:
@@ -115,7 +115,7 @@ def test_sample_is_greedy_and_shows_where_it_looked(cell, word_to_idx, rng):
         assert not row[stop:].any() and not seen[stop:].any()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 def test_standardised_features_and_float16(cell, word_to_idx, rng):
     mean, std = rng.standard_normal(D), 1 + rng.random(D)
     model, plain = (make(word_to_idx, cell, feature_stats=stats) for stats in ((mean, std), None))
@@ -126,7 +126,7 @@ def test_standardised_features_and_float16(cell, word_to_idx, rng):
     assert loss.dtype == np.float32 and {g.dtype for g in grads.values()} == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ATTEND)
 def test_it_learns_where_to_look(cell, word_to_idx):
     """One region in nine holds a one, in the channel of the word to say: only looking finds it."""
     rng = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from models.batches import epoch_batches, sorted_batches, trim
 from models.dropout import drop, keep_scale, kept
 from models.likelihood import split_loss
 from models.schedules import SCHEDULES
+from tests.cells import TAKE_A_VECTOR
 
 
 def test_trim():
@@ -59,7 +60,7 @@ class Disk:
         return False
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 def test_loss_of_a_split_is_that_of_its_words_one_by_one(cell, word_to_idx, toy_data):
     model = CaptioningRNN(word_to_idx, 5, 4, 7, cell, np.float64, seed=1)
     features, captions = toy_data["train_features"][toy_data["train_image_idxs"]], toy_data["train_captions"]

@@ -4,8 +4,8 @@ import pytest
 from gradcheck import check_model
 from models import CaptioningRNN
 from models.dropout import drop
+from tests.cells import NAMES, TAKE_A_VECTOR
 
-CELLS = ["rnn", "lstm"]
 N, T, D, W, H, V = 3, 6, 5, 4, 7, 11
 
 
@@ -20,7 +20,7 @@ def ragged(rng):
     return captions
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 def test_loss_at_the_start_is_log_v_a_word(cell, word_to_idx, rng):
     model = make(word_to_idx, cell)
     model.params["W_vocab"] *= 0.01
@@ -29,7 +29,7 @@ def test_loss_at_the_start_is_log_v_a_word(cell, word_to_idx, rng):
     assert loss == pytest.approx((captions[:, 1:] != 0).sum() / N * np.log(V), rel=0.01)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 def test_padding_changes_nothing(cell, word_to_idx, rng):
     model, features, captions = make(word_to_idx, cell), rng.standard_normal((N, D)), ragged(rng)
     loss, grads = model.loss(features, captions)
@@ -39,7 +39,7 @@ def test_padding_changes_nothing(cell, word_to_idx, rng):
         np.testing.assert_allclose(grads[name], grads2[name], rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 def test_loss_of_a_batch_is_the_mean_of_its_rows(cell, word_to_idx, rng):
     model, features, captions = make(word_to_idx, cell), rng.standard_normal((N, D)), ragged(rng)
     rows = [model.loss(features[n:n + 1], captions[n:n + 1]) for n in range(N)]
@@ -49,7 +49,7 @@ def test_loss_of_a_batch_is_the_mean_of_its_rows(cell, word_to_idx, rng):
         np.testing.assert_allclose(grads[name], np.mean([row[1][name] for row in rows], axis=0), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 def test_gradients_with_dropout_and_standardised_features(cell, word_to_idx, rng):
     stats = rng.standard_normal(D), 1 + rng.random(D)
     model = make(word_to_idx, cell, dropout=0.4, feature_stats=stats)
@@ -72,7 +72,7 @@ def test_dropout_keeps_the_mean_and_only_with_a_generator(word_to_idx, rng):
     assert model.loss(features, captions)[0] == plain != model.loss(features, captions, rng)[0]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gradients_have_the_parameters_dtype_and_shape(cell, dtype, word_to_idx, rng):
     model = make(word_to_idx, cell, dtype, dropout=0.3)
@@ -112,7 +112,7 @@ def test_forget_bias_is_on_the_forget_gates_alone(word_to_idx):
     assert (b[H:2 * H] == 1.5).all() and not b[:H].any() and not b[2 * H:].any()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 def test_sample_is_greedy_and_ends(cell, word_to_idx, rng):
     """Each word is the best after those before it, by the teacher-forced scores: an independent path."""
     model, features = make(word_to_idx, cell), rng.standard_normal((40, D))
@@ -142,7 +142,7 @@ def test_complex_parameters_carry_a_complex_step(word_to_idx, rng):
 
 
 @pytest.mark.parametrize("make_call, message", [
-    (lambda words: CaptioningRNN(words, cell_type="grue"), "'grue', expected one of rnn, lstm"),
+    (lambda words: CaptioningRNN(words, cell_type="grue"), f"'grue', expected one of {', '.join(NAMES)}"),
     (lambda words: CaptioningRNN({"a": 0}), "no '<NULL>'"),
     (lambda words: CaptioningRNN(words, dropout=1.0), "dropout is 1.0"),
     (lambda words: make({"<NULL>": 0, "a": 1}, "rnn").sample(np.zeros((1, D))), "no '<START>'"),

@@ -7,6 +7,7 @@ import pytest
 
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import load_checkpoint, restore_solver, save_checkpoint, write_atomically
+from tests.cells import TAKE_A_VECTOR
 
 OPTIONS = {"update_rule": "adam", "batch_size": 8, "num_epochs": 3, "sampling": "epochs", "validate": True, "clip": 1.0,
            "seed": 4, "verbose": False, "schedule": "one-cycle", "optim_config": {"learning_rate": 1e-2}}
@@ -45,7 +46,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(rule, stop_at, word_to_idx, toy_
     assert drop[0] == drop[1] and second.best_val_loss == whole.best_val_loss
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("cell", TAKE_A_VECTOR)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_model_comes_back_whole(cell, dtype, word_to_idx, tmp_path, rng):
     model = make_model(word_to_idx, cell, dtype)

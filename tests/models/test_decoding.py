@@ -7,8 +7,8 @@ import pytest
 from models import CaptioningRNN
 from models.decoding import beam_search, greedy, sample
 from models.ensemble import Ensemble
+from tests.cells import NAMES, features_for
 
-CELLS = ["rnn", "lstm", "attention", "bahdanau"]
 BACKENDS = ["engine", "textbook"]
 WORDS = {word: i for i, word in enumerate(["<NULL>", "b", "<START>", "a", "<END>", "<UNK>", "c"])}    # in no order
 NULL, START, END, UNK, LENGTH = 0, 2, 4, 5, 4
@@ -20,10 +20,6 @@ def make(cell, backend="textbook", seed=0, dtype=np.float64, words=WORDS, sharpn
     for name, w in model.params.items():
         model.params[name] = w * (100 if name == "W_embed" else sharpness if name == "W_vocab" else 1)
     return model
-
-
-def features_for(cell, n, rng):
-    return rng.standard_normal((n, 5) if cell in ("rnn", "lstm") else (n, 3, 5))
 
 
 def likelihood(model, features, ids):
@@ -43,7 +39,7 @@ def every_caption(allowed, length):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 @pytest.mark.parametrize("normalisation", [0.0, 0.7, 1.0])
 def test_a_wide_beam_finds_the_best_of_all_captions(cell, backend, normalisation, rng):
     model, features = make(cell, backend), features_for(cell, 3, rng)
@@ -58,7 +54,7 @@ def test_a_wide_beam_finds_the_best_of_all_captions(cell, backend, normalisation
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 @pytest.mark.parametrize("beam", [1, 2, 3, 5])
 def test_every_hypothesis_has_its_likelihood(cell, backend, beam, rng):
     """Rows change places, images leave: whoever loses track of a state gets another caption's probability."""
@@ -98,7 +94,7 @@ def loop_beam(model, features, beam, length):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 @pytest.mark.parametrize("beam", [2, 3])
 def test_batches_give_what_one_image_at_a_time_gives(cell, backend, beam, rng):
     model, features = make(cell, backend, seed=2), features_for(cell, 12, rng)
@@ -107,7 +103,7 @@ def test_batches_give_what_one_image_at_a_time_gives(cell, backend, beam, rng):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_a_beam_of_one_is_greedy(cell, backend, rng):
     """The model's own greedy loop, once its words are those that decoding may choose."""
     model, features = make(cell, backend, seed=3), features_for(cell, 12, rng)
@@ -123,7 +119,7 @@ def test_a_beam_of_one_is_greedy(cell, backend, rng):
     assert not (greedy(model, features, 8).captions == UNK).any()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_backends_agree_in_float32(cell, rng):
     features = features_for(cell, 20, rng)
     one, other = (beam_search(make(cell, backend, 4, np.float32), features, 3, 9) for backend in BACKENDS)
@@ -248,7 +244,7 @@ def test_wrong_options(rng):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_an_ensemble_means_its_members_probabilities(cell, backend, rng):
     members, features = [make(cell, backend, seed=s) for s in (9, 10, 11)], features_for(cell, 4, rng)
     ensemble = Ensemble(members)

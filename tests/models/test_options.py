@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models import CaptioningRNN, CaptioningSolver
+from models.cells import CELLS
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.option_docs import docstring, page
 from models.options import OPTIONS, STORED, did_you_mean, drops, keywords
@@ -80,7 +81,7 @@ def test_values_out_of_bounds(cell, options, message, word_to_idx):
 
 def test_neutral_values_and_a_forget_bias_go_with_every_cell(word_to_idx):
     options = {"start": "h", "penalty": 0, "pooled_dim": None, "pooled_stats": None, "forget_bias": 1.0}
-    for cell in ("rnn", "lstm", "attention", "bahdanau"):
+    for cell in CELLS:
         assert make(word_to_idx, cell, **options).penalty == 0
 
 

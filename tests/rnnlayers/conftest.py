@@ -2,23 +2,41 @@
 import numpy as np
 import pytest
 
-from models import CaptioningRNN
+from models import CaptioningRNN, cells
+from models.cells import CELLS, VECTOR
+from rnnlayers.engine.recurrent import LOOPS
+from tests.cells import takes
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefg"]
 D, W, H, L, P = 5, 4, 7, 6, 8
-VARIANTS = {
-    "rnn": ("rnn", {}), "lstm": ("lstm", {}), "lstm, step by step": ("lstm", {}),
-    "lstm, both states": ("lstm", {"start": "both"}),
-    "lstm, both states, step by step": ("lstm", {"start": "both"}),
-    "attention": ("attention", {}), "bahdanau": ("bahdanau", {}),
-    "bahdanau, penalty": ("bahdanau", {"penalty": 0.5}),
-    "bahdanau, penalty, pooled": ("bahdanau", {"penalty": 0.5, "pooled_dim": P}),
-}
+STEP_BY_STEP = "step by step"       # without the compiled loop that so small a batch would go through
+
+
+def has_compiled_loop(name):
+    """Whether the engine's loop asks how small a batch is, and then takes all steps in one compiled loop."""
+    return name in LOOPS and "_few" in LOOPS[name].forward.__code__.co_names
+
+
+def variants():
+    """Title -> cell, options: the registered variants, and what their cells' own options and loops add."""
+    found = {}
+    for title, name, options in cells.VARIANTS:
+        found[title] = name, options
+        if has_compiled_loop(name):
+            found[f"{title}, {STEP_BY_STEP}"] = name, options
+        if takes(name, "penalty"):
+            found[f"{title}, penalty"] = name, {**options, "penalty": 0.5}
+        if takes(name, "pooled_dim"):
+            found[f"{title}, penalty, pooled"] = name, {**options, "penalty": 0.5, "pooled_dim": P}
+    return found
+
+
+VARIANTS = variants()
 
 
 @pytest.fixture(params=VARIANTS)
 def variant(request, monkeypatch):
-    if "step by step" in request.param:         # so small a batch would otherwise go through one compiled loop
+    if STEP_BY_STEP in request.param:
         monkeypatch.setattr("rnnlayers.engine.recurrent.FEW_BYTES", 0)
     return request.param
 
@@ -43,9 +61,10 @@ def pictures():
     def make(variant, N, seed=5):
         rng = np.random.default_rng(seed)
         grid = rng.standard_normal((N, L, D)).astype(np.float32)
-        if "pooled" in variant:
+        name, options = VARIANTS[variant]
+        if "pooled_dim" in options:
             return grid, rng.standard_normal((N, P)).astype(np.float32)
-        return grid[:, 0] if variant.startswith(("rnn", "lstm")) else grid
+        return grid[:, 0] if CELLS[name].features == VECTOR else grid
     return make
 
 

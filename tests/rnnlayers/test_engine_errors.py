@@ -4,6 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.cells import NAMES, carries
+
 
 @pytest.mark.parametrize("bad", [-1, 11, 10**6])
 @pytest.mark.parametrize("place", [(0, 0), (2, 1), (1, 4)])
@@ -55,7 +57,7 @@ def test_a_start_that_is_no_word(variant, captioner, pictures):
             model.sample(pictures(variant, N), 3)
 
 
-@pytest.mark.parametrize("variant", ["lstm", "attention", "bahdanau"])
+@pytest.mark.parametrize("variant", [name for name in NAMES if carries(name)])
 def test_a_state_that_does_not_fit(variant, captioner, pictures):
     model = captioner(variant)                                              # float64: no compiled loop is at risk
     state, words = model.initial_state(pictures(variant, 3)), np.ones(3, int)

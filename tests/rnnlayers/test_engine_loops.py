@@ -2,12 +2,14 @@
 import numpy as np
 import pytest
 
+from models.cells import CELLS
+from models.cells.cell import axis_sizes
 from rnnlayers.engine.packing import pack
 from rnnlayers.engine.recurrent import LOOPS
 from rnnlayers.workspace import allocate
 
 N, T, H, V = 5, 6, 4, 11
-GATES = {"rnn": 1, "lstm": 4}
+SIZES = {"W": 3, "H": H}
 
 
 @pytest.fixture(params=LOOPS)
@@ -19,9 +21,10 @@ def name(request):
 def inputs(name, rng):
     """Function: n -> x (V, G), states (n, H), weights of a loop."""
     def make(n):
-        loop, G = LOOPS[name], GATES[name] * H
-        weights = tuple(rng.standard_normal((H, G) if weight == "Wh" else H) for weight in loop.weights)
-        return rng.standard_normal((V, G)), tuple(rng.standard_normal((n, H)) for _ in range(loop.states)), weights
+        loop, shapes = LOOPS[name], CELLS[name]().shapes()
+        weights = tuple(rng.standard_normal(axis_sizes(shapes[weight], SIZES)) for weight in loop.weights)
+        x = rng.standard_normal((V, *axis_sizes(shapes["b"], SIZES)))
+        return x, tuple(rng.standard_normal((n, H)) for _ in range(loop.states)), weights
     return make
 
 

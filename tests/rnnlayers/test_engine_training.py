@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from models import CaptioningSolver
+from tests.cells import NAMES, takes
 
 RULES = {"sgd": {}, "sgd_momentum": {"momentum": 0.8}, "rmsprop": {"epsilon": 1e-3}, "adam": {"epsilon": 1e-3}}
-TRAINED = ["rnn", "lstm", "attention", "bahdanau", "bahdanau, penalty"]
+TRAINED = [*NAMES, *(f"{name}, penalty" for name in NAMES if takes(name, "penalty"))]
 
 
 @pytest.fixture

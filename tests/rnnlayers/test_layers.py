@@ -5,6 +5,8 @@ import pytest
 import rnnlayers
 from gradcheck import check_pair
 from gradcheck.suite import SHAPES, H, N, T, V, axes_of, inputs_of, pair_of
+from models.cells import CELLS
+from models.cells.cell import axis_sizes
 from rnnlayers import (
     lstm_backward,
     lstm_forward,
@@ -17,6 +19,7 @@ from rnnlayers import (
     word_embedding_backward,
     word_embedding_forward,
 )
+from tests.cells import RECURRENT
 
 PAIRS = [title for title in SHAPES if "loss" not in title and "penalty" not in title]
 ATTENTION = "lstm_step, with attention"
@@ -68,12 +71,13 @@ def test_permuting_the_batch_permutes_the_result(title, rng):
         np.testing.assert_allclose(a[order] if key in batched else a, b, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("cell", RECURRENT)
 @pytest.mark.parametrize("n, steps", [(1, 1), (1, 4), (3, 1), (0, 2)])
 def test_small_sequences(cell, n, steps, rng):
-    forward, backward = pair_of(cell)
-    G = 4 * H if cell == "lstm" else H
-    args = [rng.standard_normal(s) for s in ((n, steps, 3), (n, H), (3, G), (H, G), (G,))]
+    cls = CELLS[cell]
+    (forward, backward), shapes = cls.layer, cls().shapes()
+    weights = [axis_sizes(shapes[name], {"W": 3, "H": H}) for name in cls.weights]
+    args = [rng.standard_normal(s) for s in ((n, steps, 3), (n, H), *weights)]
     h, cache = forward(*args)
     assert h.shape == (n, steps, H)
     for grad, x in zip(backward(np.ones_like(h), cache), args, strict=True):

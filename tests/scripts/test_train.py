@@ -21,6 +21,7 @@ from data.vocabulary import Vocabulary
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, check_scenes, show_batch, train
 from scripts.commandline.command import run
+from tests.cells import NAMES, RECURRENT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3"]
@@ -38,7 +39,7 @@ def weights(path):
         return {name: w[()].tobytes() for name, w in f["params"].items()}
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "attention", "bahdanau"])
+@pytest.mark.parametrize("cell", NAMES)
 def test_a_run_writes_its_files(cell, small_scenes, tmp_path, capsys):
     out = tmp_path / "run"
     assert call(train.main, "--data", small_scenes, "--model", cell, "--out", out, *FAST) == 0
@@ -168,11 +169,18 @@ def test_a_checkpoint_without_a_run_is_one_line(finished, capsys):
 
 
 def test_overfit_reaches_the_courses_bounds_or_exits_1(small_scenes, tmp_path, capsys):
-    for cell in ("rnn", "lstm"):
+    for cell in RECURRENT:
         assert call(train.main, "--data", small_scenes, "--model", cell, "--overfit", 50, "--out", tmp_path / cell) == 0
         assert "under" in capsys.readouterr().out
     assert call(train.main, "--data", small_scenes, "--overfit", 50, "--epochs", 2, "--out", tmp_path / "short") == 1
     assert "NOT under 0.5" in capsys.readouterr().out
+
+
+def test_an_option_of_another_cell_is_one_line(small_scenes, tmp_path, capsys):
+    argv = ["--data", small_scenes, "--model", "lstm", "--penalty", 0.1, "--out", tmp_path / "run"]
+    assert call(train.main, *argv) == 2
+    one_line_error(capsys, "penalty is 0.1 with cell_type 'lstm'")
+    assert not (tmp_path / "run").exists()
 
 
 def test_show_batch(small_scenes, tmp_path, capsys):

@@ -22,6 +22,7 @@ from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.symptoms import SYMPTOMS
 from scripts.runs.settings import DEFAULTS
 from scripts.runs.training import make_model, make_solver
+from tests.cells import RECURRENT, TAKE_A_VECTOR
 from tests.scripts.test_train import call
 
 SMALL = {"hidden": 48, "wordvec": 32, "batch": 32, "lr": 1e-2, "dropout": 0.1}
@@ -74,11 +75,12 @@ def sees_nothing(model):
 
 
 def forgets(model):
-    """Nothing is handed from word to word: an RNN's weights, or an LSTM's and its forget gate."""
-    H, forget = len(model.params["W_vocab"]), model.cell.gates.find("f")
+    """Nothing is handed from word to word: neither by Wh nor by a gate that keeps the state, f or z."""
+    H = len(model.params["W_vocab"])
     model.params["Wh"][:] = 0
-    if forget >= 0:
-        model.params["b"][forget * H:(forget + 1) * H] = -30
+    for k, gate in enumerate(model.cell.gates):
+        if gate in "fz":
+            model.params["b"][k * H:(k + 1) * H] = -30
 
 
 def hands_on_no_state(model):
@@ -92,14 +94,14 @@ def half_the_words(model):
 
 
 BREAKAGES = [
-    ("same caption", "rnn", sees_nothing), ("same caption", "lstm", sees_nothing),
-    ("blind", "rnn", sees_nothing), ("blind", "lstm", sees_nothing), ("blind", "bahdanau", sees_nothing),
+    *((symptom, cell, sees_nothing) for symptom in ("same caption", "blind") for cell in TAKE_A_VECTOR),
+    ("blind", "bahdanau", sees_nothing),
     ("attention", "attention", sees_nothing), ("attention", "bahdanau", scaled(0, "v")),
     ("attention", "bahdanau", scaled(0, "Wq")),             # the same map for every word, another for every image
     ("repetition", "lstm", likelier("a", 20)), ("unknown words", "lstm", likelier("<UNK>", 20)),
     ("length", "lstm", likelier("<END>", 8)), ("length", "attention", likelier("<END>", -50)),
     ("unfinished", "rnn", likelier("<END>", -50)),
-    ("free-running", "rnn", hands_on_no_state), ("free-running", "lstm", hands_on_no_state),
+    *(("free-running", cell, hands_on_no_state) for cell in RECURRENT),
     ("exploding", "lstm", scaled(100, "W_vocab")), ("exploding", "rnn", scaled(10, "Wh")),
     ("vanishing", "rnn", forgets), ("vanishing", "lstm", forgets),
     ("saturated", "lstm", scaled(100)), ("saturated", "rnn", scaled(100)),
@@ -114,7 +116,7 @@ def test_a_healthy_run_is_clean(cell, folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line[6:22].strip() for line in lines[1:-1]] == list(SYMPTOMS)
     marks = {line[6:22].strip(): line[:6].strip() for line in lines[1:-1]}
-    assert {name for name, mark in marks.items() if mark != "ok"} == (set() if cell in PICTURE else {"attention"})
+    assert {name for name, mark in marks.items() if mark != "ok"} == (set() if CELLS[cell].attends else {"attention"})
     assert lines[-1].startswith("nothing found")
 
 

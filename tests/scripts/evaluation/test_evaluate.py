@@ -17,6 +17,7 @@ from scripts.evaluation.captions import caption_split
 from scripts.evaluation.run_scores import evaluate_run, human_scores
 from scripts.evaluation.tables import coco_results
 from scripts.runs.training_files import TrainingFiles
+from tests.cells import NAMES
 from tests.scripts.test_train import FAST, call, weights
 
 
@@ -24,13 +25,13 @@ from tests.scripts.test_train import FAST, call, weights
 def runs(small_scenes, tmp_path_factory):
     """A run of each cell, and a second one of the LSTM."""
     folder = tmp_path_factory.mktemp("runs")
-    for name in ("rnn", "lstm", "lstm2", "attention", "bahdanau"):
+    for name in (*NAMES, "lstm2"):
         options = ["--model", name.removesuffix("2"), "--seed", int(name.endswith("2")), *FAST]
         assert call(train.main, "--data", small_scenes, "--out", folder / name, *options) == 0
     return folder
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "attention", "bahdanau"])
+@pytest.mark.parametrize("cell", NAMES)
 def test_evaluate_writes_captions_and_scores(cell, runs, small_scenes, capsys):
     assert call(evaluate.main, runs / cell, "--split", "val", "--beam", 2, "--batch", 5) == 0
     out = capsys.readouterr().out

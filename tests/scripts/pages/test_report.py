@@ -17,6 +17,7 @@ from PIL import Image
 from data.features import write_features
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
+from models.cells import CELLS
 from models.search import Node
 from scripts import report, train
 from scripts.evaluation.captioner import Options, load_captioner
@@ -24,6 +25,7 @@ from scripts.evaluation.run_scores import evaluate_run
 from scripts.pages import report_images, report_words
 from scripts.runs import load_run, settings
 from scripts.runs.training_files import show_report
+from tests.cells import NAMES, carries
 from tests.scripts.test_train import call
 
 pytest.importorskip("jinja2")
@@ -63,13 +65,13 @@ class Page(HTMLParser):
 def runs(small_scenes, tmp_path_factory):
     """A run of each cell with its report."""
     folder = tmp_path_factory.mktemp("runs")
-    for cell in ("rnn", "lstm", "attention", "bahdanau"):
+    for cell in NAMES:
         assert call(train.main, "--data", small_scenes, "--model", cell, "--out", folder / cell, *FAST) == 0
         assert call(report.main, folder / cell, "--n", 5, "--beam", 2) == 0
     return folder
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "attention", "bahdanau"])
+@pytest.mark.parametrize("cell", NAMES)
 def test_a_page_of_every_cell(cell, runs):
     page = Page(runs / cell / "report.html")
     captions, result, scores, _ = evaluate_run(load_captioner([runs / cell]), "test", Options(beam=2))
@@ -82,10 +84,10 @@ def test_a_page_of_every_cell(cell, runs):
         assert float(card["data-logp"]) == pytest.approx(image["found"][0][1], abs=1e-3)
         ends = image["nodes"][image["chosen"][-1]]
         assert ends[2] / len(image["chosen"]) == pytest.approx(image["found"][0][1], abs=2e-3)
-        assert list(image["gates"]) == (["1 - h^2"] if cell == "rnn" else ["i", "f", "o"])
+        assert list(image["gates"]) == list(CELLS[cell].about.labels)
         assert all(np.shape(steps) == (len(words) + 1, 3) for steps in image["gates"].values())
-        assert len(image["dh"]) == max(len(words), 1) and ("dc" in image) == (cell != "rnn")
-        if cell in ("attention", "bahdanau"):
+        assert len(image["dh"]) == max(len(words), 1) and ("dc" in image) == carries(cell)
+        if CELLS[cell].attends:
             assert image["grid"] == [7, 7] and len(base64.b64decode(image["maps"])) == 49 * len(words)
     for scores in (result, *result["floors"].values(), result["human"]):
         assert f"{scores['CIDEr']:.3f}" in page.text and f"{scores['BLEU-4']:.3f}" in page.text

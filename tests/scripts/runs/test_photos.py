@@ -14,6 +14,7 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption
 from scripts.commandline.command import run
 from scripts.runs.photos import as_stored, picture_features
+from tests.cells import NAMES, TAKE_A_VECTOR, takes
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat", "<b>"]
 
@@ -83,16 +84,18 @@ def test_a_model_of_vectors_takes_the_mean_of_the_regions_or_the_models_own(make
     assert vectors[0].shape == (3, 5) and np.allclose(*vectors, rtol=1e-2)
 
 
-@pytest.mark.parametrize("cell_type, expected", [("lstm", (P,)), ("attention", (49, D)), ("bahdanau", (49, D))])
-def test_scenes_need_no_model(make_run, cell_type, expected):
-    run_ = make_run({"model": "data.scene_features"}, cell_type, P if cell_type == "lstm" else D,
-                    **({"pooled_dim": P} if cell_type == "bahdanau" else {}))
+@pytest.mark.parametrize("cell_type", NAMES)
+def test_scenes_need_no_model(make_run, cell_type):
+    plain, pooled_too = cell_type in TAKE_A_VECTOR, takes(cell_type, "pooled_dim")
+    run_ = make_run({"model": "data.scene_features"}, cell_type, P if plain else D,
+                    **({"pooled_dim": P} if pooled_too else {}))
     scenes = make_scenes(2, 5)
     found = picture_features(load_checkpoint(run_), None)([Image.fromarray(scene.image) for scene in scenes])
     grid, pooled = scene_features(np.stack([scene.image for scene in scenes]))
-    first, *rest = found if cell_type == "bahdanau" else (found,)
-    assert np.array_equal(first, (pooled if cell_type == "lstm" else grid).astype(np.float16))
-    assert first.shape[1:] == expected and all(np.array_equal(r, pooled.astype(np.float16)) for r in rest)
+    first, *rest = found if pooled_too else (found,)
+    assert np.array_equal(first, (pooled if plain else grid).astype(np.float16))
+    assert first.shape[1:] == ((P,) if plain else (49, D))
+    assert all(np.array_equal(r, pooled.astype(np.float16)) for r in rest)
 
 
 def test_features_are_rounded_as_those_in_the_file():

@@ -1,6 +1,7 @@
 """Settings of scripts.train: what is asked for, presets, defaults for the data."""
 import pytest
 
+from models.cells import CELLS
 from models.options import keywords
 from scripts import train
 from scripts.runs.settings import (
@@ -43,8 +44,8 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
     (["--modle", "lstm"], "unrecognized arguments: --modle lstm, did you mean '--model'?"),
     (["--hiden=3"], "unrecognized arguments: --hiden=3, did you mean '--hidden'?"),
     (["--zzzzzz"], "unrecognized arguments: --zzzzzz\n"),
-    (["--model", "lsmt"], "argument --model: invalid choice: 'lsmt' (choose from rnn, lstm, attention, bahdanau), did "
-                          "you mean 'lstm'?"),
+    (["--model", "lsmt"], f"argument --model: invalid choice: 'lsmt' (choose from {', '.join(CELLS)}), did you mean "
+                          "'lstm'?"),
     (["--preset", "flickr8k-lstn"], "(choose from flickr8k-lstm, flickr8k-bahdanau), did you mean 'flickr8k-lstm'?"),
     (["--schedule", "cosin"], "did you mean 'cosine'?"),
     (["--schedule", "linear"], "invalid choice: 'linear'"),
