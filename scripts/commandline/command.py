@@ -1,9 +1,12 @@
 """How commands exit: 0; 2 with one line for bad input; 130 after Ctrl-C; 141 on a closed pipe. No traceback."""
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 
-def run(main):
+def run(main: Callable[[], int | None]) -> NoReturn:
     """Call main() and exit with what it returns. Bad input prints one line on standard error."""
     if sys.stdout is None:                                   # closed by the caller, `>&-`
         sys.stdout = open(os.devnull, "w")                   # noqa: SIM115
@@ -22,7 +25,7 @@ def run(main):
     sys.exit(status)
 
 
-def check_page(option, path):
+def check_page(option: str, path: Path) -> None:
     """Raises ValueError or FileNotFoundError if a page written to `path` would replace another kind of file."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{option} {path}: no such folder {path.parent}")
@@ -30,7 +33,7 @@ def check_page(option, path):
         raise ValueError(f"{option} {path}: is there already and no page, nothing was done: choose another name")
 
 
-def set_threads(number):
+def set_threads(number: int | None) -> None:
     """Set the number of BLAS threads; None leaves it as it is. Raises ValueError."""
     if number is None:
         return

@@ -1,24 +1,27 @@
 """Options of an image model, for commands that take pictures."""
 import contextlib
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import Any
 
 from tqdm import tqdm
 
 from data.encoder import NORMALISE, RESIZE, Encoder
 
 
-def add_encoder(parser):
+def add_encoder(parser: ArgumentParser) -> None:
     """Add the options of encoder_of, for a command that makes features."""
     add_model(parser, "the last with regions, else the last")
     parser.add_argument("--pool", action="store_true", help="average over the regions: one vector per picture")
 
 
-def encoder_of(args):
+def encoder_of(args: Namespace) -> Encoder:
     """The Encoder that the options of add_encoder describe."""
     return Encoder(args.encoder, pool=args.pool, **model_options(args))
 
 
-def add_model(parser, layer):
+def add_model(parser: ArgumentParser, layer: str) -> None:
     """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
     parser.add_argument("--encoder", metavar="ONNX", help="image model in ONNX form")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
@@ -31,19 +34,19 @@ def add_model(parser, layer):
     parser.add_argument("--threads", type=int, metavar="N", help="threads of onnxruntime (default: one per core)")
 
 
-def size(text):
+def size(text: str) -> tuple[int, int]:
     """WxH, or one number for a square -> (height, width)."""
     width, _, height = text.partition("x")
     return int(height or width), int(width)
 
 
-def model_options(args):
-    """The options of add_model as Encoder takes them -> dict."""
+def model_options(args: Namespace) -> dict[str, Any]:
+    """The options of add_model as Encoder takes them."""
     return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
 
 
 @contextlib.contextmanager
-def noting_errors(failed, where=""):
+def noting_errors(failed: list[str], where: str = "") -> Iterator[None]:
     """Print a ValueError that is raised inside the block, append its text to `failed`, and go on."""
     try:
         yield

@@ -1,26 +1,27 @@
 """Options that many commands share, and the check of their numbers."""
+from argparse import ArgumentParser, Namespace
 
 
-def add_run(parser, words="folder that scripts.train wrote, or a checkpoint file in it"):
+def add_run(parser: ArgumentParser, words: str = "folder that scripts.train wrote, or a checkpoint file in it") -> None:
     parser.add_argument("run", metavar="RUN", help=words)
 
 
-def add_split(parser, default=None):
+def add_split(parser: ArgumentParser, default: str | None = None) -> None:
     """Add --split; the default is the test split if there is one, else val."""
     shown = "test where there is one, else val" if default is None else default
     told = f"(default: {shown})" if default is None else f"(default {shown})"
     parser.add_argument("--split", default=default, help=f"train, val or test {told}")
 
 
-def add_data(parser, words="dataset folder, if it has moved since training"):
+def add_data(parser: ArgumentParser, words: str = "dataset folder, if it has moved since training") -> None:
     parser.add_argument("--data", metavar="DIR", help=words)
 
 
-def add_threads(parser):
+def add_threads(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one per core)")
 
 
-def check_least(args, **least):
+def check_least(args: Namespace, **least: int) -> None:
     """Raises ValueError for an option below its smallest value; an option that was not given is None."""
     for name, bound in least.items():
         value = getattr(args, name)

@@ -21,7 +21,7 @@ class Draw(NamedTuple):
 PUBLIC = Draw(0, SIZES)
 
 
-def draw_for(student, version):
+def draw_for(student: str, version: str) -> Draw:
     """The draw for a student's hidden checks: seed and sizes follow from the id and the assignment's version."""
     seed = int.from_bytes(hashlib.sha256(f"{version} {student}".encode()).digest()[:6], "little")
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 
-def check_place(path):
+def check_place(path: str | Path) -> None:
     """Raises OSError if a file cannot be written there, so that this shows before hours of work."""
     path = Path(path)
     if path.is_dir():
@@ -16,7 +16,7 @@ def check_place(path):
         raise PermissionError(f"{path}: the folder {path.parent} is not yours to write in: choose another")
 
 
-def write_whole(path, content):
+def write_whole(path: str | Path, content: bytes) -> None:
     """Write bytes beside `path`, then rename: the file is whole at any moment. Raises OSError."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -27,8 +27,8 @@ def write_whole(path, content):
         beside.unlink(missing_ok=True)
 
 
-def zipped(files, top=""):
-    """A zip of files, path -> bytes, inside the folder `top` if given -> bytes, equal for equal content."""
+def zipped(files: dict[str, bytes], top: str = "") -> bytes:
+    """A zip of files, path -> bytes, inside the folder `top` if given; the same bytes for the same content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():

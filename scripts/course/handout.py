@@ -2,6 +2,8 @@
 
 A test follows the imports of these files: what one of them imports has to be listed too, or named in OPTIONAL.
 """
+from pathlib import Path
+
 ALL = "*"                           # all modules of a folder, without its subfolders
 
 HANDED_OUT = {                      # folder -> modules
@@ -32,8 +34,8 @@ OPTIONAL = (                        # not handed out, and imported only if they 
 )
 
 
-def handed_out(root):
-    """Paths of the files below a project's root that go to students as they are or with stubs -> sorted list of str.
+def handed_out(root: Path) -> list[str]:
+    """Paths of the files below a project's root that go to students as they are or with stubs, sorted.
 
     Raises FileNotFoundError if a listed file is absent.
     """

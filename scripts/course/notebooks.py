@@ -1,13 +1,14 @@
 """Notebooks from Markdown: each block of ```python becomes a code cell, what lies between them a Markdown cell."""
 import json
 import re
+from pathlib import Path
 
 SOURCES = "assignments/*_Captioning.md"
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
 
 
-def notebook_of(markdown):
+def notebook_of(markdown: str) -> str:
     """The notebook of a Markdown text -> JSON text, in nbformat 4.5, without outputs."""
     cells = []
     for k, part in enumerate(re.split(r"^```(?:python)?\n", markdown, flags=re.M)):
@@ -20,7 +21,7 @@ def notebook_of(markdown):
                       ensure_ascii=False) + "\n"
 
 
-def notebooks_of(root):
+def notebooks_of(root: Path) -> dict[str, str]:
     """All notebooks of a project -> path -> JSON text."""
     return {source.relative_to(root).with_suffix(".ipynb").as_posix(): notebook_of(source.read_text(encoding="utf-8"))
             for source in sorted(root.glob(SOURCES))}

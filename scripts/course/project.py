@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.course.regions import find_regions, rewrite, stub
-from scripts.course.tasks import ASSIGNMENT, ROOT, closure, load_tasks
+from scripts.course.tasks import ASSIGNMENT, ROOT, Task, closure, load_tasks
 
 MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
 UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py", "gradcheck/*.py", "data/*.py")
@@ -19,7 +19,7 @@ MISSING = 'raise FileNotFoundError("{} is missing, or no text in UTF-8")\n'
 class Project(NamedTuple):
     """The tasks, and the functions that students write for them."""
     root: Path
-    tasks: dict                     # name -> Task
+    tasks: dict[str, Task]          # by name
     version: str
     texts: dict                     # path -> text of each file with regions; empty in a student's tree
     regions: dict                   # path -> its regions; empty in a student's tree
@@ -40,7 +40,7 @@ class Project(NamedTuple):
             region, self.tasks[region.task], chosen is None or region.task in chosen))
 
 
-def load_project(root=ROOT):
+def load_project(root: Path = ROOT) -> Project:
     """The project in a folder, this one or a student's tree. Raises ValueError on markers that do not match."""
     tasks, version = load_tasks(root)
     if (root / ASSIGNMENT).is_file():

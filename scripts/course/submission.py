@@ -2,6 +2,7 @@
 import hashlib
 import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +16,13 @@ LITTER = (".", "__MACOSX")          # prefixes of files that operating systems l
 
 class Submission(NamedTuple):
     student: str                    # the id in the manifest, else the name of the folder or file
-    texts: dict                     # path -> text
-    notes: list                     # sentences about oddities
+    texts: dict[str, str]           # path -> text
+    notes: list[str]                # sentences about oddities
     version: str                    # of the assignment, "" if unknown
 
 
-def read_submission(path, wanted):
-    """The wanted files of a submission -> Submission.
+def read_submission(path: str | Path, wanted: Iterable[str]) -> Submission:
+    """Read the wanted files of a submission.
 
     Raises FileNotFoundError if the path is absent, ValueError if it is no folder or zip, or has none of the files.
     """

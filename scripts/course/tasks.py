@@ -1,5 +1,6 @@
 """The tasks of the course: assignments/tasks.json, and ways to choose some of them."""
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,12 @@ class Task(NamedTuple):
     name: str                       # "2.3"
     title: str
     points: int
-    needs: tuple                    # names of the tasks that it builds on
+    needs: tuple[str, ...]          # names of the tasks that it builds on
     check: str                      # "pairs", "adam", "loss" or "sample"
-    pairs: tuple                    # lines of gradcheck.table.SHAPES, for "pairs"
+    pairs: tuple[str, ...]          # lines of gradcheck.table.SHAPES, for "pairs"
 
 
-def load_tasks(root=ROOT):
+def load_tasks(root: Path = ROOT) -> tuple[dict[str, Task], str]:
     """All tasks, name -> Task, each after the tasks that it builds on; and the version of the file.
 
     Raises ValueError if a task builds on one that does not come before it.
@@ -33,8 +34,8 @@ def load_tasks(root=ROOT):
     return tasks, content["version"]
 
 
-def choose(text, tasks, option):
-    """The tasks in a list such as '1,2.3', where a part stands for all its tasks -> list of names in order.
+def choose(text: str | None, tasks: dict[str, Task], option: str) -> list[str]:
+    """The tasks in a list such as '1,2.3', where a part stands for all its tasks: their names in order.
 
     None stands for all. Raises ValueError on a name that is neither a task nor a part.
     """
@@ -47,8 +48,8 @@ def choose(text, tasks, option):
     return [name for name in tasks if name in wanted or name.split(".")[0] in wanted]
 
 
-def closure(names, tasks):
-    """Some tasks with all that they build on, directly or not -> list of names in order."""
+def closure(names: Iterable[str], tasks: dict[str, Task]) -> list[str]:
+    """Some tasks with all that they build on, directly or not: their names in order."""
     found = set(names)
     for name in reversed(tasks):                                    # the tasks that it builds on come before it
         if name in found:

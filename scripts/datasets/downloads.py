@@ -22,8 +22,8 @@ class File(NamedTuple):
 
 class DataSet(NamedTuple):
     page: str                       # the data set's home page, for error messages
-    files: tuple
-    inside: dict                    # required file -> its SHA-256, or None
+    files: tuple[File, ...]
+    inside: dict[str, str | None]   # required file -> its SHA-256, or None
     then: str                       # the next command
 
 
@@ -61,7 +61,7 @@ TABLE = {
 }
 
 
-def fetch(data_set, out):
+def fetch(data_set: DataSet, out: str | Path) -> None:
     """Download, check and unpack the files of a DataSet into the new folder `out`.
 
     Archives are kept in OUT.download until all are there, so that the next call resumes. Raises
@@ -80,7 +80,7 @@ def fetch(data_set, out):
     shutil.rmtree(waiting)
 
 
-def download(file, folder, page):
+def download(file: File, folder: Path, page: str) -> str:
     """Download a file into `folder` and verify it -> its path; a file that is there already is only verified."""
     try:
         import pooch
@@ -138,7 +138,7 @@ class Resuming:
             raise requests.ConnectionError(f"cut after {self.part.stat().st_size:,} of {total:,} bytes")
 
 
-def unpack(path, folder):
+def unpack(path: str, folder: Path) -> None:
     """Unpack a zip into a folder, each file checked by its CRC; other files are copied."""
     if not path.endswith(".zip"):
         shutil.copyfile(path, folder / Path(path).name)

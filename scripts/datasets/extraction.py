@@ -1,12 +1,16 @@
 """Features of many pictures, in batches; pictures that cannot be read are left out."""
+from pathlib import Path
+
 from tqdm import tqdm
 
+from data.encoder import Encoder
+from data.feature_rows import FeatureRows
 from data.photos import open_picture
 from scripts.commandline.image_model import noting_errors
 
 
-def extract(encoder, pictures, rows, batch):
-    """Append the features of pictures, {name: path}, that `rows` lacks -> how many failed."""
+def extract(encoder: Encoder, pictures: dict[str, Path], rows: FeatureRows, batch: int) -> int:
+    """Append the features of pictures that `rows` lacks -> how many failed."""
     stamps = {name: stamp(path) for name, path in pictures.items()}
     left = [name for name in pictures if name not in rows.rows or rows.rows[name][0] != stamps[name]]
     failed = []
@@ -24,7 +28,7 @@ def extract(encoder, pictures, rows, batch):
     return len(failed)
 
 
-def stamp(path):
+def stamp(path: Path) -> list[int] | None:
     """Size and modification time of a file, None if it is absent."""
     found = path.stat() if path.exists() else None
     return found and [found.st_size, found.st_mtime_ns]

@@ -36,22 +36,22 @@ SATURATED = Bounds(high=0.5)        # share of gates and units
 DEAD_VOCABULARY = Bounds(high=0.4)  # share of the words that never get more than 1/V
 
 
-def blind(images):
+def blind(images: int) -> Bounds:
     """Bounds of the gain from the right image over a wrong one, in nats per word; wider for few images."""
     return Bounds(low=0.1 + 1.5 / math.sqrt(images))
 
 
-def repetition(people):
+def repetition(people: float) -> Bounds:
     """Bounds of the share of captions that repeat words; people: the share of people's captions that do."""
     return Bounds(high=people + 0.25)
 
 
-def unknown_words(people):
+def unknown_words(people: float) -> Bounds:
     """Bounds of the share of <UNK> among words; people: that share in people's captions."""
     return Bounds(high=min(people + 0.02, 0.1))
 
 
-def repeats(words):
+def repeats(words: list[str]) -> bool:
     """Whether a caption, a list of str, has a word twice in a row, or three words twice."""
     trigrams = list(zip(words, words[1:], words[2:]))
     return any(a == b for a, b in zip(words, words[1:])) or len(set(trigrams)) < len(trigrams)

@@ -18,7 +18,7 @@ def judge(figure, bounds, says, cause, advice):
     return Finding(bounds.broken(figure), float(figure), *bounds, says, cause, advice)
 
 
-def not_judged(why):
+def not_judged(why: str) -> Finding:
     return Finding(None, None, None, None, why)
 
 

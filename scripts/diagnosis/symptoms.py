@@ -11,11 +11,12 @@ from data.dataset import check_identity
 from models.metrics import score_captions
 from scripts.diagnosis import bounds
 from scripts.diagnosis.bounds import ENOUGH, ENOUGH_WORDS, LARGE, STEPS, repeats
+from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.finding import Finding, judge, needs, not_judged
 from scripts.evaluation.attention import liveliness
 
 
-def weights(e):
+def weights(e: Evidence) -> Finding:
     bad = {name: int((~(np.abs(w) < LARGE)).sum()) for name, w in e.model.params.items()}
     worst = max(bad, key=lambda name: bad[name] / e.model.params[name].size)
     size = e.model.params[worst].size
@@ -25,7 +26,7 @@ def weights(e):
                  "train again with a smaller --lr and with --clip 5")
 
 
-def features(e):
+def features(e: Evidence) -> Finding:
     """Distance of the features from those of training, of means (root mean square) or spreads (median), the larger one.
 
     In standard deviations of training, and as |log| of the ratio of standard deviations.
@@ -66,7 +67,7 @@ def feature_distance(reader, rows, width, stats):
 
 
 @needs(ENOUGH)
-def same_caption(e):
+def same_caption(e: Evidence) -> Finding:
     counts = Counter(" ".join(words) for words in e.captions)
     caption, count = counts.most_common(1)[0]
     return judge(count / len(e.captions), bounds.SAME_CAPTION,
@@ -77,7 +78,7 @@ def same_caption(e):
 
 
 @needs(ENOUGH)
-def blind(e):
+def blind(e: Evidence) -> Finding:
     """How much the right image lowers the loss of a caption compared with a wrong image, in nats per word.
 
     The bound allows for chance: where all pictures are other images', the gain of single images varies by about one nat
@@ -92,7 +93,7 @@ def blind(e):
 
 
 @needs(ENOUGH)
-def attention(e):
+def attention(e: Evidence) -> Finding:
     """Total variation distance of maps: between words of a caption, and of first words between images; the smaller."""
     if not e.model.attends:
         return not_judged(f"does not apply to --model {e.model.cell_type}")
@@ -109,7 +110,7 @@ def attention(e):
 
 
 @needs(ENOUGH)
-def repetition(e):
+def repetition(e: Evidence) -> Finding:
     share = np.mean([repeats(words) for words in e.captions])
     people = np.mean([repeats(words) for texts in e.references for words in texts])
     return judge(share, bounds.repetition(people),
@@ -119,7 +120,7 @@ def repetition(e):
 
 
 @needs(ENOUGH)
-def unknown_words(e):
+def unknown_words(e: Evidence) -> Finding:
     share, people = (unknown_share(texts) for texts in (e.captions, [w for texts in e.references for w in texts]))
     return judge(share, bounds.unknown_words(people), f"{share:.1%} of words are <UNK>, {people:.1%} of people's",
                  "the vocabulary is too small, so that <UNK> is among the most frequent words",
@@ -131,7 +132,7 @@ def unknown_share(texts):
 
 
 @needs(ENOUGH)
-def length(e):
+def length(e: Evidence) -> Finding:
     ours, people = np.mean([len(w) for w in e.captions]), np.mean([len(w) for texts in e.references for w in texts])
     cause = "<END> is too likely" if ours < people else "<END> is too unlikely"
     return judge(ours / people, bounds.LENGTH, f"{ours:.1f} words a caption, {people:.1f} in people's",
@@ -140,7 +141,7 @@ def length(e):
 
 
 @needs(ENOUGH)
-def unfinished(e):
+def unfinished(e: Evidence) -> Finding:
     share = np.mean([not hypothesis.finished for hypothesis in e.hypotheses])
     return judge(share, bounds.UNFINISHED, f"{share:.1%} of captions have no <END> within the bound on length",
                  "<END> was not learnt (training captions without it), or the caption runs in a circle",
@@ -148,7 +149,7 @@ def unfinished(e):
 
 
 @needs(ENOUGH)
-def free_running(e):
+def free_running(e: Evidence) -> Finding:
     """BLEU-4 of free-running captions over that of the likeliest words after the true ones (teacher forcing).
 
     Source: Bengio et al. (2015), "Scheduled sampling"; Ranzato et al. (2016), "Sequence level training".
@@ -168,7 +169,7 @@ def free_running(e):
 
 
 @needs(ENOUGH)
-def gap(e):
+def gap(e: Evidence) -> Finding:
     if e.split == "train":
         return not_judged("these are training images, take --split val")
     return judge(e.loss - e.train_loss, bounds.GAP,
@@ -177,7 +178,7 @@ def gap(e):
                  "fewer --epochs or --patience, more --dropout and --weight-decay, more data")
 
 
-def exploding(e):
+def exploding(e: Evidence) -> Finding:
     norms = [{name: float(np.linalg.norm(g.astype(np.float64))) for name, g in grads.items()} for grads in e.gradients]
     total = [math.hypot(*norm.values()) for norm in norms]
     worst = norms[int(np.argmax(total))]
@@ -188,7 +189,7 @@ def exploding(e):
                  "a smaller --lr, --clip 5, --weight-decay")
 
 
-def vanishing(e):
+def vanishing(e: Evidence) -> Finding:
     """How much of the last word's gradient reaches the word fed STEPS before, as a ratio of mean norms."""
     flow, _ = e.memory
     k = min(STEPS, len(flow) - 1)
@@ -200,7 +201,7 @@ def vanishing(e):
                  "--model lstm with --forget-bias 1 in place of rnn; a smaller --lr")
 
 
-def saturated(e):
+def saturated(e: Evidence) -> Finding:
     _, share = e.memory
     if share is None:
         return not_judged(f"does not apply to --model {e.model.cell_type}")
@@ -209,7 +210,7 @@ def saturated(e):
 
 
 @needs(ENOUGH_WORDS)
-def dead_vocabulary(e):
+def dead_vocabulary(e: Evidence) -> Finding:
     """Share of the words of the training captions whose probability is never above 1/V, in all places looked at."""
     _, peak = e.forced
     learnt = np.setdiff1d(e.dataset.captions["train"], [e.vocabulary.null, e.vocabulary.start])

@@ -63,7 +63,8 @@ def liveliness(maps: list[np.ndarray]) -> dict[str, Any]:
             "mass": every.mean(axis=0).reshape(maps[0].shape[1:]).tolist()}
 
 
-def pointing(words, maps, objects, rng):
+def pointing(words: list[list[str]], maps: list[np.ndarray], objects: list[list[dict]],
+             rng: np.random.Generator) -> dict[str, Any]:
     """How often the peak of a noun's map lies on an object that the noun names.
 
     words of each caption, maps as in liveliness, objects of each picture -> dict of shares: hits, mass on the objects,
@@ -82,7 +83,7 @@ def pointing(words, maps, objects, rng):
     return {"nouns": len(found["chance"]), **{name: float(np.mean(values)) for name, values in found.items() if values}}
 
 
-def named_boxes(caption, items):
+def named_boxes(caption: list[str], items: list[dict]) -> list[tuple[int, list]]:
     """Places of the shape nouns in a caption, and boxes of the objects that each names -> [(place, boxes), ...]."""
     found = []
     for t, word in enumerate(caption):
@@ -95,7 +96,7 @@ def named_boxes(caption, items):
     return found
 
 
-def cells_inside(boxes, grid):
+def cells_inside(boxes: list, grid: tuple[int, int]) -> np.ndarray:
     """Which cells' centres are inside any of the boxes, each grown by half a cell -> bool (height, width)."""
     cell = np.array([SIDE / grid[1], SIDE / grid[0]])                   # width and height in pixels
     y, x = (np.indices(grid) + 0.5) * cell[::-1, None, None]
@@ -105,5 +106,5 @@ def cells_inside(boxes, grid):
     return inside
 
 
-def peak(weights):
+def peak(weights: np.ndarray) -> tuple:
     return np.unravel_index(weights.argmax(), weights.shape)

@@ -1,9 +1,12 @@
 """A trained run, or an ensemble of some, that captions a split."""
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from data.dataset import Dataset, open_dataset
+from models import CaptioningRNN
 from models.cells import VECTOR
 from models.consensus import rank_by_consensus
 from models.ensemble import Ensemble
@@ -30,21 +33,21 @@ DEFAULT = Options()
 @dataclass
 class Captioner:
     """A run, or several that decide each word together."""
-    runs: list                      # their paths as given, the first one's first
-    model: object
+    runs: list[str | Path]          # their paths as given, the first one's first
+    model: CaptioningRNN | Ensemble
     dataset: Dataset
     checkpoint: str                 # file of the first run
     epoch: int | None
 
     @cached_property
-    def vectors(self):
-        """The dataset with one feature vector an image, by which nearest images are found -> Dataset."""
+    def vectors(self) -> Dataset:
+        """The dataset with one feature vector per image, for finding the nearest images."""
         first = self.model.models[0] if isinstance(self.model, Ensemble) else self.model
         return self.dataset if first.cell.features == VECTOR else open_dataset(self.dataset.folder)
 
 
-def load_captioner(runs, data=None):
-    """The captioner of one run, or of an ensemble -> Captioner; data: the dataset's folder, if it has moved.
+def load_captioner(runs: Sequence[str | Path], data: str | Path | None = None) -> Captioner:
+    """The captioner of one run, or of an ensemble; data: the dataset's folder, if it has moved.
 
     Raises ValueError if the runs differ in vocabulary or features.
     """
@@ -60,8 +63,8 @@ def load_captioner(runs, data=None):
     return Captioner(list(runs), model, dataset, first.path, first.run.get("epoch"))
 
 
-def split_captions(captioner, split, options=DEFAULT):
-    """Captions of the images of a split -> image name -> str."""
+def split_captions(captioner: Captioner, split: str, options: Options = DEFAULT) -> dict[str, str]:
+    """Captions of the images of a split, image name -> caption."""
     dataset, model = captioner.dataset, captioner.model
     rows, names = dataset.images(split)
     dataset.features[split].preload(rows, BUDGET)

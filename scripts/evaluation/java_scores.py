@@ -15,8 +15,8 @@ JAR = "spice/lib/stanford-corenlp-3.6.0.jar"
 FETCH = "from pycocoevalcap.spice.get_stanford_models import get_stanford_models as f; f()"
 
 
-def java_scores(candidates, references):
-    """METEOR and SPICE of tokenised captions -> {name: score} of the available ones, and a line about the others."""
+def java_scores(candidates: dict, references: dict) -> tuple[dict[str, float], str]:
+    """METEOR and SPICE of tokenised captions: the scores of the available ones, and a line about the others."""
     package = importlib.util.find_spec("pycocoevalcap")
     if package is None:
         return {}, ("METEOR and SPICE are left out: pycocoevalcap is not installed; to have them: "

@@ -1,6 +1,7 @@
 """The scores of a captioner on a split, with those of trivial baselines and of people."""
 import math
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,22 +9,23 @@ from models.bootstrap import paired_bootstrap
 from models.likelihood import split_loss
 from models.metrics import CaptionScores, score_captions
 from scripts.evaluation.baselines import baseline_captions
-from scripts.evaluation.captioner import DEFAULT, load_captioner, split_captions
+from scripts.evaluation.captioner import DEFAULT, Captioner, Options, load_captioner, split_captions
 from scripts.evaluation.java_scores import java_scores
 
 
 class Evaluation(NamedTuple):
     """What evaluate_run found."""
-    captions: dict                  # image name -> str
-    result: dict                    # the content of scores.json
+    captions: dict[str, str]        # of each image
+    result: dict[str, Any]          # the content of scores.json
     scores: CaptionScores
     note: str                       # which scores are left out and why, or empty
 
 
-def evaluate_run(captioner, split, options=DEFAULT, captions=None):
-    """Caption a split and score it -> Evaluation.
+def evaluate_run(captioner: Captioner, split: str, options: Options = DEFAULT,
+                 captions: dict[str, str] | None = None) -> Evaluation:
+    """Caption a split and score it.
 
-    options: Options; captions: image name -> str, if the split is captioned already.
+    captions: image name -> caption, if the split is captioned already.
     """
     captions = split_captions(captioner, split, options) if captions is None else captions
     dataset, references = captioner.dataset, captioner.dataset.references(split)
@@ -45,7 +47,7 @@ def evaluate_run(captioner, split, options=DEFAULT, captions=None):
     return Evaluation(captions, result, scores, note)
 
 
-def human_scores(references):
+def human_scores(references: dict[str, list[str]]) -> dict[str, float] | None:
     """Scores of each image's first reference against its others, of the images that have others; None if none has."""
     several = {name: texts for name, texts in references.items() if len(texts) > 1}
     if not several:
@@ -54,8 +56,8 @@ def human_scores(references):
                           {name: texts[1:] for name, texts in several.items()}).corpus
 
 
-def load_other(run, captioner, split, data=None):
-    """A run to compare with -> Captioner. Raises ValueError where its split has other images or references."""
+def load_other(run: str | Path, captioner: Captioner, split: str, data: str | Path | None = None) -> Captioner:
+    """A run to compare with. Raises ValueError where its split has other images or references."""
     other = load_captioner([run], data)
     if other.dataset.references(split) != captioner.dataset.references(split):
         raise ValueError(f"--against {run}: its {split} split has other images or references ("
@@ -63,7 +65,7 @@ def load_other(run, captioner, split, data=None):
     return other
 
 
-def compare(scores, other, split, options):
+def compare(scores: CaptionScores, other: Captioner, split: str, options: Options) -> dict[str, Any]:
     """Another captioner's scores, and these scores less its own with intervals -> a part of scores.json."""
     captions, references = split_captions(other, split, options), other.dataset.references(split)
     theirs = score_captions({name: captions[name] for name in scores.per_image}, references)

@@ -4,6 +4,7 @@ from typing import Any
 
 from data.coco_captions import image_id
 from models.metrics import MEASURES
+from scripts.evaluation.captioner import Captioner, Options
 
 LABELS = {"constant": "one caption for all", "random": "random training caption", "nearest": "nearest image's caption"}
 
@@ -49,8 +50,8 @@ def coco_results(captions: dict[str, str]) -> list[dict[str, Any]]:
     return [{"image_id": key, "caption": text} for key, text in zip(ids, captions.values())]
 
 
-def output_folder(captioner, split, options):
-    """Make RUN/evaluate/SPLIT-beamK, with all other options that are not the default in its name -> Path."""
+def output_folder(captioner: Captioner, split: str, options: Options) -> Path:
+    """Make RUN/evaluate/SPLIT-beamK, with all other options that are not the default in its name."""
     run, *others = map(Path, captioner.runs)
     parts = [split, f"beam{options.beam}"]
     parts += [run.stem] if run.is_file() and run.stem != "best" else []

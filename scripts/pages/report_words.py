@@ -1,6 +1,6 @@
 """The report's summary in words: what a model does well and badly, derived from its figures."""
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scripts.diagnosis import bounds
 from scripts.evaluation.tables import LABELS
@@ -37,7 +37,7 @@ def broken(limits, share, said):
     return len(said) >= bounds.ENOUGH and limits.broken(share)
 
 
-def against_baselines(result):
+def against_baselines(result: dict[str, Any]) -> Finding:
     """Whether it is better than captions made without a model."""
     name, baseline = max(result["floors"].items(), key=lambda item: item[1]["CIDEr"])
     cider = result["CIDEr"]
@@ -49,7 +49,7 @@ def against_baselines(result):
     return Finding(BAD, "Hardly better than a baseline", f"CIDEr is {cider:.2f}, about the same as {than}.")
 
 
-def against_people(result):
+def against_people(result: dict[str, Any]) -> Finding | None:
     """How close it comes to the score of one person's caption against the others'."""
     if not result["human"]:
         return None
@@ -63,7 +63,7 @@ def against_people(result):
                    f"the others' ({human:.2f}).")
 
 
-def variety(said, people):
+def variety(said: list[str], people: list[str]) -> Finding:
     """Whether different pictures get different captions."""
     counts = Counter(said)
     (common, times), share = counts.most_common(1)[0], len(counts) / len(said)
@@ -76,7 +76,7 @@ def variety(said, people):
                    f"{_vocabulary(people):,} (one caption per image).")
 
 
-def by_heart(said, people, known):
+def by_heart(said: list[str], people: list[str], known: set[str]) -> Finding:
     """How many of its captions are training captions, word for word."""
     share, theirs = (sum(text in known for text in texts) / len(texts) for texts in (said, people))
     return Finding(BAD if share > theirs + 0.3 else NOTE, "Memorised captions",
@@ -84,7 +84,7 @@ def by_heart(said, people, known):
                    f"these images, {_percent(theirs)} are.")
 
 
-def length(said, people):
+def length(said: list[str], people: list[str]) -> Finding:
     """Whether its captions are as long as people's."""
     ours, theirs = (sum(len(text.split()) for text in texts) / len(texts) for texts in (said, people))
     bad = broken(bounds.LENGTH, ours / max(theirs, 1e-9), said)
@@ -92,7 +92,7 @@ def length(said, people):
                    f"Its captions have {ours:.1f} words on average, people's {theirs:.1f}.")
 
 
-def repetition(said, people):
+def repetition(said: list[str], people: list[str]) -> Finding | None:
     """Captions that repeat themselves, more often than people's; None if they do not."""
     share, theirs = (sum(bounds.repeats(text.split()) for text in texts) / len(texts) for texts in (said, people))
     if not broken(bounds.repetition(theirs), share, said):
@@ -101,7 +101,7 @@ def repetition(said, people):
                    f"words twice; {_percent(theirs)} of people's do.")
 
 
-def memory(fading):
+def memory(fading: dict[str, list]) -> Finding | None:
     """How much of the last word's gradient is left some words back; None where captions are too short to tell."""
     state = "cell" if fading["dc"] else "hidden"
     medians = [median for _, median, _ in fading["dc"] or fading["dh"]]

@@ -1,6 +1,7 @@
 """How training went, as charts for the report."""
 import contextlib
 import csv
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from scripts.runs import load_run
 POINTS = 300                        # of the loss of every step, at most
 
 
-def training_charts(folder):
+def training_charts(folder: Path) -> tuple[list[dict[str, float]], list[dict]]:
     """How training went, from the run's history.csv and last.h5 -> rows of history, charts for the page."""
     history = read_history(folder / "history.csv")
     charts = [chart("Perplexity of a word", "epoch", history, {"train_loss": "training, while learning",
@@ -21,8 +22,8 @@ def training_charts(folder):
     return history, [c for c in charts if c["series"]]
 
 
-def read_history(path):
-    """Rows of a history.csv, empty if it is absent -> list of dicts. Raises ValueError for any other file."""
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Rows of a history.csv, none if it is absent. Raises ValueError for any other file."""
     if not path.is_file():
         return []
     try:

@@ -2,13 +2,14 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
-from data.dataset import check_identity, open_dataset
+from data.dataset import Dataset, check_identity, open_dataset
 from models.cells import CELLS
-from models.checkpoint import load_checkpoint, write_atomically
+from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 
 
-def new_run(out, name):
+def new_run(out: str | Path | None, name: str) -> Path:
     """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
 
     Raises FileExistsError if `out` is not empty.
@@ -30,7 +31,7 @@ def new_run(out, name):
             k += 1
 
 
-def load_run(run, which="best"):
+def load_run(run: str | Path, which: str = "best") -> Checkpoint:
     """The checkpoint of a run folder, 'best' or 'last' -> Checkpoint; the last one if there is no best yet.
 
     `run` may also be a checkpoint file. Raises FileNotFoundError or ValueError.
@@ -47,7 +48,8 @@ def load_run(run, which="best"):
     return load_checkpoint(best if which == "best" and best.exists() else last)
 
 
-def open_run_data(checkpoint, folder=None, captions=False, features=True):
+def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, captions: bool = False,
+                  features: bool = True) -> Dataset:
     """The dataset that a checkpoint was trained on, or its copy in `folder` -> Dataset. Raises ValueError.
 
     captions: the training captions have to be the same too, as for resuming; features=False: features may differ.
@@ -62,7 +64,8 @@ def open_run_data(checkpoint, folder=None, captions=False, features=True):
     return dataset
 
 
-def load_attending_run(run, folder=None, split=None):
+def load_attending_run(run: str | Path, folder: str | Path | None = None,
+                       split: str | None = None) -> tuple[Checkpoint, Dataset, str]:
     """The best checkpoint of an attention model, its dataset, and a split: the one asked for, else test, else val.
 
     Raises ValueError where the model has no attention or there is no such split.
@@ -75,14 +78,14 @@ def load_attending_run(run, folder=None, split=None):
     return checkpoint, dataset, choose_split(dataset, split)
 
 
-def choose_split(dataset, asked=None):
+def choose_split(dataset: Dataset, asked: str | None = None) -> str:
     """The split asked for, else test, else val. Raises ValueError where the dataset does not have it."""
     split = asked or ("test" if "test" in dataset.captions else "val")
     dataset.captions_of(split)
     return split
 
 
-def write_history(path, history):
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
     """Write history.csv: one line per epoch, the columns of all rows; empty where an epoch did not measure one."""
     text, columns = io.StringIO(), dict.fromkeys(key for row in history for key in row)
     writer = csv.DictWriter(text, list(columns) or ["epoch"], lineterminator="\n")

@@ -111,7 +111,7 @@ def _vector(features):
     return features.mean(axis=1) if features.ndim == 3 else features
 
 
-def as_stored(features, attributes=None):
+def as_stored(features: np.ndarray, attributes: dict | None = None) -> np.ndarray:
     """Features rounded as a feature file with these attributes stores them -> float32."""
     step = float((attributes or {}).get("rounding_step", 0))
     features = np.round(features / step) * step if step else features

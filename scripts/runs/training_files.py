@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import save_checkpoint, write_atomically
 from scripts.evaluation.captions import caption_tiles
 from scripts.pages.figures import curves, sheet
@@ -118,7 +119,7 @@ def say(text: str) -> None:
         sys.stdout = open(os.devnull, "w")      # noqa: SIM115  (it stays open to the end)
 
 
-def best_model(solver):
+def best_model(solver: CaptioningSolver) -> CaptioningRNN:
     """The model of the best epoch so far, else the current one."""
     model = copy.copy(solver.model)
     model.params = solver.best_params or model.params
