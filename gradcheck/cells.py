@@ -1,4 +1,4 @@
-"""Mistakes inside a recurrent cell: the gradients that a backward of an RNN or LSTM returns if it makes one of them.
+"""Mistakes inside a recurrent cell: the gradients that a backward returns if it makes one of them.
 
 A pair is taken for such a cell only if its forward gives the very numbers of the cell written out here, so the roles of
 its inputs (x, h, Wx, Wh, b, with c for an LSTM step, attn and Wattn for attention) are never a guess. The course's copy

@@ -32,19 +32,30 @@ class Objective(NamedTuple):
     grads: Params
 
 
+class LossAndGrads(tuple):
+    """The pair (loss, grads) that CaptioningRNN.loss returns; `regularisers` is as in Objective."""
+    regularisers: float
+
+    def __new__(cls, objective: Objective) -> "LossAndGrads":
+        pair = super().__new__(cls, (objective.loss, objective.grads))
+        pair.regularisers = objective.regularisers
+        return pair
+
+
 class CaptioningRNN:
     """Captions from image features.
 
     x = W_embed[captions];  h = cell(x, features);  scores = h W_vocab + b_vocab
 
-    cell_type 'rnn' and 'lstm' take one vector per picture, (N, D), which initialises the state; 'attention' (or 'attn')
-    and 'bahdanau' attend to a grid of regions at every step (models/cells). Their features are (N, L, D),
-    (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled features initialise the state of
-    'bahdanau'; without them the mean over the grid does.
+    The cells are in models/cells. Recurrent ones, such as 'rnn' and 'lstm', take one vector per picture, (N, D), which
+    initialises the state; 'attention' (or 'attn') and 'bahdanau' attend to a grid of regions at every step. Their
+    features are (N, L, D), (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled features
+    initialise the state of 'bahdanau'; without them the mean over the grid does.
 
-    `params` holds W_embed (V, W), the cell's parameters (`cell.shapes()`), W_vocab (H, V) and b_vocab (V,); for rnn and
-    lstm W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 or 4. They are read afresh at every
-    call. Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
+    `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) and b_vocab (V,). `cell.shapes()` has the
+    cell's: for a recurrent one W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 for rnn, else
+    the number of gates. They are read afresh at every call.
+    Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
 
     if TYPE_CHECKING:
@@ -54,8 +65,8 @@ class CaptioningRNN:
                  cell_type: str = "rnn", dtype: DTypeLike = np.float32, **options: Any):
         """A model with random parameters.
 
-        word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: 'rnn', 'lstm',
-        'attention' or 'bahdanau'. Keywords, with neutral defaults:
+        word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: a name in
+        models.cells.CELLS. Keywords, with neutral defaults:
 
         dropout=0.0: dropout rate of the cell's outputs
         input_dropout=None: dropout rate of the word vectors; if not given, as the outputs
@@ -96,8 +107,8 @@ class CaptioningRNN:
         sizes = {"V": V, "D": self.input_dim, "P": self.pooled_dim or self.input_dim, "W": W, "H": H, "K": H}
         params = {"W_embed": randn(V, W) / 100, **self.cell.draw(randn, sizes), "W_vocab": randn(H, V) / np.sqrt(H),
                   "b_vocab": np.zeros(V)}
-        if "f" in self.cell.gates:
-            f = self.cell.gates.index("f") * H
+        if self.cell.forget_gate:
+            f = self.cell.gates.index(self.cell.forget_gate) * H
             params["b"][f:f + H] += forget_bias
         return {name: aligned(value.astype(self.dtype)) for name, value in params.items()}
 
@@ -108,8 +119,7 @@ class CaptioningRNN:
         features as above, captions integer (N, T) with <NULL> as padding; rng: Generator for dropout, None for none
         -> loss, grads with the keys, shapes and dtypes of params. Raises ValueError on shapes or ids that do not fit.
         """
-        loss, _, grads = self.objective(features, captions, rng)
-        return loss, grads
+        return LossAndGrads(self.objective(features, captions, rng))
 
     def objective(self, features: Any, captions: np.ndarray, rng: np.random.Generator | None = None, *,
                   workspace: Allocator = allocate) -> Objective:

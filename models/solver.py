@@ -165,8 +165,8 @@ class CaptioningSolver:
         """
         rng = (self._generator("dropout", self.iteration),) if drops(self.model) else ()
         if getattr(self.model.loss, "__func__", None) is not CaptioningRNN.loss:
-            loss, grads = self.model.loss(features, captions, *rng)
-            return Objective(loss, 0.0, grads)
+            loss, grads = result = self.model.loss(features, captions, *rng)
+            return Objective(loss, getattr(result, "regularisers", 0.0), grads)
         return self.model.objective(features, captions, *rng, workspace=self._workspace)
 
     def _on_engine(self) -> bool:

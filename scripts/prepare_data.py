@@ -17,7 +17,8 @@ def parse(argv=None):
                        help="longer captions are cut for training; references stay whole (default 20)")
     single = Parser(add_help=False, parents=[texts])
     single.add_argument("--features", required=True, metavar="H5", help="HDF5 with features and image_names")
-    single.add_argument("--pooled", metavar="H5", help="pooled features of the same images, used by rnn and lstm")
+    single.add_argument("--pooled", metavar="H5", help="pooled features of the same images, for cells that take "
+                        "one vector")
 
     flickr = kinds.add_parser("flickr8k", parents=[single], help="Flickr8k's text files")
     flickr.add_argument("--captions", required=True, metavar="FILE", help="Flickr8k.token.txt")

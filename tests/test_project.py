@@ -106,3 +106,25 @@ from gradcheck import (eval_numerical_gradient, eval_numerical_gradient_array, e
  temporal_affine_backward, temporal_softmax_loss, affine_forward, affine_backward]
 """
     exec(compile(code, "names", "exec"), {})
+
+
+def lengths():
+    """(path, name, lines) of every file and of every function, without its docstring."""
+    for folder in sorted(OURS):
+        for path in (ROOT / folder).rglob("*.py"):
+            name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+            yield name, "", text.count("\n")
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef):
+                    docstring = ast.get_docstring(node, clean=False)
+                    own = node.end_lineno - node.lineno + 1 - (docstring.count("\n") + 1 if docstring else 0)
+                    yield name, node.name, own
+
+
+def test_functions_and_files_are_short():
+    long = []
+    for name, function, lines in lengths():
+        bound = 40 if function else 400 if name.startswith("tests/") else 300
+        if lines > bound and (function or name != "rnnlayers/engine/kernels.py"):
+            long.append((name, function, lines))
+    assert not long

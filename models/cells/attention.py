@@ -25,7 +25,7 @@ class Attention(Cell):
     Source: the attention LSTM of EECS 498-007 (2019), assignment 4, after Vaswani et al. (2017), section 3.2.1.
     """
     name, aliases, place, features, attends, gates = "attention", ("attn",), 40, GRID, True, GATES
-    about, drawn_first = ABOUT, ("Wx", "Wh")
+    about, forget_gate, drawn_first = ABOUT, "f", ("Wx", "Wh")
 
     def shapes(self) -> dict[str, str]:
         return {"W_proj": "D H", "b_proj": "H", **recurrent_shapes(GATES), "Wattn": "H 4H"}

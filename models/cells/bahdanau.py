@@ -27,7 +27,7 @@ class Bahdanau(Cell):
     Source: Xu et al. (2015), "Show, attend and tell: neural image caption generation with visual attention", 3.1.2.
     """
     name, place, features, attends, gates = "bahdanau", 50, BOTH, True, GATES
-    options, about = ("pooled_dim", "pooled_stats", "penalty"), ABOUT
+    options, about, forget_gate = ("pooled_dim", "pooled_stats", "penalty"), ABOUT, "f"
 
     def shapes(self) -> dict[str, str]:
         return {**INITIAL.shapes, **recurrent_shapes(GATES), "Wattn": "D 4H", "Wa": "D K", "ba": "K", "Wq": "H K",

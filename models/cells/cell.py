@@ -57,6 +57,7 @@ class About(NamedTuple):
     heading: str = "What its units do"
     labels: dict[str, str] = {}     # name in Cell.activity -> what a reader calls it
     activity: str = ""              # what the drawing of each shows
+    saturation: str = ""            # what is drawn of saturated units; nothing is if this is empty
     memory: str = ""                # how a gradient changes on its way back through the words
     compare: str = "rnn"            # a cell to compare it with
 
@@ -69,6 +70,7 @@ class Cell:
     features: ClassVar[str] = VECTOR
     attends: ClassVar[bool] = False                 # whether forward and State have attention weights
     gates: ClassVar[str] = ""                       # a letter for each block along the 3H or 4H axis, in order
+    forget_gate: ClassVar[str] = ""                 # the gate whose bias the option forget_bias raises, if there is one
     starts: ClassVar[tuple[str, ...]] = ("h",)      # the states that the picture may initialise, the default first
     options: ClassVar[tuple[str, ...]] = ()         # the cell-specific options of models.options that it has
     about: ClassVar[About] = About()
@@ -78,7 +80,10 @@ class Cell:
         self.start = start
 
     def shapes(self) -> dict[str, str]:
-        """Parameter -> its shape in letters, such as "W 4H": used to draw, check and count the parameters."""
+        """Parameter -> its shape in letters, such as "W 4H": used to draw, check and count the parameters.
+
+        The first is the one that multiplies the features. Letters: V, D, P, W, H of the captioner, and K = H.
+        """
         raise NotImplementedError
 
     def initial_state(self, p: Params, image: Image) -> State:

@@ -25,7 +25,7 @@ class LSTM(Recurrent):
     Source: Vinyals et al. (2015), "Show and tell: a neural image caption generator", section 3.1.
     """
     name, place, gates, starts, further_states = "lstm", 20, GATES, ("h", "both"), 1
-    options, about = ("start",), ABOUT
+    options, about, forget_gate = ("start",), ABOUT, "f"
     layer, one_step = (lstm_forward, lstm_backward), (lstm_step_forward, lstm_step_backward)
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:

@@ -48,6 +48,11 @@ class Recurrent(Cell):
         dstates = dh0, *grads[len(self.weights):]
         return dx, {**self.initial.backward(dstates, initial_cache), **dict(zip(self.weights, grads))}
 
+    def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
+        """As the contract says, of a cell whose cache is a list of steps and whose only state is h."""
+        from models.gradient_norms import norms_of_h  # a course's copy leaves it out
+        return norms_of_h(dh, cache[1], self.one_step[1])
+
 
 def recurrent_shapes(gates: str) -> dict[str, str]:
     """Shapes of Wx, Wh and b of a layer: H columns for each gate, or H columns where there are no gates."""

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from models.cells.cell import NEAR, About, Params
+from models.cells.cell import NEAR, About
 from models.cells.recurrent import Recurrent
 from rnnlayers import rnn_backward, rnn_forward, rnn_step_backward, rnn_step_forward
 
@@ -18,6 +18,7 @@ class RNN(Recurrent):
         labels={"1 - h^2": "1 − h²"},
         activity="the mean over the units (band: their middle half) of 1 − h², the factor by which the gradient is "
                  "multiplied at each unit",
+        saturation="the share of units with |h| above 0.99, which let hardly any gradient through",
         memory="At each step a plain RNN multiplies the gradient by the same matrix, Wh, and by 1 − h², which is near "
                "0 for a unit near ±1. Over many steps the gradient vanishes or explodes, and where it vanishes, words "
                "far apart cannot learn from each other: the RNN forgets. Captions are short, and training may find a "
@@ -30,10 +31,6 @@ class RNN(Recurrent):
 
     def saturated(self, cache: Any) -> np.ndarray:
         return abs(_states(cache)) > 1 - NEAR
-
-    def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        from models.gradient_norms import norms_of_h  # a course's copy leaves it out
-        return norms_of_h(dh, cache[1], rnn_step_backward)
 
 
 def _states(cache: Any) -> np.ndarray:

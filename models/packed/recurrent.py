@@ -14,7 +14,7 @@ from rnnlayers.engine.recurrent import LOOPS
 from rnnlayers.workspace import Allocator, allocate
 
 ALONE_BYTES = 8 * 2**20             # of weights: up to here a single compiled loop captions one image fastest
-INITIAL = ("W_init_h", "b_init_h", "W_init_c", "b_init_c")
+TANH_WEIGHTS = ("W_init_h", "b_init_h", "W_init_c", "b_init_c")
 
 
 class Recurrent(PackedCell):
@@ -23,7 +23,7 @@ class Recurrent(PackedCell):
     def __init__(self, cell: Cell):
         super().__init__(cell)
         self.loop = LOOPS[cell.name]
-        self.initial = TanhStates() if "W_init_c" in cell.shapes() else ProjectedState()
+        self.initial: ProjectedState | TanhStates = INITIAL[cell.start]()
         self.carried = ("N H",) * (self.loop.states - 1)
 
     def initial_state(self, p: Params, image: Image) -> State:
@@ -79,13 +79,17 @@ class TanhStates:
     """models.cells.initial.TanhStates by the textbook's functions, which are fast enough for few rows."""
 
     def forward(self, p: Params, vector: np.ndarray) -> tuple[tuple[np.ndarray, ...], Any]:
-        h0, c0, cache = initial_state_forward(vector, *take(p, INITIAL))
+        h0, c0, cache = initial_state_forward(vector, *take(p, TANH_WEIGHTS))
         return (h0, c0), cache
 
     def backward(self, dstates0: tuple[np.ndarray, ...], cache: Any, workspace: Allocator) -> Params:
         dh0, dc0 = dstates0
         _, *grads = initial_state_backward(dh0, dc0, cache)
-        return dict(zip(INITIAL, grads))
+        return dict(zip(TANH_WEIGHTS, grads))
+
+
+# as models.cells.recurrent.INITIAL
+INITIAL: dict[str, type[ProjectedState] | type[TanhStates]] = {"h": ProjectedState, "both": TanhStates}
 
 
 def project(p: Params, words: Words, workspace: Allocator) -> np.ndarray:

@@ -447,7 +447,7 @@ def softmax_loss(z, b, targets, N, db):
 @part(FUSED)
 def _add_and_top(row, b):
     """row += b; -> its largest entry. A NaN may be missed here: the exponentials show it."""
-    tops = np.full(LANES, row[0] + b[0], np.float32)        # side by side: the loop over lanes is one instruction
+    tops = np.full(LANES, row[0] + b[0], np.float32)        # side by side: the loop over lanes vectorises
     blocks = row.size // LANES
     for block in range(blocks):
         part, bias = row[block * LANES:(block + 1) * LANES], b[block * LANES:(block + 1) * LANES]

@@ -1,4 +1,4 @@
-"""The time loops of the recurrent cells on packed rows: rnnlayers.rnn and rnnlayers.lstm, line by line.
+"""The time loops of the recurrent cells on packed rows: the layers of rnnlayers, line by line.
 
 Only h Wh has to wait for the step before. The projection of the inputs is computed before the loop (x, one row for each
 distinct input, b included; index (M,) holds each word's row), the gradients of the weights after it, in single products

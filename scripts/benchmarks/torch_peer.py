@@ -19,7 +19,9 @@ class Captioner(nn.Module):
         make(self, c)
 
     def make_plain(self, c):
-        """nn.RNN, nn.LSTM or nn.GRU: PyTorch has these cells under the same names in capitals."""
+        """nn.RNN, nn.LSTM or nn.GRU: PyTorch has these cells under the same names in capitals. Raises ValueError."""
+        if not hasattr(nn, c.cell.upper()):
+            raise ValueError(f"PyTorch has no nn.{c.cell.upper()} to compare with, leave out --peers")
         self.start = nn.Linear(c.D, c.H)
         self.rnn = getattr(nn, c.cell.upper())(c.W, c.H, batch_first=True)
 

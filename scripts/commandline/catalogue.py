@@ -13,10 +13,10 @@ GROUPS = {
     "Training": {
         "train": "train a captioner; without options, on the drawn scenes",
     },
-    "Looking at a run": {
+    "Inspecting a run": {
         "report": "one HTML page: scores, captions, attention, gates and gradients",
         "diagnose": "test the known ways in which captioners fail, with causes and remedies",
-        "show_attention": "draw where an attention model looks for each word",
+        "show_attention": "draw the attention of each word over the picture",
         "check_attention": "test whether attention moves; on scenes, whether it finds the right object",
     },
     "Scores": {

@@ -15,7 +15,7 @@ HANDED_OUT = {                      # folder -> modules
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": ALL,
-    # the gradient checks; not cells, which contains an RNN and an LSTM
+    # the gradient checks; not cells, which contains recurrent cells
     "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
                     numeric pair plot report shapes snapshot suite table traps""",
     # commands: test and hand in; train and look at the result

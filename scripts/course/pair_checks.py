@@ -18,12 +18,11 @@ from scripts.course.outcomes import (
 FORWARD, GRADIENTS, QUALITY = 4, 6, 1       # weights: of the forward, of all gradients, of each other property
 LARGE = 1e3                                 # inputs this large overflow a naive softmax or logistic function
 BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits stop it long before
-OVERFLOWING = ("temporal_softmax_loss", "lstm_step", "dot_product_attention", "attention", "additive_attention")
 
 
 def answers(task, subject, draw):
     """The outputs of all forwards in float64, key -> tuple of arrays; those of the reference are the goldens."""
-    return {key: _outs(subject, title, draw, scale) for title in task.pairs for key, scale in _cases(title)}
+    return {key: _outs(subject, title, draw, scale) for title in task.pairs for key, scale in _cases(task, title)}
 
 
 def warm_up(task, subject, draw):
@@ -42,12 +41,12 @@ def check(task, subject, goldens, draw):
         yield forward
         yield from _gradients(title, subject, inputs, draw, not forward.problem)
         if not case:
-            yield from _qualities(name, subject, inputs, draw, goldens)
+            yield from _qualities(task, name, subject, inputs, draw, goldens)
 
 
-def _cases(title):
+def _cases(task, title):
     """Keys of the goldens with the scale of the inputs."""
-    large = [(f"{title}: large", LARGE)] if title in OVERFLOWING else []
+    large = [(f"{title}: large", LARGE)] if title in task.large else []
     return [(title, 1.0), *large]
 
 
@@ -96,11 +95,11 @@ def _alone(name, report, forward_is_right):
     return problem_of(report) or judgements(report, forward_is_right).get(name, "not checked")
 
 
-def _qualities(name, subject, inputs, draw, goldens):
+def _qualities(task, name, subject, inputs, draw, goldens):
     yield judged(f"{name}: shapes", QUALITY, lambda: _wrong_shapes(subject, name, inputs, draw))
     yield judged(f"{name}: dtype", QUALITY, lambda: _wrong_dtypes(subject, name, draw))
     yield judged(f"{name}: purity", QUALITY, lambda: _impure(subject, name, inputs, draw))
-    if name in OVERFLOWING:
+    if name in task.large:
         yield judged(f"{name}: stability", QUALITY, lambda: _unstable(subject, name, draw, goldens))
 
 

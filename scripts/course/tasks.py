@@ -17,6 +17,7 @@ class Task(NamedTuple):
     needs: tuple[str, ...]          # names of the tasks that it builds on
     check: str                      # "pairs", "adam", "loss" or "sample"
     pairs: tuple[str, ...]          # lines of gradcheck.table.SHAPES, for "pairs"
+    large: tuple                    # those of them that are tried with inputs that overflow a naive formula
 
 
 def load_tasks(root: Path = ROOT) -> tuple[dict[str, Task], str]:
@@ -30,7 +31,7 @@ def load_tasks(root: Path = ROOT) -> tuple[dict[str, Task], str]:
         if missing:
             raise ValueError(f"{root / TASKS}: task {name} needs {missing[0]}, which does not come before it")
         tasks[name] = Task(name, entry["title"], entry["points"], tuple(entry["needs"]), entry["check"],
-                           tuple(entry["pairs"]))
+                           tuple(entry["pairs"]), tuple(entry.get("large", ())))
     return tasks, content["version"]
 
 

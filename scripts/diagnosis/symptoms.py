@@ -22,7 +22,7 @@ def weights(e: Evidence) -> Finding:
     size = e.model.params[worst].size
     says = (f"{bad[worst]:,} of {size:,} in {worst} are not finite or beyond {LARGE:g}" if bad[worst] else
             f"all are finite and below {LARGE:g}")
-    return judge(bad[worst] / size, bounds.WEIGHTS, says, "training diverged, or the file was made by other hands",
+    return judge(bad[worst] / size, bounds.WEIGHTS, says, "training diverged, or the file was made by another program",
                  "train again with a smaller --lr and with --clip 5")
 
 
@@ -106,7 +106,7 @@ def attention(e: Evidence) -> Finding:
                  f"maps differ by {alive['change']:.3f} between words and {images:.3f} "
                  f"between images; entropy {alive['entropy']:.2f} of at most {alive['entropy_uniform']:.2f} nats",
                  "the same regions for every word or image: energies that do not depend on the state or the region",
-                 "draw it by scripts.show_attention; use more dropout and decay, so that it has to look again")
+                 "draw it by scripts.show_attention; with more dropout and decay it has to attend at every word")
 
 
 @needs(ENOUGH)

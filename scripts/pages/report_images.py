@@ -60,11 +60,11 @@ def cell_by_word(model, features, captions, vocabulary):
 
     "gates": name -> a [mean, lower quartile, upper quartile] over the units after <START> and after each word;
     "dh", "dc": log10 of the gradient's norm after each of these up to the word before the last, None where it is 0;
-    "saturated", of a cell without a cell state: the share of its units that are, after each.
+    "saturated": the share of units that are, after each, of a cell that has it drawn.
     """
     ended = [ids[-1] == vocabulary.end for ids in captions]
     words = np.array([len(ids) - end for ids, end in zip(captions, ended)])
-    table = np.full((len(captions), max(words) + 2), vocabulary.null)       # the last column is fed to nobody
+    table = np.full((len(captions), max(words) + 2), vocabulary.null)       # the last column is never fed
     table[:, 0] = vocabulary.start
     for row, ids in zip(table, captions):
         row[1:len(ids) + 1] = ids
@@ -73,7 +73,7 @@ def cell_by_word(model, features, captions, vocabulary):
     for n, count in enumerate(words):
         cell = {"gates": {name: _spread(values[n, :count + 1]) for name, values in found.gates.items()},
                 **{f"d{state}": _log10(norms[n, :max(count, 1)]) for state, norms in found.norms.items()}}
-        if "c" not in found.norms and found.saturated is not None:
+        if model.cell.about.saturation and found.saturated is not None:
             cell["saturated"] = np.round(found.saturated[n, :count + 1].mean(axis=1), 3).tolist()
         described.append(cell)
     return described

@@ -19,7 +19,7 @@ BOUNDS = {**dict.fromkeys(CELL_TYPES, 0.5), "rnn": 0.1}             # training l
 DEFAULTS_SCENES = {
     **DEFAULTS, "model": "attention", "hidden": 128, "wordvec": 128, "lr": 4e-3, "dropout": 0.5, "weight_decay": 1.0,
 }
-SCENES_SEEN_ONCE = {"hidden": 256, "dropout": 0.1, "weight_decay": 0.5}            # rnn and lstm have to remember
+SCENES_SEEN_ONCE = {"hidden": 256, "dropout": 0.1, "weight_decay": 0.5}    # a cell that does not attend has to remember
 DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some seeds of the rnn jump late and miss 0.1
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
     "forget_bias": 0.0,

@@ -187,3 +187,12 @@ def test_only_cells_that_attend_have_attention(name, word_to_idx, rng):
         assert model.sample(features, 4).shape == (N, 4)
         with pytest.raises(ValueError, match=f"cell_type is '{name}', expected one that attends"):
             model.attention(features, CAPTIONS)
+
+
+def test_a_cell_without_a_packed_counterpart_says_so(word_to_idx, monkeypatch, rng):
+    pytest.importorskip("rnnlayers.engine")
+    from models.packed import captioner
+    monkeypatch.setattr(captioner, "PACKED", {})
+    model = CaptioningRNN(word_to_idx, 5, 4, 6, "rnn", seed=1, backend="engine")
+    with pytest.raises(ValueError, match="'rnn' has no counterpart on packed rows, expected backend='textbook'"):
+        model.sample(rng.standard_normal((2, 5)), 3)

@@ -312,3 +312,23 @@ def test_data_that_does_not_fit(change, message, word_to_idx, toy_data):
     change(toy_data)
     with pytest.raises(ValueError, match=message):
         make(make_model(word_to_idx), toy_data)
+
+
+class Overridden(CaptioningRNN):
+    def loss(self, features, captions, rng=None):
+        return super().loss(features, captions, rng)
+
+
+@pytest.mark.parametrize("how", ["subclass", "attribute"])
+def test_an_overridden_loss_is_used_and_reports_the_same_likelihood(how, word_to_idx, toy_data):
+    histories = []
+    for cls in (CaptioningRNN, Overridden if how == "subclass" else CaptioningRNN):
+        model, calls = cls(word_to_idx, 5, 4, 6, "lstm", smoothing=0.2, seed=1), []
+        if how == "attribute" and histories:
+            own = model.loss
+            model.loss = lambda *args, own=own, calls=calls: calls.append(1) or own(*args)
+        solver = CaptioningSolver(model, toy_data, num_epochs=1, batch_size=10, seed=0, verbose=False)
+        solver.train()
+        histories.append(solver.loss_history)
+        assert len(calls) == (len(solver.loss_history) if how == "attribute" and histories[1:] else 0)
+    assert histories[0] == histories[1]                     # the likelihood alone, without the smoothing's share
