@@ -1,27 +1,32 @@
-"""The files that students get. A new file is not handed out until it is listed here.
+"""The files that students get. A new file is not handed out until it is listed here, except where a folder is ALL.
 
-A test follows the imports of these files: what one of them imports has to be listed too, or named in OPTIONAL.
+ALL are the folders of the layers and of the cells: a new layer or cell belongs to the course. The leak check looks at
+it, as at every file that is handed out. A test follows the imports of these files: what one of them imports has to be
+listed too, or named in OPTIONAL.
 """
 from pathlib import Path
 
 ALL = "*"                           # all modules of a folder, without its subfolders
 
 HANDED_OUT = {                      # folder -> modules
-    # the layers, with the tasks in them; not the engine
+    # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches captioning_rnn checkpoint cider decoding dropout images likelihood
                  metrics minibatches ngrams options read_ahead schedules search selection solver""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": ALL,
+    "data": """__init__ coco dataset encoder features files onnx_models photos pictures prepare scene_captions
+               scene_dataset scene_features scenes sources tokenizer vocabulary""",
     # the gradient checks; not cells, which contains recurrent cells
     "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
                     numeric pair plot report shapes snapshot suite table traps""",
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
-    "scripts/commandline": ALL, "scripts/runs": ALL, "scripts/datasets": "__init__ defaults",
+    "scripts/commandline": "__init__ catalogue command decoding_options image_model parser run_options",
+    "scripts/runs": "__init__ folders photos settings start training training_files",
+    "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures pictures",
     # the grader as grade and pack_submission run it, and lab for the notebooks

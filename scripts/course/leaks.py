@@ -57,13 +57,19 @@ def _same_expressions(project, names, given, files):
     terms = Terms(place[1] for places in project.places.values() for place in places)
     patterns = _wanted(project, names, given, terms)
     for path, content in files.items():
-        docstrings = path not in project.regions                    # a task's docstring states its equations
         leaks = {(first + line - 1, pattern.task, pattern.place)
-                 for first, tree in code_in(path, content, docstrings)
+                 for first, tree in code_in(path, content, _stating(project, path))
                  for pattern, line in _found(terms, patterns, tree)
                  if (path, _function(tree, line)) not in EXCEPTIONS}
         yield from (f"{path}:{line}: computes a part of the solution of {task}, {place}"
                     for line, task, place in sorted(leaks))
+
+
+def _stating(project, path):
+    """Names whose docstrings may state equations: in a task's file those of its forwards, and "", the module."""
+    forwards = {region.function.rpartition(".")[2] for region in project.regions.get(path, ())
+                if not region.function.endswith("backward")}
+    return {"", *forwards} if path in project.regions else set()
 
 
 def _wanted(project, names, given, terms):

@@ -2,19 +2,22 @@
 
 Statements are read in order. A variable is replaced by the term that was assigned to it, which removes temporaries.
 Operations that only move numbers (reshape, astype, x[:, None]) and the arguments axis and keepdims are left out.
-np.sum(x) and x.sum(), x * x and x**2, a + b and b + a give the same term. Terms are identified by their numbers.
+np.sum(x) and x.sum(), x * x and x**2, a + b and b + a, p - np.eye(V)[y] and p[n, y] -= 1 give the same term.
 """
 import ast
+from decimal import Decimal
 from typing import NamedTuple
 
 MOVES = {"reshape", "ravel", "flatten", "astype", "copy", "asarray", "array", "squeeze", "expand_dims", "real", "float",
-         "ascontiguousarray", "int"}
+         "ascontiguousarray", "int", "float32", "float64"}
+MODULES = ("np", "numpy", "math", "operator")               # whose functions are no methods
 NAMED_OPERATORS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/", "matmul": "@", "dot": "@",
-    "power": "**", "amax": "max", "transpose": "T", "swapaxes": "T",
-}
+    "power": "**", "amax": "max", "transpose": "T", "swapaxes": "T", "sub": "-", "mul": "*",
+    "truediv": "/", "pow": "**"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
-UNARY = {"exp", "log", "tanh", "sqrt", "sum", "mean", "max", "argmax", "T", "abs"}
+ELEMENTWISE = {"exp", "log", "tanh", "sqrt", "abs"}
+UNARY = {*ELEMENTWISE, "sum", "mean", "max", "argmax", "T"}
 LAYER = 4                           # weight of a call of a layer, which says nothing on its own
 COUNTED = {**dict.fromkeys([*OPERATORS.values(), *UNARY, "where", "entries", "at a step"], 1),
            "changed": 3, "call add.at": 5}                  # changes of single entries are rare outside solutions
@@ -28,7 +31,7 @@ class Term(NamedTuple):
 
 
 class Terms:
-    """All terms, each stored once. `layers`: names of the functions that belong to tasks."""
+    """All terms, each stored once and named by its number. `layers`: names of the functions that belong to tasks."""
 
     def __init__(self, layers):
         self.layers, self.all, self._numbers, self._weights = frozenset(layers), [], {}, {}
@@ -120,8 +123,7 @@ class Reader(ast.NodeVisitor):
 
     def visit_For(self, node):
         self._root(node.iter)
-        loop, names = self._loop, _stored(node.target)
-        self._loop = loop | names if _counts(node.iter) else loop
+        loop, self._loop = self._loop, self._loop | (_stored(node.target) if _counts(node.iter) else set())
         self._repeat(node)
         self._loop = loop
 
@@ -137,17 +139,14 @@ class Reader(ast.NodeVisitor):
             self.visit(statement)
 
     def _assign(self, target, number):
-        if isinstance(target, ast.Name):
-            self._names[target.id] = number
-            self.named.add(number)
-        elif isinstance(target, (ast.Tuple, ast.List)):
+        if isinstance(target, (ast.Tuple, ast.List)):
             for k, part in enumerate(target.elts):
                 whole = self.terms.all[number].op.startswith("leaf")
                 self._assign(part.value if isinstance(part, ast.Starred) else part,
                              self._make(f"leaf {k} of {number}") if whole else self._make(f"part {k}", number))
         elif isinstance(target, ast.Subscript) and self._index(target) in ("rows", "entries"):
             self._assign(target.value, self._keep(self._make("changed", self.visit(target.value), number)))
-        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+        elif isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)):
             self._names[ast.unparse(target)] = number
             self.named.add(number)
 
@@ -189,7 +188,8 @@ class Reader(ast.NodeVisitor):
         return self._names.get(node.id) if node.id in self._names else self._make(f"leaf {node.id}")
 
     def visit_Constant(self, node):
-        return self._make(f"const {node.value!r}" if isinstance(node.value, (int, float)) else f"leaf {node.value!r}")
+        is_number = isinstance(node.value, (int, float))
+        return self._make(f"const {Decimal(node.value)}" if is_number else f"leaf {node.value!r}")      # 1.0 is 1
 
     def visit_Attribute(self, node):
         key = ast.unparse(node)
@@ -200,8 +200,7 @@ class Reader(ast.NodeVisitor):
         return self._make("T", self.visit(node.value)) if node.attr == "T" else self._make(f"leaf {key}")
 
     def visit_Subscript(self, node):
-        key = ast.unparse(node)
-        kind = self._index(node)
+        key, kind = ast.unparse(node), self._index(node)
         if key in self._names:
             return self._names[key]
         if kind == "item":
@@ -244,31 +243,46 @@ class Reader(ast.NodeVisitor):
 
     def visit_Call(self, node):
         name, arguments = _name(node.func), list(node.args)
-        if isinstance(node.func, ast.Attribute) and _name(node.func.value) not in ("np", "numpy", "math"):
+        if isinstance(node.func, ast.Attribute) and _name(node.func.value) not in MODULES:
             arguments.insert(0, node.func.value)            # x.sum() as np.sum(x)
         of = [self.visit(argument) for argument in arguments]
         for keyword in node.keywords:
             self._root(keyword.value)
+        op = "add.at" if ast.unparse(node.func) == "np.add.at" else NAMED_OPERATORS.get(name, name)
+        result = self._called(name, op, of)
+        inputs = 2 if op in OPERATORS.values() else 1 if op in ELEMENTWISE else len(of)
+        for out in [*arguments[inputs:inputs + 1], *(k.value for k in node.keywords if k.arg == "out")]:
+            self._assign(out, result)
+        return result
+
+    def _called(self, name, op, of):
         if name in self.terms.layers:
             return self._make(f"layer {name}", *of)
-        op = "add.at" if ast.unparse(node.func) == "np.add.at" else NAMED_OPERATORS.get(name, name)
         if op in MOVES or op in UNARY:
             return of[0] if op in MOVES and of else self._make(op, *of[:1])
         if name == "square":
             return self._operation("**", of[0], self._make("const 2"))
-        if op in OPERATORS.values() and len(of) == 2:
-            return self._operation(op, *of)
+        if op in OPERATORS.values() and len(of) in (2, 3):     # the third is out
+            return self._operation(op, *of[:2])
         return self._make(op if op == "where" else f"call {op}", *of)
 
     def _operation(self, op, left, right):
         """A binary operation. Nested sums and products become one, with sorted parts; x * x becomes x**2."""
         if op == "*" and left == right:
             op, right = "**", self._make("const 2")
+        if op == "-" and self._is_one_hot(right):
+            return self._make("changed", left, self._make("-", self._make("entries", left), self._make("const 1")))
         if op not in ("+", "*"):
             return self._make(op, left, right)
         parts = [part for side in (left, right)
                  for part in (self.terms.all[side].of if self.terms.all[side].op == op else (side,))]
         return self._make(op, *sorted(parts[:MANY]))
+
+    def _is_one_hot(self, number):
+        """Whether a term is np.eye(V)[y] or np.arange(V) == y."""
+        op, of = self.terms.all[number]
+        made = {"rows": ("call eye", "call identity"), "compare": ("call arange",)}.get(op, ())
+        return any(self.terms.all[k].op in made for k in of)
 
 
 def _stored(node):

@@ -47,6 +47,55 @@ LEAKS = {                           # name -> task, code that has its solution i
     "first state": ("5.3", "s, memo = affine_forward(f, A, a)\nh = np.tanh(s)"),
     "penalty": ("5.4", "left = 1 - (m[:, :, None] * a).sum(axis=1)\np = (left * left).sum() / len(a)"),
     "smoothing": ("5.5", "p = np.where(m, s[i, j, y] - s.mean(axis=2), 0).sum() / n"),
+    "constants of another type": ("2.1", "d = (1.0 - h ** 2.0) * up\ng = d @ U.T"),
+    "one hot, a constant of another type": ("1.3", "p[np.arange(len(p)), target] -= 1.0"),
+    "NumPy's functions as operators": ("2.1", "d = np.multiply(up, np.subtract(1, np.square(h)))\n"
+                                       "g = np.matmul(d, U.T)"),
+    "NumPy's functions with out": ("2.1", "np.multiply(h, h, out=s)\nnp.subtract(1.0, s, out=s)\n"
+                                   "np.multiply(up, s, out=s)\ng = np.matmul(s, U.T)"),
+    "NumPy's functions with out by position": ("4.1", "np.subtract(s, s.max(-1)[:, None], q)\nnp.exp(q, q)\n"
+                                               "np.divide(q, q.sum(-1)[:, None], q)"),
+    "the operator module": ("2.1", "d = operator.mul(operator.sub(1, operator.pow(h, 2)), up)\n"
+                            "g = operator.matmul(d, U.T)"),
+    "functions of the operator module": ("2.1", "d = mul(sub(1, h * h), up)\ng = matmul(d, U.T)"),
+    "the operator module, a softmax": ("4.1", "e = np.exp(operator.sub(s, np.max(s, -1, keepdims=True)))\n"
+                                       "w = operator.truediv(e, e.sum(-1)[:, None])"),
+    "one hot of an identity matrix": ("1.3", "d = p - np.eye(V)[y]"),
+    "one hot of an identity matrix, subtracted": ("1.3", "o = np.identity(V)[y.ravel()]\nd = np.subtract(p, o) / N"),
+    "one hot of a comparison": ("1.3", "p -= np.arange(V) == y[:, None]"),
+}
+BACK = "back = (1 - out * out) * up @ U.T"
+TWO_LINES = ("back = (1 - out * out)", "    * up @ U.T")
+OUTPUTS = [{"output_type": "stream", "text": ["1\n", f"{BACK}\n"]}]
+SHOWN = [{"output_type": "execute_result", "data": {"text/plain": f"{BACK}"}}]
+
+
+def notebook(source="", outputs=()):
+    return json.dumps({"cells": [{"cell_type": "code", "source": source, "outputs": list(outputs)}]})
+
+
+TEXTS = {                           # path -> text that has the backward of 2.1 in it
+    "docstring.py": f'"""How it is done.\n\n    {BACK}\n"""\n',
+    "single_quotes.py": f"def f():\n    '''How it is done.\n\n    {BACK}\n    '''\n",
+    "one_line.py": f'def f():\n    "{BACK}"\n',
+    "one_line_in_single_quotes.py": f"def f():\n    '{BACK}'\n",
+    "string.py": f"HINT = '{BACK}'\n",
+    "strings.py": 'HINTS = ["back = (1 - out * out) "\n         "* up @ U.T"]\n',
+    "formatted.py": f'HINT = f"{BACK}"\n',
+    "escaped.py": f'HINT = "See:\\n{BACK}\\n"\n',
+    "comment.py": f"x = 1\n# {BACK}\n", "behind.py": f"x = 1    # {BACK}\n",
+    "comments.py": f"x = 1\n# {TWO_LINES[0]}\n# {TWO_LINES[1]}\n",
+    "comments_with_brackets.py": "# back = ((1 - out * out)\n#         * up\n#         @ U.T)\n",
+    "comments_behind.py": f"x = 1    # {TWO_LINES[0]}\ny = 2    # {TWO_LINES[1]}\n",
+    "comments_operator_last.py": "# back = (1 - out * out) *\n#     up @ U.T\n",
+    "docstring_of_two_lines.py": f'"""It is\n\n    {TWO_LINES[0]}\n    {TWO_LINES[1]}\n"""\n',
+    "loop.py": f"# for t in range(T):\n#     {BACK}\n",
+    "fenced.md": f"So:\n\n```python\n{BACK}\n```\n", "inline.md": f"Take `{BACK}` here.\n", "a.txt": f"    {BACK}\n",
+    "a.ipynb": notebook(["%matplotlib inline\n", BACK]),
+    "printed.ipynb": notebook(outputs=OUTPUTS), "shown.ipynb": notebook(outputs=SHOWN),
+    "a.cfg": f"[hints]\n# {BACK}\n", "value.cfg": f"[hints]\nback =\n    {BACK}\n", "a.toml": f"# {BACK}\n",
+    "a.json": json.dumps({"hints": ["none", {"2.1": f"See\n{BACK}"}]}), "broken.json": f"{{\n{BACK}\n",
+    "a.html": f"<pre>\n<b>{BACK}</b>\n</pre>", "a.js": f"let x = 1\n// {BACK}\n", "quoted.js": f'hint = "{BACK}";\n',
 }
 HARMLESS = [
     "y = x.reshape(N, -1)", "return np.stack(hs, axis=1)", "return np.stack(hs, axis=1), cache", "return out, cache",
@@ -55,7 +104,10 @@ HARMLESS = [
     "words, targets = captions[:, :-1], captions[:, 1:]", "counts[i] += 1", "y = a * x + (1 - a) * z",
     "scores, _ = temporal_affine_forward(h, W, b)\nword = scores.argmax(axis=1)", "norm = np.sqrt((x**2).sum())",
     "h, step = rnn_step_forward(x, h, Wx, Wh, b)", "error = np.abs(a - b).max() / np.abs(b).max()", "dx = 1 - h**2",
-    "loss, dx = temporal_softmax_loss(x, y, y != 0)", "for t in range(T):\n    hs.append(x[:, t] + y[:, t])",
+    "loss, dx = temporal_softmax_loss(x, y, y != 0)", "np.subtract(a, b, out=a)", "hot = np.eye(V)[y]",
+    "a = np.eye(n) - b", "np.add(a, b, out=a[:, 0])", "x = '1 - h**2'", "seen.add(x)", '"""x (N, D), h (N, H)"""',
+    "# x (N, D) -> y (N, M),\n# - dx of the same shape,\n# - dW (D, M)",
+    "for t in range(T):\n    hs.append(x[:, t] + y[:, t])",
 ]
 
 
@@ -94,14 +146,28 @@ def test_a_leak_is_named_with_its_line_its_task_and_where_the_solution_is(projec
     assert f"a.py:6: computes a part of the solution of 1.3, {place}" in found
 
 
-def test_solutions_are_found_in_comments_texts_and_notebooks_too(project):
-    code = "back = (1 - out * out) * up @ U.T"
-    cells = {"cells": [{"cell_type": "code", "source": ["%matplotlib inline\n", code]}]}
-    texts = {"docstring.py": f'"""How it is done.\n\n    {code}\n"""\n', "comment.py": f"x = 1\n# {code}\n",
-             "behind.py": f"x = 1    # {code}\n", "fenced.md": f"So:\n\n```python\n{code}\n```\n",
-             "inline.md": f"Take `{code}` here.\n", "a.txt": f"    {code}\n", "a.ipynb": json.dumps(cells)}
-    found = find_leaks(project, ["2.1"], {path: text.encode() for path, text in texts.items()})
-    assert {leak.partition(":")[0] for leak in found} == set(texts)
+@pytest.mark.parametrize("path", TEXTS)
+def test_solutions_are_found_in_comments_texts_and_notebooks_too(path, project):
+    assert any("computes a part of the solution of 2.1" in leak for leak in leaks(project, path, TEXTS[path], ["2.1"]))
+
+
+@pytest.mark.parametrize("path", [f"a.{kind}" for kind in ("cfg", "json", "html", "js", "ipynb")])
+def test_whole_lines_are_found_in_every_kind_of_file(path, project):
+    line = "next_h = np.tanh(x @ Wx + prev_h @ Wh + b)"
+    text = {"a.json": json.dumps({"hint": [line]}), "a.html": f"<p>{line}</p>", "a.js": f'hint = "x"; // {line}',
+            "a.ipynb": notebook(outputs=[{"output_type": "stream", "text": f"{line}\n"}])}.get(path, f"# {line}")
+    assert any("is part of the solution of 2.1" in leak for leak in leaks(project, path, text, ["2.1"]))
+
+
+@pytest.mark.parametrize("function, is_found", [
+    ("rnn_step_forward", False), ("rnn_step_backward", True), ("check_steps", True), ("RNNStepCache", True)])
+def test_in_a_tasks_file_only_a_forwards_docstring_may_state_equations(function, is_found, project):
+    path = "rnnlayers/rnn.py"
+    lines = project.text(path, ()).split("\n")
+    first = next(k for k, line in enumerate(lines) if line.startswith((f"def {function}(", f"class {function}(")))
+    lines.insert(first + 1, f"    '''{BACK}'''" if function == "RNNStepCache" else "")
+    lines[first + 2] = lines[first + 2].replace('"""', f'"""\n    {BACK}\n    ', 1)
+    assert bool(leaks(project, path, "\n".join(lines), ["2.1"])) == is_found
 
 
 def test_what_solved_tasks_share_with_assigned_ones_may_be_handed_out(project):
