@@ -155,7 +155,7 @@ class CaptioningRNN:
     def attention(self, features: Any, captions: np.ndarray) -> np.ndarray:
         """Attention weights of each step over given captions -> (N, T-1, L).
 
-        Raises ValueError for a cell that does not attend, such as rnn and lstm.
+        Raises ValueError for a cell that does not attend, such as rnn.
         """
         if not self.attends:
             raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected one that attends to regions: "

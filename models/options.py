@@ -135,6 +135,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("overfit", (COMMAND,), int, None, "sanity check: learn N captions by heart with the cs231n course's "
            "settings; exit 1 if that fails", AT_LEAST_1, setting=Setting(None, metavar="N")),
 )
+ARGUMENTS = ("word_to_idx", "input_dim", "wordvec_dim", "hidden_dim", "cell_type", "dtype")      # the course's
 STORED = tuple(sorted((option for option in OPTIONS if option.stored), key=lambda option: option.stored))
 
 
@@ -164,17 +165,22 @@ def model_options(given: Mapping[str, Any], cell_type: str, cells: Mapping[str, 
     table = keywords(MODEL)
     for name in given:
         if name not in table:
-            raise TypeError(f"CaptioningRNN: no option {name!r}{did_you_mean(name, table)}; expected some of "
-                            f"{', '.join(table)}")
+            raise TypeError(f"CaptioningRNN: no option {name!r}{did_you_mean(name, [*ARGUMENTS, *table])}; expected "
+                            f"some of {', '.join(table)}")
     options = _filled(table, given)
-    for name, option in table.items():
-        if option.cell_specific and name not in cells[cell_type] and not _neutral(option, options[name]):
-            others = " or ".join(repr(cell) for cell, names in cells.items() if name in names)
-            raise ValueError(f"{name} is {options[name]!r} with cell_type {cell_type!r}, expected {option.default!r}: "
-                             f"other values belong to cell_type {others}")
+    for name in not_taken(options, cells[cell_type]):
+        others = " or ".join(repr(cell) for cell, names in cells.items() if name in names)
+        raise ValueError(f"{name} is {options[name]!r} with cell_type {cell_type!r}, expected {table[name].default!r}: "
+                         f"other values belong to cell_type {others}")
     if options["input_dropout"] is None:
         options["input_dropout"] = options["dropout"]
     return options
+
+
+def not_taken(values: Mapping[str, Any], cell_options: Sequence[str]) -> list[str]:
+    """The names of values that ask for something that a cell with these cell-specific options does not have."""
+    return [name for name, option in keywords(MODEL).items() if option.cell_specific and name in values
+            and name not in cell_options and not _neutral(option, values[name])]
 
 
 def solver_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,14 +192,15 @@ def solver_options(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"Unrecognized arguments {named}; expected some of {', '.join(table)}")
     rule, rules = given.get("update_rule", "sgd"), table["update_rule"].choices
     if rule not in rules:                                           # in the course's words
-        raise ValueError(f"Invalid update_rule {rule!r}, expected one of {', '.join(rules)}")
+        raise ValueError(f"Invalid update_rule {rule!r}, expected one of {', '.join(rules)}{did_you_mean(rule, rules)}")
     return _filled(table, given)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """What to add to an error about a misspelt name: ", did you mean 'dropout'?", or nothing where none is near."""
-    near = difflib.get_close_matches(str(name), names, 1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    lower = {other.lower(): other for other in names}
+    near = difflib.get_close_matches(str(name).lower(), lower, 1)
+    return f", did you mean {lower[near[0]]!r}?" if near else ""
 
 
 def attribute(name: str) -> str:
@@ -217,7 +224,8 @@ def _check(option: Option, value: Any) -> None:
     if value is None and option.default is None:
         return
     if option.choices and value not in option.choices:
-        raise ValueError(f"{option.name} is {value!r}, expected one of {', '.join(option.choices)}")
+        raise ValueError(f"{option.name} is {value!r}, expected one of {', '.join(option.choices)}"
+                         f"{did_you_mean(value, option.choices)}")
     if option.bound is not None and not option.bound.fits(value):
         alternative = "None or " if option.default is None else ""
         raise ValueError(f"{option.name} is {value}, expected {alternative}{option.bound.words}")

@@ -13,7 +13,7 @@ def softmax(x: Array) -> Array:
 
 
 def softmax_backward(dout: Array, out: Array) -> Array:
-    """Gradient of softmax, dx = out * (dout - sum over the last axis of dout * out). All (..., L)."""
+    """Gradient of softmax: dout and out (..., L), what softmax returned -> dx (..., L)."""
     # BEGIN SOLUTION 4.1
     return out * (dout - (dout * out).sum(axis=-1, keepdims=True))
     # END SOLUTION 4.1

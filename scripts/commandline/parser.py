@@ -13,16 +13,16 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}"
-                       f"{did_you_mean(unknown[0].split('=')[0], self.option_names())}")
+                       f"{did_you_mean(unknown[0].split('=')[0], self.option_names(found))}")
         return found
 
-    def option_names(self) -> list[str]:
-        """The names of all options, also of subcommands."""
+    def option_names(self, found: argparse.Namespace) -> list[str]:
+        """The names of all options, also of the subcommand that was chosen."""
         names = []
         for action in self._actions:
             names += action.option_strings
             if isinstance(action, argparse._SubParsersAction):
-                names += [name for parser in action.choices.values() for name in parser.option_names()]
+                names += action.choices[getattr(found, action.dest)].option_names(found)
         return names
 
 

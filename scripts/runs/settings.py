@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from models.cells import CELL_TYPES, CELLS, VECTOR
-from models.options import MODEL, SOLVER, Setting, keywords, settings
+from models.options import MODEL, SOLVER, Setting, keywords, not_taken, settings
 from scripts.commandline.parser import choice
 
 SETTINGS = settings()
@@ -72,6 +72,7 @@ def settings_of(args: argparse.Namespace, scenes: bool) -> dict[str, Any]:
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
     for name, setting in SETTINGS.items():
         _check(setting, chosen[name])
+    _check_cell(chosen, args.preset)
     if chosen["overfit"] is not None and (chosen["score_every"] or chosen["select"] != "loss" or chosen["patience"]):
         raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
                          "nothing is validated")
@@ -97,6 +98,15 @@ def _check(setting: Setting, value: Any) -> None:
     bound = setting.bound
     if value is not None and bound is not None and not (math.isfinite(value) and bound.fits(value)):
         raise ValueError(f"{flag(setting.name)} {value}: expected {bound.words}")
+
+
+def _check_cell(chosen: dict[str, Any], preset: str | None) -> None:
+    """Raises ValueError for an option that the model does not have, from the command line or a preset."""
+    for name in not_taken(chosen, CELLS[chosen["model"]].options):
+        others = " or ".join(cell for cell, cls in CELLS.items() if name in cls.options)
+        remedy = f"; the preset {preset} sets it, {flag(name)} {DEFAULTS[name]} takes it back" if name in PRESETS.get(
+            preset or "", {}) else ""
+        raise ValueError(f"{flag(name)} {chosen[name]} with --model {chosen['model']}: it belongs to {others}{remedy}")
 
 
 def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:

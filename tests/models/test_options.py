@@ -108,3 +108,15 @@ def test_a_checkpoint_stores_the_same_keys_in_the_same_order(word_to_idx, tmp_pa
 def test_the_nearest_name():
     assert did_you_mean("droput", ["epochs", "dropout"]) == ", did you mean 'dropout'?"
     assert did_you_mean("xyz", ["epochs", "dropout"]) == ""
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda words: CaptioningRNN(words, hiden_dim=3), "no option 'hiden_dim', did you mean 'hidden_dim'?"),
+    (lambda words: CaptioningRNN(words, cell_type="LSTM"), "did you mean 'lstm'?"),
+    (lambda words: CaptioningSolver(None, {}, schedule="cosin"), "did you mean 'cosine'?"),
+    (lambda words: CaptioningSolver(None, {}, update_rule="adma"), "did you mean 'adam'?"),
+])
+def test_arguments_and_choices_name_the_nearest(call, words, word_to_idx):
+    with pytest.raises((TypeError, ValueError)) as error:
+        call(word_to_idx)
+    assert words in str(error.value)

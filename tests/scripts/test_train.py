@@ -179,7 +179,7 @@ def test_overfit_reaches_the_courses_bounds_or_exits_1(small_scenes, tmp_path, c
 def test_an_option_of_another_cell_is_one_line(small_scenes, tmp_path, capsys):
     argv = ["--data", small_scenes, "--model", "lstm", "--penalty", 0.1, "--out", tmp_path / "run"]
     assert call(train.main, *argv) == 2
-    one_line_error(capsys, "penalty is 0.1 with cell_type 'lstm'")
+    one_line_error(capsys, "--penalty 0.1 with --model lstm: it belongs to bahdanau")
     assert not (tmp_path / "run").exists()
 
 

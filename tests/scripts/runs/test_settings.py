@@ -80,3 +80,14 @@ def test_a_preset_looks_for_its_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="datasets/flickr8k: no dataset here"):
         train.main(["--preset", "flickr8k-lstm"])
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--model", "rnn", "--penalty", "0.5"], "--penalty 0.5 with --model rnn: it belongs to bahdanau"),
+    (["--model", "rnn", "--preset", "flickr8k-lstm"], "--start both with --model rnn: it belongs to lstm; the preset "
+     "flickr8k-lstm sets it, --start h takes it back"),
+])
+def test_options_of_other_cells_are_named_as_they_were_given(argv, words):
+    with pytest.raises(ValueError) as error:
+        settings_of(parse(argv), scenes=False)
+    assert words in str(error.value)
