@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gradcheck.diagnose import Evidence
 
 Arrays = dict[str, np.ndarray]      # by role, or by name in the caller's inputs
-SHAPES = {"h": "NH", "c": "NH", "Wx": "DG", "Wh": "HG", "b": "G", "attn": "NH", "Wattn": "HG"}   # G: all gates
+SHAPES = {"h": "NH", "c": "NH", "Wx": "DG", "Wh": "HG", "b": "G", "bn": "H",         # G: all gates
+          "attn": "NH", "Wattn": "HG"}
 MISTAKES = {                        # of any cell: key -> kind, sentence
     "carry": ("recurrence", "the gradient from later steps is dropped (recurrence dropped)"),
     "first step": ("one step", "only the first step counts: assigned instead of accumulated over the steps"),
@@ -195,4 +196,45 @@ class LSTM(Cell):
         return {**grads, "c": dc if wrong == "f in dprev_c" else dc * f}, terms
 
 
-CELLS: tuple[type[Cell], ...] = (RNN, LSTM)
+class GRU(Cell):
+    """r, z = sigmoid(a_r, a_z), n = tanh(x Wx_n + b_n + r m) with m = h Wh_n + bn; next_h = (1 - z) n + z h."""
+
+    roles, gates = (("x", "h", "Wx", "Wh", "b", "bn"),), 3
+    mistakes = {
+        **MISTAKES,
+        "bypass": ("hidden state", "dprev_h lacks the direct path z * dnext_h"),
+        "r in dm": ("hidden state", "the gradient of prev_h Wh_n + bn is that of n's input times r, the factor r is "
+                                    "missing"),
+        "m in dr": ("hidden state", "the reset gate multiplies prev_h Wh_n + bn, not prev_h alone"),
+        "gates": ("derivative", "the derivatives of both gates are missing"),
+        **{f"gate {gate}": ("derivative", f"the derivative of the activation of gate {gate} is missing")
+           for gate in "rz"},
+        "1 - z": ("block", "z and 1 - z are exchanged: n has the weight 1 - z, prev_h the weight z"),
+        "n - h": ("sign", "dz is dnext_h * (prev_h - n), its sign is wrong"),
+        "gates r and z": ("block", "gates r and z are exchanged"),
+    }
+
+    def forward(self, s: Arrays) -> Arrays:
+        v, H = self.v, len(self.v["bn"])
+        a, u = s["x"] @ v["Wx"] + v["b"], s["h"] @ v["Wh"]
+        r, z = (0.5 + 0.5 * np.tanh(0.5 * (a + u)[:, k * H:(k + 1) * H]) for k in (0, 1))
+        m = u[:, 2 * H:] + v["bn"]
+        n = np.tanh(a[:, 2 * H:] + r * m)
+        return {"r": r, "z": z, "n": n, "m": m, "next_h": (1 - z) * n + z * s["h"]}
+
+    def backward(self, wrong: str, s: Arrays, d: dict) -> tuple[Arrays, Arrays]:
+        r, z, n, m = (s[name] for name in "rznm")
+        keep, new = (1 - z, z) if wrong == "1 - z" else (z, 1 - z)
+        dn = d["h"] * new * (1 if wrong == "tanh" else 1 - n**2)
+        dz = d["h"] * (n - s["h"] if wrong == "n - h" else s["h"] - n)
+        gates = [part if wrong in ("gates", f"gate {gate}") else part * s[gate] * (1 - s[gate])
+                 for gate, part in (("r", dn * (s["h"] if wrong == "m in dr" else m)), ("z", dz))]
+        gates = gates[::-1] if wrong == "gates r and z" else gates
+        dm = dn if wrong == "r in dm" else dn * r
+        grads, terms = self.product_back(wrong, s, np.hstack([*gates, dm]))
+        da = np.hstack([*gates, dn])
+        terms.update(Wx=s["x"].T @ da, b=da.sum(axis=0), bn=dm.sum(axis=0))
+        return {"x": da @ self.v["Wx"].T, "h": grads["h"] + (0 if wrong == "bypass" else d["h"] * keep)}, terms
+
+
+CELLS: tuple[type[Cell], ...] = (RNN, LSTM, GRU)

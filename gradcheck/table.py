@@ -8,6 +8,7 @@ import numpy as np
 from gradcheck.shapes import SIZES, axes_names, draw_inputs, parse_shapes
 
 LSTM = "Wx=D,4H:ifog Wh=H,4H:ifog b=4H:ifog"
+GRU = "Wx=D,3H:rzn Wh=H,3H:rzn b=3H:rzn bn=H"
 SHAPES = {                          # pair, and the special case if any -> forward's arguments
     "affine": "x=N,D,W w=DW,M b=M",
     "temporal_affine": "x=N,T,D w=D,M b=M",
@@ -24,6 +25,8 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "lstm_step, with attention": f"x=N,D prev_h=N,H prev_c=N,H {LSTM} attn=N,H Wattn=H,4H:ifog",
     "lstm": f"x=N,T,D h0=N,H {LSTM}",
     "lstm, with a first cell state": f"x=N,T,D h0=N,H {LSTM} c0=N,H",
+    "gru_step": f"x=N,D prev_h=N,H {GRU}",
+    "gru": f"x=N,T,D h0=N,H {GRU}",
     "dot_product_attention": "prev_h=N,H A=N,H,2,4",
     "attention": "x=N,T,D A=N,H,2,4 Wx=D,4H:ifog Wh=H,4H:ifog Wattn=H,4H:ifog b=4H:ifog",
     "additive_attention": "prev_h=N,H A=N,L,E keys=N,L,K Wq=H,K v=K Wbeta=H,E bbeta=E",

@@ -279,6 +279,72 @@ def lstm_loop_backward(dh, c0, starts, Wh, gates, c, tanh_c, dh0, dc):
             before += dprev_h
 
 
+def gru_step_reference(a, x, index, bn, prev_h, m, h):
+    """Gates r, z, n in place of a = prev_h Wh (n, 3H), and m, h (n, H) of rnnlayers.gru.gru_step_forward."""
+    H, projected = h.shape[1], x[index]
+    np.add(a[:, 2 * H:], bn, out=m)
+    a[:, :2 * H] = sigmoid(a[:, :2 * H] + projected[:, :2 * H])
+    r, z, n = np.split(a, 3, axis=1)
+    n[:] = np.tanh(projected[:, 2 * H:] + r * m)
+    h[:] = (1 - z) * n + z * prev_h
+
+
+@kernel(gru_step_reference)
+def gru_step(a, x, index, bn, prev_h, m, h):
+    # As lstm_step: gates and output of one row while it is in cache.
+    # Safe: rows do not depend on each other, and within a row every loop reads what the loops before it have
+    # finished.
+    for row in range(len(a)):
+        _gru_row(a[row], x[index[row]], bn, prev_h[row], m[row], h[row])
+
+
+@part(FUSED)
+def _gru_row(a, x, bn, prev_h, m, h):
+    H = h.size
+    r, z, n, xn = a[:H], a[H:2 * H], a[2 * H:], x[2 * H:]
+    for j in range(2 * H):
+        a[j] = HALF + HALF * _tanh(HALF * (a[j] + x[j]))            # sigmoid
+    for j in range(H):
+        m[j] = n[j] + bn[j]
+    for j in range(H):
+        n[j] = _tanh(xn[j] + r[j] * m[j])
+    for j in range(H):
+        h[j] = n[j] + z[j] * (prev_h[j] - n[j])
+
+
+def gru_step_backward_reference(a, m, prev_h, dh, da):
+    """Gradients of rnnlayers.gru.gru_step_backward: du in place of the gates a (n, 3H), da (n, 3H), and z dh, the part
+    that bypasses the gates, in place of dh (n, H)."""
+    r, z, n = np.split(a, 3, axis=1)
+    da_n, da_z = dh * (1 - z) * (1 - n**2), dh * (prev_h - n) * z * (1 - z)
+    da_r = da_n * m * r * (1 - r)
+    dh *= z
+    da[:] = np.hstack([da_r, da_z, da_n])
+    a[:] = np.hstack([da_r, da_z, da_n * r])
+
+
+@kernel(gru_step_backward_reference)
+def gru_step_backward(a, m, prev_h, dh, da):
+    # Both gradients of a row in one pass, without temporary arrays.
+    # Safe: entry j of the three gates is read before entry j of a, da and dh is written.
+    for row in range(len(a)):
+        _gru_row_backward(a[row], m[row], prev_h[row], dh[row], da[row])
+
+
+@part(FUSED)
+def _gru_row_backward(a, m, prev_h, dh, da):
+    H = dh.size
+    r, z, n = a[:H], a[H:2 * H], a[2 * H:]
+    da_r, da_z, da_n = da[:H], da[H:2 * H], da[2 * H:]
+    for j in range(H):
+        dn = dh[j] * (ONE - z[j]) * (ONE - n[j] * n[j])
+        dz = dh[j] * (prev_h[j] - n[j]) * z[j] * (ONE - z[j])
+        dr, dm = dn * m[j] * r[j] * (ONE - r[j]), dn * r[j]
+        dh[j] *= z[j]
+        da_r[j], da_z[j], da_n[j] = dr, dz, dn
+        r[j], z[j], n[j] = dr, dz, dm
+
+
 # --- attention ---------------------------------------------------------------------------------------------------
 
 def attend_reference(h, A, weights, attn):
@@ -567,6 +633,37 @@ def greedy_lstm(W_embed, Wx, b, W_vocab, b_vocab, Wh, h, c, word, end, words):
             c[j] = (HALF + HALF * _tanh(HALF * f[j])) * c[j] + (HALF + HALF * _tanh(HALF * i[j])) * _tanh(g[j])
         for j in range(H):
             h[j] = (HALF + HALF * _tanh(HALF * o[j])) * _tanh(c[j])
+        word = words[t] = _likeliest(h, W_vocab, b_vocab, scores)
+        if word == end:
+            return t + 1
+    return len(words)
+
+
+def greedy_gru_reference(W_embed, Wx, b, W_vocab, b_vocab, Wh, bn, h, word, end, words):
+    """The same for a GRU. Overwrites h (H,)."""
+    H = len(h)
+    for t in range(len(words)):
+        a, u = W_embed[word] @ Wx + b, h @ Wh
+        r, z = np.split(sigmoid(a[:2 * H] + u[:2 * H]), 2)
+        n = np.tanh(a[2 * H:] + r * (u[2 * H:] + bn))
+        h[:] = (1 - z) * n + z * h
+        word = words[t] = (h @ W_vocab + b_vocab).argmax()
+        if word == end:
+            return t + 1
+    return len(words)
+
+
+@kernel(greedy_gru_reference)
+def greedy_gru(W_embed, Wx, b, W_vocab, b_vocab, Wh, bn, h, word, end, words):
+    # As greedy_rnn.
+    # Safe: _gru_row reads prev_h[j] before it writes h[j], so both may be the same array.
+    x, u, m, scores = np.empty_like(b), np.empty_like(b), np.empty_like(h), np.empty_like(b_vocab)
+    for t in range(len(words)):
+        x[:] = b
+        _add_product(W_embed[word], Wx, x)
+        u[:] = ZERO
+        _add_product(h, Wh, u)
+        _gru_row(u, x, bn, h, m, h)
         word = words[t] = _likeliest(h, W_vocab, b_vocab, scores)
         if word == end:
             return t + 1

@@ -11,8 +11,11 @@ import numpy as np
 
 from rnnlayers.engine.kernels import (
     Kernel,
+    greedy_gru,
     greedy_lstm,
     greedy_rnn,
+    gru_step,
+    gru_step_backward,
     lstm_loop,
     lstm_loop_backward,
     lstm_step,
@@ -115,6 +118,45 @@ def lstm_update(a: Array, x: Array, index: Array, prev_c: Array) -> Arrays:
     return h, c
 
 
+def gru_forward(x: Array, index: Array, states0: Arrays, weights: Arrays, packed: Packed,
+                workspace: Allocator) -> tuple[Array, Arrays]:
+    """x (U, 3H), states0 = h0 (>= active, H), weights = Wh and bn -> h (M, H), cache."""
+    (h0,), (Wh, bn) = states0, weights
+    M, H, dtype = len(index), len(Wh), x.dtype
+    gates = workspace("gates", (M, 3 * H), dtype)
+    h, prev, m = (workspace(name, (M, H), dtype) for name in ("h", "prev", "m"))
+    h_before = h0
+    for s, e in packed.steps:
+        prev[s:e] = h_before[:e - s]
+        times(prev[s:e], Wh, gates[s:e])
+        gru_step(gates[s:e], x, index[s:e], bn, prev[s:e], m[s:e], h[s:e])
+        h_before = h[s:e]
+    return h, (gates, prev, m, Wh)
+
+
+def gru_backward(dh: Array, cache: Arrays, packed: Packed, workspace: Allocator) -> tuple[Array, Arrays, Arrays]:
+    """dh (M, H), overwritten -> da (M, 3H), dstates0 = dh0 (active, H), dweights = dWh and dbn."""
+    gates, prev, m, Wh = cache
+    N, H = packed.active, len(Wh)
+    dh0, back = zeros("dh0", (N, H), dh.dtype, workspace), workspace("back", (H * N,), dh.dtype)
+    da, steps = workspace("da", gates.shape, dh.dtype), packed.steps
+    for t in reversed(range(len(steps))):
+        s, e = steps[t]
+        gru_step_backward(gates[s:e], m[s:e], prev[s:e], dh[s:e], da[s:e])      # gates become du, dh becomes z dh
+        add_to_step_before(dh, dh0, steps, t, times_transposed(gates[s:e], Wh, back))
+        add_to_step_before(dh, dh0, steps, t, dh[s:e])
+    dWh = np.matmul(prev.T, gates, out=workspace("dWh", Wh.shape, dh.dtype))
+    return da, (dh0,), (dWh, gates[:, 2 * H:].sum(axis=0))
+
+
+def gru_next(x: Array, index: Array, states: Arrays, weights: Arrays) -> Arrays:
+    """One step: x (U, 3H), index (n,), states = h (n, H), weights = Wh and bn -> states."""
+    (prev_h,), (Wh, bn) = states, weights
+    h, m = np.empty_like(prev_h), np.empty_like(prev_h)
+    gru_step(product(prev_h, Wh), x, index, bn, prev_h, m, h)
+    return (h,)
+
+
 def _few(packed: Packed, Wh: Array) -> bool:
     """Whether the batch is so small that one compiled loop over all steps is faster than a product for each."""
     return packed.active > 0 and packed.active * Wh.nbytes <= FEW_BYTES
@@ -140,4 +182,5 @@ class Loop(NamedTuple):
 LOOPS: dict[str, Loop] = {
     "rnn": Loop(rnn_forward, rnn_backward, rnn_next, ("Wh",), 1, greedy_rnn),
     "lstm": Loop(lstm_forward, lstm_backward, lstm_next, ("Wh",), 2, greedy_lstm),
+    "gru": Loop(gru_forward, gru_backward, gru_next, ("Wh", "bn"), 1, greedy_gru),
 }

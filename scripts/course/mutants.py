@@ -27,6 +27,9 @@ LSTM_GATES = "di, df, do, dg = dc * g, dc * prev_c, dnext_h * tanh_c, dc * i"
 LSTM_DA = "np.hstack([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)])"
 LSTM_GRADS = "grads = da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)"
 LSTM_LOOP = "lstm_step_backward(dh[:, t] + dprev_h, dprev_c, steps[t])"
+GRU_LOOP = "gru_step_backward(dh[:, t] + dprev_h, cache[t])"
+GRU_GRADS = "return da @ Wx.T, dprev_h, x.T @ da, prev_h.T @ du, da.sum(axis=0), dm.sum(axis=0)"
+GRU_GATES = "da_n * m * r * (1 - r), dz * z * (1 - z), da_n * r"
 DOT_DA = "dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]"
 DOT_START = "dA = dinputs[0] + ((dprev_h + dprev_c) / regions).reshape(N, H, *[1] * (A.ndim - 2))"
 SMOOTH = "np.full_like(x, -1 / (N * V))"
@@ -142,6 +145,32 @@ MUTANTS = [
     Mutant("lstm", "dprev_c without f", LSTM_GRADS, LSTM_GRADS.replace("dc * f", "dc"), "cell state"),
     Mutant("lstm", "gate f 0.1 % off in dWh", LSTM_GRADS, LSTM_GRADS.replace(
         "prev_h.T @ da", "prev_h.T @ (da * np.where(np.arange(da.shape[1]) // f.shape[1] == 1, 1.001, 1))"), "block"),
+
+    Mutant("gru_step", "derivative of tanh missing", "da_n = dn * (1 - n**2) ", "da_n = dn #", "derivative"),
+    Mutant("gru_step", "derivative of gate z missing", GRU_GATES, GRU_GATES.replace("dz * z * (1 - z)", "dz"),
+           "derivative"),
+    Mutant("gru_step", "derivatives of both gates missing", GRU_GATES, "da_n * m, dz, da_n * r", "derivative"),
+    Mutant("gru_step", "the direct path forgotten", "du @ Wh.T + dnext_h * z ", "du @ Wh.T #", "hidden state"),
+    Mutant("gru_step", "the reset gate forgotten on the way back", GRU_GATES,
+           GRU_GATES.replace("(1 - z), da_n * r", "(1 - z), da_n"), "hidden state"),
+    Mutant("gru_step", "the reset gate on prev_h", GRU_GATES, GRU_GATES.replace("da_n * m * r", "da_n * prev_h * r"),
+           "hidden state"),
+    Mutant("gru_step", "dz with the wrong sign", "dnext_h * (prev_h - n), ", "dnext_h * (n - prev_h), ", "sign"),
+    Mutant("gru_step", "z and 1 - z exchanged", "dnext_h * (prev_h - n), dnext_h * (1 - z) ",
+           "dnext_h * (prev_h - n), dnext_h * z ", ""),
+    Mutant("gru_step", "gates in the order z, r, n", "np.hstack([da_r, da_z, da_n]), np.hstack([da_r, da_z, dm])",
+           "np.hstack([da_z, da_r, da_n]), np.hstack([da_z, da_r, dm])", "block"),
+    Mutant("gru_step", "dWh from the inputs' gradient", GRU_GRADS, GRU_GRADS.replace("prev_h.T @ du", "prev_h.T @ da"),
+           ""),
+    Mutant("gru_step", "dbn of the wrong gate", GRU_GRADS, GRU_GRADS.replace("dm.sum", "da_n.sum"), ""),
+    Mutant("gru_step", "db a mean", GRU_GRADS, GRU_GRADS.replace("da.sum", "da.mean"), "factor"),
+    Mutant("gru_step", "cache edited in place", "da_n = dn * (1 - n**2) ",
+           "n **= 2; da_n = dn * (1 - n) #", "contract"),
+    Mutant("gru", "recurrence dropped", GRU_LOOP, "gru_step_backward(dh[:, t], cache[t])", "recurrence"),
+    Mutant("gru", "the direct path forgotten", "du @ Wh.T + dnext_h * z ", "du @ Wh.T #", "hidden state"),
+    Mutant("gru", "weights assigned", "accumulate(dweights, dstep) ", "dweights = dstep #", "one step"),
+    Mutant("gru", "dx in the order of the loop", STACK, "np.stack(dx, axis=1)", "reversed"),
+    Mutant("gru", "dh0 zero", "axis=1), dprev_h, *dweights", "axis=1), 0 * dprev_h, *dweights", "zero"),
 
     Mutant("dot_product_attention", "softmax backward dropped", "softmax_backward(da, weights) /", "da /", ""),
     Mutant("dot_product_attention", "sqrt(H) missing", "softmax_backward(da, weights) / math.sqrt",
