@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from data.files import read_text
+from data.matching import CAPTION_NUMBER
 
 # What columns are called, the likeliest first; case, blanks, - and _ do not matter.
 IMAGE = ("image", "imagename", "filename", "file", "imagefile", "imagepath", "filepath", "path", "img", "imgname",
@@ -15,7 +16,6 @@ IMAGE = ("image", "imagename", "filename", "file", "imagefile", "imagepath", "fi
 CAPTION = ("caption", "captions", "captiontext", "comment", "text", "sentence", "sentences", "description", "raw")
 DELIMITERS = "\t|;,"            # of two that all lines have the first is taken: the rarest in prose
 FILE_NAME = re.compile(r"\.[A-Za-z]{3,5}(#|$)")                 # dog.jpg, dog.jpg#0
-NUMBER = re.compile(r"(#[A-Za-z]+)?#\d+$")                      # of a caption of an image: dog.jpg#0, dog.jpg#zhc#0
 
 
 class Row(NamedTuple):
@@ -190,7 +190,7 @@ def _row(fields: list[str], columns: tuple[int, int, int | None], delimiter: str
         if caption == width - 1:                            # the delimiter occurs in the caption
             fields = [*fields[:caption], delimiter.join(fields[caption:]).rstrip(delimiter)]
     cells = [*(_unquoted(field.strip()) for field in fields), *[""] * (width - len(fields))]
-    return Row(NUMBER.sub("", cells[image]), cells[caption], None if split is None else cells[split], line)
+    return Row(CAPTION_NUMBER.sub("", cells[image]), cells[caption], None if split is None else cells[split], line)
 
 
 def _unquoted(cell: str) -> str:
@@ -252,5 +252,5 @@ def _json_rows(entry: dict[str, Any], keys: tuple[str, str, str | None], where: 
     if isinstance(image, bool) or not isinstance(image, (str, int)) or not all(isinstance(c, str) for c in captions):
         raise ValueError(f"{where} has {image!r:.60} and {caption!r:.60}, expected the name of an image and text, or a "
                          "list of texts")
-    name = NUMBER.sub("", str(image).strip())
+    name = CAPTION_NUMBER.sub("", str(image).strip())
     return [Row(name, text.strip(), str(split).strip() if keys[2] else None, place) for text in captions or [""]]
