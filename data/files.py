@@ -1,4 +1,5 @@
 """Reading text, JSON and HDF5 files with one-line errors that name the file; writing HDF5."""
+import codecs
 import contextlib
 import hashlib
 import io
@@ -13,14 +14,17 @@ import numpy as np
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark -> str with line ends \\n.
+    """Read a text file in UTF-8, or in UTF-16 with a byte order mark -> str with line ends \\n.
 
     Raises FileNotFoundError or ValueError.
     """
+    content = _existing(path).read_bytes()
+    utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
-        return _existing(path).read_text(encoding="utf-8-sig")
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8, found something else ({error})") from error
+        raise ValueError(f"{path}: expected text in UTF-8, found something else ({error}): save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: str | os.PathLike) -> Any:

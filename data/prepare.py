@@ -19,7 +19,9 @@ import numpy as np
 
 from data.features import FeatureReader, check_same_kind
 from data.files import new_hdf5
+from data.matching import examples, match_names
 from data.sources import Source
+from data.splits import check_splits
 from data.tokenizer import tokenize
 from data.vocabulary import Vocabulary
 
@@ -53,19 +55,20 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
 
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
     pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the folder.
+    Images are found in the feature files by their names (data.matching) and stored in the order of their rows there.
     Captions of images without features, and captions without a word, are left out and counted.
     Raises ValueError if a split ends up empty or if the feature files do not fit together.
     """
-    folder, left_out = Path(folder), Counter(source.left_out)
+    check_splits(source)
+    folder, left_out, notes = Path(folder), Counter(source.left_out), list(source.notes)
     readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
-    tokens, rows, references = {}, {}, {}
-    for split, captions in source.captions.items():
-        row_of_name = _row_of_name(readers[split], folder / pooled[split] if pooled else None)
-        tokens[split], rows[split], references[split] = _select(split, captions, row_of_name, left_out)
-        _check_not_empty(split, tokens[split], captions, readers[split])
     check_same_kind(readers)
-    if "train" not in tokens:
-        raise ValueError(f"{source.name}: no train split among {', '.join(tokens) or 'none'}")
+    tokens, rows, references = {}, {}, {}
+    for split, found in _found_rows(source, readers, folder, pooled, notes).items():
+        tokens[split], rows[split], references[split] = _select(split, source.captions[split], found, left_out)
+        if not tokens[split]:
+            raise ValueError(f"{readers[split].path}: no caption of the {split} split has words and features; "
+                             f"{examples(source.captions[split], readers[split].image_names() or [])}")
     vocabulary = Vocabulary.build(tokens["train"], min_count)
     _write_captions(folder / "captions.h5", tokens, rows, vocabulary, max_words)
     vocabulary.save(folder / "vocab.json")
@@ -73,7 +76,7 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     return write_description(
         folder, source.name, {split: (len(references[split]), len(tokens[split])) for split in tokens}, vocabulary,
         features, pooled, min_count=min_count, max_words=max_words, pictures=pictures,
-        left_out={reason: count for reason, count in left_out.items() if count})
+        left_out={reason: count for reason, count in left_out.items() if count}, notes=notes)
 
 
 def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, int]], vocabulary: Vocabulary,
@@ -105,20 +108,42 @@ def describe(folder: str | os.PathLike, path: str | os.PathLike) -> dict[str, An
             "attributes": reader.attributes()}
 
 
-def _row_of_name(reader: FeatureReader, pooled_path: Path | None) -> dict[str, int]:
+def _found_rows(source: Source, readers: Mapping[str, FeatureReader], folder: Path,
+                pooled: Mapping[str, str | os.PathLike] | None, notes: list[str]
+                ) -> dict[str, dict[str, tuple[int, str]]]:
+    """For each split: image name in the captions -> its row of features and its name there, in the order of rows.
+
+    Splits that share a feature file are matched together. How names were matched is appended to `notes`.
+    """
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    for path in dict.fromkeys(reader.path for reader in readers.values()):
+        splits = [split for split, reader in readers.items() if reader.path == path]
+        names = _names(readers[splits[0]], [folder / pooled[split] for split in splits] if pooled else [])
+        matches = match_names((name for split in splits for name in source.captions[split]), names)
+        notes += [f"{path}: {count:,} images found by {by}" for by, count in matches.by.items()]
+        for split in splits:
+            rows = sorted((matches.row_of[name], name) for name in source.captions[split] if name in matches.row_of)
+            found[split] = {name: (row, names[row]) for row, name in rows}
+            lacking = [name for name in source.captions[split] if name not in matches.row_of]
+            if lacking and rows:
+                notes.append(f"{path}: {len(lacking):,} {split} images have no features; {examples(lacking, names)}")
+    return {split: found[split] for split in source.captions}
+
+
+def _names(reader: FeatureReader, pooled_paths: Sequence[Path]) -> list[str]:
     names = reader.image_names()
     if names is None:
         raise ValueError(f"{reader.path}: no dataset 'image_names', expected the name of each row's image")
-    if pooled_path is not None:
-        pooled = FeatureReader(pooled_path)
+    for path in pooled_paths:
+        pooled = FeatureReader(path)
         if pooled.image_names() != names:
             raise ValueError(f"{pooled.path}: image_names differ from those of {reader.path}, expected the same rows")
         if len(pooled.file_shape) != 2:
             raise ValueError(f"{pooled.path}: features is {pooled.file_shape}, expected pooled features (rows, D)")
-    return {name: row for row, name in enumerate(names)}
+    return names
 
 
-def _select(split: str, captions: Mapping[str, Sequence[str]], row_of_name: Mapping[str, int],
+def _select(split: str, captions: Mapping[str, Sequence[str]], found: Mapping[str, tuple[int, str]],
             left_out: Counter) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
     """Captions that have words and features -> tokenised captions, rows of their images, references.
 
@@ -127,27 +152,18 @@ def _select(split: str, captions: Mapping[str, Sequence[str]], row_of_name: Mapp
     tokens: list[str] = []
     rows: list[int] = []
     references = {}
-    for name, raws in captions.items():
-        if name not in row_of_name:
-            left_out[f"{split} captions of images without features"] += len(raws)
-            continue
+    left_out[f"{split} captions of images without features"] += sum(
+        len(raws) for name, raws in captions.items() if name not in found)
+    for name, (row, stored) in found.items():
+        raws = captions[name]
         pairs = [(raw, text) for raw in raws if (text := tokenize(raw))]
         left_out[f"{split} captions without a word"] += len(raws) - len(pairs)
         left_out[f"{split} images without a caption"] += not pairs
         if pairs:
-            references[name] = [raw for raw, _ in pairs]
+            references[stored] = [raw for raw, _ in pairs]
             tokens += [text for _, text in pairs]
-            rows += [row_of_name[name]] * len(pairs)
+            rows += [row] * len(pairs)
     return tokens, np.array(rows, np.int32), references
-
-
-def _check_not_empty(split: str, tokens: list[str], captions: Mapping[str, Sequence[str]],
-                     reader: FeatureReader) -> None:
-    if tokens:
-        return
-    first = (reader.image_names() or ["nothing"])[0]
-    raise ValueError(f"{reader.path}: no caption of the {split} split has words and features; its images have names "
-                     f"like {first!r}, the images of the captions like {next(iter(captions), 'nothing')!r}")
 
 
 def _write_captions(path: Path, tokens: Mapping[str, list[str]], rows: Mapping[str, np.ndarray],

@@ -1,6 +1,5 @@
-"""Readers of published captions: Flickr8k's text files, Karpathy's JSON, COCO's JSON."""
+"""Readers of captions: Flickr8k's text files, Karpathy's JSON, COCO's JSON, and tables of one's own."""
 import contextlib
-import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,8 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.files import read_json, read_text
+from data.matching import CAPTION_NUMBER, match_names
+from data.tables import read_table
 
 SPLITS = ("train", "val", "test")
+OTHER_NAMES = {"restval": "train", "valid": "val", "validation": "val", "dev": "val"}
 
 Captions = dict[str, list[str]]     # image name -> captions as written
 
@@ -18,50 +20,90 @@ class Source(NamedTuple):
     name: str
     captions: Mapping[str, Captions]        # by split
     left_out: Mapping[str, int]             # reason -> number of captions or images
+    notes: tuple[str, ...] = ()             # how it was read, where that is not plain
+    where: str = ""                         # the files, for errors
 
 
 def read_flickr8k(captions_file: str | os.PathLike, splits_dir: str | os.PathLike) -> Source:
     """Read Flickr8k: lines `image.jpg#k<TAB>caption`, and Flickr_8k.{train,dev,test}Images.txt in splits_dir.
 
-    The dev split is called val. Raises ValueError or FileNotFoundError that names the file and line.
+    The captions may also be a table, as Kaggle's captions.txt is. The dev split is called val. Raises ValueError or
+    FileNotFoundError that names the file and line.
     """
-    by_image: Captions = {}
-    captions: dict[str, Captions] = {}
-    left_out: Counter[str] = Counter()
-    for number, line in enumerate(read_text(captions_file).split("\n"), 1):
-        if not line.strip():
-            continue
-        key, tab, caption = line.partition("\t")
-        if not tab or "#" not in key:
-            raise ValueError(f"{captions_file}: line {number} is {line[:60]!r}, expected image.jpg#k, a tab, a caption")
-        by_image.setdefault(key.rsplit("#", 1)[0], []).append(caption)
-    for split, flickr in zip(SPLITS, ("train", "dev", "test")):
-        lines = read_text(Path(splits_dir) / f"Flickr_8k.{flickr}Images.txt").split("\n")
-        names = [line.strip() for line in lines if line.strip()]
-        left_out[f"{split} images without a caption"] += len([name for name in names if name not in by_image])
-        captions[split] = {name: by_image[name] for name in names if name in by_image}
-    chosen = {name for names in captions.values() for name in names}
+    by_image, left_out, notes = _flickr_captions(captions_file)
+    listed = {split: _lines(Path(splits_dir) / f"Flickr_8k.{flickr}Images.txt")
+              for split, flickr in zip(SPLITS, ("train", "dev", "test"))}
+    images = list(by_image)
+    image_of = {name: images[k] for name, k in match_names(sum(listed.values(), []), images).row_of.items()}
+    for split, names in listed.items():
+        left_out[f"{split} images without a caption"] += len([name for name in names if name not in image_of])
+    captions = {split: {image_of[name]: by_image[image_of[name]] for name in names if name in image_of}
+                for split, names in listed.items()}
+    chosen = set(image_of.values())
     left_out["captions of images in no split"] += sum(len(by_image[name]) for name in by_image.keys() - chosen)
-    return Source("flickr8k", _checked(f"{splits_dir}, {captions_file}", captions), left_out)
+    return Source("flickr8k", captions, left_out, notes, f"{splits_dir}, {captions_file}")
+
+
+def _flickr_captions(path: str | os.PathLike) -> tuple[Captions, Counter[str], tuple[str, ...]]:
+    """The captions of each image, what was left out, and notes."""
+    lines = read_text(path).split("\n")
+    if "\t" not in next((line for line in lines if line.strip()), "\t"):
+        source = read_csv(path)
+        return source.captions["train"], Counter(source.left_out), source.notes
+    by_image: Captions = {}
+    for number, line in enumerate(lines, 1):
+        key, tab, caption = line.partition("\t")
+        if line.strip() and not (tab and CAPTION_NUMBER.search(key)):
+            raise ValueError(f"{path}: line {number} is {line[:60]!r}, expected image.jpg#k, a tab, a caption")
+        if line.strip():
+            by_image.setdefault(CAPTION_NUMBER.sub("", key), []).append(caption)
+    return by_image, Counter(), ()
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in read_text(path).split("\n") if line.strip()]
+
+
+def read_csv(path: str | os.PathLike, image_column: str | None = None, caption_column: str | None = None,
+             delimiter: str | None = None, split_column: str | None = None) -> Source:
+    """Read a table of images and captions (data.tables); without a split column all images are in the train split.
+
+    Rows that lack an image or a caption are counted, and the first is named. Raises FileNotFoundError or ValueError.
+    """
+    table = read_table(path, image_column, caption_column, delimiter, split_column)
+    captions: dict[str, Captions] = {}
+    lacking: dict[str, list[str]] = {"an image": [], "a caption": []}
+    for row in table.rows:
+        if row.image and row.caption:
+            split = "train" if row.split is None else _split(row.split, f"{path}: {row.where}")
+            captions.setdefault(split, {}).setdefault(row.image, []).append(row.caption)
+        else:
+            lacking["a caption" if row.image else "an image"].append(f"{row.where}: {row.image or row.caption:.60}")
+    left_out = {f"rows without {part} ({places[0]})": len(places) for part, places in lacking.items() if places}
+    return Source(Path(path).stem, captions, left_out, (f"{path}: {table.how}",), str(path))
 
 
 def read_karpathy(path: str | os.PathLike) -> Source:
-    """Read Karpathy's dataset_*.json: images with filename, split and sentences. The split restval counts as train."""
+    """Read Karpathy's dataset_*.json: images with filename, split and sentences, and maybe a filepath before filename.
+
+    The split restval counts as train. Raises FileNotFoundError or ValueError.
+    """
     content = _read_lists(path, "images")
     captions: dict[str, Captions] = {}
     for number, image in enumerate(content["images"]):
         with _naming(f"{path}: images[{number}]", "filename, split and sentences with raw"):
-            split = "train" if image["split"] == "restval" else image["split"]
+            split = _text(image["split"])
             raws = [_text(sentence["raw"]) for sentence in image["sentences"]]
-            captions.setdefault(_text(split), {}).setdefault(_text(image["filename"]), []).extend(raws)
+            name = "/".join(filter(None, (_text(image.get("filepath") or ""), _text(image["filename"]))))
+        captions.setdefault(_split(split, f"{path}: images[{number}]"), {}).setdefault(name, []).extend(raws)
     name = Path(str(content.get("dataset") or path)).stem   # it becomes part of a folder's name
-    return Source(name, _checked(path, captions), Counter())
+    return Source(name, captions, Counter(), where=str(path))
 
 
 def read_coco(train: str | os.PathLike, val: str | os.PathLike) -> Source:
     """Read COCO's captions_train2014.json and captions_val2014.json; there is no test split."""
     captions = {"train": _coco_split(train), "val": _coco_split(val)}
-    return Source("coco", _checked(f"{train}, {val}", captions), Counter())
+    return Source("coco", captions, Counter(), where=f"{train}, {val}")
 
 
 def _coco_split(path: str | os.PathLike) -> Captions:
@@ -78,19 +120,12 @@ def _coco_split(path: str | os.PathLike) -> Captions:
     return captions
 
 
-def _checked(where: object, captions: dict[str, Captions]) -> dict[str, Captions]:
-    """The same captions. Raises ValueError for unknown, missing and empty splits, and if two splits share an image."""
-    unknown = [split for split in captions if split not in SPLITS]
-    if unknown:
-        raise ValueError(f"{where}: split {unknown[0]!r}, expected train, restval, val or test")
-    empty = [split for split in {"train": None, **captions} if not any(captions.get(split, {}).values())]
-    if empty:
-        raise ValueError(f"{where}: no image of the {empty[0]} split has a caption, expected at least one")
-    for one, other in itertools.combinations(captions, 2):
-        both = captions[one].keys() & captions[other].keys()
-        if both:
-            raise ValueError(f"{where}: image {min(both)!r} is in the splits {one} and {other}, expected in one only")
-    return captions
+def _split(name: str, where: str) -> str:
+    """The project's name of a split. Raises ValueError for a name that is no split's."""
+    split = OTHER_NAMES.get(name.lower(), name.lower())
+    if split not in SPLITS:
+        raise ValueError(f"{where}: split {name!r:.60}, expected {', '.join([*SPLITS, *OTHER_NAMES])}")
+    return split
 
 
 def _read_lists(path: str | os.PathLike, *keys: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from data.sources import read_coco, read_flickr8k, read_karpathy
+from data.sources import read_coco, read_csv, read_flickr8k, read_karpathy
+from data.splits import check_splits
 
 ODD = "vertical\x0btab, form\x0cfeed, next\x85line, line\u2028and\u2029paragraph, no\u00a0break"
 TOKENS = f"""1.jpg#0\tA dog runs .
@@ -76,13 +77,59 @@ def test_flickr8k_with_paths_swapped(tmp_path, fails):
 
 @pytest.mark.parametrize("splits, parts", [
     ({"dev": ""}, ["no image of the val split has a caption"]),
-    ({"train": "1\n2\n"}, ["no image of the train split has a caption"]),
+    ({"train": "7\n8\n"}, ["no image of the train split has a caption"]),
     ({"test": "3.jpg\n2.jpg\n1.jpg\n"}, ["image '1.jpg' is in the splits train and test"]),
 ])
 def test_flickr8k_with_splits_that_do_not_fit(tmp_path, splits, parts, fails):
     tokens, folder = write_flickr(tmp_path, TOKENS.replace("4.jpg#0\t", "4.jpg#0\tA hat ."), **splits)
     with fails(tokens, folder, *parts):
-        read_flickr8k(tokens, folder)
+        check_splits(read_flickr8k(tokens, folder))
+
+
+KAGGLE = ["image,caption", "1.jpg,A dog runs .", '1.jpg,"two, with a comma"', "2.jpg,A cat .", "4.jpg,"]
+
+
+@pytest.mark.parametrize("lines", [KAGGLE, [line.replace(",", "| 0| ", 1) for line in KAGGLE]])
+def test_flickr8ks_captions_as_a_table(tmp_path, lines):
+    tokens, folder = write_flickr(tmp_path, "\n".join(lines), dev="4.jpg\n", test="")
+    source = read_flickr8k(tokens, folder)
+    assert source.captions == {"train": {"2.jpg": ["A cat ."], "1.jpg": ["A dog runs .", "two, with a comma"]},
+                               "val": {}, "test": {}}
+    assert {"rows without a caption (line 5: 4.jpg)": 1, "val images without a caption": 1}.items() <= (
+        source.left_out.items())
+
+
+def test_flickr8k_with_names_in_other_forms(tmp_path):
+    tokens, folder = write_flickr(tmp_path, "a/1.jpg#zhc#0\tA dog\na/1.jpg#zhc#1\tTwo\n2.jpg#0\tA cat\n", train="1\n",
+                                  dev="2.jpg.jpg", test="")
+    captions = read_flickr8k(tokens, folder).captions
+    assert captions == {"train": {"a/1.jpg": ["A dog", "Two"]}, "val": {"2.jpg": ["A cat"]}, "test": {}}
+
+
+# --- Tables ------------------------------------------------------------------------------------------------------
+
+
+def test_csv_without_splits(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("image,caption\na.jpg,one\nb.jpg,two\na.jpg,three\n,four\nc.jpg,\nd.jpg,\n", encoding="utf-8")
+    source = read_csv(path)
+    assert source.name == "mine"
+    assert source.captions == {"train": {"a.jpg": ["one", "three"], "b.jpg": ["two"]}}
+    assert source.left_out == {"rows without an image (line 5: four)": 1, "rows without a caption (line 6: c.jpg)": 2}
+    assert source.notes == (f"{path}: comma-separated, with a header, columns 'image' and 'caption'",)
+
+
+def test_csv_with_splits(tmp_path, fails):
+    path = tmp_path / "mine.csv"
+    splits = ["train", "restval", "Val", "valid", "validation", "dev", "test"]
+    text = "image,part,caption\n" + "".join(f"{k}.jpg,{split},a {split}\n" for k, split in enumerate(splits))
+    path.write_text(text, encoding="utf-8")
+    assert read_csv(path, split_column="part").captions == {
+        "train": {"0.jpg": ["a train"], "1.jpg": ["a restval"]}, "test": {"6.jpg": ["a test"]},
+        "val": {"2.jpg": ["a Val"], "3.jpg": ["a valid"], "4.jpg": ["a validation"], "5.jpg": ["a dev"]}}
+    path.write_text(text + "8.jpg,holdout,x\n", encoding="utf-8")
+    with fails(f"{path}: line 9: split 'holdout', expected train, val, test, restval, valid, validation, dev"):
+        read_csv(path, split_column="part")
 
 
 # --- Karpathy ----------------------------------------------------------------------------------------------------
@@ -129,6 +176,13 @@ def test_karpathys_name_is_fit_for_a_folder(tmp_path, given, name):
     assert read_karpathy(write_json(tmp_path / "dataset_x.json", {"images": KARPATHY, **given})).name == name
 
 
+def test_karpathys_filepath_comes_before_the_filename(tmp_path):
+    images = [{**karpathy_image("a.jpg", "train", "One."), "filepath": "train2014"},
+              {**karpathy_image("a.jpg", "val", "Two."), "filepath": "val2014"}]
+    assert read_karpathy(write_json(tmp_path / "k.json", {"images": images})).captions == {
+        "train": {"train2014/a.jpg": ["One."]}, "val": {"val2014/a.jpg": ["Two."]}}
+
+
 NOT_JSON = [(b"", "expected JSON in UTF-8"), (b"hello", "expected JSON"), (b'{"images": [', "expected JSON"),
             (b'{"images": "\xff"}', "expected JSON in UTF-8"), (b"[" * 100_000, "expected JSON")]
 NO_LIST = [(content, "no list 'images'") for content in ([], None, "images", {}, {"images": {"0": {}}})]
@@ -157,13 +211,13 @@ def without(image, key):
     ({"images": [{**KARPATHY[0], "split": None}]}, "None is not text"),
     ({"images": [KARPATHY[0], "a.jpg"]}, "images[1]"),
     ({"images": [KARPATHY[0], None]}, "images[1]"),
-    ({"images": [KARPATHY[0], karpathy_image("a.jpg", "dev", "x")]}, "split 'dev', expected train, restval"),
+    ({"images": [KARPATHY[0], karpathy_image("a.jpg", "devel", "x")]}, "images[1]: split 'devel', expected train, val"),
     ({"images": [KARPATHY[0], karpathy_image("b.jpg", "test", "x")]}, "image 'b.jpg' is in the splits train and test"),
 ])
 def test_karpathy_malformed(tmp_path, content, part, fails):
     path = write_json(tmp_path / "k.json", content)
     with fails(path, part):
-        read_karpathy(path)
+        check_splits(read_karpathy(path))
 
 
 # --- COCO --------------------------------------------------------------------------------------------------------
@@ -216,13 +270,13 @@ def test_coco_malformed(tmp_path, content, part, which, fails):
     contents[which] = content
     paths = [write_json(tmp_path / f"{k}.json", c) for k, c in enumerate(contents)]
     with fails(paths[which], part):
-        read_coco(*paths)
+        check_splits(read_coco(*paths))
 
 
 def test_coco_given_one_file_twice(tmp_path, fails):
     path = write_json(tmp_path / "t.json", COCO_TRAIN)
     with fails(path, "image 't4.jpg' is in the splits train and val"):
-        read_coco(path, path)
+        check_splits(read_coco(path, path))
 
 
 @pytest.mark.parametrize("read", [read_karpathy, lambda path: read_coco(path, path)])
