@@ -22,7 +22,7 @@ GROUPS = {
     "Scores": {
         "evaluate": "caption a split and score it, beside trivial baselines and human captions",
         "check_scenes": "count which colours and shapes the captions of scenes get right",
-        "score": "score captions in COCO's JSON format against references",
+        "score": "score captions in any common file format against references",
     },
     "Own photos": {
         "caption": "print captions of a split, or of your own photos",
