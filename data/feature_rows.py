@@ -36,6 +36,7 @@ class FeatureRows:
         self.shape, self.attributes = tuple(shape), attributes
         self.bytes = 2 * math.prod(shape)
         self.rows: dict[str, tuple[Any, int]] = {}
+        self._hidden = self.path.with_name(f".{self.path.name}.h5.part")
 
     def __enter__(self) -> FeatureRows:
         self._file = open(self.part, "a+b")              # noqa: SIM115
@@ -54,7 +55,9 @@ class FeatureRows:
             self._file.close()                           # tries again to write what did not fit
         except OSError as again:
             error = again
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        self._hidden.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not (
+                isinstance(error.__cause__, OSError)):   # said already, of another file of the same run
             raise OSError(f"{self.path}: {error.strerror or error}: finished rows are kept in {self.part}; run the "
                           "same command to continue") from error
 
@@ -71,19 +74,23 @@ class FeatureRows:
 
     def finish(self, names: Sequence[str]) -> None:
         """Write the rows of these pictures, in this order, to PATH as HDF5, and remove PATH.part."""
-        temporary = self.path.with_name(f".{self.path.name}.h5.part")
-        try:
-            offset = self._write_frame(temporary, names)
-            with open(temporary, "r+b") as out:          # plain writes: HDF5 would crash on a full disk
-                out.seek(offset)
-                for name in names:
-                    self._file.seek(self.rows[name][1])
-                    out.write(self._file.read(self.bytes))
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        self.write(names)
+        self.publish()
+
+    def write(self, names: Sequence[str]) -> None:
+        """Write the rows of these pictures, in this order, to a hidden HDF5 file beside PATH."""
+        offset = self._write_frame(self._hidden, names)
+        with open(self._hidden, "r+b") as out:           # plain writes: HDF5 would crash on a full disk
+            out.seek(offset)
+            for name in names:
+                self._file.seek(self.rows[name][1])
+                out.write(self._file.read(self.bytes))
+            out.flush()
+            os.fsync(out.fileno())
+
+    def publish(self) -> None:
+        """Rename what `write` wrote to PATH, and remove PATH.part."""
+        os.replace(self._hidden, self.path)
         self.discard()
 
     def discard(self) -> None:

@@ -15,8 +15,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     try:
         status = main()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        status = _say("stopped", 130)
+    except KeyboardInterrupt as error:
+        status = _say(str(error) or "stopped", 130)
     except BrokenPipeError:                                  # the reader of the pipe ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141                                         # as shells do; 0 would mean that everything was printed
