@@ -2,11 +2,13 @@
 import argparse
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from data.cocopt import make_cocopt_dataset
+from data.features import FeatureReader
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from data.sources import read_coco, read_flickr8k, read_karpathy
@@ -48,4 +50,12 @@ def told(out: str, info: dict[str, Any]) -> list[str]:
         features = (info["pooled"] or info["features"]).get(split)
         found = f"features {tuple(features['shape'])} in {features['path']}" if features else "no features: --encoder"
         lines.append(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  {found}")
-    return [*lines, *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items())]
+    lines += [f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items()]
+    return lines + [f"  note: {note}" for note in _feature_notes(Path(out), info)]
+
+
+def _feature_notes(folder, info):
+    """What the feature files' readers note, each file once."""
+    entries = [entry for part in ("features", "pooled") for entry in (info[part] or {}).values()]
+    return [note for path in dict.fromkeys(entry["path"] for entry in entries)
+            for note in FeatureReader(folder / path).notes()]
