@@ -5,17 +5,18 @@ stamp of its file, followed by the row's float16 numbers. Incomplete rows are dr
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
 import numpy as np
 
 from data.encoder import differences
+from data.feature_file import new_feature_file
 
 try:
     import fcntl
@@ -36,7 +37,6 @@ class FeatureRows:
         self.shape, self.attributes = tuple(shape), attributes
         self.bytes = 2 * math.prod(shape)
         self.rows: dict[str, tuple[Any, int]] = {}
-        self._hidden = self.path.with_name(f".{self.path.name}.h5.part")
 
     def __enter__(self) -> FeatureRows:
         self._file = open(self.part, "a+b")              # noqa: SIM115
@@ -55,7 +55,6 @@ class FeatureRows:
             self._file.close()                           # tries again to write what did not fit
         except OSError as again:
             error = again
-        self._hidden.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not (
                 isinstance(error.__cause__, OSError)):   # said already, of another file of the same run
             raise OSError(f"{self.path}: {error.strerror or error}: finished rows are kept in {self.part}; run the "
@@ -74,38 +73,23 @@ class FeatureRows:
 
     def finish(self, names: Sequence[str]) -> None:
         """Write the rows of these pictures, in this order, to PATH as HDF5, and remove PATH.part."""
-        self.write(names)
-        self.publish()
+        with self.finishing(names):
+            pass
 
-    def write(self, names: Sequence[str]) -> None:
-        """Write the rows of these pictures, in this order, to a hidden HDF5 file beside PATH."""
-        offset = self._write_frame(self._hidden, names)
-        with open(self._hidden, "r+b") as out:           # plain writes: HDF5 would crash on a full disk
-            out.seek(offset)
+    @contextlib.contextmanager
+    def finishing(self, names: Sequence[str]) -> Iterator[None]:
+        """As `finish`, but the file gets its name at the end of the block: several become complete together."""
+        with new_feature_file(self.path, (len(names), *self.shape), np.float16, names, self.attributes) as write:
             for name in names:
                 self._file.seek(self.rows[name][1])
-                out.write(self._file.read(self.bytes))
-            out.flush()
-            os.fsync(out.fileno())
-
-    def publish(self) -> None:
-        """Rename what `write` wrote to PATH, and remove PATH.part."""
-        os.replace(self._hidden, self.path)
+                write(self._file.read(self.bytes))
+            yield
         self.discard()
 
     def discard(self) -> None:
         """Remove PATH.part."""
         self._file.close()
         self.part.unlink()
-
-    def _write_frame(self, path: Path, names: Sequence[str]) -> int:
-        """Write an HDF5 file that lacks only the numbers -> the offset at which they belong."""
-        with h5py.File(path, "w") as file:
-            file.attrs.update(self.attributes)
-            file.create_dataset("image_names", data=list(names), dtype=h5py.string_dtype())
-            features = file.create_dataset("features", (len(names), *self.shape), np.float16, fill_time="never")
-            features[-1] = 0                             # makes HDF5 allocate the space for all rows
-            return features.id.get_offset()
 
     def _write(self, content: Any) -> None:
         self._file.write(json.dumps(content).encode() + b"\n")

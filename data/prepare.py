@@ -66,6 +66,8 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
                      "tenth of the training images")
     readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
     check_same_kind(readers)
+    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
+    notes += [note for path in paths for note in FeatureReader(path).notes()]
     tokens, rows, references = {}, {}, {}
     for split, found in _found_rows(source, readers, folder, pooled, notes).items():
         tokens[split], rows[split], references[split] = _select(split, source.captions[split], found, left_out)

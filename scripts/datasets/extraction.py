@@ -70,10 +70,8 @@ def extract(encoders: Mapping[str | os.PathLike, Encoder], pictures: dict[str, P
                 rows.discard()
             raise ValueError(f"{next(iter(pictures.values()))}: none of {len(pictures)} pictures could be read, "
                              "nothing was written")
-        for rows in files:
-            rows.write(done)
-        for rows in files:                              # when all of them are complete
-            rows.publish()
+        for rows in files:                              # all are written before the first is complete
+            stack.enter_context(rows.finishing(done))
     return len(done), failed
 
 

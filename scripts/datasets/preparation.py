@@ -2,6 +2,7 @@
 import argparse
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
