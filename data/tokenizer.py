@@ -1,6 +1,8 @@
 """Cut a caption into the words that the caption metrics count."""
 
 import re
+from collections.abc import Callable
+from unicodedata import category
 
 # Typographic signs are replaced first, so that the rules below see one kind of apostrophe and no curly quotes.
 # The Treebank had no cent, pound or euro sign; they are replaced as the reference tokeniser does.
@@ -74,7 +76,55 @@ def tokenize(caption: str) -> str:
     numbers and abbreviations stay whole; all other marks, and signs unknown to the Treebank, are dropped.
     Source: Penn Treebank tokenisation (Marcus et al. 1993), as the COCO caption evaluation uses it (Chen et al. 2015).
     """
-    if not isinstance(caption, str):
-        raise TypeError(f"caption must be a str, found {type(caption).__name__}: {caption!r:.80}")
+    _check_text(caption)
     words = filter(None, _TOKEN.findall(caption.translate(_PLAIN)))
     return " ".join(words).translate(_BRACKETS).lower()
+
+
+def _check_text(caption: str) -> None:
+    if not isinstance(caption, str):
+        raise TypeError(f"caption must be a str, found {type(caption).__name__}: {caption!r:.80}")
+
+
+# Letters of scripts without blanks between words: Thai, Lao, Tibetan and Burmese; Khmer; other Tai scripts; radicals,
+# kana and bopomofo; kana of half width; then the large blocks of Chinese characters and Yi. Digits are not among them.
+_BLOCKS = ((0xe00, 0x10a0), (0x1780, 0x1800), (0x1950, 0x1ab0), (0x2e80, 0x3200), (0xa9e0, 0xaa00), (0xaa60, 0xaae0),
+           (0xff66, 0xff9e))
+_UNSPACED = "".join(chr(c) for block in _BLOCKS for c in range(*block) if category(chr(c)) in ("Lo", "Lm", "Nl")) + (
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua48c\uf900-\ufaff\U00020000-\U000323af")
+_MARKS = "".join(chr(c) for block in _BLOCKS for c in range(*block) if category(chr(c))[0] == "M") + (
+    "\u0300-\u036f\uff9e\uff9f\ufe00-\ufe0f\U000e0100-\U000e01ef")     # the last two: which form of a character
+_CHARACTER = re.compile(f"([{_UNSPACED}][{_MARKS}]*)")
+_BLANKS_MADE = re.compile(f"([{_UNSPACED}][{_MARKS}]*) | (?=[{_UNSPACED}])")
+
+_STOPS = str.maketrans("\u3001\u3002", "  ")         # 、 and 。 count as words in `tokenize`
+
+
+def characters(caption: str) -> str:
+    """As `tokenize`, but each character of a script without blanks between words is a word of its own.
+
+    Such scripts are Chinese, Japanese, Thai, Lao, Khmer, Burmese and the like; Latin letters, digits and all else are
+    cut as `tokenize` cuts them. A character keeps its combining marks; all its script's punctuation is dropped.
+    """
+    _check_text(caption)
+    pieces = _CHARACTER.split(caption.translate(_STOPS))
+    return " ".join(filter(None, (piece if i % 2 else tokenize(piece) for i, piece in enumerate(pieces))))
+
+
+def blanks(caption: str) -> str:
+    """The words of a caption that is segmented already: what stands between blanks, in lower case.
+
+    Words of punctuation alone, of which `characters` leaves nothing, are dropped. U+200B, of no width, is a blank.
+    """
+    _check_text(caption)
+    caption = caption.encode("utf-8", "ignore").decode().replace("\u200b", " ")          # without halves of emoji
+    return " ".join(word for word in caption.lower().split() if any(map(str.isalnum, word)) or characters(word))
+
+
+# Name -> caption to its words, joined by single blanks; dataset.json says which one cut a data set's captions.
+TOKENS: dict[str, Callable[[str], str]] = {"treebank": tokenize, "characters": characters, "blanks": blanks}
+
+
+def written(words: str, tokens: str) -> str:
+    """The words of a caption, joined by blanks, as people write them: `characters` without the blanks that it made."""
+    return _BLANKS_MADE.sub(r"\1", words) if tokens == "characters" else words
