@@ -2,7 +2,6 @@
 import argparse
 import functools
 import os
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
