@@ -8,7 +8,7 @@ from pathlib import Path
 from data.feature_rows import FeatureRows
 from data.onnx_models import describe_model
 from data.photos import list_pictures
-from scripts.commandline.command import run
+from scripts.commandline.command import one_line, run
 from scripts.commandline.image_model import add_encoder, encoder_of
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -39,7 +39,7 @@ def main(argv=None):
         raise FileExistsError(f"{args.out}: is there already, nothing was done: remove it or choose another name")
     pictures, wrong = list_pictures(args.images)
     for line in wrong:
-        print(f"error: {line}", file=sys.stderr)
+        print(one_line(f"error: {line}"), file=sys.stderr)
     encoder = encoder_of(args)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     with FeatureRows(args.out, encoder.shape, encoder.attributes()) as rows:

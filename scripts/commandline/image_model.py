@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from data.encoder import NORMALISE, RESIZE, Encoder
+from scripts.commandline.command import one_line
 
 
 def add_encoder(parser: ArgumentParser) -> None:
@@ -51,5 +52,5 @@ def noting_errors(failed: list[str], where: str = "") -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        tqdm.write(f"error: {where}{error}", file=sys.stderr)
+        tqdm.write(one_line(f"error: {where}{error}"), file=sys.stderr)
         failed.append(str(error))
