@@ -106,9 +106,14 @@ def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, i
 
 
 def describe(folder: str | os.PathLike, path: str | os.PathLike) -> dict[str, Any]:
-    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder."""
-    reader = FeatureReader(Path(folder) / path)
-    return {"path": str(path) if (Path(folder) / path).parent == Path(folder) else os.path.abspath(path),
+    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder.
+
+    Inside, it has forward slashes on Windows too: the folder may move to another system.
+    """
+    folder = Path(os.path.abspath(folder))
+    path = Path(os.path.abspath(folder / path))
+    reader = FeatureReader(path)
+    return {"path": path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path),
             "shape": reader.file_shape, "dtype": str(reader.dtype), "fingerprint": reader.fingerprint(),
             "attributes": reader.attributes()}
 

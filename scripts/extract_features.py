@@ -6,7 +6,7 @@ import sys
 
 from data.model_outputs import describe_model
 from data.photos import list_pictures
-from scripts.commandline.command import run
+from scripts.commandline.command import one_line, run
 from scripts.commandline.image_model import add_encoder, encoder_of
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -35,7 +35,7 @@ def main(argv=None):
     check_least(args, batch=1)
     pictures, wrong = list_pictures(args.images)
     for line in wrong:
-        print(f"error: {line}", file=sys.stderr)
+        print(one_line(f"error: {line}"), file=sys.stderr)
     encoder = encoder_of(args)
     done, failed = extract({args.out: encoder}, pictures, args.batch)
     print(f"{args.out}: {encoder.layer} of {encoder.path.name}, {(done, *encoder.shape)} for {done} pictures")

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from data.encoder import NORMALISE, RESIZE, Encoder
 from data.model_outputs import LAYOUTS
+from scripts.commandline.command import one_line
 
 
 def add_encoder(parser: ArgumentParser) -> None:
@@ -55,5 +56,5 @@ def noting_errors(failed: list[str], where: str = "") -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        tqdm.write(f"error: {where}{error}", file=sys.stderr)
+        tqdm.write(one_line(f"error: {where}{error}"), file=sys.stderr)
         failed.append(str(error))
