@@ -12,8 +12,8 @@ HANDED_OUT = {                      # folder -> modules
     # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
-    "models": """__init__ averages backend batches captioning_rnn checkpoint cider decoding dropout images likelihood
-                 metrics minibatches ngrams options read_ahead schedules search selection solver""",
+    "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
+                 likelihood metrics minibatches ngrams options read_ahead schedules search selection solver""",
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ coco dataset encoder feature_file features files markers matching model_outputs onnx_models
