@@ -61,8 +61,13 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     """
     check_splits(source)
     folder, left_out, notes = Path(folder), Counter(source.left_out), list(source.notes)
+    if "val" not in source.captions:
+        notes.append("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a "
+                     "tenth of the training images")
     readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
     check_same_kind(readers)
+    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
+    notes += [note for path in paths for note in FeatureReader(path).notes()]
     tokens, rows, references = {}, {}, {}
     for split, found in _found_rows(source, readers, folder, pooled, notes).items():
         tokens[split], rows[split], references[split] = _select(split, source.captions[split], found, left_out)
@@ -101,9 +106,14 @@ def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, i
 
 
 def describe(folder: str | os.PathLike, path: str | os.PathLike) -> dict[str, Any]:
-    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder."""
-    reader = FeatureReader(Path(folder) / path)
-    return {"path": str(path) if (Path(folder) / path).parent == Path(folder) else os.path.abspath(path),
+    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder.
+
+    Inside, it has forward slashes on Windows too: the folder may move to another system.
+    """
+    folder = Path(os.path.abspath(folder))
+    path = Path(os.path.abspath(folder / path))
+    reader = FeatureReader(path)
+    return {"path": path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path),
             "shape": reader.file_shape, "dtype": str(reader.dtype), "fingerprint": reader.fingerprint(),
             "attributes": reader.attributes()}
 

@@ -7,6 +7,7 @@ GROUPS = {
     "Data": {
         "fetch_data": "download a public data set",
         "extract_features": "image features from your pictures and an ONNX model",
+        "convert_features": "a feature file from features that others wrote",
         "prepare_data": "a dataset folder from captions and features, or of drawn scenes",
         "show_batch": "print and draw a training minibatch",
     },

@@ -8,6 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from data.encoder import NORMALISE, RESIZE, Encoder
+from data.model_outputs import LAYOUTS
+from scripts.commandline.command import one_line
 
 
 def add_encoder(parser: ArgumentParser) -> None:
@@ -26,6 +28,8 @@ def add_model(parser: ArgumentParser, layer: str) -> None:
     parser.add_argument("--encoder", metavar="ONNX", help="image model in ONNX form")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="size of the pictures, if the model accepts any")
+    parser.add_argument("--output-layout", choices=LAYOUTS, help="layout of an output of four axes, features before or "
+                        "behind height and width (default: what its shape says)")
     parser.add_argument("--normalise", metavar="HOW", help=f"raw (0 to 255), {', '.join(NORMALISE)}, or means and "
                         "deviations R,G,B/R,G,B on a scale of 0 to 1 (default: what the model's metadata say)")
     parser.add_argument("--bgr", action="store_true", default=None, help="the model expects BGR, not RGB")
@@ -42,7 +46,8 @@ def size(text: str) -> tuple[int, int]:
 
 def model_options(args: Namespace) -> dict[str, Any]:
     """The options of add_model as Encoder takes them."""
-    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
+    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize",
+                                                  "output_layout")}
 
 
 @contextlib.contextmanager
@@ -51,5 +56,5 @@ def noting_errors(failed: list[str], where: str = "") -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        tqdm.write(f"error: {where}{error}", file=sys.stderr)
+        tqdm.write(one_line(f"error: {where}{error}"), file=sys.stderr)
         failed.append(str(error))

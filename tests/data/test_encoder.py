@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.encoder import Encoder, differences, open_picture, probe_picture
 from data.features import FeatureReader
-from data.onnx_models import describe_model
+from data.model_outputs import describe_model
 
 RAW = {"normalisation": "inside the graph: x/2 (for no reason)"}
 HEIGHT, WIDTH = 8, 12

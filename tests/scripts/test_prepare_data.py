@@ -111,6 +111,16 @@ def test_what_is_left_out_is_printed(place, capsys):
         "left out: 1 train captions of images without features", "left out: 1 val captions without a word"]
 
 
+def test_what_the_readers_note_is_printed_once_a_file(place, capsys):
+    features = np.ones((4, 5, 3))
+    features[1:3, 2:] = 0                                                    # 6 of 20 regions
+    write_h5(place / "grid.h5", features=features, image_names=NAMES)
+    assert call(argv("flickr8k", place)) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if "note: " in line]
+    assert len(notes) == 2 and notes[0] == f"  note: {place / 'grid.h5'}: features is float64, read as float32"
+    assert notes[1].startswith(f"  note: {place / 'grid.h5'}: 30 % of the regions are zero: ")
+
+
 def test_the_defaults():
     args = parse(["karpathy", "--json", "j", "--features", "f", "--out", "o"])
     assert (args.min_count, args.max_words, args.pooled) == (4, 20, None)
@@ -185,7 +195,8 @@ FEATURE_FILES = [
     (missing("grid.h5"), ["no such feature file"]),
     (damaged("grid.h5", b"1 2 3"), ["not an HDF5 file or is damaged"]),
     (h5("grid.h5", image_names=NAMES), ["no dataset 'features', found image_names"]),
-    (h5("grid.h5", features=FEATURES.astype(int), image_names=NAMES), ["int64 (4, 3), expected float16 or float32"]),
+    (h5("grid.h5", features=FEATURES.astype(int), image_names=NAMES),
+     ["int64 (4, 3), expected float16, float32, float64 or int8"]),
     (h5("grid.h5", features=FEATURES[0], image_names=NAMES), ["float32 (3,)"]),
     (h5("grid.h5", features=FEATURES[:0], image_names=NAMES[:0]), ["at least one row"]),
     (h5("grid.h5", features=FEATURES), ["no dataset 'image_names'"]),
