@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from data.encoder import differences
-from data.feature_file import new_feature_file
+from data.feature_file import write_frame
 
 try:
     import fcntl
@@ -71,16 +71,29 @@ class FeatureRows:
 
     def finish(self, names: Sequence[str]) -> None:
         """Write the rows of these pictures, in this order, to PATH as HDF5, and remove PATH.part."""
-        with new_feature_file(self.path, (len(names), *self.shape), np.float16, names, self.attributes) as write:
-            for name in names:
-                self._file.seek(self.rows[name][1])
-                write(self._file.read(self.bytes))
+        temporary = self.path.with_name(f".{self.path.name}.h5.part")
+        try:
+            offset = self._write_frame(temporary, names)
+            with open(temporary, "r+b") as out:          # plain writes: HDF5 would crash on a full disk
+                out.seek(offset)
+                for name in names:
+                    self._file.seek(self.rows[name][1])
+                    out.write(self._file.read(self.bytes))
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
         self.discard()
 
     def discard(self) -> None:
         """Remove PATH.part."""
         self._file.close()
         self.part.unlink()
+
+    def _write_frame(self, path: Path, names: Sequence[str]) -> int:
+        """Write an HDF5 file that lacks only the numbers -> the offset at which they belong."""
+        return write_frame(path, (len(names), *self.shape), np.float16, names, self.attributes)
 
     def _write(self, content: Any) -> None:
         self._file.write(json.dumps(content).encode() + b"\n")
