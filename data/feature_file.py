@@ -130,24 +130,30 @@ def trailing_zeros(x: np.ndarray) -> np.ndarray:
     return np.where(used.any(axis=1), used[:, ::-1].argmax(axis=1), x.shape[1])
 
 
+def write_frame(path: str | os.PathLike, shape: Sequence[int], dtype: Any, names: Sequence[str],
+                attributes: Mapping[str, Any], regions: np.ndarray | None = None) -> int:
+    """Write a feature file that lacks only the numbers -> the offset at which they belong."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update(attributes)
+        file.create_dataset("image_names", data=list(names), dtype=h5py.string_dtype())
+        if regions is not None:
+            file["regions"] = regions
+        features = file.create_dataset("features", shape, dtype, fill_time="never")
+        features[-1] = 0                                                # makes HDF5 allocate the space for all rows
+        return features.id.get_offset()
+
+
 @contextlib.contextmanager
-def new_feature_file(path: str | os.PathLike, shape: Sequence[int], dtype: Any, names: Sequence[str],
-                     attributes: Mapping[str, Any], regions: np.ndarray | None = None) -> Iterator[Callable]:
+def new_feature_file(path: str | os.PathLike, *frame: Any) -> Iterator[Callable[[bytes], Any]]:
     """A function that writes bytes: the numbers of the rows of a new feature file, one after the other.
 
-    The file is complete at the end of the block; if the block fails there is none. Raises OSError on a full disk.
+    frame: what write_frame takes. The file is complete at the end of the block; if the block fails there is none.
+    Raises OSError on a full disk.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.h5.part")
     try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs.update(attributes)
-            file.create_dataset("image_names", data=list(names), dtype=h5py.string_dtype())
-            if regions is not None:
-                file["regions"] = regions
-            features = file.create_dataset("features", shape, dtype, fill_time="never")
-            features[-1] = 0                                            # makes HDF5 allocate the space for all rows
-            offset = features.id.get_offset()
+        offset = write_frame(temporary, *frame)
         with open(temporary, "r+b") as out:                             # plain writes: HDF5 would crash on a full disk
             out.seek(offset)
             yield out.write

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from data import foreign_features
+from data import feature_conversion, foreign_features
+from data.feature_axes import arrange
 from data.feature_file import new_feature_file
 from data.features import FeatureReader
 from scripts.commandline.command import run
@@ -315,12 +316,28 @@ def test_files_of_another_kind(call, tmp_path):
     assert "no features" in call(tmp_path / "empty")[1]
 
 
-def test_an_output_that_exists_and_failures_leave_things_as_they_were(grid, call, tmp_path, monkeypatch, capsys):
+def interrupted_at(count):
+    """data.feature_axes.arrange, stopped by Ctrl-C at that image."""
+    calls = []
+
+    def stop(*args):
+        calls.append(args)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        return arrange(*args)
+    return stop
+
+
+def test_an_output_that_exists_and_failures_leave_things_as_they_were(grid, call, tmp_path, monkeypatch):
     path = h5(tmp_path / "in.h5", {"features": grid[:, 0, 0], "ids": NAMES})
     before = path.read_bytes()
     with pytest.raises(FileExistsError, match="is there already, nothing was done"):
         main([str(path), "--out", str(path)])
     assert path.read_bytes() == before
+    monkeypatch.setattr(feature_conversion, "arrange", interrupted_at(ROWS + 3))
+    with pytest.raises(SystemExit) as stop:
+        run(lambda: main([str(path), "--out", str(tmp_path / "f.h5")]))
+    assert stop.value.code == 130 and [file.name for file in tmp_path.iterdir()] == ["in.h5"]
     for error in (KeyboardInterrupt, OSError(28, "No space left on device")):
         with pytest.raises(type(error) if isinstance(error, OSError) else error), \
                 new_feature_file(tmp_path / "f.h5", (2, 3), np.float16, ["a", "b"], {}) as write:
