@@ -34,7 +34,7 @@ def readable() -> tuple[tuple[str, ...], tuple[str, ...]]:
 def lacking(head: bytes) -> str | None:
     """What is needed to read a picture that begins with these 12 bytes; None if it is of no such kind."""
     suffix = BRANDS.get(head[8:12]) if head[4:8] == b"ftyp" else None
-    return None if suffix is None or suffix in readable()[1] else f"{suffix} needs {REMEDY[suffix]}"
+    return None if suffix is None or suffix in readable()[1] else f"found {suffix}, which needs {REMEDY[suffix]}"
 
 
 def left_out_line(endings: Counter[str]) -> str | None:

@@ -29,8 +29,8 @@ def add_model(parser: ArgumentParser, layer: str) -> None:
     parser.add_argument("--encoder", metavar="ONNX", help="image model in ONNX form")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="size of the pictures, if the model accepts any")
-    parser.add_argument("--output-layout", choices=LAYOUTS, help="layout of an output of four axes, features before or "
-                        "behind height and width (default: what its shape says)")
+    parser.add_argument("--output-layout", choices=LAYOUTS, help="whether an output of four axes has its features "
+                        "before or behind height and width (default: what its shape says)")
     parser.add_argument("--normalise", metavar="HOW", help=f"one of {NAMES} (raw: 0 to 255; tf is inception, "
                         "none is raw, caffe implies --bgr), or means and deviations R,G,B/R,G,B on a scale of 0 to 1 "
                         "(default: what the model's metadata say)")

@@ -157,7 +157,8 @@ def test_many_kinds_of_endings_stay_one_line(tmp_path):
     assert left_out.startswith("left out: 30 files") and left_out.endswith("others 22)") and len(left_out) < 200
 
 
-@pytest.mark.parametrize("brand, needs", [(b"heic", ".heic needs pillow-heif"), (b"avif", ".avif needs a newer")])
+@pytest.mark.parametrize("brand, needs", [
+    (b"heic", "found .heic, which needs pillow-heif"), (b"avif", "found .avif, which needs a newer")])
 def test_a_picture_that_is_read_elsewhere_is_named_with_what_it_needs(brand, needs, no_more_than_pillow, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x1cftyp" + brand + b"\0" * 40)
     for file in (tmp_path / "a.jpg", io.BytesIO((tmp_path / "a.jpg").read_bytes())):
