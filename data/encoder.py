@@ -21,7 +21,11 @@ from data.pictures import MAX_PIXELS, to_rgb
 
 # Means and deviations of red, green and blue; the model gets (x / 255 - mean) / deviation.
 NORMALISE = {"unit": "0,0,0/1,1,1", "inception": "0.5,0.5,0.5/0.5,0.5,0.5",
-             "imagenet": "0.485,0.456,0.406/0.229,0.224,0.225"}
+             "imagenet": "0.485,0.456,0.406/0.229,0.224,0.225",
+             "caffe": "/".join([",".join(str(mean / 255) for mean in (123.68, 116.779, 103.939)),
+                                ",".join([str(1 / 255)] * 3)])}      # 0 to 255 less the means, blue first
+ALIASES = {"tf": "inception", "none": "raw"}            # Keras' names; attributes have the older ones
+NAMES = ", ".join(("raw", *NORMALISE, *ALIASES))
 RESIZE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC,
           "lanczos": Image.Resampling.LANCZOS}
 Picture = Image.Image | np.ndarray
@@ -34,8 +38,8 @@ class Encoder:
 
     path: the model; layer: one of its outputs, by default the one that data.model_outputs.Outputs.choose names; pool:
     take the mean over the regions; threads: of onnxruntime, by default one a core. What the model's shapes and metadata
-    leave open: size, (height, width); normalise, "raw" for 0 to 255, a name in NORMALISE, or numbers in the same form;
-    bgr, whether blue comes first; resize, a name in RESIZE; output_layout, "NCHW" or "NHWC" of an output of four axes.
+    leave open: size, (height, width); normalise, one of NAMES, or numbers in the form of NORMALISE; bgr, whether blue
+    comes first; resize, a name in RESIZE; output_layout, "NCHW" or "NHWC" of an output of four axes.
     `grid` is (height, width) of the regions, None without regions; `shape` is that of one picture's features;
     `outputs` is what the model's outputs are taken for.
     Raises FileNotFoundError, or ValueError that says what the model lacks.
@@ -50,8 +54,9 @@ class Encoder:
         pixels = stated_pixels(self._session)
         self._input = image_input(self._session, path)
         self.size = _size(self._input.size, size, path)
-        self.bgr = pixels.bgr if bgr is None else bgr
-        self.normalise, self._formula = normalise or pixels.normalise, pixels.formula
+        named = normalise or pixels.normalise
+        self.bgr = pixels.bgr or named == "caffe" if bgr is None else bgr
+        self.normalise, self._formula = ALIASES.get(named or "", named), pixels.formula
         self._numbers = _numbers(self.normalise, path)
         self.outputs = Outputs(self._session, self._input, self.size, path, output_layout)
         self.layer = self.outputs.choose(layer)
@@ -179,7 +184,7 @@ def _numbers(normalise: str | None, path: str | os.PathLike) -> np.ndarray | Non
     """Means and deviations, float32 (2, 3), or None for raw pixels. Raises ValueError if they are not known."""
     if normalise is None:
         raise ValueError(f"{path}: its metadata do not say how pixels are normalised, expected --normalise with one of "
-                         f"raw, {', '.join(NORMALISE)}, or numbers like {NORMALISE['imagenet']}")
+                         f"{NAMES}, or numbers like {NORMALISE['imagenet']}")
     if normalise == "raw":
         return None
     numbers: np.ndarray
@@ -188,6 +193,6 @@ def _numbers(normalise: str | None, path: str | os.PathLike) -> np.ndarray | Non
     except ValueError:
         numbers = np.zeros(0)
     if numbers.shape != (2, 3) or not np.isfinite(numbers).all() or (numbers[1] == 0).any():
-        raise ValueError(f"normalisation {normalise!r:.200}: expected one of raw, {', '.join(NORMALISE)}, or means and "
+        raise ValueError(f"normalisation {normalise!r:.200}: expected one of {NAMES}, or means and "
                          f"deviations of red, green and blue like {NORMALISE['imagenet']}")
     return numbers

@@ -183,12 +183,15 @@ def _declared(shape: Iterable[int | str | None]) -> list[str]:
 def _in_proportion(shape: Shape, size: Grid) -> list[str]:
     """The layouts whose height and width are in the pictures' proportions, or equal beside another third.
 
-    If there are none: those that one stride explains, with sides rounded up or down.
+    If none is exactly in proportion: those that one stride explains, with sides rounded up or down.
     """
+    height, width = size
     sides = {layout: (shape[h], shape[w], shape[d]) for layout, (d, h, w) in LAYOUTS.items()}
-    exact = [layout for layout, (h, w, d) in sides.items() if h * size[1] == w * size[0] or h == w != d]
-    return exact or [layout for layout, (h, w, _) in sides.items()
-                     if (h - 1) * size[1] < (w + 1) * size[0] and (w - 1) * size[0] < (h + 1) * size[1]]
+    exact = [layout for layout, (h, w, _) in sides.items() if h * width == w * height]
+    near = [layout for layout, (h, w, _) in sides.items()
+            if (h - 1) * width < (w + 1) * height and (w - 1) * height < (h + 1) * width]
+    equal = [layout for layout, (h, w, d) in sides.items() if h == w != d]
+    return [*(exact or near), *equal]
 
 
 def _as_wide(shape: Shape, widths: set[int]) -> list[str]:

@@ -2,12 +2,10 @@
 
 The same command resumes a run that was stopped. Unreadable pictures are named and skipped.
 """
-import sys
 
 from data.model_outputs import describe_model
-from data.photos import list_pictures
-from scripts.commandline.command import one_line, run
-from scripts.commandline.image_model import add_encoder, encoder_of
+from scripts.commandline.command import run
+from scripts.commandline.image_model import add_encoder, encoder_of, listed
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.datasets.extraction import extract
@@ -16,7 +14,7 @@ from scripts.datasets.extraction import extract
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.extract_features", description=__doc__)
     parser.add_argument("--list", metavar="MODEL", help="show a model's inputs, outputs, shapes and metadata, and stop")
-    parser.add_argument("--images", nargs="+", metavar="PATH", help="a folder of pictures, or files")
+    parser.add_argument("--images", nargs="+", metavar="PATH", help="folders of pictures, or files")
     parser.add_argument("--out", metavar="H5", help="the feature file to make")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures at a time (default 16)")
     add_encoder(parser)
@@ -33,9 +31,7 @@ def main(argv=None):
         print(*describe_model(args.list, args.size, args.output_layout), sep="\n")
         return 0
     check_least(args, batch=1)
-    pictures, wrong = list_pictures(args.images)
-    for line in wrong:
-        print(one_line(f"error: {line}"), file=sys.stderr)
+    pictures, wrong = listed(args.images)
     encoder = encoder_of(args)
     done, failed = extract({args.out: encoder}, pictures, args.batch)
     print(f"{args.out}: {encoder.layer} of {encoder.path.name}, {(done, *encoder.shape)} for {done} pictures")

@@ -68,8 +68,8 @@ def extract(encoders: Mapping[str | os.PathLike, Encoder], pictures: dict[str, P
         if not done:
             for rows in files:
                 rows.discard()
-            raise ValueError(f"{next(iter(pictures.values()))}: none of {len(pictures)} pictures could be read, "
-                             "nothing was written")
+            raise ValueError(f"none of {len(pictures)} pictures could be read, nothing was written: the "
+                              f"first is {next(iter(pictures.values()))}")
         for rows in files:                              # all are written before the first is complete
             stack.enter_context(rows.finishing(done))
     return len(done), failed

@@ -1,7 +1,6 @@
 """Dataset folders whose features are made from pictures on the way. args: the options of scripts.prepare_data."""
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,9 @@ import numpy as np
 
 from data.features import write_features
 from data.matching import examples, match_names
-from data.photos import list_pictures
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
-from scripts.commandline.image_model import model_options
+from scripts.commandline.image_model import listed, model_options
 from scripts.datasets.captions import with_splits
 from scripts.datasets.extraction import extract_to
 
@@ -46,9 +44,7 @@ def dataset_of_pictures(args: argparse.Namespace, source: Source, options: dict[
 
 def captioned(folders: list[str], source: Source) -> dict[str, Path]:
     """The pictures in these folders that have captions, name -> path. Raises ValueError if there are none."""
-    pictures, wrong = list_pictures(folders)
-    for line in wrong:
-        print(f"error: {line}", file=sys.stderr)
+    pictures, _ = listed(folders)
     wanted = [name for images in source.captions.values() for name in images]
     names = list(pictures)
     chosen = sorted(names[k] for k in match_names(wanted, names).row_of.values())
