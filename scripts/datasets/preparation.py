@@ -11,6 +11,8 @@ from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from data.sources import read_coco, read_flickr8k, read_karpathy
 from scripts.commandline.image_model import encoder_of
+from scripts.commandline.run_options import check_least
+from scripts.datasets.word_lines import word_lines
 
 
 def prepare(args: argparse.Namespace) -> dict[str, Any]:
@@ -20,11 +22,11 @@ def prepare(args: argparse.Namespace) -> dict[str, Any]:
     if args.kind == "cocopt":
         return make_cocopt_dataset(args.out, args.file, args.encoder and encoder_of(args),
                                    functools.partial(tqdm, disable=None, unit="batch"))
-    if args.min_count < 1 or args.max_words < 1:
-        raise ValueError(f"--min-count {args.min_count} --max-words {args.max_words}: expected at least 1")
+    check_least(args, min_count=1, max_words=1)
     source, features, pooled = _source(args)
     with new_folder(args.out) as folder:
-        return write_dataset(folder, source, features, pooled, min_count=args.min_count, max_words=args.max_words)
+        return write_dataset(folder, source, features, pooled, min_count=args.min_count, max_words=args.max_words,
+                             tokens=args.tokens)
 
 
 def _source(args):
@@ -41,11 +43,15 @@ def _source(args):
     return source, features, pooled
 
 
-def told(out: str, info: dict[str, Any]) -> list[str]:
-    """What to print about a dataset folder: what it holds and what was left out."""
+def told(out: str, info: dict[str, Any], chosen: bool = False) -> list[str]:
+    """What to print about a dataset folder: what it holds, what its words are, and what was left out.
+
+    chosen: no --min-count was given.
+    """
     lines = [f"{out}: {info['name']}, {info['vocabulary']['words']:,} words"]
     for split, counts in info["splits"].items():
         features = (info["pooled"] or info["features"]).get(split)
         found = f"features {tuple(features['shape'])} in {features['path']}" if features else "no features: --encoder"
         lines.append(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  {found}")
+    lines += word_lines(info, chosen)
     return [*lines, *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items())]
