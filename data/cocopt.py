@@ -16,6 +16,7 @@ from data.files import new_hdf5
 from data.prepare import new_folder, write_description
 from data.torch_files import read_torch
 from data.vocabulary import Vocabulary
+from data.word_counts import count_words
 
 SPLITS = ("train", "val")
 BATCH = 16
@@ -76,7 +77,9 @@ def make_cocopt_dataset(out: str | os.PathLike, path: str | os.PathLike, encoder
         return write_description(
             folder, "cocopt", {split: (len(images[split]), len(captions[split])) for split in SPLITS}, vocabulary,
             dict.fromkeys(SPLITS, "features.h5") if encoder else None, max_words=captions["train"].shape[1] - 2,
-            pictures="pictures.h5", references=None, left_out={})
+            pictures="pictures.h5", references=None, left_out={},
+            training_words=count_words([vocabulary.decode(ids) for ids in captions["train"]], captions["train"],
+                                       vocabulary))
 
 
 def _encode(path: Path, pictures: Sequence[np.ndarray], names: list[str], encoder: Encoder,

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.features import FeatureReader, PairReader, check_same_kind
 from data.files import hdf5_errors, read_hdf5, read_json
-from data.tokenizer import tokenize
+from data.tokenizer import TOKENS
 from data.vocabulary import Vocabulary
 
 COURSE_FEATURES = "{split}2014_vgg16_fc7_pca.h5"
@@ -62,10 +62,15 @@ class Dataset(NamedTuple):
         return reader.image_names() or [f"{split}-{row}" for row in range(len(reader))]
 
     @property
+    def description(self) -> dict[str, Any]:
+        """The content of dataset.json; {} for the course's folder."""
+        path = self.folder / "dataset.json"
+        return read_json(path) if path.is_file() else {}
+
+    @property
     def uncut(self) -> bool:
         """Whether the dataset has the captions as people wrote them; the courses' data do not."""
-        path = self.folder / "dataset.json"
-        return path.is_file() and read_json(path).get("references", True) is not None
+        return "features" in self.description and self.description.get("references", True) is not None
 
     def references(self, split: str) -> dict[str, list[str]]:
         """The human captions of each image of a split, tokenised, in the order of `images` -> name -> captions.
@@ -83,8 +88,8 @@ class Dataset(NamedTuple):
         try:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file, run scripts.prepare_data again")
-            texts = read_json(path)[split]
-            return {name: [tokenize(text) for text in _not_empty(texts[name])] for name in names}
+            texts, cut = read_json(path)[split], TOKENS[self.vocabulary.tokens]
+            return {name: [cut(text) for text in _not_empty(texts[name])] for name in names}
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path}: not the references of the {split} split, run scripts.prepare_data again "
                              f"({type(error).__name__}: {error})") from error
@@ -102,7 +107,7 @@ class Dataset(NamedTuple):
         for array in (self.captions["train"], self.image_idxs["train"]):
             captions.update(np.ascontiguousarray(array, np.int64).tobytes())
         return {"folder": str(self.folder.resolve()), "name": self.name, "vocabulary": self.vocabulary.fingerprint(),
-                "captions": captions.hexdigest(),
+                "tokens": self.vocabulary.tokens, "captions": captions.hexdigest(),
                 "features": {split: {"path": str(Path(reader.path).resolve()), "fingerprint": reader.fingerprint(),
                                      "attributes": reader.attributes()} for split, reader in self.features.items()}}
 
@@ -158,14 +163,15 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
                          for split, entry in (info[part] or {}).items()} for part in ("features", "pooled"))
         if not (featureless := info["features"] == {}):
             (pooled or grid)["train"], grid["train"]
-        fingerprint = info["vocabulary"]["fingerprint"]
+        fingerprint, tokens = info["vocabulary"]["fingerprint"], info.get("tokens", "treebank")
+        TOKENS[tokens]                                      # fails if there is no such way to cut captions
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a dataset's description, run scripts.prepare_data again "
                          f"({type(error).__name__}: {error})") from error
     if featureless:
         raise ValueError(f"{folder}: has captions and pictures, but no features: run scripts.prepare_data again, with "
                          "--encoder")
-    vocabulary = Vocabulary.load(folder / "vocab.json")
+    vocabulary = Vocabulary.load(folder / "vocab.json", tokens)
     if vocabulary.fingerprint() != fingerprint:
         raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "
                          "run scripts.prepare_data again")

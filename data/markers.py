@@ -1,7 +1,7 @@
 """Markers that other programs wrote around captions, such as <start> ... <end>: recognised and stripped."""
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 MOST = 0.5          # a marker is one if more than this share of all captions carries it
 
@@ -26,6 +26,16 @@ def strip_markers(captions: Sequence[str]) -> tuple[list[str], Counter[str]]:
         if sum(marker.search(caption.strip()) is not None for caption in captions) > MOST * len(captions):
             stripped = [_without(marker, caption, counts) for caption in stripped]
     return stripped, counts
+
+
+def strip_source(captions: Mapping[str, Mapping[str, Sequence[str]]],
+                 ) -> tuple[dict[str, dict[str, list[str]]], Counter[str]]:
+    """The same for the captions of all splits together: split -> image name -> captions, and the counts."""
+    stripped, counts = strip_markers([text for images in captions.values() for texts in images.values()
+                                      for text in texts])
+    rest = iter(stripped)
+    return {split: {name: [next(rest) for _ in texts] for name, texts in images.items()}
+            for split, images in captions.items()}, counts
 
 
 def _without(marker: re.Pattern[str], caption: str, counts: Counter[str]) -> str:

@@ -2,8 +2,8 @@
 
     captions.h5      {train,val,test}_captions int32 (N, T), {train,val,test}_image_idxs int32 (N,): rows of features
     vocab.json       idx_to_word, word_to_idx
-    references.json  split -> image name -> the captions as written, for scoring
-    dataset.json     names, counts, shapes, fingerprints, and the paths of the features
+    references.json  split -> image name -> the captions as written, without markers around them, for scoring
+    dataset.json     names, counts, shapes, fingerprints, how captions are cut, and the paths of the features
 """
 import contextlib
 import json
@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ import numpy as np
 
 from data.features import FeatureReader, check_same_kind
 from data.files import new_hdf5
+from data.markers import strip_source
 from data.matching import examples, match_names
 from data.sources import Source
 from data.splits import check_splits
-from data.tokenizer import tokenize
+from data.tokenizer import TOKENS
 from data.vocabulary import Vocabulary
+from data.word_counts import check_has_words, count_words, default_min_count
 
 
 @contextlib.contextmanager
@@ -49,39 +51,55 @@ def new_folder(out: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[str, str | os.PathLike],
-                  pooled: Mapping[str, str | os.PathLike] | None = None, *, min_count: int = 4, max_words: int = 20,
-                  pictures: str | None = None) -> dict[str, Any]:
+                  pooled: Mapping[str, str | os.PathLike] | None = None, *, min_count: int | None = None,
+                  max_words: int = 20, tokens: str = "treebank", pictures: str | None = None) -> dict[str, Any]:
     """Write the four files of a dataset folder -> the content of dataset.json.
 
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
-    pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the folder.
+    min_count: None to choose by the number of training captions; tokens: how captions are cut into words, a name in
+    data.tokenizer.TOKENS; pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the
+    folder.
     Images are found in the feature files by their names (data.matching) and stored in the order of their rows there.
-    Captions of images without features, and captions without a word, are left out and counted.
-    Raises ValueError if a split ends up empty or if the feature files do not fit together.
+    Markers around captions are stripped. Captions of images without features, and captions without a word, are left
+    out. All are counted. Raises ValueError if a split or the vocabulary ends up empty or if the feature files do not
+    fit together.
     """
     check_splits(source)
-    folder, left_out, notes = Path(folder), Counter(source.left_out), list(source.notes)
-    if "val" not in source.captions:
-        notes.append("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a "
-                     "tenth of the training images")
+    stripped, markers = strip_source(source.captions)
+    source = source._replace(captions=stripped)
+    folder, left_out, notes = Path(folder), Counter(source.left_out), _notes(source, Path(folder), features, pooled)
     readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
     check_same_kind(readers)
-    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
-    notes += [note for path in paths for note in FeatureReader(path).notes()]
-    tokens, rows, references = {}, {}, {}
+    texts, rows, references = {}, {}, {}
     for split, found in _found_rows(source, readers, folder, pooled, notes).items():
-        tokens[split], rows[split], references[split] = _select(split, source.captions[split], found, left_out)
-        if not tokens[split]:
+        texts[split], rows[split], references[split] = _select(split, source.captions[split], TOKENS[tokens], found,
+                                                               left_out)
+        if not texts[split]:
             raise ValueError(f"{readers[split].path}: no caption of the {split} split has words and features; "
                              f"{examples(source.captions[split], readers[split].image_names() or [])}")
-    vocabulary = Vocabulary.build(tokens["train"], min_count)
-    _write_captions(folder / "captions.h5", tokens, rows, vocabulary, max_words)
+    min_count = default_min_count(len(texts["train"])) if min_count is None else min_count
+    vocabulary = Vocabulary.build(texts["train"], min_count, tokens)
+    check_has_words(source.name, vocabulary, min_count, texts["train"])
+    ids = {split: vocabulary.encode_all(captions, max_words) for split, captions in texts.items()}
+    _write_captions(folder / "captions.h5", ids, rows)
     vocabulary.save(folder / "vocab.json")
     _write_json(folder / "references.json", references)
     return write_description(
-        folder, source.name, {split: (len(references[split]), len(tokens[split])) for split in tokens}, vocabulary,
-        features, pooled, min_count=min_count, max_words=max_words, pictures=pictures,
-        left_out={reason: count for reason, count in left_out.items() if count}, notes=notes)
+        folder, source.name, {split: (len(references[split]), len(texts[split])) for split in texts}, vocabulary,
+        features, pooled, min_count=min_count, max_words=max_words, pictures=pictures, tokens=tokens,
+        left_out={reason: count for reason, count in left_out.items() if count}, markers=markers,
+        training_words=count_words(texts["train"], ids["train"], vocabulary), notes=notes)
+
+
+def _notes(source: Source, folder: Path, features: Mapping[str, str | os.PathLike],
+           pooled: Mapping[str, str | os.PathLike] | None) -> list[str]:
+    """What is odd about a source and its feature files, in sentences."""
+    notes = list(source.notes)
+    if "val" not in source.captions:
+        notes.append("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a "
+                     "tenth of the training images")
+    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
+    return notes + [note for path in paths for note in FeatureReader(path).notes()]
 
 
 def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, int]], vocabulary: Vocabulary,
@@ -153,34 +171,34 @@ def _names(reader: FeatureReader, pooled_paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _select(split: str, captions: Mapping[str, Sequence[str]], found: Mapping[str, tuple[int, str]],
-            left_out: Counter) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
-    """Captions that have words and features -> tokenised captions, rows of their images, references.
+def _select(split: str, captions: Mapping[str, Sequence[str]], cut: Callable[[str], str],
+            found: Mapping[str, tuple[int, str]], left_out: Counter
+            ) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
+    """Captions that have words and features -> the words of each caption, rows of their images, references.
 
-    The other captions are counted in left_out.
+    cut: of data.tokenizer.TOKENS. The other captions are counted in left_out.
     """
-    tokens: list[str] = []
+    texts: list[str] = []
     rows: list[int] = []
     references = {}
     left_out[f"{split} captions of images without features"] += sum(
         len(raws) for name, raws in captions.items() if name not in found)
     for name, (row, stored) in found.items():
         raws = captions[name]
-        pairs = [(raw, text) for raw in raws if (text := tokenize(raw))]
+        pairs = [(raw, text) for raw in raws if (text := cut(raw))]
         left_out[f"{split} captions without a word"] += len(raws) - len(pairs)
         left_out[f"{split} images without a caption"] += not pairs
         if pairs:
             references[stored] = [raw for raw, _ in pairs]
-            tokens += [text for _, text in pairs]
+            texts += [text for _, text in pairs]
             rows += [row] * len(pairs)
-    return tokens, np.array(rows, np.int32), references
+    return texts, np.array(rows, np.int32), references
 
 
-def _write_captions(path: Path, tokens: Mapping[str, list[str]], rows: Mapping[str, np.ndarray],
-                    vocabulary: Vocabulary, max_words: int) -> None:
+def _write_captions(path: Path, ids: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> None:
     with new_hdf5(path) as f:
-        for split in tokens:
-            f[f"{split}_captions"] = vocabulary.encode_all(tokens[split], max_words)
+        for split in ids:
+            f[f"{split}_captions"] = ids[split]
             f[f"{split}_image_idxs"] = rows[split]
 
 

@@ -90,12 +90,13 @@ def _check_text(caption: str) -> None:
 # kana and bopomofo; kana of half width; then the large blocks of Chinese characters and Yi. Digits are not among them.
 _BLOCKS = ((0xe00, 0x10a0), (0x1780, 0x1800), (0x1950, 0x1ab0), (0x2e80, 0x3200), (0xa9e0, 0xaa00), (0xaa60, 0xaae0),
            (0xff66, 0xff9e))
-_UNSPACED = "".join(chr(c) for block in _BLOCKS for c in range(*block) if category(chr(c)) in ("Lo", "Lm", "Nl")) + (
+_LETTERS = "".join(chr(c) for block in _BLOCKS for c in range(*block) if category(chr(c)) in ("Lo", "Lm", "Nl")) + (
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua48c\uf900-\ufaff\U00020000-\U000323af")
 _MARKS = "".join(chr(c) for block in _BLOCKS for c in range(*block) if category(chr(c))[0] == "M") + (
     "\u0300-\u036f\uff9e\uff9f\ufe00-\ufe0f\U000e0100-\U000e01ef")     # the last two: which form of a character
-_CHARACTER = re.compile(f"([{_UNSPACED}][{_MARKS}]*)")
-_BLANKS_MADE = re.compile(f"([{_UNSPACED}][{_MARKS}]*) | (?=[{_UNSPACED}])")
+UNSPACED = re.compile(f"[{_LETTERS}]")
+_CHARACTER = re.compile(f"([{_LETTERS}][{_MARKS}]*)")
+_BLANKS_MADE = re.compile(f"([{_LETTERS}][{_MARKS}]*) | (?=[{_LETTERS}])")
 
 _STOPS = str.maketrans("\u3001\u3002", "  ")         # 、 and 。 count as words in `tokenize`
 

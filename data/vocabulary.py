@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.files import read_json
+from data.tokenizer import TOKENS, written
 
 SPECIAL = ("<NULL>", "<START>", "<END>", "<UNK>")
 
@@ -19,9 +20,14 @@ SPECIAL = ("<NULL>", "<START>", "<END>", "<UNK>")
 class Vocabulary:
     """Words and their ids; `idx_to_word` is a list, `word_to_idx` a dict, as in the course's vocabulary file."""
 
-    def __init__(self, words: Iterable[str]) -> None:
-        """words: in the order of their ids, all different, the four special words included; else ValueError."""
-        self.idx_to_word = list(words)
+    def __init__(self, words: Iterable[str], tokens: str = "treebank") -> None:
+        """words: in the order of their ids, all different, the four special words included; else ValueError.
+
+        tokens: the name in data.tokenizer.TOKENS of how captions are cut into these words; else ValueError.
+        """
+        if tokens not in TOKENS:
+            raise ValueError(f"tokens {tokens!r}: expected one of {', '.join(TOKENS)}")
+        self.idx_to_word, self.tokens = list(words), tokens
         self.word_to_idx = {word: i for i, word in enumerate(self.idx_to_word)}
         missing = [word for word in SPECIAL if word not in self.word_to_idx]
         if missing or len(self.word_to_idx) != len(self.idx_to_word):
@@ -29,19 +35,23 @@ class Vocabulary:
         self.null, self.start, self.end, self.unknown = (self.word_to_idx[word] for word in SPECIAL)
 
     @classmethod
-    def build(cls, captions: Sequence[str], min_count: int = 1) -> Vocabulary:
+    def build(cls, captions: Sequence[str], min_count: int = 1, tokens: str = "treebank") -> Vocabulary:
         """From tokenised captions: the special words have ids 0..3, then words by falling count, ties by name."""
         counts = Counter(word for caption in captions for word in caption.split())
         words = [word for word, count in counts.items() if count >= min_count and word not in SPECIAL]
-        return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))])
+        return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))], tokens)
 
     def __len__(self) -> int:
         return len(self.idx_to_word)
 
     def encode(self, caption: str, max_words: int | None = None) -> list[int]:
-        """Ids of a tokenised caption: <START>, at most max_words words, <END>; <UNK> for unknown words."""
-        words = caption.split()[:max_words]
-        return [self.start, *(self.word_to_idx.get(word, self.unknown) for word in words), self.end]
+        """Ids of a tokenised caption: <START>, at most max_words words, <END>; <UNK> for unknown words.
+
+        A caption that is cut has no <END>: it does not end there.
+        """
+        words = caption.split()
+        ids = [self.start, *(self.word_to_idx.get(word, self.unknown) for word in words[:max_words])]
+        return ids if max_words is not None and len(words) > max_words else [*ids, self.end]
 
     def encode_all(self, captions: Sequence[str], max_words: int | None = None) -> np.ndarray:
         """Ids of tokenised captions -> int32 (N, T), padded with <NULL> to the longest."""
@@ -61,6 +71,10 @@ class Vocabulary:
                 words.append(self.idx_to_word[i])
         return " ".join(words)
 
+    def text(self, ids: Iterable[int]) -> str:
+        """The words of one row of ids, as people write them: see data.tokenizer.written."""
+        return written(self.decode(ids), self.tokens)
+
     def fingerprint(self) -> str:
         """SHA-256 of the words in the order of their ids, in hexadecimal."""
         return hashlib.sha256("\n".join(self.idx_to_word).encode()).hexdigest()
@@ -71,11 +85,11 @@ class Vocabulary:
         Path(path).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Vocabulary:
+    def load(cls, path: str | os.PathLike, tokens: str = "treebank") -> Vocabulary:
         """Read the course's JSON format. Raises FileNotFoundError, or ValueError for another format."""
         content = read_vocabulary(path)
         try:
-            vocabulary = cls(content["idx_to_word"])
+            vocabulary = cls(content["idx_to_word"], tokens)
             vocabulary.fingerprint()                        # fails if a word is not text
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: not a vocabulary: {error}") from error

@@ -1,4 +1,5 @@
 """Make a dataset folder for scripts.train, from captions and a file of image features, or from nothing (scenes)."""
+from data.tokenizer import TOKENS
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder
 from scripts.commandline.parser import Parser
@@ -11,10 +12,7 @@ def parse(argv=None):
     common = Parser(add_help=False)
     common.add_argument("--out", required=True, metavar="DIR", help="the dataset folder to make")
     texts = Parser(add_help=False, parents=[common])
-    texts.add_argument("--min-count", type=int, default=4, metavar="K",
-                       help="words seen fewer times in the training captions become <UNK> (default 4)")
-    texts.add_argument("--max-words", type=int, default=20, metavar="K",
-                       help="longer captions are cut for training; references stay whole (default 20)")
+    add_words(texts)
     add_kinds_of_texts(kinds, texts)
     cocopt = kinds.add_parser("cocopt", parents=[common], help="the attention course's coco.pt")
     cocopt.add_argument("--file", required=True, metavar="PT", help="read without torch, tensors and plain values only")
@@ -78,9 +76,21 @@ def add_shares(parser):
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="random seed of that choice (default 0)")
 
 
+def add_words(parser):
+    """Options of how captions become words."""
+    parser.add_argument("--tokens", choices=TOKENS, default="treebank", help="the words of a caption: treebank, as the "
+                        "caption metrics count them (default); characters, for text without blanks between words "
+                        "(Chinese, Japanese, Thai); blanks, as you segmented it")
+    parser.add_argument("--min-count", type=int, metavar="K",
+                        help="words seen fewer times in the training captions become <UNK> (default: 4 for 10,000 "
+                        "training captions or more, 1 for fewer than 500, in between 2)")
+    parser.add_argument("--max-words", type=int, default=20, metavar="K",
+                        help="longer captions are cut for training; references stay whole (default 20)")
+
+
 def main(argv=None):
     args = parse(argv)
-    print(*told(args.out, prepare(args)), sep="\n")
+    print(*told(args.out, prepare(args), getattr(args, "min_count", 1) is None), sep="\n")
 
 
 if __name__ == "__main__":

@@ -41,4 +41,4 @@ def batch_lines(dataset: Dataset, split: str, captions: np.ndarray, rows: np.nda
 def batch_tiles(dataset: Dataset, split: str, captions: np.ndarray, rows: np.ndarray):
     """(picture, name, caption) of each caption, for figures.sheet."""
     names = dataset.names(split)
-    return [(dataset.picture(row), names[row], dataset.vocabulary.decode(ids)) for row, ids in zip(rows, captions)]
+    return [(dataset.picture(row), names[row], dataset.vocabulary.text(ids)) for row, ids in zip(rows, captions)]

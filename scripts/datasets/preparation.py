@@ -11,8 +11,10 @@ from data.features import FeatureReader
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from scripts.commandline.image_model import encoder_of
+from scripts.commandline.run_options import check_least
 from scripts.datasets.captions import read_source, with_splits
 from scripts.datasets.pictured import dataset_of_pictures
+from scripts.datasets.word_lines import word_lines
 
 
 def prepare(args: argparse.Namespace) -> dict[str, Any]:
@@ -22,9 +24,8 @@ def prepare(args: argparse.Namespace) -> dict[str, Any]:
     if args.kind == "cocopt":
         return make_cocopt_dataset(args.out, args.file, args.encoder and encoder_of(args),
                                    functools.partial(tqdm, disable=None, unit="batch"))
-    if args.min_count < 1 or args.max_words < 1:
-        raise ValueError(f"--min-count {args.min_count} --max-words {args.max_words}: expected at least 1")
-    source, options = read_source(args), {"min_count": args.min_count, "max_words": args.max_words}
+    check_least(args, min_count=1, max_words=1)
+    source, options = read_source(args), {name: getattr(args, name) for name in ("min_count", "max_words", "tokens")}
     if args.images is not None or args.encoder is not None:
         return dataset_of_pictures(args, source, options)
     if args.kind != "coco":
@@ -46,12 +47,16 @@ def files(args: argparse.Namespace, name: str, splits: list[str]) -> dict[str, s
     return None
 
 
-def told(out: str, info: dict[str, Any]) -> list[str]:
-    """What to print about a dataset folder: what it holds and what was left out."""
+def told(out: str, info: dict[str, Any], chosen: bool = False) -> list[str]:
+    """What to print about a dataset folder: what it holds, what its words are, and what was left out.
+
+    chosen: no --min-count was given.
+    """
     lines = [f"{out}: {info['name']}, {info['vocabulary']['words']:,} words"]
     for split, counts in info["splits"].items():
         features = (info["pooled"] or info["features"]).get(split)
         found = f"features {tuple(features['shape'])} in {features['path']}" if features else "no features: --encoder"
         lines.append(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  {found}")
+    lines += word_lines(info, chosen)
     return [*lines, *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items()),
             *(f"  note: {note}" for note in info.get("notes", ()))]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 ENOUGH = 20                         # images; shares of fewer captions are not judged
 ENOUGH_WORDS = 100                  # images; with fewer, most rare words do not occur
+CUT = 0.1                           # share of training captions cut that explains other lengths
 STEPS = 5                           # words back over which gradients are followed
 LARGE = 1e4                         # a larger weight counts as damaged, like one that is not finite
 

@@ -68,6 +68,11 @@ class Evidence:
             by_row[row].append(self.vocabulary.decode(ids).split())
         return [by_row[row] for row in self.rows]
 
+    @cached_property
+    def cut(self):
+        """Share of the training captions that were cut, and so have no <END>."""
+        return float((self.dataset.captions["train"] != self.vocabulary.end).all(axis=1).mean())
+
     # --- likelihood -----------------------------------------------------------------------------------------------
 
     def _loss(self, captions, rows, reader):
@@ -106,8 +111,9 @@ class Evidence:
             there = ids[:, 1:] != self.vocabulary.null
             p = np.exp(scores[there] - scores[there].max(axis=1, keepdims=True))
             peak = np.maximum(peak, (p / p.sum(axis=1, keepdims=True)).max(axis=0))
-            for row, length in zip(scores.argmax(axis=2), there.sum(axis=1)):
-                words.append([self.vocabulary.idx_to_word[i] for i in row[:length - 1]])     # the last would be <END>
+            ended = (ids == self.vocabulary.end).any(axis=1)                     # where <END> comes no word is counted
+            for row, length in zip(scores.argmax(axis=2), there.sum(axis=1) - ended):
+                words.append([self.vocabulary.idx_to_word[i] for i in row[:length]])
         return words, peak
 
     # --- features and weights -------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from collections import Counter
 import numpy as np
 
 from data.dataset import check_identity
+from data.tokenizer import written
+from data.word_counts import WITHOUT_BLANKS, unspaced_share
 from models.metrics import score_captions
 from scripts.diagnosis import bounds
-from scripts.diagnosis.bounds import ENOUGH, ENOUGH_WORDS, LARGE, STEPS, repeats
+from scripts.diagnosis.bounds import CUT, ENOUGH, ENOUGH_WORDS, LARGE, STEPS, repeats
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.finding import Finding, judge, needs, not_judged
 from scripts.evaluation.attention import liveliness
@@ -70,6 +72,7 @@ def feature_distance(reader, rows, width, stats):
 def same_caption(e: Evidence) -> Finding:
     counts = Counter(" ".join(words) for words in e.captions)
     caption, count = counts.most_common(1)[0]
+    caption = written(caption, e.vocabulary.tokens)
     return judge(count / len(e.captions), bounds.SAME_CAPTION,
                  f"{len(counts):,} different captions of {len(e.captions):,} images; "
                  f"{count / len(e.captions):.1%} have {caption!r}",
@@ -123,8 +126,21 @@ def repetition(e: Evidence) -> Finding:
 def unknown_words(e: Evidence) -> Finding:
     share, people = (unknown_share(texts) for texts in (e.captions, [w for texts in e.references for w in texts]))
     return judge(share, bounds.unknown_words(people), f"{share:.1%} of words are <UNK>, {people:.1%} of people's",
-                 "the vocabulary is too small, so that <UNK> is among the most frequent words",
-                 "prepare the data again with a smaller --min-count")
+                 *why_unknown(e))
+
+
+def why_unknown(e):
+    """Cause and advice for many <UNK>, by how the captions were cut and counted."""
+    texts = [text for texts in e.dataset.references(e.split).values() for text in texts]
+    if e.vocabulary.tokens != "characters" and unspaced_share(texts) > 0.5:
+        return ("the captions have no blanks between words, so that few words occur twice",
+                f"prepare the data again; {WITHOUT_BLANKS}")
+    least = e.dataset.description.get("vocabulary", {}).get("min_count")
+    if least == 1:
+        return ("the training captions have no <UNK>, so the model says it as it was drawn",
+                "train longer, on more captions; a smaller --min-count does not exist")
+    return ("the vocabulary is too small, so that <UNK> is among the most frequent words",
+            "prepare the data again with a smaller --min-count" + (f" than {least}" if least else ""))
 
 
 def unknown_share(texts):
@@ -133,6 +149,8 @@ def unknown_share(texts):
 
 @needs(ENOUGH)
 def length(e: Evidence) -> Finding:
+    if e.cut > CUT:
+        return not_judged(f"{e.cut:.1%} of the training captions were cut, so people's length is not known")
     ours, people = np.mean([len(w) for w in e.captions]), np.mean([len(w) for texts in e.references for w in texts])
     cause = "<END> is too likely" if ours < people else "<END> is too unlikely"
     return judge(ours / people, bounds.LENGTH, f"{ours:.1f} words a caption, {people:.1f} in people's",
@@ -143,7 +161,11 @@ def length(e: Evidence) -> Finding:
 @needs(ENOUGH)
 def unfinished(e: Evidence) -> Finding:
     share = np.mean([not hypothesis.finished for hypothesis in e.hypotheses])
-    return judge(share, bounds.UNFINISHED, f"{share:.1%} of captions have no <END> within the bound on length",
+    says = f"{share:.1%} of captions have no <END> within the bound on length"
+    if e.cut > CUT:
+        return judge(share, bounds.UNFINISHED, says, f"{e.cut:.1%} of the training captions were cut, so have no <END>",
+                     "prepare the data again with a larger --max-words")
+    return judge(share, bounds.UNFINISHED, says,
                  "<END> was not learnt (training captions without it), or the caption runs in a circle",
                  "see that training captions end with <END>, by scripts.show_batch")
 

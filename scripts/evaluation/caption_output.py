@@ -16,7 +16,7 @@ from scripts.commandline.decoding_options import decoder_of
 from scripts.commandline.image_model import listed, model_options, noting_errors
 from scripts.evaluation.captions import Decoder, caption_split
 from scripts.pages.caption_page import caption_page
-from scripts.runs import choose_split, open_run_data
+from scripts.runs import choose_split, open_run_data, vocabulary_of
 from scripts.runs.photos import PhotoFeatures, SceneFeatures, picture_features
 
 BATCH = 16                              # photos at a time
@@ -41,7 +41,7 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     pictures, failed = listed(args.images)
     print(f"{features.note}\n" if features.note else "", end="", file=sys.stderr)
     pictures = dict(list(pictures.items())[:args.n or None])
-    vocabulary, items, count = Vocabulary(checkpoint.model.word_to_idx), [], args.alternatives or 1
+    vocabulary, items, count = vocabulary_of(checkpoint), [], args.alternatives or 1
     for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_of(args),
                                                     args.beam or count, failed):
         print(*caption_lines(name, hypotheses[:count], vocabulary, bool(args.alternatives)), sep="\n", flush=True)
@@ -73,5 +73,5 @@ def caption_photos(model: CaptioningRNN, features: PhotoFeatures | SceneFeatures
 
 def caption_lines(name: str, hypotheses: list[Hypothesis], vocabulary: Vocabulary, chances: bool) -> list[str]:
     """A line for each caption of an image, with its log-probability if `chances`."""
-    return [f"{name}\t{vocabulary.decode(hypothesis.ids)}" + (f"\t{hypothesis.log_prob:.2f}" if chances else "")
+    return [f"{name}\t{vocabulary.text(hypothesis.ids)}" + (f"\t{hypothesis.log_prob:.2f}" if chances else "")
             for hypothesis in hypotheses]

@@ -35,7 +35,7 @@ def caption_images(model: CaptioningRNN, dataset: Dataset, split: str, n: int | 
     """Greedy captions of the first n images of a split, or all -> rows, names, captions."""
     rows, names = dataset.images(split)
     rows, names = rows[:n], names[:n]
-    captions = [dataset.vocabulary.decode(ids) for ids, _ in _sampled(model, dataset, split, rows)]
+    captions = [dataset.vocabulary.text(ids) for ids, _ in _sampled(model, dataset, split, rows)]
     return rows, names, captions
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from data.dataset import Dataset
+from data.tokenizer import written
 from models import CaptioningRNN
 from models.checkpoint import write_atomically
 from scripts.commandline.command import one_line
@@ -50,7 +51,7 @@ def draw_attention(model: CaptioningRNN, dataset: Dataset, split: str, rows: lis
             continue
         path = out / figure_name(name, taken)
         write_atomically(path, attention_figure(picture, words, weights, name))
-        print(f"{path}: {' '.join(words) or '(no words)'}")
+        print(f"{path}: {written(' '.join(words), dataset.vocabulary.tokens) or '(no words)'}")
     return broken
 
 

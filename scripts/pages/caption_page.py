@@ -44,7 +44,7 @@ def _article(name, picture, hypotheses, vocabulary, grid):
     picture.thumbnail((SIDE, SIDE))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=85)
-    best, *others = (html.escape(vocabulary.decode(h.ids)) or "(no words)" for h in hypotheses)
+    best, *others = (html.escape(vocabulary.text(h.ids)) or "(no words)" for h in hypotheses)
     captions = f'<p class="caption">{best}</p>' + "".join(f"<p>{caption}</p>" for caption in others)
     figure = ""
     if grid is not None:

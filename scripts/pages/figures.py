@@ -2,13 +2,17 @@
 import io
 import textwrap
 import warnings
+from unicodedata import east_asian_width
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from scripts.pages.fonts import families
 
 HEAT = colormaps["YlOrRd"]
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9702b", "#8a8f98"
@@ -71,7 +75,8 @@ def _tile(axes, picture, name, caption):
         axes.text(0.5, 0.5, textwrap.fill(name, 18), ha="center", va="center", fontsize=7, color=GREY,
                   transform=axes.transAxes, parse_math=False)
     axes.imshow(picture, interpolation="nearest")
-    caption = textwrap.fill(caption or "(no words)", 26, max_lines=6, placeholder=" ...")
+    wide = any(east_asian_width(letter) in "WF" for letter in caption)
+    caption = textwrap.fill(caption or "(no words)", 13 if wide else 26, max_lines=6, placeholder=" ...")
     axes.text(0.5, -0.04, caption, ha="center", va="top", fontsize=8.5, transform=axes.transAxes,
               parse_math=False)
 
@@ -143,7 +148,10 @@ def smooth(values, span=25):
 
 
 def _png(figure):
-    buffer = io.BytesIO()
+    buffer, texts = io.BytesIO(), [text for text in figure.findobj(Text) if not text.get_text().isascii()]
+    names = families(text.get_text() for text in texts)
+    for text in texts:
+        text.set_fontfamily(names)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")      # letters that the font lacks become boxes
         figure.savefig(buffer, format="png", dpi=110)

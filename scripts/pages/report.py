@@ -1,7 +1,9 @@
 """The report of a run: one HTML file that works offline."""
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from data.tokenizer import written
 from models.checkpoint import write_atomically
 from scripts.commandline.command import check_page
 from scripts.diagnosis.bounds import STEPS
@@ -98,11 +100,11 @@ def gather(captioner, split, n, beam, folder=None):
     _, result, scores, _ = evaluate_run(captioner, split, Options(beam=beam), captions)
     described = describe_images(model, dataset.features[split], rows[:n], shown, vocabulary)
     pictures, missing = pictures_of(dataset, rows[:n], names, folder)
-    references = dataset.references(split)
+    references, people = dataset.references(split), partial(written, tokens=vocabulary.tokens)
     return {
         "split": split, "result": result, "uncut": dataset.uncut, "dataset": dataset, "missing": missing,
         "folder": folder, **scores_and_words(result, captions, dataset, references, described),
-        "tiles": [Tile(name, captions[name], references[name], scores.per_image[name]["CIDEr"],
+        "tiles": [Tile(name, people(captions[name]), [*map(people, references[name])], scores.per_image[name]["CIDEr"],
                        hypothesis.log_prob / len(hypothesis.ids), picture)
                   for name, hypothesis, picture in zip(names, best, pictures)],
     }
@@ -114,7 +116,8 @@ def scores_and_words(result, captions, dataset, references, described):
     known = {text for texts in dataset.references("train").values() for text in texts}
     faded = {key: fading(described, key) for key in ("dh", "dc")}
     return {"rows": rows, "measures": sorted(measures, key=lambda name: name != "CIDEr"),
-            "findings": findings(result, captions, references, known, faded),
+            "findings": [finding._replace(text=written(finding.text, dataset.vocabulary.tokens))
+                         for finding in findings(result, captions, references, known, faded)],
             "words": notable_words(word_records(captions, references), len(captions)),
             "drawn": {"images": described, "fading": faded}}
 

@@ -26,7 +26,7 @@ def describe_images(model, features, rows, beams_and_steps, vocabulary, batch=32
         best = [beams[0] for beams, _ in part]
         cells = cell_by_word(model, features[rows[i:i + batch]], [hypothesis.ids for hypothesis in best], vocabulary)
         described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **attention(hypothesis),
-                       "found": [[vocabulary.decode(h.ids), round(h.log_prob / len(h.ids), 3)] for h in beams]}
+                       "found": [[vocabulary.text(h.ids), round(h.log_prob / len(h.ids), 3)] for h in beams]}
                       for cell, hypothesis, (beams, steps) in zip(cells, best, part)]
     return described
 

@@ -5,8 +5,9 @@ from scripts.runs.folders import (
     load_run,
     new_run,
     open_run_data,
+    vocabulary_of,
     write_history,
 )
 
 __all__ = ["choose_split", "load_attending_run", "load_run", "new_run", "open_run_data",
-           "write_history"]
+           "vocabulary_of", "write_history"]

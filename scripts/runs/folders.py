@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data.dataset import Dataset, check_identity, open_dataset
+from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 
@@ -46,6 +47,11 @@ def load_run(run: str | Path, which: str = "best") -> Checkpoint:
         raise FileNotFoundError(f"{run}: has no checkpoint (best.h5, last.h5): it is no run, or one that was stopped "
                                 "before its first step; start it again with scripts.train --out")
     return load_checkpoint(best if which == "best" and best.exists() else last)
+
+
+def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
+    """The vocabulary of a run's model, which knows how the captions were cut into words."""
+    return Vocabulary(checkpoint.model.word_to_idx, checkpoint.run.get("data", {}).get("tokens", "treebank"))
 
 
 def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, captions: bool = False,

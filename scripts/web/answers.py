@@ -4,6 +4,7 @@ import io
 import numpy as np
 
 from data.photos import open_picture
+from data.tokenizer import written
 from models.search import log_softmax
 from scripts.evaluation.captions import beams_of, draws_of
 
@@ -17,11 +18,12 @@ class BadPicture(ValueError):
 class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
-    features: of scripts.runs.photos, turns a list of pictures into the model's input.
+    features: of scripts.runs.photos, turns a list of pictures into the model's input; tokens: of data.tokenizer.TOKENS,
+    how the captions that the model learnt were cut into words.
     """
 
-    def __init__(self, model, features):
-        self.model, self.features = model, features
+    def __init__(self, model, features, tokens="treebank"):
+        self.model, self.features, self.tokens = model, features, tokens
         self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
 
     def __call__(self, content, beam=3, temperature=0.0, seed=0):
@@ -55,7 +57,7 @@ class Answers:
         count = len(hypothesis.ids) - hypothesis.finished
         words = [self.model.idx_to_word[i] for i in hypothesis.ids[:count]]
         maps = None if hypothesis.maps is None else hypothesis.maps[:count].reshape(count, *self.features.grid)
-        return {"caption": " ".join(words), "words": words,
+        return {"caption": written(" ".join(words), self.tokens), "words": words,
                 "log_probs": [_short(p[i]) for p, i in zip(log_p, hypothesis.ids[:count])],
                 "log_prob": _short(hypothesis.log_prob), "finished": hypothesis.finished,
                 "others": [self._instead(p, i) for p, i in zip(log_p, hypothesis.ids[:count])],

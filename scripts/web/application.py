@@ -10,7 +10,7 @@ from flask import Flask
 from PIL import Image
 
 from data.scenes import make_scenes
-from scripts.runs import load_run
+from scripts.runs import load_run, vocabulary_of
 from scripts.runs.photos import picture_features
 from scripts.web.answers import Answers
 from scripts.web.service import make_app
@@ -50,7 +50,7 @@ def make_service(run: str, encoder: str | None, options: dict[str, Any], scenes:
     checkpoint = load_run(run)
     features = picture_features(checkpoint, encoder, **options)
     model, worker = checkpoint.model, Worker()
-    answers = Answers(model, features)
+    answers = Answers(model, features, vocabulary_of(checkpoint).tokens)
     files = scene_files()
     answers(files[0])                                       # compiles, and fails now rather than at the first request
     about = {"run": Path(run).resolve().name, "model": model.cell_type, "attention": model.attends,

@@ -204,7 +204,7 @@ def test_the_identity(pristine):
     identity = dataset.identity()
     assert len(identity.pop("captions")) == 64
     assert identity == {"folder": str((pristine / "both").resolve()), "name": "tiny",
-                        "vocabulary": dataset.vocabulary.fingerprint(),
+                        "vocabulary": dataset.vocabulary.fingerprint(), "tokens": "treebank",
                         "features": dict.fromkeys(("train", "val", "test"), features)}
     json.dumps(dataset.identity())
     check_identity(dataset.identity(), open_dataset(pristine / "both"), captions=True)

@@ -43,24 +43,35 @@ def test_encode_and_decode():
     assert vocabulary.decode([4, 7]) == "a sits"                                        # a row that was cut has no END
 
 
-@pytest.mark.parametrize("max_words, length", [(None, 9), (8, 9), (7, 9), (6, 8), (1, 3)])
-def test_a_cut_caption_keeps_its_end(max_words, length):
+@pytest.mark.parametrize("max_words, length, ended", [(None, 9, 1), (8, 9, 1), (7, 9, 1), (6, 7, 0), (1, 2, 0)])
+def test_a_cut_caption_does_not_end_there(max_words, length, ended):
     vocabulary = Vocabulary.build(CAPTIONS)
     caption = "a cat sits a dog runs an"
     ids = vocabulary.encode(caption, max_words)
-    assert len(ids) == length and ids[0] == vocabulary.start and ids[-1] == vocabulary.end
+    assert len(ids) == length and ids[0] == vocabulary.start and (ids[-1] == vocabulary.end) == ended
     assert vocabulary.decode(ids).split() == caption.split()[:max_words]
-    assert vocabulary.end not in ids[:-1]
+    assert vocabulary.end not in ids[:-1] and vocabulary.encode("", max_words) == [1, 2]
+
+
+def test_captions_as_people_write_them():
+    words = ["一 只 dog 跑", "t-shirt 一 a b"]
+    texts = {"characters": ["一只dog跑", "t-shirt一a b"], "treebank": words, "blanks": words}
+    for tokens, expected in texts.items():
+        vocabulary = Vocabulary.build(words, tokens=tokens)
+        assert [vocabulary.text(vocabulary.encode(caption)) for caption in words] == expected
+        assert [vocabulary.decode(vocabulary.encode(caption)) for caption in words] == words
+    with pytest.raises(ValueError, match="tokens 'letters': expected one of treebank, characters, blanks"):
+        Vocabulary(SPECIAL, "letters")
 
 
 @pytest.mark.parametrize("vocabulary", [Vocabulary.build(CAPTIONS), Vocabulary(COURSE)], ids=["ours", "another order"])
 def test_many_captions_are_padded_with_null(vocabulary):
     captions = ["a cat", "", "dog a dog cat"]
     ids = vocabulary.encode_all(captions, max_words=3)
-    assert ids.dtype == np.int32 and ids.shape == (3, 5)
+    assert ids.dtype == np.int32 and ids.shape == (3, 4)
     for row, caption in zip(ids.tolist(), captions):
         expected = vocabulary.encode(caption, 3)
-        assert row == expected + [vocabulary.null] * (5 - len(expected))
+        assert row == expected + [vocabulary.null] * (4 - len(expected))
         assert vocabulary.decode(row).split() == caption.split()[:3]
     assert vocabulary.encode_all([]).shape == (0, 2)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.dataset import open_dataset
+from data.tokenizer import TOKENS
 from scripts.commandline.command import run
 from scripts.datasets.preparation import prepare
 from scripts.prepare_data import main, parse
@@ -123,7 +124,7 @@ def test_what_the_readers_note_is_printed_once_a_file(place, capsys):
 
 def test_the_defaults():
     args = parse(["karpathy", "--json", "j", "--features", "f", "--out", "o"])
-    assert (args.min_count, args.max_words, args.pooled) == (4, 20, None)
+    assert (args.min_count, args.max_words, args.pooled, args.tokens) == (None, 20, None, "treebank")
 
 
 def test_prepare_returns_what_dataset_json_holds(place):
@@ -272,7 +273,7 @@ def test_a_folder_in_use_is_not_touched(kind, place, capsys, monkeypatch):
 def test_ctrl_c_leaves_nothing(place, capsys, monkeypatch):
     def stop(text):
         raise KeyboardInterrupt
-    monkeypatch.setattr("data.prepare.tokenize", stop)
+    monkeypatch.setitem(TOKENS, "treebank", stop)
     assert call(argv("flickr8k", place)) == 130
     assert capsys.readouterr().err == "stopped\n" and list(place.parent.iterdir()) == [place]
 
