@@ -54,7 +54,7 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     """Write the four files of a dataset folder -> the content of dataset.json.
 
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
-    min_count: None to choose by the number of training captions; tokens: of data.tokenizer.TOKENS, how captions are cut;
+    min_count: None to choose by the number of training captions; tokens: how captions are cut, of data.tokenizer;
     pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the folder.
     Markers around captions are stripped. Captions of images without features, and captions without a word, are left
     out. All are counted. Raises ValueError if a split or the vocabulary ends up empty or if the feature files do not
