@@ -2,7 +2,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 import h5py
@@ -158,8 +158,8 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
     path = folder / "dataset.json"
     try:
         info = read_json(path)
-        name, pictures = info["name"], info["pictures"] and folder / info["pictures"]
-        grid, pooled = ({split: (folder / entry["path"], entry["fingerprint"], entry["shape"])  # absolute paths stay
+        name, pictures = info["name"], info["pictures"] and _place(folder, info["pictures"])
+        grid, pooled = ({split: (_place(folder, entry["path"]), entry["fingerprint"], entry["shape"])
                          for split, entry in (info[part] or {}).items()} for part in ("features", "pooled"))
         if not (featureless := info["features"] == {}):
             (pooled or grid)["train"], grid["train"]
@@ -196,14 +196,23 @@ def _readers(folder: Path, kind: str, grid: dict[str, tuple], pooled: dict[str, 
 
 def _reader(folder: Path, regions: bool, path: Path, fingerprint: str, shape: list[int]) -> FeatureReader:
     if not path.is_file():
-        if not (folder / path.name).is_file():
-            raise FileNotFoundError(f"{path}: no such feature file, expected there or in {folder}")
-        path = folder / path.name                            # the features moved with the folder
+        raise FileNotFoundError(f"{path}: no such feature file, expected there or in {folder}")
     reader = FeatureReader(path, regions)
     if reader.fingerprint() != fingerprint:
         raise ValueError(f"{path}: its content differs from what {folder / 'dataset.json'} describes "
                          f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")
     return reader
+
+
+def _place(folder: Path, written: str) -> Path:
+    """Where a file is that dataset.json names: as written, or in the folder, with which it moved.
+
+    The name may have a drive and backslashes, if it was written on Windows.
+    """
+    windows = PureWindowsPath(written)
+    names = (written, windows.as_posix(), Path(written).name, windows.name)
+    places = [folder / name for name in names if name]          # folder / an absolute path is that path
+    return next((place for place in places if place.is_file()), Path(folder / written))
 
 
 def _not_empty(texts: Any) -> list[str]:

@@ -14,13 +14,18 @@ import numpy as np
 from PIL import Image
 
 from data.files import sha256
-from data.onnx_models import choose_output, image_input, one_line, open_model, stated_pixels
+from data.model_outputs import Outputs, as_features
+from data.onnx_models import image_input, open_model, run_model, stated_pixels
 from data.photos import open_picture as open_picture  # part of this module's interface
 from data.pictures import MAX_PIXELS, to_rgb
 
 # Means and deviations of red, green and blue; the model gets (x / 255 - mean) / deviation.
 NORMALISE = {"unit": "0,0,0/1,1,1", "inception": "0.5,0.5,0.5/0.5,0.5,0.5",
-             "imagenet": "0.485,0.456,0.406/0.229,0.224,0.225"}
+             "imagenet": "0.485,0.456,0.406/0.229,0.224,0.225",
+             "caffe": "/".join([",".join(str(mean / 255) for mean in (123.68, 116.779, 103.939)),
+                                ",".join([str(1 / 255)] * 3)])}      # 0 to 255 less the means, blue first
+ALIASES = {"tf": "inception", "none": "raw"}            # Keras' names; attributes have the older ones
+NAMES = ", ".join(("raw", *NORMALISE, *ALIASES))
 RESIZE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC,
           "lanczos": Image.Resampling.LANCZOS}
 Picture = Image.Image | np.ndarray
@@ -31,27 +36,31 @@ PROBE_TOLERANCE = 0.02              # of the largest entry: processors and float
 class Encoder:
     """An ONNX image model: encode(pictures) -> float32 (n, L, D), regions row by row, or (n, D).
 
-    path: the model; layer: one of its outputs, by default the last with regions, else the last; pool: take the mean
-    over the regions; threads: of onnxruntime, by default one a core. What the model's shapes and metadata leave open:
-    size, (height, width); normalise, "raw" for 0 to 255, a name in NORMALISE, or numbers in the same form; bgr, whether
-    blue comes first; resize, a name in RESIZE.
-    `grid` is (height, width) of the regions, None without regions; `shape` is that of one picture's features.
+    path: the model; layer: one of its outputs, by default the one that data.model_outputs.Outputs.choose names; pool:
+    take the mean over the regions; threads: of onnxruntime, by default one a core. What the model's shapes and metadata
+    leave open: size, (height, width); normalise, one of NAMES, or numbers in the form of NORMALISE; bgr, whether blue
+    comes first; resize, a name in RESIZE; output_layout, "NCHW" or "NHWC" of an output of four axes.
+    `grid` is (height, width) of the regions, None without regions; `shape` is that of one picture's features;
+    `outputs` is what the model's outputs are taken for.
     Raises FileNotFoundError, or ValueError that says what the model lacks.
     """
 
     def __init__(self, path: str | os.PathLike, layer: str | None = None, pool: bool = False,
                  threads: int | None = None, *, size: Sequence[int] | None = None, normalise: str | None = None,
-                 bgr: bool | None = None, resize: str = "bilinear") -> None:
+                 bgr: bool | None = None, resize: str = "bilinear", output_layout: str | None = None) -> None:
         self.path, self.pool, self.resize = Path(path), pool, resize
         self.grid: tuple[int, int] | None = None
         self._session = open_model(path, threads)
         pixels = stated_pixels(self._session)
         self._input = image_input(self._session, path)
-        self.layer = choose_output(self._session, layer, path)
         self.size = _size(self._input.size, size, path)
-        self.bgr = pixels.bgr if bgr is None else bgr
-        self.normalise, self._formula = normalise or pixels.normalise, pixels.formula
+        named = normalise or pixels.normalise
+        self.bgr = pixels.bgr or named == "caffe" if bgr is None else bgr
+        self.normalise, self._formula = ALIASES.get(named or "", named), pixels.formula
         self._numbers = _numbers(self.normalise, path)
+        self.outputs = Outputs(self._session, self._input, self.size, path, output_layout)
+        self.layer = self.outputs.choose(layer)
+        self._layout, self._asked = self.outputs.layout(self.layer), output_layout
         probe = self.encode([probe_picture()])[0]
         self.shape = probe.shape
         self._probe = probe.ravel()[np.linspace(0, probe.size - 1, 16).astype(int)]
@@ -87,6 +96,8 @@ class Encoder:
         """What identifies the features, as attributes of an HDF5 file: strings and small arrays."""
         known: dict[str, Any] = {"model": self.path.stem, "model_sha256": sha256(self.path), "onnx_output": self.layer,
                  "input": self._input_text(), "resize": f"squeezed, {self.resize}", "probe": self._probe}
+        if self.grid and self._asked:
+            known["output_layout"] = self._asked
         if self.grid and self.pool:
             known["pool"] = "mean over the regions"
         elif self.grid:
@@ -120,10 +131,7 @@ class Encoder:
     def _run(self, x: np.ndarray, rows: int, layers: list[str]) -> list[np.ndarray]:
         """These outputs for x; a model with a fixed batch size gets the last picture repeatedly."""
         full = np.concatenate([x, np.repeat(x[-1:], rows - len(x), axis=0)])
-        try:
-            outputs = self._session.run(layers, {self._input.name: full})
-        except Exception as error:                      # onnxruntime's error classes
-            raise ValueError(f"{self.path}: the model fails on {full.shape}: {one_line(error)}") from error
+        outputs = run_model(self._session, self._input, full, layers, self.path)
         for layer, y in zip(layers, outputs):
             if np.shape(y)[:1] != (len(full),) or not np.size(y):
                 found = f"{np.shape(y)} for {len(full)} pictures"
@@ -132,19 +140,11 @@ class Encoder:
 
     def _regions(self, y: np.ndarray) -> np.ndarray:
         """The output as float32 (n, D), or (n, L, D) with regions row by row; sets `grid`."""
-        y = np.asarray(y, np.float32)
-        if y.ndim == 4:
-            y = y.transpose(0, 2, 3, 1) if self._input.channels_first else y
-            self.grid = (y.shape[1], y.shape[2])
-            return y.reshape(len(y), -1, y.shape[3])
-        side = math.isqrt(y.shape[1]) if y.ndim == 3 else 0
-        if side and y.shape[1] - side**2 in (0, 1):     # a transformer's patches, maybe after a token for the whole
-            self.grid = (side, side)
-            return y[:, -side**2:]
-        if y.ndim != 2:
-            raise ValueError(f"{self.path}: {self.layer} is {y.shape}, expected (n, D), (n, D, height, width), or "
-                             "(n, L, D) with a square of regions")
-        return y
+        try:
+            features, self.grid = as_features(np.asarray(y, np.float32), self._layout)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {self.layer} {error}") from None
+        return features
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -184,7 +184,7 @@ def _numbers(normalise: str | None, path: str | os.PathLike) -> np.ndarray | Non
     """Means and deviations, float32 (2, 3), or None for raw pixels. Raises ValueError if they are not known."""
     if normalise is None:
         raise ValueError(f"{path}: its metadata do not say how pixels are normalised, expected --normalise with one of "
-                         f"raw, {', '.join(NORMALISE)}, or numbers like {NORMALISE['imagenet']}")
+                         f"{NAMES}, or numbers like {NORMALISE['imagenet']}")
     if normalise == "raw":
         return None
     numbers: np.ndarray
@@ -193,6 +193,6 @@ def _numbers(normalise: str | None, path: str | os.PathLike) -> np.ndarray | Non
     except ValueError:
         numbers = np.zeros(0)
     if numbers.shape != (2, 3) or not np.isfinite(numbers).all() or (numbers[1] == 0).any():
-        raise ValueError(f"normalisation {normalise!r:.200}: expected one of raw, {', '.join(NORMALISE)}, or means and "
+        raise ValueError(f"normalisation {normalise!r:.200}: expected one of {NAMES}, or means and "
                          f"deviations of red, green and blue like {NORMALISE['imagenet']}")
     return numbers

@@ -5,17 +5,18 @@ stamp of its file, followed by the row's float16 numbers. Incomplete rows are dr
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
 import numpy as np
 
 from data.encoder import differences
+from data.feature_file import new_feature_file
 
 try:
     import fcntl
@@ -54,7 +55,8 @@ class FeatureRows:
             self._file.close()                           # tries again to write what did not fit
         except OSError as again:
             error = again
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not (
+                isinstance(error.__cause__, OSError)):   # said already, of another file of the same run
             raise OSError(f"{self.path}: {error.strerror or error}: finished rows are kept in {self.part}; run the "
                           "same command to continue") from error
 
@@ -71,34 +73,23 @@ class FeatureRows:
 
     def finish(self, names: Sequence[str]) -> None:
         """Write the rows of these pictures, in this order, to PATH as HDF5, and remove PATH.part."""
-        temporary = self.path.with_name(f".{self.path.name}.h5.part")
-        try:
-            offset = self._write_frame(temporary, names)
-            with open(temporary, "r+b") as out:          # plain writes: HDF5 would crash on a full disk
-                out.seek(offset)
-                for name in names:
-                    self._file.seek(self.rows[name][1])
-                    out.write(self._file.read(self.bytes))
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with self.finishing(names):
+            pass
+
+    @contextlib.contextmanager
+    def finishing(self, names: Sequence[str]) -> Iterator[None]:
+        """As `finish`, but the file gets its name at the end of the block: several become complete together."""
+        with new_feature_file(self.path, (len(names), *self.shape), np.float16, names, self.attributes) as write:
+            for name in names:
+                self._file.seek(self.rows[name][1])
+                write(self._file.read(self.bytes))
+            yield
         self.discard()
 
     def discard(self) -> None:
         """Remove PATH.part."""
         self._file.close()
         self.part.unlink()
-
-    def _write_frame(self, path: Path, names: Sequence[str]) -> int:
-        """Write an HDF5 file that lacks only the numbers -> the offset at which they belong."""
-        with h5py.File(path, "w") as file:
-            file.attrs.update(self.attributes)
-            file.create_dataset("image_names", data=list(names), dtype=h5py.string_dtype())
-            features = file.create_dataset("features", (len(names), *self.shape), np.float16, fill_time="never")
-            features[-1] = 0                             # makes HDF5 allocate the space for all rows
-            return features.id.get_offset()
 
     def _write(self, content: Any) -> None:
         self._file.write(json.dumps(content).encode() + b"\n")

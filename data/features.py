@@ -4,13 +4,13 @@ import itertools
 import json
 import math
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
+from data.feature_file import open_features, read_counts, read_names, stated_grid, trailing_zeros
 from data.files import hdf5_errors, new_hdf5
 
 MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output", "input", "resize")   # attributes: what made the features
@@ -18,17 +18,20 @@ BLOCK_BYTES = 2**24          # the most read at once, even if the file's chunks 
 
 
 class FeatureReader:
-    """Rows of an HDF5 file with `features` (rows, D) or (rows, L, D), float16 or float32, and maybe `image_names`.
+    """Rows of an HDF5 file with `features` (rows, D) or (rows, L, D), maybe names and `regions` (data/feature_file.py).
 
     reader[rows] with integer rows (n,) gives float32 (n, D), for a grid the mean over its regions; or with `regions`
-    the grid itself, (n, L, D). A copy of a grid in memory keeps the file's dtype.
+    the grid itself, (n, L, D). If the file says how many of an image's regions are real, means and statistics are those
+    of the real ones, and the grid comes as (grid, None, counts): float32 with zeros as padding, and int64 (n,).
+    Features may be float16, float32, float64 or int8; a copy in memory is float16 or float32.
     Rows are checked for NaN and infinity as they are read. Raises ValueError that names the file and the row.
     """
 
     def __init__(self, path: str | os.PathLike, regions: bool = False) -> None:
         self.path, self.regions = str(path), regions
-        self._dataset = _open(self.path)
+        self._dataset = open_features(self.path)
         self.file_shape, self.dtype = self._dataset.shape, self._dataset.dtype
+        self.counts = read_counts(self._dataset, self.path)
         if regions and len(self.file_shape) != 3:
             raise ValueError(f"{self.path}: features is {self.file_shape}, one vector an image, expected a grid "
                              "(rows, L, D) for a model with attention")
@@ -36,13 +39,19 @@ class FeatureReader:
         row_bytes = math.prod(self.file_shape[1:]) * self.dtype.itemsize
         self._block = min(self._dataset.chunks[0] if self._dataset.chunks else 1, max(1, BLOCK_BYTES // row_bytes))
         self._slot = np.full(len(self), -1)                             # row -> place in the cache, or -1
-        self._cache = np.empty((0, *self.shape[1:]), self.dtype if regions else np.float32)
+        half = regions and self.dtype.itemsize <= 2                     # float16 holds int8 exactly
+        self._cache = np.empty((0, *self.shape[1:]), np.float16 if half else np.float32)
 
     def __len__(self) -> int:
         return self.file_shape[0]
 
-    def __getitem__(self, rows: Any) -> np.ndarray:
+    def __getitem__(self, rows: Any) -> Any:
         rows = self._checked(rows)
+        x = self._numbers(rows)
+        return (x, None, self.counts[rows]) if self.regions and self.counts is not None else x
+
+    def _numbers(self, rows: np.ndarray) -> np.ndarray:
+        """Rows as float32 (n, D) or (n, L, D)."""
         if (self._slot[rows] >= 0).all():
             return self._cache[self._slot[rows]].astype(np.float32, copy=False)
         distinct, places = np.unique(rows, return_inverse=True)
@@ -66,36 +75,27 @@ class FeatureReader:
     def statistics(self, rows: Any, limit: int = 4096) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each feature over the distinct rows given -> two float32 (D,).
 
-        All rows count if they are in memory; otherwise `limit` evenly spaced ones. A constant feature has deviation 1.
+        All rows count if they are in memory; otherwise `limit` evenly spaced ones. Of a grid all real regions count. A
+        constant feature has deviation 1.
         """
         rows = np.unique(self._checked(rows))
         if (self._slot[rows] < 0).any() and len(rows) > limit:
             rows = rows[np.linspace(0, len(rows) - 1, limit).astype(int)]
         total, square = np.zeros(self.shape[-1]), np.zeros(self.shape[-1])
         for i in range(0, len(rows), 256):
-            x = self[rows[i:i + 256]].reshape(-1, self.shape[-1]).astype(np.float64)
+            x = self._numbers(rows[i:i + 256]).reshape(-1, self.shape[-1]).astype(np.float64)
             total, square = total + x.sum(axis=0), square + (x**2).sum(axis=0)
         count = len(rows) * math.prod(self.shape[1:-1])
+        if self.regions and self.counts is not None:
+            count = int(self.counts[rows].sum())                        # padding is zero in the sums
         mean = total / count
         std = np.sqrt(np.maximum(square / count - mean**2, 0))
         std[std <= 1e-6 * np.abs(mean)] = 1                             # only rounding of the sums
         return mean.astype(np.float32), std.astype(np.float32)
 
     def image_names(self) -> list[str] | None:
-        """Names of the rows' images, None if the file has none. Raises ValueError on duplicates."""
-        with hdf5_errors(self.path):
-            if "image_names" not in self._dataset.parent:
-                return None
-            stored = self._dataset.parent["image_names"]
-            shape = getattr(stored, "shape", "a group")
-            if shape != (len(self),):
-                raise ValueError(f"{self.path}: image_names is {shape}, expected {self.file_shape[:1]}, "
-                                 "one name for each row of features")
-            names = [n.decode() if isinstance(n, bytes) else str(n) for n in stored[()]]
-        if len(set(names)) != len(names):
-            twice = next(name for name, count in Counter(names).items() if count > 1)
-            raise ValueError(f"{self.path}: {twice!r} occurs twice in image_names, expected one row an image")
-        return names
+        """Names or ids of the rows' images as text, None if the file has none. Raises ValueError on duplicates."""
+        return read_names(self._dataset, self.path)
 
     def attributes(self) -> dict[str, str]:
         """The file's attributes as strings: the model and layer that the features are from, if the file states them."""
@@ -105,12 +105,32 @@ class FeatureReader:
         return {key: str(value.tolist() if hasattr(value, "tolist") else value) for key, value in attributes}
 
     def fingerprint(self) -> str:
-        """SHA-256 over shape, dtype, attributes, names and 16 evenly spaced rows: cheap for a file of any size."""
+        """SHA-256 over shape, dtype, attributes, names, `regions` and 16 evenly spaced rows: cheap for any file."""
         digest = hashlib.sha256(json.dumps([self.file_shape, str(self.dtype), self.attributes()]).encode())
         digest.update("\n".join(self.image_names() or []).encode())
-        for row in np.unique(np.linspace(0, len(self) - 1, 16).astype(int)):
+        if self.counts is not None:
+            digest.update(self.counts.tobytes())
+        for row in self._sample(16):
             digest.update(self._load(row, row).tobytes())
         return digest.hexdigest()
+
+    def notes(self) -> list[str]:
+        """What a user should know about these features: their type if it is unusual, regions that look like padding."""
+        notes = []
+        if self.dtype.itemsize == 8 or self.dtype == np.int8:
+            notes.append(f"{self.path}: features is {self.dtype.name}, read as float32")
+        # A grid has the same regions in every image: zeros at its end are what the image model found there.
+        if len(self.file_shape) == 3 and self.counts is None and not stated_grid(self.attributes()):
+            zero = np.mean([trailing_zeros(self._load(row, row)) for row in self._sample(64)]) / self.file_shape[1]
+            if zero:
+                notes.append(f"{self.path}: {round(100 * zero) or 'less than 1'} % of the regions are zero: they look "
+                             "like padding, but count in means, statistics and attention; convert it with python -m "
+                             f"scripts.convert_features {self.path} --out NEW.h5, which states which ones are real")
+        return notes
+
+    def _sample(self, limit: int) -> np.ndarray:
+        """Up to `limit` evenly spaced rows."""
+        return np.unique(np.linspace(0, len(self) - 1, limit).astype(int))
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Rows in rising order from disk, in the form and dtype of the cache."""
@@ -122,9 +142,14 @@ class FeatureReader:
 
     def _read_block(self, rows: np.ndarray) -> np.ndarray:
         x = self._load(rows[0], rows[-1])[rows - rows[0]]
-        if x.ndim == 3 and not self.regions:
-            with np.errstate(over="ignore", invalid="ignore"):          # the mean keeps them; they are found below
-                x = x.mean(axis=1, dtype=np.float32)
+        counts = None if self.counts is None else self.counts[rows]
+        if counts is not None:
+            x[np.arange(x.shape[1]) >= counts[:, None]] = 0
+        with np.errstate(over="ignore", invalid="ignore"):              # infinities are found below
+            if x.ndim == 3 and not self.regions:
+                x = x.mean(axis=1, dtype=np.float32) if counts is None else (
+                    x.sum(axis=1, dtype=np.float32) / counts[:, None].astype(np.float32))
+            x = x.astype(self._cache.dtype, copy=False)
         finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
         if not finite.all():
             raise ValueError(f"{self.path}: row {rows[finite.argmin()]} of features has NaN or infinity, "
@@ -146,7 +171,7 @@ class FeatureReader:
 
 
 class PairReader:
-    """Grid and pooled features of the same images: reader[rows] gives (grid, pooled)."""
+    """Grid and pooled features of the same images: reader[rows] gives (grid, pooled), or (grid, pooled, counts)."""
 
     def __init__(self, grid: FeatureReader, pooled: FeatureReader) -> None:
         if len(grid) != len(pooled):
@@ -157,8 +182,11 @@ class PairReader:
     def __len__(self) -> int:
         return len(self.grid)
 
-    def __getitem__(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-        return self.grid[rows], self.pooled[rows]
+    def __getitem__(self, rows: Any) -> tuple[np.ndarray, ...]:
+        if self.grid.counts is None:
+            return self.grid[rows], self.pooled[rows]
+        grid, _, counts = self.grid[rows]
+        return grid, self.pooled[rows], counts
 
     def in_memory(self, rows: np.ndarray) -> bool:
         """Whether all of these rows of both are kept in memory."""
@@ -181,20 +209,6 @@ class PairReader:
     def fingerprint(self) -> str:
         """SHA-256 over both fingerprints."""
         return hashlib.sha256((self.grid.fingerprint() + self.pooled.fingerprint()).encode()).hexdigest()
-
-
-def _open(path: str) -> h5py.Dataset:
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such feature file")
-    with hdf5_errors(path):
-        file = h5py.File(path, "r")
-        features = file.get("features")
-        if not isinstance(features, h5py.Dataset):
-            raise ValueError(f"{path}: no dataset 'features', found {', '.join(map(str, file)) or 'nothing'}")
-        if features.dtype not in (np.float16, np.float32) or features.ndim not in (2, 3) or 0 in features.shape:
-            raise ValueError(f"{path}: features is {features.dtype} {features.shape}, "
-                             "expected float16 or float32 (rows, D) or (rows, L, D) with at least one row")
-        return features
 
 
 def check_same_kind(readers: Mapping[str, FeatureReader]) -> None:

@@ -18,12 +18,17 @@ def read_text(path: str | os.PathLike) -> str:
 
     Raises FileNotFoundError or ValueError.
     """
-    content = _existing(path).read_bytes()
+    return decode_text(_existing(path).read_bytes(), path)
+
+
+def decode_text(content: bytes, where: object) -> str:
+    """The same from the bytes of a file; where: its name, for errors."""
     utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8, found something else ({error}): save it as UTF-8") from error
+        raise ValueError(f"{where}: expected text in UTF-8, found something else ({error}): save it as UTF-8"
+                         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,21 +67,28 @@ def image_input(session: Session, path: str | os.PathLike) -> ImageInput:
     return ImageInput(inputs[0].name, DTYPES[kind], batch, tuple(size), first)
 
 
-def choose_output(session: Session, name: str | None, path: str | os.PathLike) -> str:
-    """Name of an output, by default the last with regions, else the last. Raises ValueError that lists the outputs."""
-    outputs = session.get_outputs()
-    names = [output.name for output in outputs]
-    if name is None:
-        return ([output.name for output in outputs if len(output.shape) == 4] or names)[-1]
-    if name not in names:
-        raise ValueError(f"{path}: no output {name!r}, expected --layer with one of {', '.join(names)}")
-    return name
+def run_model(session: Session, model_input: ImageInput, x: np.ndarray, layers: Sequence[str],
+              path: str | os.PathLike) -> list[np.ndarray]:
+    """These outputs for x. Raises ValueError if the model fails."""
+    try:
+        return session.run(list(layers), {model_input.name: x})
+    except Exception as error:                          # onnxruntime's error classes
+        raise ValueError(f"{path}: the model fails on {x.shape}: {one_line(error)}") from error
 
 
-def vector_outputs(path: str | os.PathLike, width: int) -> list[str]:
-    """Names of the outputs that give one vector of this width for each picture."""
-    return [output.name for output in open_model(path).get_outputs()
-            if len(output.shape) == 2 and output.shape[1] == width]
+def output_shapes(session: Session, model_input: ImageInput, size: tuple[int, int],
+                  path: str | os.PathLike) -> dict[str, tuple[int, ...]]:
+    """The shape of each output for one batch of black pictures of this size. Raises ValueError if the model fails."""
+    shape = (3, *size) if model_input.channels_first else (*size, 3)
+    names = [output.name for output in session.get_outputs()]
+    black = np.zeros((model_input.batch or 1, *shape), model_input.dtype)
+    return dict(zip(names, map(np.shape, run_model(session, model_input, black, names, path))))
+
+
+def stated_layout(session: Session) -> str | None:
+    """What a model's metadata state about its outputs of four axes: "NCHW", "NHWC" or None."""
+    stated = session.get_modelmeta().custom_metadata_map.get("output_layout")
+    return stated if stated in ("NCHW", "NHWC") else None
 
 
 def stated_pixels(session: Session) -> Pixels:
@@ -94,15 +102,6 @@ def stated_pixels(session: Session) -> Pixels:
     inside = INSIDE.match(stated)
     normalise = RANGES.get(metadata.get("Image.NominalPixelRange")) or ("raw" if inside else stated or None)
     return Pixels(normalise, inside and inside[1], metadata.get("Image.BitmapPixelFormat", "").startswith("Bgr"))
-
-
-def describe_model(path: str | os.PathLike) -> list[str]:
-    """Inputs, outputs and metadata of a model, as lines of text."""
-    session = open_model(path)
-    ports = [("input", port) for port in session.get_inputs()] + [("output", port) for port in session.get_outputs()]
-    lines = [f"{kind:6s}  {port.name}  {port.type[7:-1]} ({', '.join(map(str, port.shape))})" for kind, port in ports]
-    metadata = session.get_modelmeta().custom_metadata_map
-    return lines + [f"{key}: {one_line(value)}" for key, value in sorted(metadata.items())]
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -2,16 +2,17 @@
 import os
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from data.pictures import FORMATS, MAX_PIXELS, to_rgb
+from data.picture_formats import lacking, left_out_line, readable
+from data.pictures import MAX_PIXELS, to_rgb
 
 MIN_SIDE, MAX_SIDE = 8, 16_384
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def open_picture(file: str | os.PathLike | BinaryIO, side: int | None = None) -> Image.Image:
@@ -26,7 +27,8 @@ def open_picture(file: str | os.PathLike | BinaryIO, side: int | None = None) ->
             warnings.simplefilter("ignore")             # about odd metadata; sizes are checked below
             return _read(file, side)
     except UnidentifiedImageError:
-        raise ValueError(f"{where}expected a picture ({', '.join(FORMATS)}), found something else") from None
+        found = lacking(_head(file)) or "found something else"
+        raise ValueError(f"{where}expected a picture ({', '.join(readable()[0])}), {found}") from None
     except Image.DecompressionBombError:
         raise ValueError(f"{where}would unpack to far more than {MAX_PIXELS / 1e6:g} million pixels") from None
     except Exception as error:                          # damaged files raise all kinds of errors
@@ -37,7 +39,7 @@ def open_picture(file: str | os.PathLike | BinaryIO, side: int | None = None) ->
 def _read(file: str | os.PathLike | BinaryIO, side: int | None) -> Image.Image:
     if isinstance(file, (str, os.PathLike)) and (Path(file).is_fifo() or Path(file).is_char_device()):
         raise ValueError("expected a file, found a pipe or a device")       # reading it might never end
-    with Image.open(file, formats=FORMATS) as image:     # reads the size, not yet the pixels
+    with Image.open(file, formats=readable()[0]) as image:     # reads the size, not yet the pixels
         width, height = image.size
         if not MIN_SIDE <= min(width, height) <= max(width, height) <= MAX_SIDE or width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels, expected sides of {MIN_SIDE} to {MAX_SIDE:,} and at most "
@@ -50,6 +52,15 @@ def _read(file: str | os.PathLike | BinaryIO, side: int | None) -> Image.Image:
         return to_rgb(_upright(image))
 
 
+def _head(file: str | os.PathLike | BinaryIO) -> bytes:
+    """The first 12 bytes of a file."""
+    if isinstance(file, (str, os.PathLike)):
+        with open(file, "rb") as opened:
+            return opened.read(12)
+    file.seek(0)
+    return file.read(12)
+
+
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
@@ -57,19 +68,27 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def list_pictures(paths: Iterable[str | os.PathLike]) -> tuple[dict[str, Path], list[str]]:
-    """The pictures of one folder and its subfolders, or of a list of files -> {name: path}, lines on files left out.
+class Listing(NamedTuple):
+    """Pictures by name, and what is to be said about them."""
+    pictures: dict[str, Path]       # sorted by name
+    wrong: list[str]                # a line for each file or folder that should have been a picture's
+    left_out: str | None            # a line that counts the files whose endings are no picture's
 
-    A name is the path relative to the folder, or the name of the file; names are sorted. Raises ValueError if no
-    picture is left.
+
+def list_pictures(paths: Iterable[str | os.PathLike]) -> Listing:
+    """The pictures of folders and their subfolders, or of a list of files.
+
+    A name is the path relative to the only folder; with several folders, this path behind the folder's own name, as
+    train2014/a.jpg, or behind as much of its path as tells them apart; or the name of the file. Raises ValueError if no
+    picture is left, if folders and files are mixed, or if folders overlap.
     """
     given = [Path(path) for path in paths]
     found: dict[str, Path] = {}
     wrong: list[str] = []
+    endings: Counter[str] = Counter()
     if any(path.is_dir() for path in given):
-        if len(given) > 1:
-            raise ValueError(f"--images {' '.join(map(str, given))}: expected one folder, or files")
-        named = [(file.relative_to(given[0]).as_posix(), file) for file in _below(given[0], wrong)]
+        named = [(prefix + file.relative_to(folder).as_posix(), file) for folder, prefix in _prefixes(given)
+                 for file in _below(folder, wrong, endings)]
     else:
         named = [(path.name, path) for path in given]
     for name, path in named:
@@ -80,22 +99,46 @@ def list_pictures(paths: Iterable[str | os.PathLike]) -> tuple[dict[str, Path], 
                          "left out")
         else:
             found[name] = path
+    left_out = left_out_line(endings)
     if not found:
-        raise ValueError("; ".join(wrong) or f"{given[0]}: holds no pictures, expected files like "
-                         f"{', '.join('*' + suffix for suffix in SUFFIXES)}")
-    return dict(sorted(found.items())), wrong
+        expected = f"expected files like {', '.join('*' + suffix for suffix in readable()[1])}"
+        raise ValueError("; ".join([*(wrong or [f"{given[0]}: holds no pictures, {expected}"]),
+                                    *([left_out] if left_out else [])]))
+    return Listing(dict(sorted(found.items())), wrong, left_out)
 
 
-def _below(folder: Path, wrong: list[str]) -> list[Path]:
-    """Files with a picture's suffix in a folder and its subfolders, without hidden ones, sorted.
+def _prefixes(folders: list[Path]) -> list[tuple[Path, str]]:
+    """Each folder with what its pictures' names begin with: nothing for one folder alone."""
+    whole = [Path(os.path.abspath(folder)) for folder in folders]
+    for k, folder in enumerate(folders):
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: is no folder, expected --images with folders, or with files, not both")
+        inside = [other for other, place in zip(folders[:k] + folders[k + 1:], whole[:k] + whole[k + 1:])
+                  if place in (whole[k], *whole[k].parents)]
+        if inside:
+            raise ValueError(f"{folder}: lies in {inside[0]} or is the same, expected each picture once: leave it out")
+    if len(folders) == 1:
+        return [(folders[0], "")]
+    depth = 1
+    while len({place.parts[-depth:] for place in whole}) < len(whole):
+        depth += 1
+    return [(folder, "/".join(place.parts[1:][-depth:]) + "/") for folder, place in zip(folders, whole)]
 
-    For each folder that cannot be read a line is appended to `wrong`.
+
+def _below(folder: Path, wrong: list[str], endings: Counter[str]) -> list[Path]:
+    """Files with a picture's ending in a folder and its subfolders, without hidden ones, sorted.
+
+    For each folder that cannot be read a line is appended to `wrong`; other endings are counted in `endings`.
     """
     def refused(error: OSError) -> None:
         wrong.append(f"{error.filename}: cannot read this folder: {error.strerror}")
     found: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=refused):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names
-                  if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        for name in names:
+            ending = Path(name).suffix.lower()
+            if ending in readable()[1] and not name.startswith("."):
+                found.append(Path(place, name))
+            elif not name.startswith("."):
+                endings[ending if ending.isprintable() else "others"] += 1
     return sorted(found)

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import numpy as np
 from data.features import FeatureReader, check_same_kind
 from data.files import new_hdf5
 from data.markers import strip_source
+from data.matching import examples, match_names
 from data.sources import Source
+from data.splits import check_splits
 from data.tokenizer import TOKENS
 from data.vocabulary import Vocabulary
 from data.word_counts import check_has_words, count_words, default_min_count
@@ -56,33 +58,43 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
     min_count: None to choose by the number of training captions; tokens: how captions are cut, of data.tokenizer;
     pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the folder.
-    Markers around captions are stripped. Captions of images without features, and captions without a word, are left
-    out. All are counted. Raises ValueError if a split or the vocabulary ends up empty or if the feature files do not
-    fit together.
+    Images are found in the feature files by their names (data.matching) and stored in the order of their rows there.
+    Markers around captions are stripped; captions of images without features, and captions without a word, are left
+    out; all are counted. Raises ValueError if a split or the vocabulary ends up empty, or if feature files do not fit.
     """
-    folder, left_out = Path(folder), Counter(source.left_out)
-    stripped, markers = strip_source(source.captions)
-    readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
-    texts, rows, references = {}, {}, {}
-    for split, captions in stripped.items():
-        row_of_name = _row_of_name(readers[split], folder / pooled[split] if pooled else None)
-        texts[split], rows[split], references[split] = _select(split, captions, TOKENS[tokens], row_of_name, left_out)
-        _check_not_empty(split, texts[split], captions, readers[split])
+    check_splits(source)
+    folder, left_out, notes = Path(folder), Counter(source.left_out), list(source.notes)
+    captions, markers = strip_source(source.captions)
+    source = source._replace(captions=captions)
+    readers = {split: FeatureReader(folder / features[split]) for split in captions}
     check_same_kind(readers)
-    if "train" not in texts:
-        raise ValueError(f"{source.name}: no train split among {', '.join(texts) or 'none'}")
+    notes += _notes(captions, dict.fromkeys(folder / path for part in (features, pooled or {})
+                                            for path in part.values()))
+    texts, rows, references = {}, {}, {}
+    for split, found in _found_rows(source, readers, folder, pooled, notes).items():
+        texts[split], rows[split], references[split] = _select(split, captions[split], TOKENS[tokens], found, left_out)
+        if not texts[split]:
+            raise ValueError(f"{readers[split].path}: no caption of the {split} split has words and features; "
+                             f"{examples(captions[split], readers[split].image_names() or [])}")
     min_count = default_min_count(len(texts["train"])) if min_count is None else min_count
     vocabulary = Vocabulary.build(texts["train"], min_count, tokens)
     check_has_words(source.name, vocabulary, min_count, texts["train"])
-    ids = {split: vocabulary.encode_all(captions, max_words) for split, captions in texts.items()}
+    ids = {split: vocabulary.encode_all(of_split, max_words) for split, of_split in texts.items()}
     _write_captions(folder / "captions.h5", ids, rows)
     vocabulary.save(folder / "vocab.json")
     _write_json(folder / "references.json", references)
     return write_description(
         folder, source.name, {split: (len(references[split]), len(texts[split])) for split in texts}, vocabulary,
         features, pooled, min_count=min_count, max_words=max_words, pictures=pictures, tokens=tokens,
-        left_out={reason: count for reason, count in left_out.items() if count}, markers=markers,
+        left_out={reason: count for reason, count in left_out.items() if count}, notes=notes, markers=markers,
         training_words=count_words(texts["train"], ids["train"], vocabulary))
+
+
+def _notes(splits: Collection[str], paths: Iterable[Path]) -> list[str]:
+    """Notes on splits that are missing, and on feature files."""
+    no_val = ("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a tenth "
+              "of the training images")
+    return [*([] if "val" in splits else [no_val]), *(note for path in paths for note in FeatureReader(path).notes())]
 
 
 def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, int]], vocabulary: Vocabulary,
@@ -107,28 +119,56 @@ def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, i
 
 
 def describe(folder: str | os.PathLike, path: str | os.PathLike) -> dict[str, Any]:
-    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder."""
-    reader = FeatureReader(Path(folder) / path)
-    return {"path": str(path) if (Path(folder) / path).parent == Path(folder) else os.path.abspath(path),
+    """The entry of a feature file in dataset.json; its path is absolute unless the file is inside the folder.
+
+    Inside, it has forward slashes on Windows too: the folder may move to another system.
+    """
+    folder = Path(os.path.abspath(folder))
+    path = Path(os.path.abspath(folder / path))
+    reader = FeatureReader(path)
+    return {"path": path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path),
             "shape": reader.file_shape, "dtype": str(reader.dtype), "fingerprint": reader.fingerprint(),
             "attributes": reader.attributes()}
 
 
-def _row_of_name(reader: FeatureReader, pooled_path: Path | None) -> dict[str, int]:
+def _found_rows(source: Source, readers: Mapping[str, FeatureReader], folder: Path,
+                pooled: Mapping[str, str | os.PathLike] | None, notes: list[str]
+                ) -> dict[str, dict[str, tuple[int, str]]]:
+    """For each split: image name in the captions -> its row of features and its name there, in the order of rows.
+
+    Splits that share a feature file are matched together. How names were matched is appended to `notes`.
+    """
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    for path in dict.fromkeys(reader.path for reader in readers.values()):
+        splits = [split for split, reader in readers.items() if reader.path == path]
+        names = _names(readers[splits[0]], [folder / pooled[split] for split in splits] if pooled else [])
+        matches = match_names((name for split in splits for name in source.captions[split]), names)
+        notes += [f"{path}: {count:,} images found by {by}" for by, count in matches.by.items()]
+        for split in splits:
+            rows = sorted((matches.row_of[name], name) for name in source.captions[split] if name in matches.row_of)
+            found[split] = {name: (row, names[row]) for row, name in rows}
+            lacking = [name for name in source.captions[split] if name not in matches.row_of]
+            if lacking and rows:
+                notes.append(f"{path}: {len(lacking):,} {split} images have no features; {examples(lacking, names)}")
+    return {split: found[split] for split in source.captions}
+
+
+def _names(reader: FeatureReader, pooled_paths: Sequence[Path]) -> list[str]:
     names = reader.image_names()
     if names is None:
         raise ValueError(f"{reader.path}: no dataset 'image_names', expected the name of each row's image")
-    if pooled_path is not None:
-        pooled = FeatureReader(pooled_path)
+    for path in pooled_paths:
+        pooled = FeatureReader(path)
         if pooled.image_names() != names:
             raise ValueError(f"{pooled.path}: image_names differ from those of {reader.path}, expected the same rows")
         if len(pooled.file_shape) != 2:
             raise ValueError(f"{pooled.path}: features is {pooled.file_shape}, expected pooled features (rows, D)")
-    return {name: row for row, name in enumerate(names)}
+    return names
 
 
 def _select(split: str, captions: Mapping[str, Sequence[str]], cut: Callable[[str], str],
-            row_of_name: Mapping[str, int], left_out: Counter) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
+            found: Mapping[str, tuple[int, str]],
+            left_out: Counter) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
     """Captions that have words and features -> the words of each caption, rows of their images, references.
 
     cut: of data.tokenizer.TOKENS. The other captions are counted in left_out.
@@ -136,27 +176,18 @@ def _select(split: str, captions: Mapping[str, Sequence[str]], cut: Callable[[st
     texts: list[str] = []
     rows: list[int] = []
     references = {}
-    for name, raws in captions.items():
-        if name not in row_of_name:
-            left_out[f"{split} captions of images without features"] += len(raws)
-            continue
+    left_out[f"{split} captions of images without features"] += sum(
+        len(raws) for name, raws in captions.items() if name not in found)
+    for name, (row, stored) in found.items():
+        raws = captions[name]
         pairs = [(raw, text) for raw in raws if (text := cut(raw))]
         left_out[f"{split} captions without a word"] += len(raws) - len(pairs)
         left_out[f"{split} images without a caption"] += not pairs
         if pairs:
-            references[name] = [raw for raw, _ in pairs]
+            references[stored] = [raw for raw, _ in pairs]
             texts += [text for _, text in pairs]
-            rows += [row_of_name[name]] * len(pairs)
+            rows += [row] * len(pairs)
     return texts, np.array(rows, np.int32), references
-
-
-def _check_not_empty(split: str, texts: list[str], captions: Mapping[str, Sequence[str]],
-                     reader: FeatureReader) -> None:
-    if texts:
-        return
-    first = (reader.image_names() or ["nothing"])[0]
-    raise ValueError(f"{reader.path}: no caption of the {split} split has words and features; its images have names "
-                     f"like {first!r}, the images of the captions like {next(iter(captions), 'nothing')!r}")
 
 
 def _write_captions(path: Path, ids: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> None:

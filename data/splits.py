@@ -1,21 +1,25 @@
 """Splits of a source: checked, and held out from the training images where they are lacking."""
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
+from data.matching import match_names
 from data.sources import SPLITS, Source
 
 
-def hold_out(source: Source, val: float | None = None, test: float | None = None, seed: int = 0) -> Source:
+def hold_out(source: Source, val: float | None = None, test: float | None = None, seed: int = 0,
+             stored: Sequence[str] | None = None) -> Source:
     """The same captions with a val and a test split of this share of the training images each, drawn by the seed.
 
     None: no such split is drawn. Images are drawn, not captions; which ones depends on their names and the seed alone.
+    stored: names of the images that have features; the others stay in the train split, where they are left out later.
     Raises ValueError for a split that the source has already, and where no training image is left.
     """
     shares = {split: share for split, share in (("val", val), ("test", test)) if share}
     captions = {split: images for split, images in source.captions.items() if any(images.values())}
     training = captions.pop("train", {})
-    names = sorted(training)
+    names = sorted(training if stored is None else match_names(training, stored).row_of)
     order, first = np.random.default_rng(seed).permutation(len(names)), 0
     for split, share in shares.items():
         if not 0 < share < 1:

@@ -37,9 +37,9 @@ def read_table(path: str | os.PathLike, image_column: str | None = None, caption
     """Read a table of images and captions; what is not given is found by itself where it is plain.
 
     CSV follows RFC 4180, with any one-letter delimiter; the first line may be a header. A column is given by its name
-    in the header, or by its number from 1. JSON is a list of objects or one object a line, with `image`, `caption`
-    (text or a list of texts) and maybe a split; the columns are keys. Raises FileNotFoundError, or ValueError that
-    names the line.
+    in the header, or by its number from 1. JSON is a list of objects or one object a line, whose keys are the columns
+    (a caption is text or a list of texts), or one object, image -> caption or captions. Raises FileNotFoundError, or
+    ValueError that names the line.
     """
     return parse_table(read_text(path), path, image_column, caption_column, delimiter, split_column)
 
@@ -61,8 +61,9 @@ def parse_table(text: str, where: object, image_column: str | None = None, capti
     rows = [_row(fields, columns, delimiter, f"line {line}", width, where) for line, fields in records]
     names = {"\t": "tab-separated", ",": "comma-separated"}
     found = [repr(header[k]) if header else f"number {k + 1}" for k in columns if k is not None]
+    unused = [name for k, name in enumerate(header or []) if k not in columns and name]
     return Table(rows, f"{names.get(delimiter, f'separated by {delimiter}')}, {'with' if header else 'without'} a "
-                 f"header, columns {' and '.join(found)}")
+                 f"header, columns {' and '.join(found)}" + (f", not {', '.join(unused[:9])}" if unused else ""))
 
 
 def read_pairs(path: str | os.PathLike, image_column: str | None = None, caption_column: str | None = None,
@@ -218,7 +219,7 @@ def _entries(text: str, where: object) -> list[tuple[str, dict[str, Any]]]:
     try:
         content = json.loads(text)
         if isinstance(content, dict):
-            content = [content]
+            content = _of_object(content)
         entries = [(f"entry {n}", entry) for n, entry in enumerate(content)]
     except (ValueError, RecursionError) as error:
         if not text.lstrip().startswith("{"):
@@ -229,6 +230,13 @@ def _entries(text: str, where: object) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(entry, dict):
             raise ValueError(f"{where}: {place} is {entry!r:.60}, expected an object with an image and a caption")
     return entries
+
+
+def _of_object(content: dict[str, Any]) -> list[Any]:
+    """An object as a list of entries: image -> caption or captions, else one entry."""
+    if _keys(content, (None, None, None)) is None and all(isinstance(value, (str, list)) for value in content.values()):
+        return [{"image": image, "caption": value} for image, value in content.items()]
+    return [content]
 
 
 def _line(line: str, where: str) -> Any:

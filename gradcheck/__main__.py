@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.numeric import describe
+
+LONGEST = 599               # characters of an error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except (ValueError, OSError, MemoryError) as error:
-        print(f"gradcheck: {error}", file=sys.stderr)
+        print(textwrap.shorten(f"gradcheck: {error}", LONGEST), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.ngrams import ORDERS, Grams, find_values
+from models.ngrams import Grams, find_values
 
 SIGMA = 6.0                         # width of the length penalty, in words
 
@@ -43,18 +43,18 @@ def _vectors(captions: int, grams: Grams, image: np.ndarray) -> TfIdfVectors:
 
 
 def cider_d(vectors: list[TfIdfVectors], lengths: np.ndarray, candidate: np.ndarray,
-            reference: np.ndarray) -> np.ndarray:
+            reference: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
     """Mean similarity of each candidate with its references, from 0 to 10.
 
     The similarity is 10 times the mean over orders of sum min(c, r) r / (|c| |r|), for the vectors c of the candidate
-    and r of the reference, times exp(-(difference in length)^2 / (2 SIGMA^2)). Orders with |c| |r| = 0 count as 0.
+    and r of the reference, times exp(-(difference in length)^2 / (2 sigma^2)). Orders with |c| |r| = 0 count as 0.
     candidate, reference (P,): pairs of captions, as places in lengths; the candidates are n captions in a row
     -> float64 (n,), in the order of the captions.
     """
     total = sum(_clipped_cosine(of_order, candidate, reference) for of_order in vectors)
-    total *= np.exp(-((lengths[candidate] - lengths[reference]) ** 2) / (2 * SIGMA**2))
+    total *= np.exp(-((lengths[candidate] - lengths[reference]) ** 2) / (2 * sigma**2))
     which = candidate - candidate.min()
-    return 10 / ORDERS * np.bincount(which, total) / np.bincount(which)
+    return 10 / len(vectors) * np.bincount(which, total) / np.bincount(which)
 
 
 def _clipped_cosine(vectors: TfIdfVectors, candidate: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """BLEU, ROUGE-L and CIDEr of tokenised captions, equal to those of the COCO caption evaluation.
 
+score_captions computes all of them. Bleu, Rouge and Cider are called as pycocoevalcap's classes: replace the import.
+
 Source of the conventions: X. Chen et al. (2015), "Microsoft COCO Captions: Data collection and evaluation server", and
 its code, release 1.2 of pycocoevalcap.
 """
@@ -8,13 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.cider import cider_d, tf_idf_vectors
-from models.ngrams import ORDERS, Grams, count_grams, find_values
+from models.bleu import bleu, bleu_counts, length_ratio
+from models.cider import SIGMA, cider_d, tf_idf_vectors
+from models.ngrams import ORDERS, Grams, count_grams
 
 BLEU = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4")
 MEASURES = (*BLEU, "ROUGE-L", "CIDEr")
-TINY, SMALL = 1e-15, 1e-9           # added to matches and to guesses, as in pycocoevalcap: nothing is divided by 0
 BETA = 1.2                          # ROUGE-L: weight of recall against precision
+
+Listed = Mapping[Hashable, Sequence[str]]       # id -> tokenised captions
 
 
 class CaptionScores(NamedTuple):
@@ -31,32 +35,80 @@ def score_captions(candidates: Mapping[Hashable, str], references: Mapping[Hasha
     10, the others are from 0 to 1. CIDEr takes document frequencies from these references, so it is 0 for one image.
     Raises ValueError if the ids differ, an image has no reference, or a caption is not a string.
     """
-    _check(candidates, references)
-    ids = list(candidates)
-    texts = [candidates[i] for i in ids] + [text for i in ids for text in references[i]]
-    image = np.repeat(np.arange(len(ids)), [len(references[i]) for i in ids])           # of each reference
-    lengths, grams = count_grams([text.split() for text in texts], ORDERS)
-    counts = _bleu_counts(image, lengths, grams)
-    rouge = np.array([rouge_l(candidates[i], references[i]) for i in ids])
-    cider = cider_d(tf_idf_vectors(lengths, grams, image), lengths, image, np.arange(len(ids), len(texts)))
+    _check(candidates, references, "score_captions")
+    image, lengths, grams = _count(candidates, references, ORDERS)
+    counts = bleu_counts(image, lengths, grams)
+    rouge = np.array([rouge_l(candidates[i], references[i]) for i in candidates])
+    cider = _cider(image, lengths, grams)
     table = np.column_stack([bleu(counts), rouge, cider]).tolist()
     corpus = [*bleu(counts.sum(axis=0)), rouge.mean(), cider.mean()]
     return CaptionScores({name: float(score) for name, score in zip(MEASURES, corpus)},
-                         {i: dict(zip(MEASURES, row)) for i, row in zip(ids, table)}, counts)
+                         {i: dict(zip(MEASURES, row)) for i, row in zip(candidates, table)}, counts)
 
 
-def bleu(counts: np.ndarray) -> np.ndarray:
-    """BLEU-1 to BLEU-4: geometric mean of the clipped precisions times min(1, exp(1 - r/c)).
+class Bleu:
+    """BLEU-1 to BLEU-n, called as pycocoevalcap.bleu.bleu.Bleu, which takes n up to 4."""
 
-    counts (..., 10): words c of the candidate, words r of the reference closest in length, n-grams of the candidate
-    and matching n-grams, for n of 1 to 4 each -> (..., 4). Source: Papineni et al. (2002), section 2.
+    def __init__(self, n: int = 4) -> None:
+        self._n = _at_least_1(n, "Bleu")
+
+    def compute_score(self, gts: Listed, res: Listed, verbose: int = 1) -> tuple[list[float], list[list[float]]]:
+        """The n scores of the set, and for each of them a list of the images' scores, in the order of gts.
+
+        gts, res: id -> list of tokenised captions, in res of one. verbose: print the counts, unless 0.
+        Raises ValueError if the ids differ or captions have another form.
+        """
+        counts = bleu_counts(*_count(_only(gts, res, "Bleu"), gts, self._n))
+        total = counts.sum(axis=0)
+        if verbose:
+            length, closest, *grams = total.astype(int).tolist()
+            print({"testlen": length, "reflen": closest, "guess": grams[:self._n], "correct": grams[self._n:]})
+            print("ratio:", float(length_ratio(*total[:2])))
+        return bleu(total).tolist(), bleu(counts).T.tolist()
+
+    def method(self) -> str:
+        return "Bleu"
+
+
+class Rouge:
+    """ROUGE-L, called as pycocoevalcap.rouge.rouge.Rouge."""
+
+    def compute_score(self, gts: Listed, res: Listed) -> tuple[np.float64, np.ndarray]:
+        """The mean, and the score of each image, float64 (images,) in the order of gts.
+
+        gts, res: id -> list of tokenised captions, in res of one.
+        Raises ValueError if the ids differ or captions have another form.
+        """
+        scores = np.array([rouge_l(text, gts[i]) for i, text in _only(gts, res, "Rouge").items()])
+        return scores.mean(), scores
+
+    def method(self) -> str:
+        return "Rouge"
+
+
+class Cider:
+    """CIDEr-D, called as pycocoevalcap.cider.cider.Cider, whose scores of n other than 4 are errors or not those of n.
+
+    n: words in the longest n-grams; sigma: width of the length penalty; test and refs are ignored, as there.
     """
-    counts = np.asarray(counts, np.float64)
-    length, closest, guesses, matches = counts[..., :1], counts[..., 1:2], counts[..., 2:6], counts[..., 6:]
-    precision = np.cumprod((matches + TINY) / (guesses + SMALL), axis=-1) ** (1 / np.arange(1, ORDERS + 1))
-    ratio = (length + TINY) / (closest + SMALL)
-    with np.errstate(under="ignore"):
-        return precision * np.exp(np.minimum(1 - 1 / ratio, 0))
+
+    def __init__(self, test: object = None, refs: object = None, n: int = 4, sigma: float = SIGMA) -> None:
+        if not sigma > 0:
+            raise ValueError(f"Cider: sigma is {sigma!r}, expected more than 0")
+        self._n, self._sigma = _at_least_1(n, "Cider"), sigma
+
+    def compute_score(self, gts: Listed, res: Listed) -> tuple[np.float64, np.ndarray]:
+        """The mean, and the score of each image, float64 (images,) in the order of gts.
+
+        gts, res: id -> list of tokenised captions, in res of one. Document frequencies are those of gts.
+        Raises ValueError if the ids differ or captions have another form.
+        """
+        image, lengths, grams = _count(_only(gts, res, "Cider"), gts, self._n)
+        scores = _cider(image, lengths, grams, self._sigma)
+        return scores.mean(), scores
+
+    def method(self) -> str:
+        return "CIDEr"
 
 
 def rouge_l(candidate: str, references: Sequence[str]) -> float:
@@ -92,38 +144,48 @@ def longest_common_subsequences(words: Sequence[str], others: Sequence[Sequence[
     return found
 
 
-def _bleu_counts(image: np.ndarray, lengths: np.ndarray, grams: list[Grams]) -> np.ndarray:
-    """Arguments of `bleu`: the captions are candidates and then references, of the images `image` -> (images, 10)."""
-    images = len(lengths) - len(image)
-    guesses = [np.maximum(lengths[:images] - n, 0) for n in range(ORDERS)]
-    of, matches = np.concatenate([np.arange(images), image]), []
-    for caption, gram, count, ids in grams:
-        key, ours = of[caption] * ids + gram, caption < images
-        order = np.argsort(key[~ours], kind="stable")
-        keys, first = np.unique(key[~ours][order], return_index=True)
-        most = np.maximum.reduceat(count[~ours][order], first) if len(first) else first
-        clipped = np.minimum(count[ours], find_values(key[ours], keys, most))
-        matches.append(np.bincount(caption[ours], clipped, images))
-    return np.column_stack([lengths[:images], _closest(image, lengths[:images], lengths[images:]), *guesses, *matches])
+def _count(candidates: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]],
+           orders: int) -> tuple[np.ndarray, np.ndarray, list[Grams]]:
+    """Image of each reference, (references,); lengths and n-grams of the candidates followed by the references."""
+    texts = [*candidates.values(), *(text for i in candidates for text in references[i])]
+    image = np.repeat(np.arange(len(candidates)), [len(references[i]) for i in candidates])
+    return image, *count_grams([text.split() for text in texts], orders)
 
 
-def _closest(image: np.ndarray, candidates: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Length of the reference closest in length to each candidate, the shorter of two equally close -> (images,)."""
-    order = np.lexsort((references, abs(references - candidates[image]), image))
-    return references[order][np.searchsorted(image[order], np.arange(len(candidates)))]
+def _cider(image: np.ndarray, lengths: np.ndarray, grams: list[Grams], sigma: float = SIGMA) -> np.ndarray:
+    """CIDEr-D of each image; the arguments are what `_count` returns -> (images,)."""
+    references = np.arange(len(lengths) - len(image), len(lengths))
+    return cider_d(tf_idf_vectors(lengths, grams, image), lengths, image, references, sigma)
 
 
-def _check(candidates: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]]) -> None:
+def _only(gts: Listed, res: Listed, who: str) -> dict[Hashable, str]:
+    """The one caption of each image in res, in the order of gts."""
+    for i, texts in res.items():
+        if not isinstance(texts, list) or len(texts) != 1:
+            raise ValueError(f"{who}: res of {i!r:.80} is {texts!r:.80}, expected a list of one caption")
+    candidates = {i: text for i, (text,) in res.items()}
+    _check(candidates, gts, who)
+    return {i: candidates[i] for i in gts}
+
+
+def _at_least_1(n: int, who: str) -> int:
+    if n < 1:
+        raise ValueError(f"{who}: n is {n!r}, expected at least 1")
+    return n
+
+
+def _check(candidates: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]], who: str) -> None:
     if not candidates:
-        raise ValueError("score_captions: no candidates, expected at least one caption")
+        raise ValueError(f"{who}: no candidates, expected at least one caption")
     for one, other, lacking in ((candidates, references, "references"), (references, candidates, "candidate")):
         ids = [i for i in one if i not in other]
         if ids:
-            some = ", ".join(map(repr, ids[:3]))
-            raise ValueError(f"score_captions: {len(ids)} of {len(one)} images have no {lacking}: {some}")
+            some = ", ".join(f"{i!r:.80}" for i in ids[:3])
+            raise ValueError(f"{who}: {len(ids)} of {len(one)} images have no {lacking}: {some}")
+
     for i, caption in candidates.items():
         if not isinstance(caption, str):
-            raise ValueError(f"score_captions: candidate of {i!r} is {type(caption).__name__}, expected a string")
+            raise ValueError(f"{who}: candidate of {i!r:.80} is {type(caption).__name__}, expected a string")
         texts = references[i]
         if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"score_captions: references of {i!r} are {texts!r:.60}, expected a list of strings")
+            raise ValueError(f"{who}: references of {i!r:.80} are {texts!r:.60}, expected a list of strings")

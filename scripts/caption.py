@@ -23,7 +23,7 @@ def parse(argv=None):
     add_decoding(parser)
     add_data(parser)
     photos = parser.add_argument_group("photos")
-    photos.add_argument("--images", nargs="+", metavar="PATH", help="a folder of photos, or files, instead of a split")
+    photos.add_argument("--images", nargs="+", metavar="PATH", help="folders of photos, or files, instead of a split")
     photos.add_argument("--html", type=Path, metavar="FILE", help="write a page with the photos, their captions and "
                         "where an attention model looked for each word")
     add_model(photos, "what the run was trained on")

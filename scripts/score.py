@@ -1,29 +1,37 @@
-"""Score captions against references, both in COCO's JSON formats: BLEU-1 to 4, ROUGE-L and CIDEr.
+"""Score captions against references: BLEU-1 to 4, ROUGE-L and CIDEr, exactly as by the COCO evaluation.
 
-candidates.json is a list of {"image_id", "caption"}, references.json an object with "annotations", a list of
-{"image_id", "caption"}, any number per image. Captions are tokenised and scored exactly as by the COCO evaluation.
+Both files may be {image: caption} or {image: [captions]} in JSON, a list of {"image_id" or "image" or "id", "caption"},
+COCO's or Karpathy's JSON, references.json of a dataset folder, CSV, TSV, or JSON lines. Candidates have one caption an
+image, references any number. Images are found by their ids or names, and the split of references.json by its images.
 Images that have references but no candidate are not scored; a note says how many.
 """
 import argparse
 import sys
 from pathlib import Path
 
-from data.coco_captions import read_candidates, read_references
+from data.caption_files import STANDARD_INPUT, read_captions
+from data.tokenizer import TOKENS
 from models.checkpoint import write_atomically
 from models.metrics import score_captions
 from scripts.commandline.command import run
-from scripts.commandline.parser import Parser
-from scripts.evaluation.coco_pairs import check_output, pair, per_image_csv, score_lines
+from scripts.commandline.parser import Parser, choice
+from scripts.evaluation.caption_pairs import check_output, pair, per_image_csv, score_lines, tokens_of, words_of
 from scripts.evaluation.java_scores import java_scores
 
 
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.score", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("candidates", type=Path, metavar="candidates.json", help="one caption per image")
-    parser.add_argument("references", type=Path, metavar="references.json", help="reference captions")
+    parser.add_argument("candidates", type=Path, metavar="candidates",
+                        help="one caption an image; - for standard input")
+    parser.add_argument("references", type=Path, metavar="references",
+                        help="reference captions; - for standard input")
     parser.add_argument("--per-image", type=Path, metavar="out.csv", help="also write the scores of each image")
+    parser.add_argument("--tokens", type=choice(list(TOKENS)), metavar="HOW", help="how captions are cut into words: "
+                        f"{', '.join(TOKENS)} (default: as dataset.json beside references.json says, else treebank)")
     args = parser.parse_args(argv)
+    if args.candidates == args.references == STANDARD_INPUT:
+        raise ValueError("candidates and references are both -, standard input: expected a file for one of them")
     if args.per_image is not None:
         check_output(args.per_image, (args.candidates, args.references))
     return args
@@ -31,10 +39,10 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    candidates = read_candidates(args.candidates)
-    references, notes = pair(candidates, read_references(args.references), (args.candidates, args.references))
+    pairs = pair(read_captions(args.candidates, single=True), read_captions(args.references))
+    candidates, references, notes = words_of(pairs, args.tokens or tokens_of(args.references))
     scores = score_captions(candidates, references)
-    for line in notes:
+    for line in pairs.notes + notes:
         print(line, file=sys.stderr)
     if args.per_image is not None:
         write_atomically(args.per_image.resolve(), per_image_csv(scores))

@@ -31,27 +31,32 @@ def make_onnx():
     pytest.importorskip("onnxruntime", reason="image models need onnxruntime: pip install -e \".[vision]\"")
     w = np.random.default_rng(5).standard_normal((5, 3, 4, 4)).astype(np.float32)
 
-    def make(path, shape=("n", 3, 8, 12), dtype=np.float32, tokens=None, weights=w, **metadata):
-        """tokens: the grid as (n, L, D), behind so many tokens of zeros."""
+    def make(path, shape=("n", 3, 8, 12), dtype=np.float32, tokens=None, weights=w, turned=False, declared=None,
+             also=(), **metadata):
+        """tokens: the grid as (n, L, D), behind so many tokens of zeros; turned: in the other layout than the input.
+
+        declared: shape of the grid; also: outputs after pooled, of `mean` (n, 5, 1, 1) and `mean_last` (n, 1, 1, 5).
+        """
         kind, node = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), onnx.helper.make_node
         last = shape[1] != 3
         nodes = [node("Cast", ["image"], ["cast"], to=onnx.TensorProto.FLOAT),
                  node("Transpose", ["cast"], ["x"], perm=[0, 3, 1, 2]) if last else node("Identity", ["cast"], ["x"]),
                  node("Conv", ["x", "w"], ["conv"], strides=[4, 4]),
-                 node("GlobalAveragePool", ["conv"], ["mean"]), node("Flatten", ["mean"], ["pooled"])]
-        if last:
-            nodes.append(node("Transpose", ["conv"], ["grid"], perm=[0, 2, 3, 1]))
-        elif tokens is not None:
+                 node("GlobalAveragePool", ["conv"], ["mean"]), node("Flatten", ["mean"], ["pooled"]),
+                 node("Transpose", ["mean"], ["mean_last"], perm=[0, 2, 3, 1])]
+        if tokens is not None:
             nodes += [node("Reshape", ["conv", "flat"], ["rows"]), node("Transpose", ["rows"], ["t"], perm=[0, 2, 1]),
                       node("Pad", ["t", "pads"], ["grid"])]
+        elif last != turned:
+            nodes.append(node("Transpose", ["conv"], ["grid"], perm=[0, 2, 3, 1]))
         else:
             nodes.append(node("Identity", ["conv"], ["grid"]))
-        rank = 4 if tokens is None else 3
+        outputs = {"grid": declared or [None] * (4 if tokens is None else 3), "pooled": [None] * 2,
+                   **{name: [None] * 4 for name in also}}
         constants = {"w": weights, "flat": np.array([0, 0, -1]), "pads": np.array([0, tokens or 0, 0, 0, 0, 0])}
         graph = onnx.helper.make_graph(
             nodes, "tiny", [onnx.helper.make_tensor_value_info("image", kind, shape)],
-            [onnx.helper.make_tensor_value_info("grid", onnx.TensorProto.FLOAT, [None] * rank),
-             onnx.helper.make_tensor_value_info("pooled", onnx.TensorProto.FLOAT, [None] * 2)],
+            [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, s) for name, s in outputs.items()],
             [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()])
         model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
         onnx.helper.set_model_props(model, metadata)

@@ -16,7 +16,8 @@ ALLOWED = {          # folder -> what it may import besides itself and the stand
     "gradcheck": {"numpy"},
 }
 EXCEPTIONS = {"gradcheck/suite.py": {"rnnlayers", "models"}, "gradcheck/plot.py": {"matplotlib"},
-              "rnnlayers/engine": {"numba"}, "data/onnx_models.py": {"onnxruntime"}}
+              "rnnlayers/engine": {"numba"}, "data/onnx_models.py": {"onnxruntime"},
+              "data/picture_formats.py": {"pillow_heif"}}
 
 
 def imports(path):

@@ -9,18 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from rnnlayers.activations import sigmoid
+from rnnlayers.engine.compiling import compiled
 from rnnlayers.softmax import softmax, softmax_backward
 
 # --- constants and decorators ------------------------------------------------------------------------------------
-
-# How every compiled function is compiled, here and in updates.py.
-# cache: the machine code is kept in __pycache__, and only the first process has to wait for the compiler.
-# nogil: other threads, such as the reader of features, run beside a kernel.
-# error_model: a division by zero gives inf or nan, as in NumPy; a check in every loop would keep it from vectorising.
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 # fastmath names what a function's arithmetic may do, and is each function's own, since it decides the last digits.
 # Never fastmath=True: it lets the compiler assume that there is no NaN, and a NaN has to stay one.
@@ -48,7 +42,7 @@ class Kernel:
     """
 
     def __init__(self, loop: Callable, reference: Callable, fastmath: set[str]) -> None:
-        self.compiled, self.reference = njit(**OPTIONS, fastmath=fastmath)(loop), reference
+        self.compiled, self.reference = compiled(fastmath=fastmath)(loop), reference
         self.__doc__ = reference.__doc__
 
     def __call__(self, *args: Any) -> Any:
@@ -66,7 +60,7 @@ def part(fastmath: set[str]) -> Callable[[Callable], Callable]:
     As a function of its own it would be other code in the process that compiles a kernel than in one that takes it from
     the cache, and the first run would differ from later ones in its last digits.
     """
-    return njit(**OPTIONS, fastmath=fastmath, forceinline=True)
+    return compiled(fastmath=fastmath, forceinline=True)
 
 
 # --- functions of an entry and of a row, from which the kernels are made -----------------------------------------

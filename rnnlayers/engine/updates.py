@@ -5,14 +5,13 @@
 import math
 
 import numpy as np
-from numba import njit
 
-from rnnlayers.engine.kernels import OPTIONS
+from rnnlayers.engine.compiling import compiled
 from rnnlayers.optim import fill
 from rnnlayers.shapes import Array
 from rnnlayers.workspace import aligned
 
-rule_loop = njit(**OPTIONS, fastmath={"contract"})      # float32 and float64; the reference is rnnlayers.optim
+rule_loop = compiled(fastmath={"contract"})     # float32 and float64; the reference is rnnlayers.optim
 
 
 @rule_loop

@@ -7,6 +7,7 @@ GROUPS = {
     "Data": {
         "fetch_data": "download a public data set",
         "extract_features": "image features from your pictures and an ONNX model",
+        "convert_features": "a feature file from features that others wrote",
         "prepare_data": "a dataset folder from captions and features, or of drawn scenes",
         "show_batch": "print and draw a training minibatch",
     },
@@ -22,7 +23,7 @@ GROUPS = {
     "Scores": {
         "evaluate": "caption a split and score it, beside trivial baselines and human captions",
         "check_scenes": "count which colours and shapes the captions of scenes get right",
-        "score": "score captions in COCO's JSON format against references",
+        "score": "score captions in any common file format against references",
     },
     "Own photos": {
         "caption": "print captions of a split, or of your own photos",

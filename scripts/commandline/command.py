@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+LONGEST = 600               # characters of an error, with its line end
+
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call main() and exit with what it returns. Bad input prints one line on standard error."""
@@ -15,8 +17,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     try:
         status = main()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        status = _say("stopped", 130)
+    except KeyboardInterrupt as error:
+        status = _say(str(error) or "stopped", 130)
     except BrokenPipeError:                                  # the reader of the pipe ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141                                         # as shells do; 0 would mean that everything was printed
@@ -47,6 +49,12 @@ def set_threads(number: int | None) -> None:
     threadpool_limits(number)
 
 
+def one_line(text: str) -> str:
+    """A text as one line. Of one too long the middle is left out: its end says what to do."""
+    text, half = " ".join(text.split()), LONGEST // 2 - len(" ... ")
+    return text if len(text) < LONGEST else f"{text[:half]} ... {text[-half:]}"
+
+
 def _say(text, status):
-    print(" ".join(text.split()), file=sys.stderr)
+    print(one_line(text), file=sys.stderr)
     return status

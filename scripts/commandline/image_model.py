@@ -3,11 +3,15 @@ import contextlib
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from data.encoder import NORMALISE, RESIZE, Encoder
+from data.encoder import NAMES, RESIZE, Encoder
+from data.model_outputs import LAYOUTS
+from data.photos import list_pictures
+from scripts.commandline.command import one_line
 
 
 def add_encoder(parser: ArgumentParser) -> None:
@@ -26,8 +30,11 @@ def add_model(parser: ArgumentParser, layer: str) -> None:
     parser.add_argument("--encoder", metavar="ONNX", help="image model in ONNX form")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="size of the pictures, if the model accepts any")
-    parser.add_argument("--normalise", metavar="HOW", help=f"raw (0 to 255), {', '.join(NORMALISE)}, or means and "
-                        "deviations R,G,B/R,G,B on a scale of 0 to 1 (default: what the model's metadata say)")
+    parser.add_argument("--output-layout", choices=LAYOUTS, help="whether an output of four axes has its features "
+                        "before or behind height and width (default: what its shape says)")
+    parser.add_argument("--normalise", metavar="HOW", help=f"one of {NAMES} (raw: 0 to 255; tf is inception, "
+                        "none is raw, caffe implies --bgr), or means and deviations R,G,B/R,G,B on a scale of 0 to 1 "
+                        "(default: what the model's metadata say)")
     parser.add_argument("--bgr", action="store_true", default=None, help="the model expects BGR, not RGB")
     parser.add_argument("--resize", choices=RESIZE, default="bilinear",
                         help="how pictures are resized (default bilinear)")
@@ -42,7 +49,16 @@ def size(text: str) -> tuple[int, int]:
 
 def model_options(args: Namespace) -> dict[str, Any]:
     """The options of add_model as Encoder takes them."""
-    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize")}
+    return {name: getattr(args, name) for name in ("layer", "threads", "size", "normalise", "bgr", "resize",
+                                                  "output_layout")}
+
+
+def listed(paths: list[str]) -> tuple[dict[str, Path], list[str]]:
+    """The pictures of --images by name, and a line for each that is left out as wrong; prints what is left out."""
+    pictures, wrong, left_out = list_pictures(paths)
+    for line in [*(f"error: {line}" for line in wrong), *([left_out] if left_out else [])]:
+        print(one_line(line), file=sys.stderr)
+    return pictures, wrong
 
 
 @contextlib.contextmanager
@@ -51,5 +67,5 @@ def noting_errors(failed: list[str], where: str = "") -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        tqdm.write(f"error: {where}{error}", file=sys.stderr)
+        tqdm.write(one_line(f"error: {where}{error}"), file=sys.stderr)
         failed.append(str(error))

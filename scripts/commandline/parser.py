@@ -3,6 +3,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from models.options import did_you_mean
+from scripts.commandline.command import one_line
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,6 +16,10 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}"
                        f"{did_you_mean(unknown[0].split('=')[0], self.option_names(found))}")
         return found
+
+    def exit(self, status=0, message=None):
+        """As argparse does, with a message of one line."""
+        super().exit(status, message and f"{one_line(message)}\n")
 
     def option_names(self, found: argparse.Namespace) -> list[str]:
         """The names of all options, also of the subcommand that was chosen."""

@@ -12,12 +12,13 @@ HANDED_OUT = {                      # folder -> modules
     # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
-    "models": """__init__ averages backend batches captioning_rnn checkpoint cider decoding dropout images likelihood
-                 metrics minibatches ngrams options read_ahead schedules search selection solver""",
+    "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
+                 likelihood metrics minibatches ngrams options read_ahead schedules search selection solver""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": """__init__ coco dataset encoder features files onnx_models photos pictures prepare scene_captions
-               scene_dataset scene_features scenes sources tokenizer vocabulary""",
+    "data": """__init__ coco dataset encoder feature_file features files markers matching model_outputs onnx_models
+               photos picture_formats pictures prepare scene_captions scene_dataset scene_features scenes sources
+               splits tables tokenizer vocabulary""",
     # the gradient checks; not cells, which contains recurrent cells
     "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
                     numeric pair plot report shapes snapshot suite table traps""",

@@ -7,11 +7,13 @@ from typing import Any
 from tqdm import tqdm
 
 from data.cocopt import make_cocopt_dataset
+from data.features import FeatureReader
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
-from data.sources import read_coco, read_flickr8k, read_karpathy
 from scripts.commandline.image_model import encoder_of
 from scripts.commandline.run_options import check_least
+from scripts.datasets.captions import read_source, with_splits
+from scripts.datasets.pictured import dataset_of_pictures
 from scripts.datasets.word_lines import word_lines
 
 
@@ -23,24 +25,26 @@ def prepare(args: argparse.Namespace) -> dict[str, Any]:
         return make_cocopt_dataset(args.out, args.file, args.encoder and encoder_of(args),
                                    functools.partial(tqdm, disable=None, unit="batch"))
     check_least(args, min_count=1, max_words=1)
-    source, features, pooled = _source(args)
+    source, options = read_source(args), {name: getattr(args, name) for name in ("min_count", "max_words", "tokens")}
+    if args.images is not None or args.encoder is not None:
+        return dataset_of_pictures(args, source, options)
+    if args.kind != "coco":
+        source = with_splits(args, source, FeatureReader(args.features).image_names() or [])
+    features, pooled = (files(args, name, list(source.captions)) for name in ("features", "pooled"))
+    assert features is not None                             # parse has seen to it
     with new_folder(args.out) as folder:
-        return write_dataset(folder, source, features, pooled, min_count=args.min_count, max_words=args.max_words,
-                             tokens=args.tokens)
+        return write_dataset(folder, source, features, pooled, **options)
 
 
-def _source(args):
-    if args.kind == "coco":
-        if (args.train_pooled is None) != (args.val_pooled is None):
-            raise ValueError("--train-pooled and --val-pooled belong together, expected both or neither")
-        features = {"train": os.path.abspath(args.train_features), "val": os.path.abspath(args.val_features)}
-        pooled = args.train_pooled and {"train": os.path.abspath(args.train_pooled),
-                                        "val": os.path.abspath(args.val_pooled)}
-        return read_coco(args.train, args.val), features, pooled
-    source = read_flickr8k(args.captions, args.splits) if args.kind == "flickr8k" else read_karpathy(args.json)
-    features, pooled = (None if path is None else dict.fromkeys(source.captions, os.path.abspath(path))
-                        for path in (args.features, args.pooled))
-    return source, features, pooled
+def files(args: argparse.Namespace, name: str, splits: list[str]) -> dict[str, str] | None:
+    """Split -> the file of features or pooled features that the options name, or None. Raises ValueError."""
+    names = {split: f"{split}_{name}" if args.kind == "coco" else name for split in splits}
+    paths = {split: getattr(args, option) for split, option in names.items()}
+    if None not in paths.values():
+        return {split: os.path.abspath(path) for split, path in paths.items()}
+    if any(path is not None for path in paths.values()):
+        raise ValueError(f"--train-{name} and --val-{name} belong together, expected both or neither")
+    return None
 
 
 def told(out: str, info: dict[str, Any], chosen: bool = False) -> list[str]:
@@ -53,5 +57,6 @@ def told(out: str, info: dict[str, Any], chosen: bool = False) -> list[str]:
         features = (info["pooled"] or info["features"]).get(split)
         found = f"features {tuple(features['shape'])} in {features['path']}" if features else "no features: --encoder"
         lines.append(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  {found}")
-    lines += word_lines(info, chosen)
-    return [*lines, *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items())]
+    return [*lines, *word_lines(info, chosen),
+            *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items()),
+            *(f"  note: {note}" for note in info.get("notes", ()))]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from data.photos import list_pictures, open_picture
+from data.photos import open_picture
 from data.vocabulary import Vocabulary
 from models import CaptioningRNN
 from models.checkpoint import Checkpoint, write_atomically
 from models.decoding import Hypothesis
 from scripts.commandline.command import check_page
 from scripts.commandline.decoding_options import decoder_of
-from scripts.commandline.image_model import model_options, noting_errors
+from scripts.commandline.image_model import listed, model_options, noting_errors
 from scripts.evaluation.captions import Decoder, caption_split
 from scripts.pages.caption_page import caption_page
 from scripts.runs import choose_split, open_run_data, vocabulary_of
@@ -38,9 +38,8 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     if args.html:
         check_page("--html", args.html)                 # before hours of work
     features = picture_features(checkpoint, args.encoder, **model_options(args))
-    pictures, failed = list_pictures(args.images)
-    notes = [*(f"error: {line}" for line in failed), *([features.note] if features.note else [])]
-    print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
+    pictures, failed = listed(args.images)
+    print(f"{features.note}\n" if features.note else "", end="", file=sys.stderr)
     pictures = dict(list(pictures.items())[:args.n or None])
     vocabulary, items, count = vocabulary_of(checkpoint), [], args.alternatives or 1
     for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_of(args),

@@ -9,6 +9,7 @@ from data.dataset import Dataset
 from data.tokenizer import written
 from models import CaptioningRNN
 from models.checkpoint import write_atomically
+from scripts.commandline.command import one_line
 from scripts.evaluation.captions import attend_images
 from scripts.pages.figures import attention_figure
 from scripts.pages.pictures import picture_of
@@ -45,7 +46,7 @@ def draw_attention(model: CaptioningRNN, dataset: Dataset, split: str, rows: lis
         try:
             picture = picture_of(dataset, row, name, pictures)
         except ValueError as error:                                     # the others are drawn all the same
-            print(f"error: {error}", file=sys.stderr)
+            print(one_line(f"error: {error}"), file=sys.stderr)
             broken += 1
             continue
         path = out / figure_name(name, taken)

@@ -6,7 +6,6 @@ from PIL import Image
 
 from data.encoder import Encoder, differences
 from data.files import sha256
-from data.onnx_models import vector_outputs
 from data.scene_features import scene_features
 from data.scenes import SIDE
 from models.images import grid_shape
@@ -54,7 +53,8 @@ class PhotoFeatures:
 
     def __init__(self, checkpoint, then, path, options):
         self.model, self.then, model = checkpoint.model, then, checkpoint.model
-        options = {"layer": then.get("onnx_output"), **{k: v for k, v in options.items() if v is not None}}
+        options = {"layer": then.get("onnx_output"), "output_layout": then.get("output_layout"),
+                   **{k: v for k, v in options.items() if v is not None}}
         self.encoder = _encoder(checkpoint.path, path, then, options)
         self.size, self.grid = self.encoder.size, self.encoder.grid if model.attends else None
         if model.attends and self.grid is None:
@@ -66,7 +66,7 @@ class PhotoFeatures:
         self.pooled, self.pooled_then = None, {}
         if model.pooled_dim:
             self.pooled_then = {k.removeprefix("pooled_"): v for k, v in then.items() if k.startswith("pooled_")}
-            options["layer"] = self.pooled_then.get("onnx_output") or _pooled_output(path, model.pooled_dim)
+            options["layer"] = self.pooled_then.get("onnx_output") or _pooled_output(self.encoder, model.pooled_dim)
             self.pooled = Encoder(path, pool="pool" in self.pooled_then, **options)
             _check(checkpoint.path, self.pooled, self.pooled_then, model.pooled_dim)
 
@@ -97,12 +97,12 @@ def _check(run, encoder, then, width):
         raise ValueError(f"{encoder.path}: not what made the features that {run} was trained on: {'; '.join(found)}")
 
 
-def _pooled_output(path, width):
+def _pooled_output(encoder, width):
     """The layer of pooled features, for a run that does not record it: the only one of that width."""
-    names = vector_outputs(path, width)
+    names = encoder.outputs.vectors(width)
     if len(names) != 1:
-        raise ValueError(f"{path}: the run's pooled features have {width} numbers a picture and it does not say which "
-                         f"output they are; expected one of that width, found {', '.join(names) or 'none'}")
+        raise ValueError(f"{encoder.path}: the run's pooled features have {width} numbers a picture and it does not "
+                         f"say which output they are; expected one of that width, found {', '.join(names) or 'none'}")
     return names[0]
 
 

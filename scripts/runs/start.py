@@ -2,7 +2,7 @@
 import argparse
 from pathlib import Path
 
-from data.dataset import open_dataset
+from data.dataset import Dataset, open_dataset
 from models import CaptioningSolver
 from models.cells import CELLS
 from models.checkpoint import restore_solver
@@ -10,7 +10,7 @@ from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs import load_run, new_run, open_run_data
 from scripts.runs.settings import DEFAULTS, settings_of
 from scripts.runs.training import make_model, make_solver
-from scripts.runs.training_files import TrainingFiles
+from scripts.runs.training_files import TrainingFiles, say
 
 
 def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
@@ -20,10 +20,19 @@ def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles
     dataset = open_dataset(folder, CELLS[settings["model"]].features)
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
+    _note_single_region(dataset)
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(make_model(settings, dataset), settings, dataset)
     name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
     return solver, TrainingFiles(new_run(args.out, name), dataset, settings)
+
+
+def _note_single_region(dataset: Dataset) -> None:
+    """Print a line if attention has nothing to choose from; the features are regions for models with attention only."""
+    features = dataset.features["train"]
+    if len(features.shape) == 3 and features.shape[1] == 1:
+        say(f"note: {features.path} has one region for each image, so all attention weights will be 1: extract regions "
+            "(scripts.extract_features --list MODEL shows which outputs have them), or use --model lstm")
 
 
 def resume_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:

@@ -22,7 +22,8 @@ from scripts.web.answers import BadPicture
 from scripts.web.worker import Busy, Late
 
 UPLOAD = 10 * 2**20                     # bytes of a picture file
-BODY = UPLOAD * 4 // 3 + 2**16          # of a request: base64 takes four letters for three bytes
+# Bytes of a request: base64 takes four letters for three bytes, and JSON four more for the end of each line of 64.
+BODY = UPLOAD * 4 // 3 * 17 // 16 + 2**16
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE = {file.name: (file.read_bytes(), KINDS[file.suffix]) for file in (Path(__file__).parent / "page").iterdir()
         if file.suffix in KINDS}        # read once: the service opens no file
@@ -30,6 +31,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 NUMBERS = {"beam": (int, 1, 10), "temperature": (float, 0, 5), "seed": (int, 0, 2**32 - 1)}
+DATA_URL = re.compile(r"\A\s*data:[^,]{0,200};base64,", re.IGNORECASE)
 CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -138,10 +140,21 @@ def _multipart():
 def _json():
     try:
         fields = json.loads(request.get_data())
-        picture = base64.b64decode(fields.pop("image"), validate=True)
+        picture = from_base64(fields.pop("image"))
     except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
         raise Refusal(400, "bad_json", "Expected a JSON object with the picture in 'image', as base64.") from None
     return picture, fields
+
+
+def from_base64(text: str) -> bytes:
+    """Decode base64 (RFC 4648) as people send it -> bytes. Raises ValueError on other letters.
+
+    The start of a data: URL may stand before it, and blanks and line ends in it. Letters may be the URL-safe ones.
+    Padding may be absent.
+    """
+    text = DATA_URL.sub("", text, count=1)
+    letters = text.encode("ascii").translate(bytes.maketrans(b"-_", b"+/"), b" \t\r\n").rstrip(b"=")
+    return base64.b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
 
 
 def _number(name, value):

@@ -14,7 +14,7 @@ def fails():
     @contextlib.contextmanager
     def check(*parts, error=ValueError):
         with pytest.raises(error) as caught:
-            yield
+            yield caught
         message = str(caught.value)
         assert caught.type is error and "\n" not in message
         for part in parts:

@@ -9,10 +9,10 @@ from data.prepare import new_folder, write_dataset
 from data.sources import Source
 
 NAMES = ["c.jpg", "unused.jpg", "a.jpg", "d.jpg", "b.jpg", "e.jpg"]
-CAPTIONS = {"train": {"b.jpg": ["a dog", "the dog runs"], "a.jpg": ["a cat"]},
-            "val": {"d.jpg": ["a bird"], "c.jpg": ["the cat runs", "a cat"]},
+CAPTIONS = {"train": {"a.jpg": ["a cat"], "b.jpg": ["a dog", "the dog runs"]},
+            "val": {"c.jpg": ["the cat runs", "a cat"], "d.jpg": ["a bird"]},
             "test": {"e.jpg": ["a dog"]}}
-ROWS = {"train": [4, 4, 2], "val": [3, 0, 0], "test": [5]}
+ROWS = {"train": [2, 4, 4], "val": [0, 0, 3], "test": [5]}
 COURSE_WORDS = ["cat", "<END>", "a", "<NULL>", "on", "<START>", "<UNK>", "mat"]
 
 

@@ -1,5 +1,6 @@
 """data/dataset.py: opening our folders and the course's, moved folders, and the identity that checkpoints store."""
 import json
+import os
 import shutil
 
 import h5py
@@ -9,6 +10,7 @@ import pytest
 from data.coco import load_coco_data
 from data.dataset import check_identity, open_dataset
 from data.features import write_features
+from data.prepare import describe
 from tests.data.dataset_folders import CAPTIONS, COURSE_WORDS, NAMES, ROWS, make
 
 # --- opening -----------------------------------------------------------------------------------------------------
@@ -102,6 +104,60 @@ def test_preloading_takes_the_splits_that_fit(pristine):
 
 
 # --- moving ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [r"C:\Users\Zoë K\feats\f.h5", r"\\server\share\f.h5", r"sub\f.h5",
+                                     r"..\f.h5", "D:/feats/f.h5", "/home/zoe/feats/f.h5", "f.h5"])
+@pytest.mark.parametrize("part", ["features", "pictures"])
+def test_a_folder_that_was_prepared_on_another_system(written, part, pristine, tmp_path):
+    """The features came along: in the folder itself, or where a relative path says."""
+    folder = tmp_path / "data"
+    shutil.copytree(pristine / "inside", folder)
+    place = {r"sub\f.h5": folder / "sub", r"..\f.h5": tmp_path}.get(written, folder)
+    place.mkdir(exist_ok=True)
+    info = json.loads((folder / "dataset.json").read_text())
+    if part == "pictures":
+        info["pictures"] = written.replace("f.h5", "pictures.h5")
+        (folder / "pictures.h5").rename(place / "pictures.h5")
+    else:
+        for entry in info["features"].values():
+            entry["path"] = written
+        (folder / "f.h5").rename(place / "f.h5")
+    (folder / "dataset.json").write_text(json.dumps(info))
+    dataset, before = open_dataset(folder), open_dataset(pristine / "inside")
+    np.testing.assert_array_equal(dataset.features["train"][np.arange(6)], before.features["train"][np.arange(6)])
+    np.testing.assert_array_equal(dataset.picture(3), before.picture(3))
+
+
+def test_a_feature_file_that_stayed_on_the_other_system_is_named(pristine, tmp_path):
+    shutil.copytree(pristine / "inside", tmp_path / "data")
+    path = tmp_path / "data" / "dataset.json"
+    path.write_text(path.read_text().replace('"f.h5"', r'"C:\\feats\\none.h5"'))
+    with pytest.raises(FileNotFoundError) as error:
+        open_dataset(tmp_path / "data")
+    assert r"C:\feats\none.h5: no such feature file, expected there or in" in str(error.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_name_with_a_backslash_or_a_colon_is_a_name_here(pristine, tmp_path):
+    name = "a:b\\c.h5"
+    shutil.copytree(pristine / "inside", tmp_path / "data")
+    (tmp_path / "data" / "f.h5").rename(tmp_path / "data" / name)
+    path = tmp_path / "data" / "dataset.json"
+    path.write_text(path.read_text().replace('"f.h5"', json.dumps(f"/elsewhere/{name}")))
+    assert open_dataset(tmp_path / "data").features["train"].path == str(tmp_path / "data" / name)
+
+
+@pytest.mark.parametrize("asked, written", [
+    ("f.h5", "f.h5"), ("sub/f.h5", "sub/f.h5"), ("{folder}/sub/f.h5", "sub/f.h5"), ("../f.h5", "{parent}/f.h5"),
+    ("{parent}/f.h5", "{parent}/f.h5")])
+def test_the_path_of_a_feature_file_inside_the_folder_is_relative(asked, written, pristine, tmp_path):
+    folder = tmp_path / "data"
+    (folder / "sub").mkdir(parents=True)
+    for place in (folder / "f.h5", folder / "sub" / "f.h5", tmp_path / "f.h5"):
+        shutil.copy(pristine / "pooled.h5", place)
+    asked, written = (text.format(folder=folder, parent=tmp_path) for text in (asked, written))
+    assert describe(folder, asked)["path"] == written
 
 
 def test_a_folder_that_moved(pristine, tmp_path, fails):

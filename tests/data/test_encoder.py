@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.encoder import Encoder, differences, open_picture, probe_picture
 from data.features import FeatureReader
-from data.onnx_models import describe_model
+from data.model_outputs import describe_model
 
 RAW = {"normalisation": "inside the graph: x/2 (for no reason)"}
 HEIGHT, WIDTH = 8, 12
@@ -66,6 +66,10 @@ NORMALISED = {
     "inception": ({"normalise": "inception"}, {}, lambda x: x / 127.5 - 1),
     "imagenet": ({"normalise": "imagenet"}, {}, lambda x: (x / 255 - MEAN) / DEVIATION),
     "numbers": ({"normalise": "0.1,0.2,0.3/1,2,4"}, {}, lambda x: (x / 255 - [0.1, 0.2, 0.3]) / [1, 2, 4]),
+    "none": ({"normalise": "none"}, {}, lambda x: x),
+    "tf": ({"normalise": "tf"}, {}, lambda x: x / 127.5 - 1),
+    "caffe": ({"normalise": "caffe"}, {}, lambda x: x[..., ::-1] - [103.939, 116.779, 123.68]),
+    "caffe by name": ({}, {"normalisation": "caffe"}, lambda x: x[..., ::-1] - [103.939, 116.779, 123.68]),
     "blue first": ({"normalise": "raw", "bgr": True}, {}, lambda x: x[..., ::-1]),
     "onnx raw": ({}, {"Image.NominalPixelRange": "NominalRange_0_255"}, lambda x: x),
     "onnx unit": ({}, {"Image.NominalPixelRange": "Normalized_0_1"}, lambda x: x / 255),
@@ -92,6 +96,22 @@ def test_every_option_of_what_is_done_to_a_picture_is_in_the_fingerprint(make_on
     for i, then in enumerate(known):
         for j, now in enumerate(known):
             assert bool(differences(then, now)) == (i != j), (options[i], options[j])
+
+
+@pytest.mark.parametrize("name, older, text", [
+    ("tf", "inception", "x/255, mean 0.5 0.5 0.5, deviation 0.5 0.5 0.5"), ("none", "raw", "raw 0..255")])
+def test_a_second_name_of_a_normalisation_leaves_the_fingerprint_as_it_was(name, older, text, make_onnx, tmp_path):
+    make_onnx(tmp_path / "m.onnx")
+    one, other = (Encoder(tmp_path / "m.onnx", normalise=n).attributes() for n in (name, older))
+    assert str(one) == str(other) and one["input"] == f"12x8 RGB, {text}"
+    make_onnx(tmp_path / "m.onnx", normalisation=name)
+    assert Encoder(tmp_path / "m.onnx").attributes()["input"] == f"12x8 RGB, {text}"
+
+
+def test_caffe_is_stored_as_means_and_deviations_blue_first(make_onnx, tmp_path):
+    make_onnx(tmp_path / "m.onnx")
+    assert Encoder(tmp_path / "m.onnx", normalise="caffe").attributes()["input"] == (
+        "12x8 BGR, x/255, mean 0.48502 0.457957 0.407604, deviation 0.00392157 0.00392157 0.00392157")
 
 
 def test_a_picture_is_squeezed_whole_into_the_models_size(make_onnx, tmp_path):

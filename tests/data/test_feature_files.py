@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from data.features import FeatureReader
+from data.features import FeatureReader, write_features
 from tests.data.feature_files import LAYOUTS, NAMES, ROWS, D, L, make, write
 
 # --- damaged files and wrong forms --------------------------------------------------------------------------------
@@ -35,21 +35,23 @@ def test_a_truncated_file(tmp_path, rng, layout, share, fails):
 
 
 FINE = np.ones((4, 3), np.float32)
+CONVERT = "python -m scripts.convert_features"
 
 
 @pytest.mark.parametrize("datasets, parts", [
     ({}, ["no dataset 'features'", "found nothing"]),
     ({"feature": FINE, "names": [b"a"]}, ["no dataset 'features'", "found feature, names"]),
     ({"features/inside": FINE}, ["no dataset 'features'"]),
-    ({"features": FINE.astype(np.float64)}, ["float64 (4, 3)", "expected float16 or float32"]),
-    ({"features": FINE.astype(np.int32)}, ["int32 (4, 3)"]),
+    ({f"{i:012d}": [1.0] for i in range(800)}, ["no dataset 'features'", "000000000004 and 795 more", CONVERT]),
+    ({"features": FINE.astype(np.int32)}, ["int32 (4, 3)", "expected float16, float32, float64 or int8", CONVERT]),
+    ({"features": FINE.astype(np.uint8)}, ["uint8 (4, 3)"]),
+    ({"features": FINE.astype(np.longdouble)}, ["(4, 3)"]),
     ({"features": FINE.astype(np.complex64)}, ["complex64 (4, 3)"]),
-    ({"features": FINE.astype(">f4")}, [">f4 (4, 3)"]),
     ({"features": [b"a", b"b"]}, ["(2,)"]),
     ({"features": np.zeros(3, [("x", np.float32), ("y", np.float32)])}, ["(3,)"]),
     ({"features": FINE[0]}, ["float32 (3,)", "(rows, D) or (rows, L, D)"]),
     ({"features": np.float32(1)}, ["float32 ()"]),
-    ({"features": FINE[None, None]}, ["float32 (1, 1, 4, 3)"]),
+    ({"features": FINE[None, None]}, ["float32 (1, 1, 4, 3)", CONVERT]),
     ({"features": FINE[:0]}, ["float32 (0, 3)", "at least one row"]),
     ({"features": FINE[:, :0]}, ["float32 (4, 0)"]),
     ({"features": FINE[:, None][:, :0]}, ["float32 (4, 0, 3)"]),
@@ -59,8 +61,9 @@ FINE = np.ones((4, 3), np.float32)
 ])
 def test_features_that_are_missing_or_of_another_form(tmp_path, put, datasets, parts, fails):
     path = put(tmp_path / "f.h5", datasets)
-    with fails(path, *parts):
+    with fails(path, *parts) as caught:
         FeatureReader(path)
+    assert len(str(caught.value)) < 400 + len(str(path))
 
 
 def test_types_that_numpy_has_not(tmp_path, rng, fails):
@@ -114,6 +117,26 @@ def test_names_of_any_string_type(tmp_path, rng, form):
     assert reader.image_names() == NAMES
 
 
+@pytest.mark.parametrize("key", ["image_id", "image_ids", "ids"])
+@pytest.mark.parametrize("ids, names", [
+    (391895 + np.arange(ROWS, dtype=np.uint32), [str(391895 + i) for i in range(ROWS)]),
+    (np.arange(ROWS, dtype=">i8"), [str(i) for i in range(ROWS)]),
+    (NAMES, NAMES), (np.char.encode(NAMES, "utf-8"), NAMES),
+])
+def test_ids_in_place_of_names(tmp_path, rng, put, key, ids, names):
+    path = put(write(tmp_path / "f.h5", make(rng)), {key: ids})
+    assert FeatureReader(path).image_names() == names
+    put(path, {"image_names": NAMES[::-1]})
+    assert FeatureReader(path).image_names() == NAMES[::-1]
+
+
+def test_ids_that_do_not_fit(tmp_path, rng, put, fails):
+    with fails("ids is (2,), expected (23,)"):
+        FeatureReader(put(write(tmp_path / "f.h5", make(rng)), {"ids": [1, 2]})).image_names()
+    with fails("'5' occurs twice in image_id"):
+        FeatureReader(put(write(tmp_path / "g.h5", make(rng)), {"image_id": [5, *range(ROWS - 1)]})).image_names()
+
+
 def test_a_file_without_names(tmp_path, rng):
     reader = FeatureReader(write(tmp_path / "f.h5", make(rng)))
     assert reader.image_names() is None
@@ -156,6 +179,17 @@ def test_attributes_are_strings_whatever_the_print_options(tmp_path, rng):
 
 
 # --- fingerprints ------------------------------------------------------------------------------------------------
+
+
+def test_fingerprints_of_files_that_datasets_and_runs_know_stay(tmp_path):
+    values = (np.arange(6 * 4 * 3).reshape(6, 4, 3) / 8 - 4).astype(np.float16)
+    names = [f"{i}.jpg" for i in range(6)]
+    for form, known in ((values, "eb01c16e21b4ee77bbeb9d9a78393b64f1cee1ed8f6ba1deac6f1eb2709f4e60"),
+                        (values[:, 0].astype(np.float32),
+                         "4c68cbbd1cf3cc0c16ad4761f37f0d590f7ee35b5e29458f9a3406b5b4eb429f")):
+        grid = {"grid": np.array([2, 2], np.int32)} if form.ndim == 3 else {}
+        write_features(tmp_path / "f.h5", form, names, model="m", **grid)
+        assert FeatureReader(tmp_path / "f.h5").fingerprint() == known
 
 
 @pytest.mark.parametrize("rank", [2, 3])

@@ -1,12 +1,14 @@
 """data/photos.py: files that are pictures, and files that are not quite."""
 import io
 import os
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from data.photos import list_pictures, open_picture
+from data.picture_formats import readable
 
 RED, BLUE = (200, 30, 40), (20, 40, 210)
 
@@ -111,13 +113,119 @@ def test_a_folder_is_searched_and_names_are_relative_to_it(tmp_path):
     (tmp_path / ".hidden").mkdir()
     for name in ("z.jpg", "b/a.PNG", "b/c/a.PNG", "notes.txt", ".hidden.jpg", ".hidden/a.jpg"):
         (tmp_path / name).touch()
-    found, wrong = list_pictures([tmp_path])
+    found, wrong, left_out = list_pictures([tmp_path])
+    assert left_out == "left out: 1 file that is not called a picture (.txt 1)"
     assert list(found) == ["b/a.PNG", "b/c/a.PNG", "z.jpg"] and not wrong
     assert found["b/c/a.PNG"] == tmp_path / "b/c/a.PNG"
 
 
+@pytest.fixture
+def no_more_than_pillow(monkeypatch):
+    """Pillow without AVIF, and no pillow-heif."""
+    from PIL import features
+    monkeypatch.setattr(features, "check", lambda name: False)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)        # importing it fails
+    readable.cache_clear()
+    yield
+    readable.cache_clear()
+
+
+MIXED = ("a.jpg", "b.JPE", "c.jfif", "d.mpo", "IMG_1.HEIC", "IMG_2.heic", "e.avif", "noext", "f.tar.gz", ".x.heic")
+
+
+def test_files_that_are_not_called_pictures_are_counted_by_ending(tmp_path, no_more_than_pillow):
+    for name in MIXED:
+        (tmp_path / name).touch()
+    found, wrong, left_out = list_pictures([tmp_path])
+    assert list(found) == ["a.jpg", "b.JPE", "c.jfif", "d.mpo"] and not wrong
+    counts, *needs = left_out.split("; ")
+    assert counts.startswith("left out: 5 files that are not called pictures (.heic 2, ")
+    assert all(f"{ending} 1" in counts for ending in (".avif", ".gz", "without an ending"))
+    assert needs == [".avif needs a newer Pillow: pip install -U pillow, or convert them to JPEG",
+                     '.heic needs pillow-heif: pip install -e ".[heif]", or convert them to JPEG)']
+    for name in found:
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match="holds no pictures, expected files like .*left out: 5 files"):
+        list_pictures([tmp_path])
+
+
+def test_many_kinds_of_endings_stay_one_line(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    for k in range(30):
+        (tmp_path / f"x.k{k}").touch()
+    left_out = list_pictures([tmp_path]).left_out
+    assert left_out.startswith("left out: 30 files") and left_out.endswith("others 22)") and len(left_out) < 200
+
+
+@pytest.mark.parametrize("brand, needs", [
+    (b"heic", "found .heic, which needs pillow-heif"), (b"avif", "found .avif, which needs a newer")])
+def test_a_picture_that_is_read_elsewhere_is_named_with_what_it_needs(brand, needs, no_more_than_pillow, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x1cftyp" + brand + b"\0" * 40)
+    for file in (tmp_path / "a.jpg", io.BytesIO((tmp_path / "a.jpg").read_bytes())):
+        with pytest.raises(ValueError, match=rf"expected a picture \(JPEG, .*\), {needs}"):
+            open_picture(file)
+
+
+def test_avif_is_read_where_pillow_can(tmp_path):
+    if ".avif" not in readable()[1]:
+        pytest.skip("this Pillow cannot read AVIF")
+    two_halves().save(tmp_path / "a.avif", quality=95)
+    assert list(list_pictures([tmp_path]).pictures) == ["a.avif"]
+    image = open_picture(tmp_path / "a.avif")
+    assert np.abs(np.asarray(image, int) - np.asarray(two_halves(), int)).mean() < 5
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_heic_is_read_with_pillow_heif(turn, tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install -e \".[test]\"")
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    heif.from_pillow(two_halves(64, 48)).save(tmp_path / "a.HEIC", quality=95, exif=exif.tobytes())
+    assert list(list_pictures([tmp_path]).pictures) == ["a.HEIC"]
+    image = open_picture(tmp_path / "a.HEIC")
+    expected = two_halves(64, 48).rotate(0 if turn == 1 else -90, expand=True)
+    assert image.size == expected.size and np.abs(np.asarray(image, int) - np.asarray(expected, int)).mean() < 5
+
+
+def test_the_first_picture_of_several_is_read(tmp_path):
+    blue = Image.new("RGB", (24, 16), BLUE)
+    two_halves().save(tmp_path / "a.mpo", "MPO", save_all=True, append_images=[blue], quality=95)
+    image = open_picture(tmp_path / "a.mpo")
+    assert image.size == (24, 16) and np.abs(np.array(image.getpixel((2, 2))) - RED).max() < 20
+
+
+def place(folder, *names):
+    """Empty files, and the folders around them."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_pictures_of_several_folders_begin_with_their_folders_names(tmp_path):
+    place(tmp_path, "coco/train2014/b.jpg", "coco/val2014/a.jpg", "coco/val2014/c/b.jpg")
+    found, wrong, _ = list_pictures([tmp_path / "coco/val2014/", tmp_path / "coco/train2014"])
+    assert list(found) == ["train2014/b.jpg", "val2014/a.jpg", "val2014/c/b.jpg"] and not wrong
+    assert found["val2014/c/b.jpg"] == tmp_path / "coco/val2014/c/b.jpg"
+
+
+def test_folders_of_one_name_are_told_apart_by_the_folders_above(tmp_path, monkeypatch):
+    place(tmp_path, "x/a/images/1.jpg", "x/b/images/1.jpg")
+    monkeypatch.chdir(tmp_path / "x/a/images")
+    assert list(list_pictures([".", "../../b/images"]).pictures) == ["a/images/1.jpg", "b/images/1.jpg"]
+
+
+@pytest.mark.parametrize("paths, message", [
+    (["a", "b", "a/1.jpg"], "a/1.jpg: is no folder, expected --images with folders, or with files, not both"),
+    (["a", "gone"], "gone: is no folder"), (["a", "a"], "a: lies in .*a or is the same"),
+    (["a", "b", "b/c"], "b/c: lies in .*b or is the same, expected each picture once")])
+def test_folders_that_overlap_or_are_none_are_refused(paths, message, tmp_path):
+    place(tmp_path, "a/1.jpg", "b/2.jpg", "b/c/3.jpg")
+    with pytest.raises(ValueError, match=message):
+        list_pictures([tmp_path / path for path in paths])
+
+
 def test_files_go_by_their_names_and_a_name_counts_once(tmp_path):
-    found, wrong = list_pictures([tmp_path / "x.jpg", tmp_path / "b" / "x.jpg", tmp_path / "a.jpeg"])
+    found, wrong, _ = list_pictures([tmp_path / "x.jpg", tmp_path / "b" / "x.jpg", tmp_path / "a.jpeg"])
     assert found == {"a.jpeg": tmp_path / "a.jpeg", "x.jpg": tmp_path / "x.jpg"}
     assert len(wrong) == 1 and f"{tmp_path / 'b' / 'x.jpg'}: has the same name as {tmp_path / 'x.jpg'}" in wrong[0]
 
@@ -128,7 +236,7 @@ def test_names_that_are_no_text_are_left_out(tmp_path):
     except (OSError, UnicodeError):
         pytest.skip("this file system takes text only")
     (tmp_path / "a.jpg").touch()
-    found, (line,) = list_pictures([tmp_path])
+    found, (line,), _ = list_pictures([tmp_path])
     assert list(found) == ["a.jpg"] and line.isprintable()
 
 
@@ -136,7 +244,7 @@ def test_names_of_other_spaces_and_joined_emoji_are_taken_and_those_of_two_lines
     names = ["a\u202fPM.jpg", "b\u00a0.jpg", "\U0001f468\u200d\U0001f469.jpg"]       # as phones and macOS write them
     for name in (*names, "c\n.jpg", "d\x1b[2J.jpg", "e\u2028.jpg"):
         (tmp_path / name).touch()
-    found, wrong = list_pictures([tmp_path])
+    found, wrong, _ = list_pictures([tmp_path])
     assert list(found) == names and len(wrong) == 3 and all("control character" in line for line in wrong)
     assert all(line.isprintable() for line in wrong)
 
@@ -152,7 +260,7 @@ def test_what_cannot_be_looked_into_is_said(tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied", os.fspath(path))
         return scan(path)
     monkeypatch.setattr(os, "scandir", refuse)
-    found, (line,) = list_pictures([tmp_path])
+    found, (line,), _ = list_pictures([tmp_path])
     assert line == f"{tmp_path / 'closed'}: cannot read this folder: Permission denied"
     assert list(found) == ["a.jpg", "gone.jpg"]                  # opening it says what is wrong
 
@@ -178,8 +286,6 @@ def test_numbers_of_unknown_range_are_not_guessed(dtype):
         open_picture(saved(Image.fromarray(np.ones((9, 9), dtype)), "TIFF"))
 
 
-@pytest.mark.parametrize("paths, message", [(["."], "holds no pictures"),
-                                            ([".", "a.jpg"], "expected one folder, or files")])
-def test_no_pictures(paths, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        list_pictures([tmp_path / path for path in paths])
+def test_no_pictures(tmp_path):
+    with pytest.raises(ValueError, match="holds no pictures"):
+        list_pictures([tmp_path])

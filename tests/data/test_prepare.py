@@ -22,10 +22,11 @@ CAPTIONS = {
 }
 REFERENCES = {
     "train": {"a.jpg": ["A dog runs, fast!", "the Dog doesn't sit . . ."], "b.jpg": ["A cat."]},
-    "val": {"d.jpg": ["A zebra's dog"], "c.jpg": ["a a a a a a a a a a a a"]},
+    "val": {"c.jpg": ["a a a a a a a a a a a a"], "d.jpg": ["A zebra's dog"]},
 }
-TEXTS = {"train": ["a dog runs fast", "the dog does n't sit", "a cat"], "val": ["a zebra 's dog", " ".join("a" * 12)]}
-ROWS = {"train": [3, 3, 5], "val": [4, 2]}
+# in the order of the rows of features
+TEXTS = {"train": ["a dog runs fast", "the dog does n't sit", "a cat"], "val": [" ".join("a" * 12), "a zebra 's dog"]}
+ROWS = {"train": [3, 3, 5], "val": [2, 4]}
 SPECIAL = ["<NULL>", "<START>", "<END>", "<UNK>"]
 WORDS = ["a", "dog", "cat", "does", "fast", "n't", "runs", "sit", "the"]        # of the training captions with features
 
@@ -126,11 +127,11 @@ def test_splits_with_feature_files_of_their_own(tmp_path, rng):
     for split, names in (("train", ["b", "a"]), ("val", ["a", "c", "b"])):
         paths[split] = tmp_path / f"{split}.h5"
         write_features(paths[split], rng.standard_normal((len(names), 3)).astype(np.float32), names)
-    captions = {"train": {"a": ["x", "y"], "b": ["z"], "c": ["x"]}, "val": {"b": ["x"], "a": ["x"], "d": ["y"]}}
+    captions = {"train": {"a": ["x", "y"], "b": ["z"], "c": ["x"]}, "val": {"2/b": ["x"], "2/a": ["x"], "d": ["y"]}}
     with new_folder(tmp_path / "out") as folder:
         info = write_dataset(folder, source(captions), paths, paths, min_count=1)
     written = read(tmp_path / "out")[0]
-    assert written["train_image_idxs"].tolist() == [1, 1, 0] and written["val_image_idxs"].tolist() == [2, 0]
+    assert written["train_image_idxs"].tolist() == [0, 1, 1] and written["val_image_idxs"].tolist() == [0, 2]
     assert [info["features"][split]["shape"][0] for split in paths] == [2, 3]
     assert info["left_out"] == {f"{split} captions of images without features": 1 for split in paths}
 
@@ -146,14 +147,14 @@ def test_features_inside_the_folder_have_a_relative_path(tmp_path, rng):
 
 
 def nothing_of(split):
-    return [f"no caption of the {split} split has words and features", "its images have names like 'e.jpg'"]
+    return [f"no caption of the {split} split has words and features", "the others 'a.jpg', 'b.jpg'"]
 
 
 @pytest.mark.parametrize("captions, parts", [
-    ({**CAPTIONS, "val": {"val/a.jpg": ["a"], "val/b.jpg": ["b"]}}, [*nothing_of("val"), "like 'val/a.jpg'"]),
-    ({**CAPTIONS, "train": {"a": ["A dog."]}}, [*nothing_of("train"), "like 'a'"]),
-    ({**CAPTIONS, "val": {"a.jpg": ["..."]}}, nothing_of("val")),
-    ({**CAPTIONS, "val": {}}, [*nothing_of("val"), "like 'nothing'"]),
+    ({**CAPTIONS, "val": {"val/p.jpg": ["a"], "val/q.jpg": ["b"]}},
+     [*nothing_of("val"), "the captions' images are named 'val/p.jpg', 'val/q.jpg'"]),
+    ({**CAPTIONS, "train": {"p": ["A dog."]}}, [*nothing_of("train"), "named 'p' and"]),
+    ({**CAPTIONS, "val": {"a.jpg.jpg": ["..."]}}, nothing_of("val")),
 ])
 def test_a_split_that_ends_up_empty(tmp_path, files, captions, parts, fails):
     with fails(files[0], *parts):
@@ -161,9 +162,27 @@ def test_a_split_that_ends_up_empty(tmp_path, files, captions, parts, fails):
     assert listing(tmp_path) == ["grid.h5", "pooled.h5"]
 
 
-def test_no_training_split(tmp_path, files, fails):
-    with fails("tiny: no train split among val"):
-        write(tmp_path / "out", source({"val": CAPTIONS["val"]}), files[0])
+@pytest.mark.parametrize("captions, part", [
+    ({"val": CAPTIONS["val"]}, "no image of the train split has a caption"),
+    ({**CAPTIONS, "val": {}}, "no image of the val split has a caption, expected at least one, or --val 0.1"),
+    ({**CAPTIONS, "val": {"a.jpg": ["A dog."]}}, "image 'a.jpg' is in the splits train and val"),
+])
+def test_splits_that_do_not_fit(tmp_path, files, captions, part, fails):
+    with fails("tiny: ", part):
+        write(tmp_path / "out", source(captions), files[0])
+
+
+def test_names_in_another_spelling(tmp_path, files):
+    captions = {"train": {"C:\\photos\\a.jpg": ["One."], "b": ["Two."]},
+                "val": {"val/c.JPG": ["Three."], "f.jpg": ["x"]}}
+    info = write(tmp_path / "out", source(captions), files[0], min_count=1)
+    written, _, references, _ = read(tmp_path / "out")
+    assert written["train_image_idxs"].tolist() == [3, 5] and written["val_image_idxs"].tolist() == [2]
+    assert references == {"train": {"a.jpg": ["One."], "b.jpg": ["Two."]}, "val": {"c.jpg": ["Three."]}}
+    assert info["notes"] == [
+        f"{files[0]}: 1 images found by their base name", f"{files[0]}: 2 images found by their base name without its "
+        f"ending", f"{files[0]}: 1 val images have no features; the captions' images are named 'f.jpg' and the others "
+        f"'a.jpg', 'b.jpg'"]
 
 
 FEATURES = np.ones((6, 3), np.float32)

@@ -34,6 +34,13 @@ def test_the_draw_depends_on_seed_and_names_alone():
     assert hold_out(source(train=NAMES), 0.1, 0.2, seed=4).captions != first
 
 
+def test_images_without_features_are_not_drawn():
+    stored = [f"photos/{k}.jpg" for k in range(20, 30)]
+    held = hold_out(source(train=NAMES), 0.2, 0.2, stored=stored).captions
+    assert [len(images) for images in held.values()] == [26, 2, 2]
+    assert {*held["val"], *held["test"]} <= set(NAMES[20:])
+
+
 @pytest.mark.parametrize("given, val, test, expected", [
     ({"train": NAMES[:2]}, 0.1, None, {"train": 1, "val": 1}),
     ({"train": NAMES[:3]}, 0.01, 0.01, {"train": 1, "val": 1, "test": 1}),

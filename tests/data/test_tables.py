@@ -24,6 +24,7 @@ def pairs(text, **options):
     json.dumps([{"image": image, "caption": caption} for image, caption in PAIRS]),
     json.dumps([{"file_name": "a.jpg", "captions": ["A dog, running.", "Two dogs"]},
                 {"file_name": "b.jpg", "captions": ["A cat sits\non a mat"]}]),
+    json.dumps({"a.jpg": ["A dog, running.", "Two dogs"], "b.jpg": "A cat sits\non a mat"}),
     "\n".join(json.dumps({"caption": caption, "image": image, "n": 1}) for image, caption in PAIRS),
 ])
 def test_forms(text, tmp_path):
@@ -43,7 +44,7 @@ def test_columns_by_name_and_by_number():
     assert pairs(text, image_column="who", caption_column="alt") == [("ann", "one dog"), ("bob", "two dogs")]
     table = parse_table(text, "f", split_column="who")
     assert [row.split for row in table.rows] == ["ann", "bob"]
-    assert table.how == "comma-separated, with a header, columns 'photo' and 'caption' and 'who'"
+    assert table.how == "comma-separated, with a header, columns 'photo' and 'caption' and 'who', not alt"
 
 
 def test_ids_and_a_header_of_unknown_names():

@@ -232,6 +232,31 @@ def test_two_runs_do_not_write_one_file(place, capsys):
     assert call(place) == 0
 
 
+def test_several_folders_and_files_that_are_not_called_pictures(place, capsys):
+    for name in ("photos/x.txt", "more/y.zip", "more/z.zip"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).touch()
+    (place / "photos/sub/d.png").rename(place / "more/d.jfif")
+    assert call(place, images=["photos", "more"]) == 0
+    assert capsys.readouterr().err == "left out: 3 files that are not called pictures (.zip 2, .txt 1)\n"
+    features, names, _ = read(place / "f.h5")
+    assert names == ["more/d.jfif", *(f"photos/{name}" for name in NAMES[:-1])]
+    alone = Encoder(place / "m.onnx").encode([open_picture(place / "more/d.jfif", 24)])
+    assert np.array_equal(features[:1], alone.astype(np.float16))
+    assert call(place, images=["photos", "photos/b.jpg"], out="g.h5") == 2
+    assert "expected --images with folders, or with files, not both" in capsys.readouterr().err
+
+
+def test_the_layout_that_was_given_is_asked_for_and_kept(place, make_onnx, capsys):
+    make_onnx(place / "m.onnx", ("n", 3, 16, 16), weights=np.ones((4, 3, 4, 4), np.float32), **RAW)
+    assert call(place) == 2 and "expected --output-layout NCHW or NHWC" in capsys.readouterr().err
+    assert call(place, "--output-layout", "NCHW") == 0
+    features, _, attributes = read(place / "f.h5")
+    assert attributes["output_layout"] == "NCHW" and features.shape == (6, 16, 4)
+    assert (features == features[:, :, :1]).all()                    # four filters alike
+
+
 def test_a_model_is_listed(place, capsys):
     assert main(["--list", str(place / "m.onnx")]) == 0
-    assert "output  pooled  float" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "output  pooled  float" in said and "  grid is regions 2x3 of 5 numbers (NCHW), the default\n" in said

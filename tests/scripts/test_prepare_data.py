@@ -112,6 +112,16 @@ def test_what_is_left_out_is_printed(place, capsys):
         "left out: 1 train captions of images without features", "left out: 1 val captions without a word"]
 
 
+def test_what_the_readers_note_is_printed_once_a_file(place, capsys):
+    features = np.ones((4, 5, 3))
+    features[1:3, 2:] = 0                                                    # 6 of 20 regions
+    write_h5(place / "grid.h5", features=features, image_names=NAMES)
+    assert call(argv("flickr8k", place)) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if "note: " in line]
+    assert len(notes) == 2 and notes[0] == f"  note: {place / 'grid.h5'}: features is float64, read as float32"
+    assert notes[1].startswith(f"  note: {place / 'grid.h5'}: 30 % of the regions are zero: ")
+
+
 def test_the_defaults():
     args = parse(["karpathy", "--json", "j", "--features", "f", "--out", "o"])
     assert (args.min_count, args.max_words, args.pooled, args.tokens) == (None, 20, None, "treebank")
@@ -167,8 +177,8 @@ FEATURES = np.ones((4, 3), np.float32)
 CAPTION_FILES = [
     ("flickr8k", missing("tokens.txt"), ["tokens.txt: no such file"]),
     ("flickr8k", missing("Flickr_8k.devImages.txt"), ["Flickr_8k.devImages.txt: no such file"]),
-    ("flickr8k", damaged("tokens.txt", b"\xff\xfe"), ["tokens.txt: expected text in UTF-8"]),
-    ("flickr8k", edited("tokens.txt", "\t", " "), ["tokens.txt: line 1 is 'a.jpg#0 A dog runs.'"]),
+    ("flickr8k", damaged("tokens.txt", b"\xff\xff"), ["tokens.txt: expected text in UTF-8"]),
+    ("flickr8k", edited("tokens.txt", "1\t", "1 "), ["tokens.txt: line 2 is 'a.jpg#1 The dog.'"]),
     ("flickr8k", damaged("Flickr_8k.testImages.txt", b""), ["no image of the test split has a caption"]),
     ("flickr8k", edited("Flickr_8k.testImages.txt", "d", "a"), ["'a.jpg' is in the splits train and test"]),
     ("karpathy", missing("karpathy.json"), ["karpathy.json: no such file"]),
@@ -176,7 +186,7 @@ CAPTION_FILES = [
     ("karpathy", damaged("karpathy.json", b"[" * 100_000), ["karpathy.json: expected JSON"]),
     ("karpathy", damaged("karpathy.json", b'{"images": {}}'), ["karpathy.json: no list 'images'"]),
     ("karpathy", edited("karpathy.json", '"A dog runs."', "null"), ["karpathy.json: images[0]", "None is not text"]),
-    ("karpathy", edited("karpathy.json", '"val"', '"dev"'), ["karpathy.json: split 'dev'"]),
+    ("karpathy", edited("karpathy.json", '"val"', '"devel"'), ["karpathy.json: images[2]: split 'devel'"]),
     ("coco", missing("val.json"), ["val.json: no such file"]),
     ("coco", damaged("val.json", b'{"images": [], "annotations": [0]}'), ["val.json: annotations[0]"]),
     ("coco", edited("train.json", '"A dog runs."', "7"), ["train.json: annotations[0]", "7 is not text"]),
@@ -186,14 +196,15 @@ FEATURE_FILES = [
     (missing("grid.h5"), ["no such feature file"]),
     (damaged("grid.h5", b"1 2 3"), ["not an HDF5 file or is damaged"]),
     (h5("grid.h5", image_names=NAMES), ["no dataset 'features', found image_names"]),
-    (h5("grid.h5", features=FEATURES.astype(int), image_names=NAMES), ["int64 (4, 3), expected float16 or float32"]),
+    (h5("grid.h5", features=FEATURES.astype(int), image_names=NAMES),
+     ["int64 (4, 3), expected float16, float32, float64 or int8"]),
     (h5("grid.h5", features=FEATURES[0], image_names=NAMES), ["float32 (3,)"]),
     (h5("grid.h5", features=FEATURES[:0], image_names=NAMES[:0]), ["at least one row"]),
     (h5("grid.h5", features=FEATURES), ["no dataset 'image_names'"]),
     (h5("grid.h5", features=FEATURES, image_names=NAMES[:3]), ["image_names is (3,), expected (4,)"]),
     (h5("grid.h5", features=FEATURES, image_names=["a.jpg"] * 4), ["'a.jpg' occurs twice"]),
-    (h5("grid.h5", features=FEATURES, image_names=["train/" + n for n in NAMES]),
-     ["no caption of the train split", "'train/c.jpg'", "'a.jpg'"]),
+    (h5("grid.h5", features=FEATURES, image_names=["train/x" + n for n in NAMES]),
+     ["no caption of the train split", "'train/xa.jpg', 'train/xb.jpg'", "'a.jpg', 'b.jpg'"]),
 ]
 POOLED_FILES = [
     (missing("pooled.h5"), ["no such feature file"]),

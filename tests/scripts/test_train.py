@@ -21,6 +21,7 @@ from data.vocabulary import Vocabulary
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, check_scenes, show_batch, train
 from scripts.commandline.command import run
+from scripts.runs.start import start_run
 from tests.cells import NAMES, RECURRENT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -326,3 +327,16 @@ def test_loss_that_explodes_is_one_line(small_scenes, tmp_path, capsys):
                     "--schedule", "constant")
     assert code == 2
     one_line_error(capsys, "lower the learning rate")
+
+
+@pytest.mark.parametrize("regions, notes", [(1, 1), (2, 0)])
+def test_attention_to_a_single_region_is_noted(regions, notes, tmp_path, rng, capsys):
+    names = ["a", "b", "c"]
+    write_features(tmp_path / "f.h5", rng.standard_normal((3, regions, 4)).astype(np.float16), names)
+    with new_folder(tmp_path / "d") as folder:
+        write_dataset(folder, Source("tiny", {"train": {n: ["a dog"] for n in names}, "val": {"a": ["a dog"]}}, {}),
+                      dict.fromkeys(("train", "val"), tmp_path / "f.h5"), min_count=1)
+    for model, expected in (("attention", notes), ("lstm", 0)):
+        start_run(train.parse(["--data", str(tmp_path / "d"), "--model", model, "--out", str(tmp_path / model)]))
+        said = capsys.readouterr().out
+        assert said.count("has one region for each image, so all attention weights will be 1") == expected

@@ -1,7 +1,9 @@
 """scripts.evaluate, the baselines, scores during training, and the options of scripts.caption."""
 import csv
+import io
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from data.dataset import open_dataset
 from models.checkpoint import load_checkpoint
 from models.consensus import rank_by_consensus
 from models.metrics import MEASURES, score_captions
-from scripts import caption, evaluate, train
+from scripts import caption, evaluate, score, train
 from scripts.evaluation.baselines import baseline_captions, constant_caption, nearest_training_images
 from scripts.evaluation.captioner import Options, load_captioner, split_captions
 from scripts.evaluation.captions import caption_split
@@ -51,6 +53,23 @@ def test_evaluate_writes_captions_and_scores(cell, runs, small_scenes, capsys):
     assert list(scores["floors"]) == ["constant", "random", "nearest"]
     assert all(set(MEASURES) <= set(row) for row in (*scores["floors"].values(), scores["human"]))
     assert scores["human"]["CIDEr"] > scores["floors"]["random"]["CIDEr"]
+
+
+def test_score_finds_the_scores_of_evaluate_again(runs, small_scenes, capsys, monkeypatch):
+    """From captions.json, or from what caption prints, with references.json of the dataset."""
+    assert call(evaluate.main, runs / "lstm", "--split", "val", "--beam", 2) == 0
+    folder, references = runs / "lstm" / "evaluate" / "val-beam2", small_scenes / "references.json"
+    expected = json.loads((folder / "scores.json").read_text())
+    capsys.readouterr()
+    assert call(score.main, folder / "captions.json", references) == 0
+    out, err = capsys.readouterr()
+    scores = {name: float(value) for name, value in map(str.split, out.splitlines()[1:7])}
+    assert scores == pytest.approx({name: expected[name] for name in MEASURES}, abs=5e-5)
+    assert f"{references}: the val split is used" in err
+    assert call(caption.main, runs / "lstm", "--split", "val", "--beam", 2, "--n", 0) == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(capsys.readouterr().out.encode())))
+    assert call(score.main, "-", references) == 0
+    assert capsys.readouterr().out == out
 
 
 def test_batches_do_not_matter(runs):

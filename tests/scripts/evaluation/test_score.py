@@ -83,7 +83,7 @@ GOOD = {"annotations": REFERENCES}
 
 @pytest.mark.parametrize("candidates, references, message", [
     (CANDIDATES + [{"image_id": 7, "caption": "a"}], GOOD, "1 of 3 images have no reference"),
-    ([{"image_id": "1", "caption": "a"}], GOOD, "the first is image_id '1'; ids there are like 1"),
+    ([{"image_id": "5", "caption": "a"}], GOOD, "references.json: '5'; there are images: '1', 'zwei'"),
     (CANDIDATES + CANDIDATES[:1], GOOD, "entry 2: image_id 1 occurs twice"),
     ([], GOOD, "a list of 0 entries"), ({"annotations": []}, GOOD, "an object with annotations"),
     ([{"image_id": 1}], GOOD, "entry 0 is {'image_id': 1}"), ([7], GOOD, "entry 0 is 7"),

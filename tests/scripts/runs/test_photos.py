@@ -47,11 +47,11 @@ def make_run(tmp_path):
     return make
 
 
-def stored(encoder, layers, tmp_path):
+def stored(encoder, layers, tmp_path, **options):
     """The attributes that a dataset of features by these encoders has."""
     readers = []
     for layer in layers:
-        made = Encoder(encoder, layer)
+        made = Encoder(encoder, layer, **options)
         path = tmp_path / f"{layer}.h5"
         write_features(path, made.encode([np.zeros((9, 9, 3), np.uint8)]), ["x"], **made.attributes())
         readers.append(FeatureReader(path, regions=layer == "grid"))
@@ -74,6 +74,28 @@ def test_a_grid_and_pooled_features_come_from_one_pass(make_run, encoder, rng, t
     assert grid.dtype == pooled.dtype == np.float32 and grid.shape == (3, 6, 5)
     assert np.array_equal(grid, as_stored(Encoder(encoder, "grid").encode(images)))
     assert np.array_equal(pooled, as_stored(Encoder(encoder, "pooled").encode(images)))
+
+
+def test_the_layout_that_made_the_training_features_is_taken_again(make_run, make_onnx, rng, tmp_path):
+    make_onnx(tmp_path / "m.onnx", ("n", 3, 20, 20), normalisation="raw")            # (n, 5, 5, 5)
+    images = pictures(rng)
+    for layout in ("NCHW", "NHWC"):
+        run_ = make_run(stored(tmp_path / "m.onnx", ("grid",), tmp_path, output_layout=layout))
+        found = picture_features(load_checkpoint(run_), tmp_path / "m.onnx")(images)
+        expected = Encoder(tmp_path / "m.onnx", output_layout=layout).encode(images)
+        assert np.array_equal(found, as_stored(expected))
+
+
+def test_pooled_features_of_a_single_region_are_found_by_their_width(make_run, make_onnx, rng, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    make_onnx(tmp_path / "m.onnx", also=["mean"], normalisation="raw")
+    model = onnx.load(tmp_path / "m.onnx")
+    model.graph.output.remove(next(o for o in model.graph.output if o.name == "pooled"))
+    onnx.save(model, tmp_path / "m.onnx")
+    run_ = make_run(stored(tmp_path / "m.onnx", ("grid",), tmp_path), pooled_dim=5)  # which does not say which output
+    images = pictures(rng)
+    grid, pooled = picture_features(load_checkpoint(run_), tmp_path / "m.onnx")(images)
+    assert grid.shape == (3, 6, 5) and pooled.shape == (3, 5) and np.allclose(pooled, grid.mean(axis=1), atol=1)
 
 
 def test_a_model_of_vectors_takes_the_mean_of_the_regions_or_the_models_own(make_run, encoder, rng, tmp_path):

@@ -61,6 +61,47 @@ def test_both_forms_give_the_captions_of_a_beam_search(client, picture, scene_an
     assert answer["words"]
 
 
+SENT = {
+    "data URL": lambda text: f"data:image/png;base64,{text}",
+    "data URL with parameters": lambda text: f" DATA:image/png;name=a.png;charset=utf-8;Base64,{text}",
+    "data URL without a type": lambda text: f"data:;base64,{text}",
+    "lines of 76": lambda text: "\r\n".join(text[i:i + 76] for i in range(0, len(text), 76)) + "\r\n",
+    "lines after a data URL": lambda text: "data:image/png;base64,\n" + "\n".join(text[i:i + 64] for i in
+                                                                                 range(0, len(text), 64)),
+    "blanks and tabs": lambda text: f" {text[:7]} \t{text[7:]}\n",
+    "URL-safe": lambda text: text.replace("+", "-").replace("/", "_"),
+    "URL-safe without padding": lambda text: text.replace("+", "-").replace("/", "_").rstrip("="),
+    "without padding": lambda text: text.rstrip("="),
+}
+
+
+@pytest.mark.parametrize("how", SENT)
+@pytest.mark.parametrize("more", range(3))
+def test_base64_is_taken_as_people_send_it(how, more):
+    content = bytes(range(256)) + b"\xff" * more                # with + and /, and 0 to 2 letters of padding
+    text = base64.b64encode(content).decode()
+    assert "+" in text and "/" in text and service.from_base64(SENT[how](text)) == content
+
+
+def test_a_data_url_gives_the_captions_of_its_picture(client, picture):
+    text = base64.b64encode(picture).decode()
+    sent = "data:image/png;base64," + "\n".join(text[i:i + 76] for i in range(0, len(text), 76))
+    answers = [client.post(URL, json={"image": image, "beam": 2}).get_json() for image in (text, sent)]
+    assert answers[0] == answers[1] and answers[0]["words"]
+
+
+@pytest.mark.parametrize("image", ["data:image/png,aGk=", "data:image/png;base64;aGk=", "aGk=aGk=", "aG$k", "a", "äGk=",
+                                   "%61GkA", "data:" + "x" * 10**6, "aGkA\x00", "a" * 5])
+def test_what_is_not_base64_is_refused_in_a_sentence(image, client):
+    assert refused(client.post(URL, json={"image": image}), 400, "bad_json")
+
+
+def test_the_largest_picture_fits_in_lines(client):
+    text = base64.b64encode(bytes(UPLOAD)).decode()
+    sent = "\r\n".join(text[i:i + 64] for i in range(0, len(text), 64))
+    assert refused(client.post(URL, json={"image": sent}), 422, "bad_picture")          # not too large
+
+
 def test_words_have_the_probabilities_and_maps_of_the_models_own_steps(scene_answers, picture):
     model, image = scene_answers.model, Image.open(io.BytesIO(picture))
     answer, state = scene_answers(picture, beam=1), model.initial_state(scene_answers.features([image]))
