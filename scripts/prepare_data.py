@@ -2,7 +2,7 @@
 from data.tokenizer import TOKENS
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder
-from scripts.commandline.parser import Parser
+from scripts.commandline.parser import Parser, choice
 from scripts.datasets.preparation import prepare, told
 
 
@@ -78,9 +78,9 @@ def add_shares(parser):
 
 def add_words(parser):
     """Options of how captions become words."""
-    parser.add_argument("--tokens", choices=TOKENS, default="treebank", help="the words of a caption: treebank, as the "
-                        "caption metrics count them (default); characters, for text without blanks between words "
-                        "(Chinese, Japanese, Thai); blanks, as you segmented it")
+    parser.add_argument("--tokens", type=choice(list(TOKENS)), default="treebank", metavar="HOW", help="the words of a "
+                        "caption: treebank, as the caption metrics count them (default); characters, for text without "
+                        "blanks between words (Chinese, Japanese, Thai); blanks, as you segmented it")
     parser.add_argument("--min-count", type=int, metavar="K",
                         help="words seen fewer times in the training captions become <UNK> (default: 4 for 10,000 "
                         "training captions or more, 1 for fewer than 500, in between 2)")

@@ -138,7 +138,7 @@ def why_unknown(e):
     least = e.dataset.description.get("vocabulary", {}).get("min_count")
     if least == 1:
         return ("the training captions have no <UNK>, so the model says it as it was drawn",
-                "train longer, on more captions; a smaller --min-count does not exist")
+                "train longer, on more captions; no --min-count has fewer <UNK>")
     return ("the vocabulary is too small, so that <UNK> is among the most frequent words",
             "prepare the data again with a smaller --min-count" + (f" than {least}" if least else ""))
 
