@@ -38,6 +38,8 @@ def main(argv=None):
         print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "
               f"python -m scripts.train --resume {files.folder}", file=sys.stderr)
         return 130
+    for line in files.samples:
+        say(line)
     say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
     if not argv:
         show_report(files.folder)

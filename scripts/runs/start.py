@@ -20,6 +20,9 @@ def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles
     dataset = open_dataset(folder, CELLS[settings["model"]].features)
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
+    if settings["overfit"] is None and "val" not in dataset.captions:
+        raise ValueError(f"{folder}: has no val split, and training needs one to validate on: python -m "
+                         "scripts.prepare_data ... --val 0.1 takes some of the training images (--overfit needs none)")
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(make_model(settings, dataset), settings, dataset)
     name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")

@@ -25,6 +25,7 @@ class TrainingFiles:
     def __init__(self, folder, dataset, settings):
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.run = {"settings": settings, "data": dataset.identity()}
+        self.samples = []           # lines about captions of validation images
         for left in Path(folder).glob(".*.part"):           # by a process that was killed while writing
             left.unlink()
         self.bar, self.saved_at, self.started, self.words = None, time.monotonic(), None, 0
@@ -61,7 +62,7 @@ class TrainingFiles:
                 save_checkpoint(self.folder / "best.h5", solver.model, self.run)
             write_atomically(self.folder / "curves.png",
                              curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
-            write_atomically(self.folder / "samples.png", self._samples(best_model(solver)))
+            write_atomically(self.folder / "samples.png", self._samples(solver))
 
     def _end_epoch(self, solver):
         row = solver.history[-1]
@@ -92,10 +93,14 @@ class TrainingFiles:
                                  f"{self.words / (time.monotonic() - self.started + 1e-9):,.0f} words/s", refresh=False)
         self.bar.update()
 
-    def _samples(self, model, n=8):
-        groups = {}
-        for title, split in (("training", "train"), ("validation", "val")):
-            groups[title] = caption_tiles(model, self.dataset, split, n)
+    def _samples(self, solver, n=8):
+        """The picture of samples; without validation of training images alone, those that were learnt."""
+        model, learnt = best_model(solver), solver.data["train_image_idxs"]
+        groups = {"training": caption_tiles(model, self.dataset, "train", n, learnt)}
+        if solver.validate:
+            groups["validation"] = caption_tiles(model, self.dataset, "val", n)
+            self.samples = [f"caption of {name}: {caption or '(no words)'}" for _, name, caption
+                            in groups["validation"][:3]]
         return sheet(groups)
 
 
