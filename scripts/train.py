@@ -17,6 +17,9 @@ def parse(argv=None):
                         "coco_captioning (default: the scenes, made in datasets/scenes; with --preset "
                         "datasets/flickr8k)")
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-K, the next free K)")
+    parser.add_argument("--from", dest="from_run", metavar="RUN", help="start from the weights of another run (a "
+                        "folder or a checkpoint file): its cell and sizes, its vectors of words that both have, and "
+                        "the part that reads features if the same encoder made them")
     parser.add_argument("--resume", metavar="DIR", help="continue a stopped run with its own settings")
     parser.add_argument("--cache-mb", type=float, default=1024, metavar="MB",
                         help="memory for features; a split that does not fit is read batch by batch (default 1024)")
@@ -38,6 +41,8 @@ def main(argv=None):
         print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "
               f"python -m scripts.train --resume {files.folder}", file=sys.stderr)
         return 130
+    for line in files.samples:
+        say(line)
     say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
     if not argv:
         show_report(files.folder)

@@ -82,7 +82,8 @@ class Cell:
     def shapes(self) -> dict[str, str]:
         """Parameter -> its shape in letters, such as "W 4H": used to draw, check and count the parameters.
 
-        The first is the one that multiplies the features. Letters: V, D, P, W, H of the captioner, and K = H.
+        The first is the one that multiplies the features. Letters: V, D, P, W, H of the captioner, and K = H. Those
+        with an axis D or P fit only features of the encoder that they were trained with (models/transfer.py).
         """
         raise NotImplementedError
 

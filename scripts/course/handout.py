@@ -13,7 +13,7 @@ HANDED_OUT = {                      # folder -> modules
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
-                 likelihood metrics minibatches ngrams options read_ahead schedules search selection solver""",
+                 likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ coco dataset encoder feature_file features files markers matching model_outputs onnx_models
@@ -26,7 +26,7 @@ HANDED_OUT = {                      # folder -> modules
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
     "scripts/commandline": "__init__ catalogue command decoding_options image_model parser run_options",
-    "scripts/runs": "__init__ folders photos settings start training training_files",
+    "scripts/runs": "__init__ folders photos settings start training training_files transfer",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures pictures",

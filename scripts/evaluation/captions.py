@@ -31,10 +31,12 @@ def caption_split(model: CaptioningRNN, dataset: Dataset, split: str, rows: np.n
             for hypotheses in decode(model, features[rows[i:i + batch]], beam, **options)]
 
 
-def caption_images(model: CaptioningRNN, dataset: Dataset, split: str, n: int | None = None):
-    """Greedy captions of the first n images of a split, or all -> rows, names, captions."""
+def caption_images(model: CaptioningRNN, dataset: Dataset, split: str, n: int | None = None,
+                   chosen: np.ndarray | None = None):
+    """Greedy captions of the first n images of a split, or all -> rows, names, captions; chosen: only of these rows."""
     rows, names = dataset.images(split)
-    rows, names = rows[:n], names[:n]
+    keep = np.flatnonzero(np.ones(len(rows), bool) if chosen is None else np.isin(rows, chosen))[:n]
+    rows, names = rows[keep], [names[k] for k in keep]
     captions = [dataset.vocabulary.text(ids) for ids, _ in _sampled(model, dataset, split, rows)]
     return rows, names, captions
 
@@ -62,7 +64,7 @@ def _sampled(model, dataset, split, rows, batch=128):
         yield from zip(*sampled) if model.attends else zip(sampled, [None] * len(sampled))
 
 
-def caption_tiles(model: CaptioningRNN, dataset: Dataset, split: str, n: int):
-    """(picture or None, name, greedy caption) of the first n images of a split, for figures.sheet."""
+def caption_tiles(model: CaptioningRNN, dataset: Dataset, split: str, n: int, chosen: np.ndarray | None = None):
+    """(picture or None, name, greedy caption) of images as in caption_images, for figures.sheet."""
     return [(dataset.picture(row), name, caption)
-            for row, name, caption in zip(*caption_images(model, dataset, split, n))]
+            for row, name, caption in zip(*caption_images(model, dataset, split, n, chosen))]

@@ -17,6 +17,7 @@ from scripts.pages.report_words import findings, notable_words, word_records
 from scripts.pages.training_charts import training_charts
 from scripts.runs import choose_split, load_run
 from scripts.runs.settings import HELP
+from scripts.runs.transfer import describe_start
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -68,10 +69,16 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
     html = template.render(
         **content, name=folder.name, cell=captioner.model.cell_type, about=about, steps=STEPS,
         checkpoint=checkpoint, history=history,
-        settings={key: (value, HELP.get(key, "")) for key, value in checkpoint.run["settings"].items()},
+        settings=shown_settings(checkpoint.run),
         weights=sum(w.size for w in captioner.model.params.values()))
     write_atomically(out, html.encode())
     return Written(out, content["missing"], len(content["tiles"]), pictures)
+
+
+def shown_settings(run):
+    """The rows of the table of settings: name -> (value, meaning)."""
+    shown = {key: (value, HELP.get(key, "")) for key, value in run["settings"].items()}
+    return {**shown, **({"from": (run["from"]["path"], describe_start(run["from"]))} if "from" in run else {})}
 
 
 def page_template():

@@ -86,7 +86,10 @@ def load_attending_run(run: str | Path, folder: str | Path | None = None,
 
 def choose_split(dataset: Dataset, asked: str | None = None) -> str:
     """The split asked for, else test, else val. Raises ValueError where the dataset does not have it."""
-    split = asked or ("test" if "test" in dataset.captions else "val")
+    split = asked or next((split for split in ("test", "val") if split in dataset.captions), None)
+    if split is None:
+        raise ValueError(f"{dataset.folder}: has no test and no val split, name one that it has by --split: "
+                         f"{', '.join(dataset.captions)}")
     dataset.captions_of(split)
     return split
 

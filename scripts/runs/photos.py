@@ -1,4 +1,5 @@
 """Features of pictures, made in the same way as a run's training features."""
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ class PhotoFeatures:
             f"{path} is taken on trust: if it was another, captions will make no sense")
         self.pooled, self.pooled_then = None, {}
         if model.pooled_dim:
-            self.pooled_then = {k.removeprefix("pooled_"): v for k, v in then.items() if k.startswith("pooled_")}
+            self.pooled_then = pooled_attributes(then)
             options["layer"] = self.pooled_then.get("onnx_output") or _pooled_output(self.encoder, model.pooled_dim)
             self.pooled = Encoder(path, pool="pool" in self.pooled_then, **options)
             _check(checkpoint.path, self.pooled, self.pooled_then, model.pooled_dim)
@@ -76,6 +77,11 @@ class PhotoFeatures:
             return features if self.model.attends else _vector(features)
         grid, pooled = self.encoder.encode_both(self.pooled, pictures)
         return as_stored(grid, self.then), _vector(as_stored(pooled, self.pooled_then))
+
+
+def pooled_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """The attributes of the pooled features among those of a pair, data.features.PairReader."""
+    return {key.removeprefix("pooled_"): value for key, value in attributes.items() if key.startswith("pooled_")}
 
 
 def _encoder(run, path, then, options):

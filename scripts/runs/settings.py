@@ -4,6 +4,7 @@ Names, types, bounds and meanings stand in models/options.py.
 """
 import argparse
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from models.cells import CELL_TYPES, CELLS, VECTOR
@@ -26,6 +27,9 @@ DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some s
 }
 DECAY_OVERFIT = {**dict.fromkeys(CELL_TYPES, 0.995), "rnn": 0.95}
 EPOCHS_OVERFIT = {"attention": 120}         # 80 are too few for some seeds
+# What --from keeps of the other run: what decides the shapes of the weights, and what the model does to features.
+SHAPING = ("model", "hidden", "wordvec", "start")
+TAKEN_OVER = (*SHAPING, "feature_clip")
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 # The best on the development split, docs/flickr8k.md.
 PRESETS = {
@@ -65,10 +69,16 @@ def _shown(name):
     return "" if default is None else f" (default {default})"
 
 
-def settings_of(args: argparse.Namespace, scenes: bool) -> dict[str, Any]:
-    """The run's settings: what was asked for, else the defaults for this data. Raises ValueError."""
+def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The run's settings: what was asked for, else the defaults for this data. Raises ValueError.
+
+    taken: settings of the run that --from names; what was asked for must have the same cell and sizes.
+    """
     asked = {name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None}
     asked = {**PRESETS.get(args.preset, {}), **asked}
+    if taken is not None:
+        _check_taken(args, asked, taken)
+        asked = {**taken, **asked}
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
     for name, setting in SETTINGS.items():
         _check(setting, chosen[name])
@@ -98,6 +108,15 @@ def _check(setting: Setting, value: Any) -> None:
     bound = setting.bound
     if value is not None and bound is not None and not (math.isfinite(value) and bound.fits(value)):
         raise ValueError(f"{flag(setting.name)} {value}: expected {bound.words}")
+
+
+def _check_taken(args: argparse.Namespace, asked: Mapping[str, Any], taken: Mapping[str, Any]) -> None:
+    """Raises ValueError where the weights of --from would not fit what was asked for."""
+    for name in SHAPING:
+        if asked.get(name, taken[name]) != taken[name]:
+            by = f" (of --preset {args.preset})" if getattr(args, name) is None else ""
+            raise ValueError(f"{flag(name)} {asked[name]}{by} with --from {args.from_run}: its weights have "
+                             f"{flag(name)} {taken[name]}; leave one of the two out")
 
 
 def _check_cell(chosen: dict[str, Any], preset: str | None) -> None:

@@ -11,20 +11,27 @@ from scripts.runs import load_run, new_run, open_run_data
 from scripts.runs.settings import DEFAULTS, settings_of
 from scripts.runs.training import make_model, make_solver
 from scripts.runs.training_files import TrainingFiles, say
+from scripts.runs.transfer import settings_taken, take_over
 
 
 def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
     """A new run -> solver, its files."""
+    source = None if args.from_run is None else load_run(args.from_run)
     folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
-    settings = settings_of(args, scenes=(folder / "objects.json").is_file())
+    settings = settings_of(args, (folder / "objects.json").is_file(), source and settings_taken(source))
     dataset = open_dataset(folder, CELLS[settings["model"]].features)
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
+    if settings["overfit"] is None and "val" not in dataset.captions:
+        raise ValueError(f"{folder}: has no val split, and training needs one to validate on: python -m "
+                         "scripts.prepare_data ... --val 0.1 takes some of the training images (--overfit needs none)")
     _note_single_region(dataset)
     dataset.preload(args.cache_mb * 2**20)
-    solver = make_solver(make_model(settings, dataset), settings, dataset)
+    model = make_model(settings, dataset)
+    start = source and take_over(model, source, dataset)
+    solver = make_solver(model, settings, dataset)
     name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
-    return solver, TrainingFiles(new_run(args.out, name), dataset, settings)
+    return solver, TrainingFiles(new_run(args.out, name), dataset, settings, start)
 
 
 def _note_single_region(dataset: Dataset) -> None:
@@ -37,6 +44,9 @@ def _note_single_region(dataset: Dataset) -> None:
 
 def resume_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
     """A stopped run, as it was at its last checkpoint -> solver, its files. Raises ValueError if settings differ."""
+    if args.from_run is not None:
+        raise ValueError(f"--from {args.from_run} with --resume {args.resume}: a run that goes on has its own weights, "
+                         "leave one of the two out")
     checkpoint = load_run(args.resume, "last")
     folder = Path(checkpoint.path).parent
     dataset = open_run_data(checkpoint, args.data, captions=True)
@@ -58,4 +68,4 @@ def resume_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFile
     restore_solver(solver, checkpoint)
     if solver.best_epoch:
         solver.best_params = load_run(folder, "best").model.params
-    return solver, TrainingFiles(folder, dataset, settings)
+    return solver, TrainingFiles(folder, dataset, settings, checkpoint.run.get("from"))

@@ -15,6 +15,7 @@ from models.checkpoint import save_checkpoint, write_atomically
 from scripts.evaluation.captions import caption_tiles
 from scripts.pages.figures import curves, sheet
 from scripts.runs import write_history
+from scripts.runs.transfer import describe_start
 
 SAVE_SECONDS = 300          # between checkpoints within a long epoch
 
@@ -22,20 +23,23 @@ SAVE_SECONDS = 300          # between checkpoints within a long epoch
 class TrainingFiles:
     """A callback of the solver that keeps the run's folder up to date."""
 
-    def __init__(self, folder, dataset, settings):
-        self.folder, self.dataset, self.settings = folder, dataset, settings
-        self.run = {"settings": settings, "data": dataset.identity()}
+    def __init__(self, folder, dataset, settings, start=None):
+        """start: what scripts.runs.transfer says of a run that began from another one's weights."""
+        self.folder, self.dataset, self.settings, self.start = folder, dataset, settings, start
+        self.run = {"settings": settings, "data": dataset.identity(), **({"from": start} if start else {})}
+        self.samples = []           # lines about captions of validation images
         for left in Path(folder).glob(".*.part"):           # by a process that was killed while writing
             left.unlink()
         self.bar, self.saved_at, self.started, self.words = None, time.monotonic(), None, 0
 
     def describe(self, solver):
-        """One line about what will be trained."""
+        """A line about what will be trained, and one about the run that its weights come from, if any."""
         weights = sum(w.size for w in solver.model.params.values())
         s = self.settings
         return (f"{self.folder}: {s['model']} with {weights:,} weights on {self.dataset.name}, "
                 f"{len(solver.data['train_captions']):,} captions, {len(self.dataset.vocabulary):,} words, "
-                f"steps {solver.iteration:,} to {solver.num_iterations:,} ({s['epochs']} epochs)")
+                f"steps {solver.iteration:,} to {solver.num_iterations:,} ({s['epochs']} epochs)"
+                + (f"\n{describe_start(self.start)}" if self.start else ""))
 
     def __call__(self, solver):
         self._progress(solver)
@@ -61,7 +65,7 @@ class TrainingFiles:
                 save_checkpoint(self.folder / "best.h5", solver.model, self.run)
             write_atomically(self.folder / "curves.png",
                              curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
-            write_atomically(self.folder / "samples.png", self._samples(best_model(solver)))
+            write_atomically(self.folder / "samples.png", self._samples(solver))
 
     def _end_epoch(self, solver):
         row = solver.history[-1]
@@ -92,10 +96,14 @@ class TrainingFiles:
                                  f"{self.words / (time.monotonic() - self.started + 1e-9):,.0f} words/s", refresh=False)
         self.bar.update()
 
-    def _samples(self, model, n=8):
-        groups = {}
-        for title, split in (("training", "train"), ("validation", "val")):
-            groups[title] = caption_tiles(model, self.dataset, split, n)
+    def _samples(self, solver, n=8):
+        """The picture of samples; without validation of training images alone, those that were learnt."""
+        model, learnt = best_model(solver), solver.data["train_image_idxs"]
+        groups = {"training": caption_tiles(model, self.dataset, "train", n, learnt)}
+        if solver.validate:
+            groups["validation"] = caption_tiles(model, self.dataset, "val", n)
+            self.samples = [f"caption of {name}: {caption or '(no words)'}" for _, name, caption
+                            in groups["validation"][:3]]
         return sheet(groups)
 
 
