@@ -2,6 +2,7 @@
 import pytest
 
 from scripts import extract_features
+from scripts.commandline import image_model
 from scripts.commandline.command import LONGEST, one_line, run
 from scripts.commandline.image_model import noting_errors
 from scripts.commandline.parser import Parser
@@ -58,7 +59,7 @@ def test_so_have_the_lines_of_pictures_that_are_left_out(capsys, tmp_path, monke
     line = capsys.readouterr().err
     assert len(line) <= 600 and line.startswith("error: a.jpg: 0000") and line.endswith(f"; {REMEDY}\n")
     assert failed == [f"{NAMES}; {REMEDY}"]
-    monkeypatch.setattr(extract_features, "list_pictures", lambda images: ({}, [f"{NAMES}; {REMEDY}"]))
+    monkeypatch.setattr(image_model, "list_pictures", lambda images: ({}, [f"{NAMES}; {REMEDY}"], ""))
     with pytest.raises(FileNotFoundError):
         extract_features.main(["--images", str(tmp_path), "--encoder", "none.onnx", "--out", str(tmp_path / "f.h5")])
     assert len(capsys.readouterr().err) <= 600
