@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     min_count = default_min_count(len(texts["train"])) if min_count is None else min_count
     vocabulary = Vocabulary.build(texts["train"], min_count, tokens)
     check_has_words(source.name, vocabulary, min_count, texts["train"])
-    ids = {split: vocabulary.encode_all(of_split, max_words) for split, of_split in texts.items()}
+    ids = {split: vocabulary.encode_all(captions, max_words) for split, captions in texts.items()}
     _write_captions(folder / "captions.h5", ids, rows)
     vocabulary.save(folder / "vocab.json")
     _write_json(folder / "references.json", references)
