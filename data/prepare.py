@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,45 +56,50 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     """Write the four files of a dataset folder -> the content of dataset.json.
 
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
-    min_count: None to choose by the number of training captions; tokens: how captions are cut, of data.tokenizer;
-    pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the folder.
+    min_count: None to choose by the number of training captions; tokens: how captions are cut into words, a name in
+    data.tokenizer.TOKENS; pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the
+    folder.
     Images are found in the feature files by their names (data.matching) and stored in the order of their rows there.
-    Markers around captions are stripped; captions of images without features, and captions without a word, are left
-    out; all are counted. Raises ValueError if a split or the vocabulary ends up empty, or if feature files do not fit.
+    Markers around captions are stripped. Captions of images without features, and captions without a word, are left
+    out. All are counted. Raises ValueError if a split or the vocabulary ends up empty or if the feature files do not
+    fit together.
     """
     check_splits(source)
-    folder, left_out, notes = Path(folder), Counter(source.left_out), list(source.notes)
-    captions, markers = strip_source(source.captions)
-    source = source._replace(captions=captions)
-    readers = {split: FeatureReader(folder / features[split]) for split in captions}
+    stripped, markers = strip_source(source.captions)
+    source = source._replace(captions=stripped)
+    folder, left_out, notes = Path(folder), Counter(source.left_out), _notes(source, Path(folder), features, pooled)
+    readers = {split: FeatureReader(folder / features[split]) for split in source.captions}
     check_same_kind(readers)
-    notes += _notes(captions, dict.fromkeys(folder / path for part in (features, pooled or {})
-                                            for path in part.values()))
     texts, rows, references = {}, {}, {}
     for split, found in _found_rows(source, readers, folder, pooled, notes).items():
-        texts[split], rows[split], references[split] = _select(split, captions[split], TOKENS[tokens], found, left_out)
+        texts[split], rows[split], references[split] = _select(split, source.captions[split], TOKENS[tokens], found,
+                                                               left_out)
         if not texts[split]:
             raise ValueError(f"{readers[split].path}: no caption of the {split} split has words and features; "
-                             f"{examples(captions[split], readers[split].image_names() or [])}")
+                             f"{examples(source.captions[split], readers[split].image_names() or [])}")
     min_count = default_min_count(len(texts["train"])) if min_count is None else min_count
     vocabulary = Vocabulary.build(texts["train"], min_count, tokens)
     check_has_words(source.name, vocabulary, min_count, texts["train"])
-    ids = {split: vocabulary.encode_all(of_split, max_words) for split, of_split in texts.items()}
+    ids = {split: vocabulary.encode_all(captions, max_words) for split, captions in texts.items()}
     _write_captions(folder / "captions.h5", ids, rows)
     vocabulary.save(folder / "vocab.json")
     _write_json(folder / "references.json", references)
     return write_description(
         folder, source.name, {split: (len(references[split]), len(texts[split])) for split in texts}, vocabulary,
         features, pooled, min_count=min_count, max_words=max_words, pictures=pictures, tokens=tokens,
-        left_out={reason: count for reason, count in left_out.items() if count}, notes=notes, markers=markers,
-        training_words=count_words(texts["train"], ids["train"], vocabulary))
+        left_out={reason: count for reason, count in left_out.items() if count}, markers=markers,
+        training_words=count_words(texts["train"], ids["train"], vocabulary), notes=notes)
 
 
-def _notes(splits: Collection[str], paths: Iterable[Path]) -> list[str]:
-    """Notes on splits that are missing, and on feature files."""
-    no_val = ("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a tenth "
-              "of the training images")
-    return [*([] if "val" in splits else [no_val]), *(note for path in paths for note in FeatureReader(path).notes())]
+def _notes(source: Source, folder: Path, features: Mapping[str, str | os.PathLike],
+           pooled: Mapping[str, str | os.PathLike] | None) -> list[str]:
+    """What is odd about a source and its feature files, in sentences."""
+    notes = list(source.notes)
+    if "val" not in source.captions:
+        notes.append("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a "
+                     "tenth of the training images")
+    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
+    return notes + [note for path in paths for note in FeatureReader(path).notes()]
 
 
 def write_description(folder: Path, name: str, counts: Mapping[str, tuple[int, int]], vocabulary: Vocabulary,
@@ -167,8 +172,8 @@ def _names(reader: FeatureReader, pooled_paths: Sequence[Path]) -> list[str]:
 
 
 def _select(split: str, captions: Mapping[str, Sequence[str]], cut: Callable[[str], str],
-            found: Mapping[str, tuple[int, str]],
-            left_out: Counter) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
+            found: Mapping[str, tuple[int, str]], left_out: Counter
+            ) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
     """Captions that have words and features -> the words of each caption, rows of their images, references.
 
     cut: of data.tokenizer.TOKENS. The other captions are counted in left_out.

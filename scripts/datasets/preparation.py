@@ -58,6 +58,6 @@ def told(out: str, info: dict[str, Any], chosen: bool = False) -> list[str]:
         found = ", ".join(f"{tuple(file['shape'])} in {file['path']}" for file in files)
         found = f"features {found}" if found else "no features: --encoder"
         lines.append(f"  {split:5s} {counts['images']:7,} images  {counts['captions']:7,} captions  {found}")
-    return [*lines, *word_lines(info, chosen),
-            *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items()),
+    lines += word_lines(info, chosen)
+    return [*lines, *(f"  left out: {count:,} {reason}" for reason, count in info["left_out"].items()),
             *(f"  note: {note}" for note in info.get("notes", ()))]

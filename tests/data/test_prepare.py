@@ -111,8 +111,8 @@ def test_min_count_and_max_words(tmp_path, files, min_count, words, max_words):
             cut += ["<END>"] if len(text.split()) <= max_words else []
             decoded = [vocabulary["idx_to_word"][i] for i in row]
             assert decoded == cut + ["<NULL>"] * (len(row) - len(cut)) and "<NULL>" not in cut
-        lengths = [n + 2 if n <= max_words else max_words + 1 for n in (len(text.split()) for text in texts)]
-        assert captions[f"{split}_captions"].shape[1] == max(lengths)
+        widths = [len(words) + 2 if len(words) <= max_words else max_words + 1 for words in map(str.split, texts)]
+        assert captions[f"{split}_captions"].shape[1] == max(widths)
     assert references == REFERENCES                                                  # raw and uncut all the same
 
 
