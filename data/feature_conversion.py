@@ -70,7 +70,7 @@ def write(conversion: Conversion, out: Path, progress: Progress = iter) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     regions = conversion.regions
     try:
-        with new_feature_file(out, shape, conversion.dtype, foreign.names, conversion.attributes, regions) as put:
+        with new_feature_file(out, shape, conversion.dtype, foreign.names, conversion.attributes, regions) as file:
             for row, x in enumerate(_images(foreign, conversion.layout, progress)):
                 full = np.zeros(shape[1:], conversion.dtype)
                 if len(shape) == 2:
@@ -78,7 +78,7 @@ def write(conversion: Conversion, out: Path, progress: Progress = iter) -> None:
                 else:
                     count = shape[1] if regions is None else regions[row]
                     full[:count] = x[:count]
-                put(full.tobytes())
+                file.write(full.tobytes())
     except OSError as error:
         raise OSError(f"{out}: {error.strerror or error}: nothing was written") from error
 

@@ -9,9 +9,9 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -130,7 +130,7 @@ def trailing_zeros(x: np.ndarray) -> np.ndarray:
     return np.where(used.any(axis=1), used[:, ::-1].argmax(axis=1), x.shape[1])
 
 
-def write_frame(path: str | os.PathLike, shape: Sequence[int], dtype: Any, names: Sequence[str],
+def _write_frame(path: str | os.PathLike, shape: Sequence[int], dtype: Any, names: Sequence[str],
                 attributes: Mapping[str, Any], regions: np.ndarray | None = None) -> int:
     """Write a feature file that lacks only the numbers -> the offset at which they belong."""
     with h5py.File(path, "w") as file:
@@ -144,19 +144,19 @@ def write_frame(path: str | os.PathLike, shape: Sequence[int], dtype: Any, names
 
 
 @contextlib.contextmanager
-def new_feature_file(path: str | os.PathLike, *frame: Any) -> Iterator[Callable[[bytes], Any]]:
-    """A function that writes bytes: the numbers of the rows of a new feature file, one after the other.
+def new_feature_file(path: str | os.PathLike, *frame: Any) -> Iterator[BinaryIO]:
+    """A new feature file, open where the numbers of its rows belong: write their bytes, one row after the other.
 
-    frame: what write_frame takes. The file is complete at the end of the block; if the block fails there is none.
+    frame: what _write_frame takes. The file is complete at the end of the block; if the block fails there is none.
     Raises OSError on a full disk.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.h5.part")
     try:
-        offset = write_frame(temporary, *frame)
+        offset = _write_frame(temporary, *frame)
         with open(temporary, "r+b") as out:                             # plain writes: HDF5 would crash on a full disk
             out.seek(offset)
-            yield out.write
+            yield out
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, path)

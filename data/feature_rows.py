@@ -79,10 +79,12 @@ class FeatureRows:
     @contextlib.contextmanager
     def finishing(self, names: Sequence[str]) -> Iterator[None]:
         """As `finish`, but the file gets its name at the end of the block: several become complete together."""
-        with new_feature_file(self.path, (len(names), *self.shape), np.float16, names, self.attributes) as write:
+        with new_feature_file(self.path, (len(names), *self.shape), np.float16, names, self.attributes) as out:
             for name in names:
                 self._file.seek(self.rows[name][1])
-                write(self._file.read(self.bytes))
+                out.write(self._file.read(self.bytes))
+            out.flush()
+            os.fsync(out.fileno())                       # what can fail has to fail before the block
             yield
         self.discard()
 

@@ -340,7 +340,7 @@ def test_an_output_that_exists_and_failures_leave_things_as_they_were(grid, call
     assert stop.value.code == 130 and [file.name for file in tmp_path.iterdir()] == ["in.h5"]
     for error in (KeyboardInterrupt, OSError(28, "No space left on device")):
         with pytest.raises(type(error) if isinstance(error, OSError) else error), \
-                new_feature_file(tmp_path / "f.h5", (2, 3), np.float16, ["a", "b"], {}) as write:
-            write(bytes(6))
+                new_feature_file(tmp_path / "f.h5", (2, 3), np.float16, ["a", "b"], {}) as file:
+            file.write(bytes(6))
             raise error
-        assert sorted(file.name for file in tmp_path.iterdir()) == ["in.h5"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.h5"]

@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_at_the_second_file_leaves_none_and_loses_nothing(pl
         if len(count) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(file)
-    monkeypatch.setattr("data.feature_rows.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError) as caught:
         call(place)
     assert str(caught.value).count("run the same command to continue") == 1
