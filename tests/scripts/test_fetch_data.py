@@ -87,7 +87,7 @@ def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("sha256", [None, SUM])
+@pytest.mark.parametrize("sha256", [None, SUM], ids=["unknown", "known"])       # SUM holds the time of day
 def test_files_are_fetched_checked_and_unpacked(sha256, call, server, tmp_path, capsys):
     server.contents["b.zip"] = zipped({"more": "more", "__MACOSX/more": "rubbish"}) if sha256 is None else CONTENT
     assert call("a.zip", "b.zip", sha256=sha256) == 0
