@@ -44,7 +44,7 @@ def model(request):
 @pytest.fixture
 def vocabulary():
     return SimpleNamespace(null=0, start=1, end=2, idx_to_word=WORDS,
-                           decode=lambda ids: " ".join(WORDS[i] for i in ids if i > 2))
+                           text=lambda ids: " ".join(WORDS[i] for i in ids if i > 2))
 
 
 def test_the_maps_of_an_image_are_those_of_its_boxes(boxes, model, vocabulary):
