@@ -228,7 +228,7 @@ class CaptioningSolver:
             if not math.isfinite(row["val_loss"]):
                 raise FloatingPointError(f"validation loss is {row['val_loss']} after epoch {self.epoch}: "
                                          "lower the learning rate or clip the gradients")
-            row["val_perplexity"] = math.exp(min(row["val_loss"], 700))
+            row["val_perplexity"] = math.exp(row["val_loss"]) if row["val_loss"] < 709 else math.inf
             self.best_val_loss = min(row["val_loss"], self.best_val_loss)
         self.history.append(row)
         if self.scorer is not None and (self.epoch % self.score_every == 0 or self.finished()):

@@ -2,9 +2,10 @@
 import math
 import sys
 
-from scripts.commandline.command import run, set_threads
+from scripts.commandline.command import one_line, run, set_threads
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_threads
+from scripts.runs.divergence import far_above_guessing, sentence
 from scripts.runs.settings import add_settings
 from scripts.runs.start import resume_run, start_run
 from scripts.runs.training import judge_overfit, train
@@ -37,10 +38,18 @@ def main(argv=None):
     set_threads(args.threads)
     solver, files = resume_run(args) if args.resume else start_run(args)
     say(files.describe(solver))
-    if train(solver, files):
+    try:
+        stopped = train(solver, files)
+        diverged = far_above_guessing(solver.history, len(files.dataset.vocabulary))
+    except FloatingPointError as error:
+        stopped, diverged = False, str(error)
+    if stopped:
         print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "
               f"python -m scripts.train --resume {files.folder}", file=sys.stderr)
         return 130
+    if diverged:
+        print(one_line(sentence(diverged, files.settings, files.folder)), file=sys.stderr)
+        return 1
     for line in files.samples:
         say(line)
     say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")

@@ -33,7 +33,7 @@ def table(result: dict[str, Any]) -> list[str]:
 def result_lines(result: dict[str, Any]) -> list[str]:
     """An evaluation as lines of text: the loss, the table, and differences from another run."""
     lines = [f"{result['images']:,} images of {result['split']}, beam {result['beam']}: loss {result['loss']:.3f} nats "
-             f"a word, perplexity {result['perplexity']:.2f}", *table(result)]
+             f"a word, perplexity {result['perplexity']:.4g}", *table(result)]
     for name, d in result.get("against", {}).get("difference", {}).items():
         lines.append(f"{name}: {d['difference']:+.3f} against {result['against']['run']}, 95 % of resamples between "
                      f"{d['low']:+.3f} and {d['high']:+.3f}")

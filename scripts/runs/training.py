@@ -60,7 +60,10 @@ def overfit_choice(image_idxs: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
-    """Train to the end or until Ctrl-C -> whether it was stopped."""
+    """Train to the end or until Ctrl-C -> whether it was stopped.
+
+    Raises FloatingPointError where a loss or weights are not finite; the files keep the last finite weights.
+    """
     stopped = []
 
     def stop(number, frame):
@@ -70,13 +73,15 @@ def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
     before = signal.signal(signal.SIGINT, stop)
     solver.callbacks = (files,)
     try:
-        files.save(solver)
-        if not solver.finished():
-            solver.train()
-        files.close(solver)             # not after an error or a second Ctrl-C: a step may be incomplete
+        with np.errstate(over="ignore", invalid="ignore"):  # losses and weights are tested instead
+            files.save(solver)
+            if not solver.finished():
+                solver.train()
+            files.close(solver)         # not after an error or a second Ctrl-C: a step may be incomplete
     except KeyboardInterrupt:                               # a second Ctrl-C
         return True
     finally:
+        files.end_progress()
         signal.signal(signal.SIGINT, before)
     return bool(stopped)
 

@@ -15,6 +15,7 @@ from models.checkpoint import save_checkpoint, write_atomically
 from scripts.evaluation.captions import caption_tiles
 from scripts.pages.figures import curves, sheet
 from scripts.runs import write_history
+from scripts.runs.divergence import check_finite
 from scripts.runs.transfer import describe_start
 
 SAVE_SECONDS = 300          # between checkpoints within a long epoch
@@ -49,7 +50,8 @@ class TrainingFiles:
             self.save(solver)
 
     def save(self, solver):
-        """Write last.h5 and history.csv."""
+        """Write last.h5 and history.csv. Raises FloatingPointError, and leaves them, if weights are not finite."""
+        check_finite({**solver.model.params, **solver.averages}, solver.iteration)
         with self._say_how_to_go_on():
             save_checkpoint(self.folder / "last.h5", solver.model, self.run, solver)
             write_history(self.folder / "history.csv", solver.history)
@@ -57,8 +59,6 @@ class TrainingFiles:
 
     def close(self, solver):
         """Write all files, at the end or when training was stopped."""
-        if self.bar is not None:
-            self.bar.close()
         self.save(solver)
         with self._say_how_to_go_on():
             if solver.finished() and not solver.best_epoch:     # nothing was validated: keep the last
@@ -69,14 +69,16 @@ class TrainingFiles:
 
     def _end_epoch(self, solver):
         row = solver.history[-1]
+        check_finite({**solver.model.params, **solver.averages}, solver.iteration)
         if solver.best_epoch == row["epoch"]:
             # before last.h5: a run killed in between repeats this epoch and writes the same best again
             with self._say_how_to_go_on():
                 save_checkpoint(self.folder / "best.h5", best_model(solver), {**self.run, "epoch": row["epoch"]})
         self.save(solver)
         if "val_loss" in row or row["epoch"] % 10 == 0:
-            words = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "seconds"))
-            say(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {words}")
+            words = [f"{key} {value:.3f}" if value < 1e5 else f"{key} {value:.3g}" for key, value in row.items()
+                     if key not in ("epoch", "seconds")]
+            say(f"epoch {row['epoch']:3d}  {row['seconds']:6.0f} s  {'  '.join(words)}")
 
     @contextlib.contextmanager
     def _say_how_to_go_on(self):
@@ -85,6 +87,11 @@ class TrainingFiles:
         except OSError as error:
             raise OSError(f"{self.folder}: {error.strerror or error}; files written before are unchanged: make room, "
                           f"then go on with python -m scripts.train --resume {self.folder}") from error
+
+    def end_progress(self):
+        """Take the progress bar off the terminal."""
+        if self.bar is not None:
+            self.bar.close()
 
     def _progress(self, solver):
         if self.bar is None:

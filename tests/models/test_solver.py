@@ -200,6 +200,15 @@ def test_validation_that_is_not_finite_stops(word_to_idx, toy_data):
         solver.train()
 
 
+@pytest.mark.parametrize("loss, perplexity", [(2.0, math.exp(2)), (708.0, math.exp(708)), (710.0, math.inf),
+                                              (1684.0, math.inf)])
+def test_the_perplexity_of_a_loss_that_exploded_is_infinite(loss, perplexity, word_to_idx, toy_data, monkeypatch):
+    monkeypatch.setattr(CaptioningSolver, "validation_loss", lambda self: loss)
+    solver = make(make_model(word_to_idx), toy_data, sampling="epochs", validate=True, num_epochs=1, seed=0)
+    solver.train()
+    assert solver.history[0]["val_loss"] == loss and solver.history[0]["val_perplexity"] == perplexity
+
+
 def test_a_callback_can_stop_training_which_then_goes_on(word_to_idx, toy_data):
     def stop(solver):
         solver.stop = solver.iteration == 5
