@@ -10,7 +10,7 @@ import numpy as np
 from rnnlayers.activations import sigmoid
 from rnnlayers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
 from rnnlayers.lstm import LSTMStepCache, lstm_step_backward, lstm_step_forward
-from rnnlayers.regions import real_regions, without_padding
+from rnnlayers.regions import mask_padding, real_regions, without_padding
 from rnnlayers.rnn import accumulate, check_steps
 from rnnlayers.shapes import Array, check_like, check_shapes
 from rnnlayers.softmax import softmax, softmax_backward
@@ -46,9 +46,9 @@ def additive_attention_forward(prev_h: Array, A: Array, keys: Array, Wq: Array, 
                  Wq=(Wq, "H K"), v=(v, "K"), Wbeta=(Wbeta, "H E"), bbeta=(bbeta, "E"))
     real = real_regions("additive_attention_forward", regions, *np.shape(A)[:2])
     A, keys = (without_padding(np.asarray(array), real) for array in (A, keys))
-    # BEGIN SOLUTION 5.1: real (N, L): an energy of -inf where it is False
+    # BEGIN SOLUTION 5.1: mask_padding(energies, real, -np.inf) before the softmax
     s = np.tanh(keys + (prev_h @ Wq)[:, None])
-    weights = softmax(np.where(real, s @ v, -np.inf))
+    weights = softmax(mask_padding(s @ v, real, -np.inf))
     z = (weights[:, None] @ A)[:, 0]
     beta = sigmoid(prev_h @ Wbeta + bbeta)
     return beta * z, weights, AdditiveAttentionCache(prev_h, A, Wq, v, Wbeta, s, weights, z, beta)
@@ -186,9 +186,9 @@ def doubly_stochastic_penalty(weights: Array, mask: Array, regions: Array | None
     mask = np.asarray(mask)
     check_shapes("doubly_stochastic_penalty", weights=(weights, "N T L"), mask=(mask, "N T"))
     real = real_regions("doubly_stochastic_penalty", regions, len(weights), weights.shape[2])
-    # BEGIN SOLUTION 5.4: real (N, L): a region does not count where it is False
+    # BEGIN SOLUTION 5.4: mask_padding(rest, real, 0), since padding does not count
     used = mask.astype(weights.real.dtype)[:, :, None]
-    rest = np.where(real, 1 - (used * weights).sum(axis=1), 0)          # what is left to attend to, (N, L)
+    rest = mask_padding(1 - (used * weights).sum(axis=1), real, 0)      # what is left to attend to, (N, L)
     N = len(weights)
     return (rest**2).sum() / N, -2 * used * rest[:, None] / N
     # END SOLUTION 5.4

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlayers.lstm import LSTMStepCache, lstm_step_backward, lstm_step_forward
-from rnnlayers.regions import real_regions, without_padding
+from rnnlayers.regions import mask_padding, real_regions, without_padding
 from rnnlayers.rnn import accumulate, check_steps
 from rnnlayers.shapes import Array, check_like, check_shapes
 from rnnlayers.softmax import softmax, softmax_backward
@@ -32,9 +32,9 @@ def dot_product_attention_forward(prev_h: Array, A: Array, regions: Array | None
     """
     A, flat, real = _real("dot_product_attention_forward", A, regions)
     check_shapes("dot_product_attention_forward", prev_h=(prev_h, "N H"), A=(flat, "N H L"))
-    # BEGIN SOLUTION 4.1: the models read the cache, (prev_h, A, weights); scores are -inf where real (N, L) is False
+    # BEGIN SOLUTION 4.1: the models read the cache, (prev_h, A, weights); mask_padding(scores, real, -np.inf)
     scores = (prev_h[:, None] @ flat)[:, 0] / math.sqrt(flat.shape[1])
-    weights = softmax(np.where(real, scores, -np.inf))
+    weights = softmax(mask_padding(scores, real, -np.inf))
     attn = (flat @ weights[:, :, None])[:, :, 0]
     return attn, weights.reshape(_grid(A)), (prev_h, A, weights)
     # END SOLUTION 4.1
@@ -116,7 +116,7 @@ def attention_backward(dh: Array, cache: AttentionCache) -> tuple[Array, ...]:
         accumulate(dweights, [dWx, dWh, dWattn, db])
     counts = real.sum(axis=1, keepdims=True, dtype=dh.real.dtype)
     dmean = (dprev_h + dprev_c) / counts                    # h0 = c0 = mean of A over the real regions
-    dA = dinputs[0] + np.where(real[:, None], dmean[:, :, None], 0).reshape(A.shape)
+    dA = dinputs[0] + mask_padding(dmean[:, :, None], real[:, None], 0).reshape(A.shape)
     return np.stack(dx[::-1], axis=1), dA, *dweights
     # END SOLUTION 4.2
 

@@ -19,6 +19,11 @@ def real_regions(function: str, regions: Array | None, N: int, L: int) -> Array:
     return np.arange(L) < counts[:, None]
 
 
+def mask_padding(x: Array, real: Array, value: float) -> Array:
+    """x with a value where real is False; x may be (N, L) like real, or broadcast with it."""
+    return np.where(real, x, value)
+
+
 def without_padding(A: Array, real: Array) -> Array:
     """A (N, L, ...) with zeros where real (N, L) is False: itself if they are there, else a copy.
 

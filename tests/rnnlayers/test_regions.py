@@ -12,19 +12,19 @@ from rnnlayers.regions import real_regions, without_padding
 DOT, ATTENTION, ADDITIVE, BAHDANAU = TITLES = [f"{name}, ragged regions" for name in (
     "dot_product_attention", "attention", "additive_attention", "bahdanau")]
 MODULES = dict(zip(TITLES, (attention, attention, additive_attention, additive_attention)))
+SOFTMAX = "softmax(mask_padding(scores, real, -np.inf))"
 MUTANTS = [                         # pair, what is wrong, a piece of its module, what stands there instead
-    (DOT, "no mask", "np.where(real, scores, -np.inf)", "scores"),
-    (DOT, "a score of 0", "np.where(real, scores, -np.inf)", "np.where(real, scores, 0)"),
-    (DOT, "a mask after the softmax", "softmax(np.where(real, scores, -np.inf))", "np.where(real, softmax(scores), 0)"),
+    (DOT, "no mask", SOFTMAX, "softmax(scores)"), (DOT, "a score of 0", SOFTMAX, SOFTMAX.replace("-np.inf", "0")),
+    (DOT, "a mask after the softmax", SOFTMAX, "mask_padding(softmax(scores), real, 0)"),
     (DOT, "padding stays", "without_padding(flat.swapaxes(1, 2), real).swapaxes(1, 2)", "flat"),
     (ATTENTION, "padding in the mean", "flat.mean(axis=2, where=real[:, None])", "flat.mean(axis=2)"),
     (ATTENTION, "the mean's gradient over L", "(dprev_h + dprev_c) / counts", "(dprev_h + dprev_c) / real.shape[1]"),
-    (ATTENTION, "the mean's gradient at padding", "np.where(real[:, None], dmean[:, :, None], 0)",
+    (ATTENTION, "the mean's gradient at padding", "mask_padding(dmean[:, :, None], real[:, None], 0)",
      "(0 * real[:, None] + dmean[:, :, None])"),
     (ATTENTION, "regions not passed on", "forward(h, A, regions)", "forward(h, A)"),
-    (ADDITIVE, "no mask", "np.where(real, s @ v, -np.inf)", "s @ v"),
-    (ADDITIVE, "a mask after the softmax", "softmax(np.where(real, s @ v, -np.inf))",
-     "np.where(real, softmax(s @ v), 0)"),
+    (ADDITIVE, "no mask", "mask_padding(s @ v, real, -np.inf)", "s @ v"),
+    (ADDITIVE, "a mask after the softmax", "softmax(mask_padding(s @ v, real, -np.inf))",
+     "mask_padding(softmax(s @ v), real, 0)"),
     (ADDITIVE, "padding stays", "without_padding(np.asarray(array), real)", "array"),
     (BAHDANAU, "regions not passed on", "forward(h, A, keys, Wq, v, Wbeta, bbeta, regions)",
      "forward(h, A, keys, Wq, v, Wbeta, bbeta)"),
