@@ -17,6 +17,8 @@ from models.cells import BOTH, CELLS, GRID, VARIANTS, VECTOR, Cell, Variant
 N, T, D, W, H, V, L = (SIZES[letter] for letter in "NTDWHVL")
 P = 7                               # width of pooled features
 DTYPES = ("float64", "float32")
+MODELS = [(variant, case) for variant in VARIANTS
+          for case in (("", "ragged regions") if CELLS[variant.name].attends else ("",))]
 
 
 class Row(NamedTuple):
@@ -39,9 +41,9 @@ def check_all(seed: int = 0, dtypes: Sequence[str] = DTYPES) -> Iterator[Row]:
             inputs = inputs_of(title, np.random.default_rng(seed), dtype)
             report = check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed)
             yield Row("pairs", name, case, "textbook", report)
-        for variant, backend in product(VARIANTS, ("textbook", "engine")):
-            report = check_captioner(variant, dtype, seed, backend)
-            yield Row("models", report.name, "", backend, report)
+        for (variant, case), backend in product(MODELS, ("textbook", "engine")):
+            report = check_captioner(variant, dtype, seed, backend, case)
+            yield Row("models", report.name, case, backend, report)
 
 
 def pair_of(name: str, module: ModuleType = rnnlayers) -> tuple[Callable, Callable]:
@@ -49,9 +51,10 @@ def pair_of(name: str, module: ModuleType = rnnlayers) -> tuple[Callable, Callab
     return pair_in(module, name)
 
 
-def check_captioner(variant: Variant, dtype: str, seed: int, backend: str) -> Report:
+def check_captioner(variant: Variant, dtype: str, seed: int, backend: str, case: str = "") -> Report:
     """The loss of a CaptioningRNN on a ragged batch, with all the options that its cell takes.
 
+    In the case "ragged regions" pictures also differ in their number of regions.
     Complex parameters go to the textbook, so the engine's gradients too are held to its complex step.
     """
     rng = np.random.default_rng(seed)
@@ -65,6 +68,8 @@ def check_captioner(variant: Variant, dtype: str, seed: int, backend: str) -> Re
     vector, grid = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((N, L, D)).astype(dtype)
     pooled = rng.standard_normal((N, P)).astype(dtype)
     features = {VECTOR: vector, GRID: grid, BOTH: (grid, pooled)}[model.cell.features]
+    if case:
+        features = grid, pooled if model.pooled_dim else None, rng.integers(2, L, N)
     captions = rng.integers(1, V, (N, T))
     captions[0, -2:] = 0                                            # a padded row
     report = check_model(lambda: model.loss(features, captions, np.random.default_rng(seed)), model.params,

@@ -28,13 +28,19 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "gru_step": f"x=N,D prev_h=N,H {GRU}",
     "gru": f"x=N,T,D h0=N,H {GRU}",
     "dot_product_attention": "prev_h=N,H A=N,H,2,4",
+    "dot_product_attention, ragged regions": "prev_h=N,H A=N,H,L regions=N<L",
     "attention": "x=N,T,D A=N,H,2,4 Wx=D,4H:ifog Wh=H,4H:ifog Wattn=H,4H:ifog b=4H:ifog",
+    "attention, ragged regions": "x=N,2,D A=N,W,5 Wx=D,4W:ifog Wh=W,4W:ifog Wattn=W,4W:ifog b=4W:ifog regions=N<5",
     "additive_attention": "prev_h=N,H A=N,L,E keys=N,L,K Wq=H,K v=K Wbeta=H,E bbeta=E",
     "bahdanau": "x=N,T,D h0=N,H c0=N,H A=N,L,E Wx=D,4H:ifog Wh=H,4H:ifog Wattn=E,4H:ifog b=4H:ifog Wa=E,K ba=K Wq=H,K "
                 "v=K Wbeta=H,E bbeta=E",
+    "additive_attention, ragged regions": "prev_h=N,W A=N,5,D keys=N,5,H Wq=W,H v=H Wbeta=W,D bbeta=D regions=N<5",
+    "bahdanau, ragged regions": "x=N,2,D h0=N,W c0=N,W A=N,5,D Wx=D,4W:ifog Wh=W,4W:ifog Wattn=D,4W:ifog b=4W:ifog "
+                                "Wa=D,H ba=H Wq=W,H v=H Wbeta=W,D bbeta=D regions=N<5",
     "initial_state": "features=N,P Wh0=P,H bh0=H Wc0=P,H bc0=H",
     "doubly_stochastic_penalty": "weights=N,T,L mask=N,T<bool",
     "doubly_stochastic_penalty, a padded row": "weights=N,T,L mask=N,T<bool",
+    "doubly_stochastic_penalty, ragged regions": "weights=N,T,L mask=N,T<bool regions=N<L",
 }
 
 
@@ -59,6 +65,8 @@ def inputs_of(title: str, rng: np.random.Generator, dtype: str = "float64", scal
         inputs["mask"][0, 2:] = False
     if title.endswith("all masked"):
         inputs["mask"][:] = False
+    if title.endswith("ragged regions"):
+        inputs["regions"] = np.maximum(inputs["regions"], 2)        # one region has weight 1 whatever its score
     return inputs
 
 

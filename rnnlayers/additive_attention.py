@@ -1,6 +1,7 @@
 """The attention of Show, Attend and Tell: additive energies, a gated context, and a doubly stochastic penalty.
 
-A region is a row: A is (N, L, E), with E the width of a region's feature vector.
+A region is a row: A is (N, L, E), with E the width of a region's feature vector. Where pictures differ in their number
+of regions, `regions` (N,) has it: the first regions[n] of picture n count, the others are padding.
 """
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from rnnlayers.activations import sigmoid
 from rnnlayers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
 from rnnlayers.lstm import LSTMStepCache, lstm_step_backward, lstm_step_forward
+from rnnlayers.regions import mask_padding, real_regions, without_padding
 from rnnlayers.rnn import accumulate, check_steps
 from rnnlayers.shapes import Array, check_like, check_shapes
 from rnnlayers.softmax import softmax, softmax_backward
@@ -27,22 +29,26 @@ class AdditiveAttentionCache(NamedTuple):
 
 
 def additive_attention_forward(prev_h: Array, A: Array, keys: Array, Wq: Array, v: Array, Wbeta: Array,
-                               bbeta: Array) -> tuple[Array, Array, AdditiveAttentionCache]:
+                               bbeta: Array, regions: Array | None = None
+                               ) -> tuple[Array, Array, AdditiveAttentionCache]:
     """Attend to the regions whose keys match the hidden state; a gate scales the context.
 
     energies = v . tanh(keys + prev_h Wq);  weights = softmax over regions of the energies
     context = sigmoid(prev_h Wbeta + bbeta) * sum over regions of weights A
 
-    prev_h (N, H), A (N, L, E), keys (N, L, K), Wq (H, K), v (K,), Wbeta (H, E), bbeta (E,)
-    -> context (N, E), weights (N, L), cache. Raises ValueError on shapes that do not fit.
+    prev_h (N, H), A (N, L, E), keys (N, L, K), Wq (H, K), v (K,), Wbeta (H, E), bbeta (E,), regions None or integer
+    (N,), 1 to L: only the first regions[n] of picture n count -> context (N, E), weights (N, L), 0 at padding, cache.
+    Raises ValueError on shapes that do not fit, and on regions outside 1..L.
     Source: Bahdanau, Cho and Bengio (2015), appendix A.1.2; the gate from Xu et al. (2015), "Show, attend and tell",
     section 4.2.1, with one gate for each feature.
     """
     check_shapes("additive_attention_forward", prev_h=(prev_h, "N H"), A=(A, "N L E"), keys=(keys, "N L K"),
                  Wq=(Wq, "H K"), v=(v, "K"), Wbeta=(Wbeta, "H E"), bbeta=(bbeta, "E"))
-    # BEGIN SOLUTION 5.1
+    real = real_regions("additive_attention_forward", regions, *np.shape(A)[:2])
+    A, keys = (without_padding(np.asarray(array), real) for array in (A, keys))
+    # BEGIN SOLUTION 5.1: mask_padding(energies, real, -np.inf) before the softmax
     s = np.tanh(keys + (prev_h @ Wq)[:, None])
-    weights = softmax(s @ v)
+    weights = softmax(mask_padding(s @ v, real, -np.inf))
     z = (weights[:, None] @ A)[:, 0]
     beta = sigmoid(prev_h @ Wbeta + bbeta)
     return beta * z, weights, AdditiveAttentionCache(prev_h, A, Wq, v, Wbeta, s, weights, z, beta)
@@ -78,25 +84,27 @@ class BahdanauCache(NamedTuple):
 
 
 def bahdanau_forward(x: Array, h0: Array, c0: Array, A: Array, Wx: Array, Wh: Array, Wattn: Array, b: Array, Wa: Array,
-                     ba: Array, Wq: Array, v: Array, Wbeta: Array, bbeta: Array) -> tuple[Array, Array, BahdanauCache]:
+                     ba: Array, Wq: Array, v: Array, Wbeta: Array, bbeta: Array, regions: Array | None = None
+                     ) -> tuple[Array, Array, BahdanauCache]:
     """An LSTM with additive attention to A at every step.
 
     keys = A Wa + ba, once for all steps;  context_t, weights_t = additive_attention(h_{t-1}, A, keys)
     h_t, c_t = lstm_step(x_t, h_{t-1}, c_{t-1}) with a = x Wx + h Wh + context Wattn + b
 
     x (N, T, D) with T >= 1, h0 and c0 (N, H), A (N, L, E), Wx (D, 4H), Wh (H, 4H), Wattn (E, 4H), b (4H,), Wa (E, K),
-    ba (K,), Wq (H, K), v (K,), Wbeta (H, E), bbeta (E,) -> h (N, T, H), weights (N, T, L), cache.
-    Raises ValueError on shapes that do not fit.
+    ba (K,), Wq (H, K), v (K,), Wbeta (H, E), bbeta (E,), regions as in additive_attention_forward -> h (N, T, H),
+    weights (N, T, L), cache. Raises ValueError on shapes that do not fit, and on regions outside 1..L.
     Source: Xu et al. (2015), "Show, attend and tell: neural image caption generation with visual attention", 3.1.2.
     """
     check_shapes("bahdanau_forward", x=(x, "N T D"), h0=(h0, "N H"), c0=(c0, "N H"), A=(A, "N L E"), Wx=(Wx, "D 4H"),
                  Wh=(Wh, "H 4H"), Wattn=(Wattn, "E 4H"), b=(b, "4H"), Wa=(Wa, "E K"), ba=(ba, "K"))
     check_steps("bahdanau_forward", x)
+    A = without_padding(np.asarray(A), real_regions("bahdanau_forward", regions, *np.shape(A)[:2]))
     # BEGIN SOLUTION 5.2
     keys, keys_cache = temporal_affine_forward(A, Wa, ba)
     h, c, hs, maps, attentions, steps = h0, c0, [], [], [], []
     for t in range(x.shape[1]):
-        context, weights, attention = additive_attention_forward(h, A, keys, Wq, v, Wbeta, bbeta)
+        context, weights, attention = additive_attention_forward(h, A, keys, Wq, v, Wbeta, bbeta, regions)
         h, c, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b, context, Wattn)
         hs.append(h)
         maps.append(weights)
@@ -166,19 +174,21 @@ def initial_state_backward(dh0: Array, dc0: Array, cache: tuple) -> tuple[Array,
     # END SOLUTION 5.3
 
 
-def doubly_stochastic_penalty(weights: Array, mask: Array) -> tuple[np.floating, Array]:
+def doubly_stochastic_penalty(weights: Array, mask: Array, regions: Array | None = None) -> tuple[np.floating, Array]:
     """How far the attention to each region is from adding up to one over a caption.
 
     penalty = 1/N sum over n, l of (1 - sum over t of mask[n, t] weights[n, t, l])^2
 
-    weights (N, T, L), mask bool (N, T): which steps count -> penalty, dweights (N, T, L). Raises ValueError on shapes.
+    weights (N, T, L), mask bool (N, T): which steps count, regions None or integer (N,), 1 to L: l goes up to
+    regions[n] -> penalty, dweights (N, T, L). Raises ValueError on shapes, and on regions outside 1..L.
     Source: Xu et al. (2015), equation 14.
     """
     mask = np.asarray(mask)
     check_shapes("doubly_stochastic_penalty", weights=(weights, "N T L"), mask=(mask, "N T"))
-    # BEGIN SOLUTION 5.4
+    real = real_regions("doubly_stochastic_penalty", regions, len(weights), weights.shape[2])
+    # BEGIN SOLUTION 5.4: mask_padding(rest, real, 0), since padding does not count
     used = mask.astype(weights.real.dtype)[:, :, None]
-    rest = 1 - (used * weights).sum(axis=1)                             # what is left to attend to, (N, L)
+    rest = mask_padding(1 - (used * weights).sum(axis=1), real, 0)      # what is left to attend to, (N, L)
     N = len(weights)
     return (rest**2).sum() / N, -2 * used * rest[:, None] / N
     # END SOLUTION 5.4

@@ -21,7 +21,7 @@ COURSE = [
            "h, _, step = lstm_step_forward(x[:, t], h, c, Wx, Wh, b)", ""),
     Mutant("dot_product_attention", "sqrt(H) left out of the forward", "[:, 0] / math.sqrt(flat.shape[1])", "[:, 0]",
            ""),
-    Mutant("attention", "starts from zeros", "h = c = flat.mean(axis=2)", "h = c = 0 * flat.mean(axis=2)", ""),
+    Mutant("attention", "starts from zeros", "h = c = flat.mean(", "h = c = 0 * flat.mean(", ""),
     Mutant("additive_attention", "no gate in the forward", "return beta * z, weights, Additive",
            "return z, weights, Additive", ""),
     Mutant("adam", "no correction of m", "step = float(config[\"learning_rate\"]) / (1 - beta1 ** config[\"t\"])",

@@ -31,7 +31,7 @@ GRU_LOOP = "gru_step_backward(dh[:, t] + dprev_h, cache[t])"
 GRU_GRADS = "return da @ Wx.T, dprev_h, x.T @ da, prev_h.T @ du, da.sum(axis=0), dm.sum(axis=0)"
 GRU_GATES = "da_n * m * r * (1 - r), dz * z * (1 - z), da_n * r"
 DOT_DA = "dA = dattn[:, :, None] * weights[:, None] + prev_h[:, :, None] * dscores[:, None]"
-DOT_START = "dA = dinputs[0] + ((dprev_h + dprev_c) / regions).reshape(N, H, *[1] * (A.ndim - 2))"
+DOT_START, DOT_MEAN = "dA = dinputs[0] + mask_padding(", "dmean = (dprev_h + dprev_c) / counts"
 SMOOTH = "np.full_like(x, -1 / (N * V))"
 PENALTY = "-2 * used * rest[:, None] / N"
 STACK, ADD = "np.stack(dx[::-1], axis=1)", "accumulate(dweights, dstep) "
@@ -184,9 +184,9 @@ MUTANTS = [
     Mutant("attention", "gradient of the query forgotten", "dprev_h = dprev_h + dh_attn ", "dprev_h = dprev_h #", ""),
     Mutant("attention", "weights of the wrong step", "dot_product_attention_backward(dattn, attentions[t])",
            "dot_product_attention_backward(dattn, attentions[t - 1])", ""),
-    Mutant("attention", "the start from A forgotten", DOT_START, "dA = dinputs[0] #", ""),
-    Mutant("attention", "c0 forgotten", DOT_START, DOT_START.replace("dprev_h + dprev_c", "dprev_h"), ""),
-    Mutant("attention", "a sum for the mean", DOT_START, DOT_START.replace(" / regions", ""), ""),
+    Mutant("attention", "the start from A forgotten", DOT_START, "dA = dinputs[0] + 0 * mask_padding(", ""),
+    Mutant("attention", "c0 forgotten", DOT_MEAN, DOT_MEAN.replace("dprev_h + dprev_c", "dprev_h"), ""),
+    Mutant("attention", "a sum for the mean", DOT_MEAN, DOT_MEAN.replace(" / counts", ""), ""),
     Mutant("attention", "recurrence dropped", "dh[:, t] + dprev_h, dprev_c, steps[t]",
            "dh[:, t], dprev_c, steps[t]", ""),
     Mutant("attention", "dWattn and dWh exchanged", "[dWx, dWh, dWattn, db]", "[dWx, dWattn, dWh, db]", "exchanged"),

@@ -1,7 +1,8 @@
 """Terms for what Python code computes: code that differs in names or notation alone has the same terms.
 
 Statements are read in order. A variable is replaced by the term that was assigned to it, which removes temporaries.
-Operations that only move numbers (reshape, astype, x[:, None]) and the arguments axis and keepdims are left out.
+Operations that only move numbers (reshape, astype, x[:, None]) or mask padding and the arguments axis and keepdims are
+left out.
 np.sum(x) and x.sum(), x * x and x**2, a + b and b + a, p - np.eye(V)[y] and p[n, y] -= 1 give the same term.
 """
 import ast
@@ -9,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 MOVES = {"reshape", "ravel", "flatten", "astype", "copy", "asarray", "array", "squeeze", "expand_dims", "real", "float",
-         "ascontiguousarray", "int", "float32", "float64"}
+         "ascontiguousarray", "int", "float32", "float64", "mask_padding"}
 MODULES = ("np", "numpy", "math", "operator")               # whose functions are no methods
 NAMED_OPERATORS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/", "matmul": "@", "dot": "@",

@@ -8,7 +8,6 @@ import pytest
 import rnnlayers
 from gradcheck import suite
 from gradcheck.__main__ import main
-from models.cells import VARIANTS
 
 LAYERS = """
 import numpy as np
@@ -45,7 +44,7 @@ def test_everything_of_the_project(tmp_path, capsys, monkeypatch):
     pairs = {title.partition(", ")[0] for title in suite.SHAPES}
     assert {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")} < pairs
     assert names == {(name, "float64") for name in pairs}
-    assert len(found["models"]) == 2 * len(VARIANTS)                    # on two backends
+    assert len(found["models"]) == 2 * len(suite.MODELS)                # on two backends
     assert all(row["ok"] is True for kind in found.values() for row in kind)
     assert {row["backend"] for row in found["pairs"]} == {"textbook"}
     assert {row["backend"] for row in found["models"]} == {"textbook", "engine"}

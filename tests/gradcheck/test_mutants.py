@@ -12,7 +12,7 @@ SLOW = set(ATTEND)      # many weights and a loop over time: one seed here, all 
 
 
 def seeds_of(title):
-    return 1 if title in SLOW else SEEDS
+    return 1 if title.partition(", ")[0] in SLOW else SEEDS
 
 
 @pytest.mark.parametrize("title", dict.fromkeys(mutant.pair for mutant in MUTANTS))
