@@ -10,7 +10,7 @@ from models.backend import choose_backend
 from models.cells import CELLS, Image, State, cell_name
 from models.cells.cell import Params
 from models.dropout import drop
-from models.images import feature_masks, grid_of, image_of
+from models.images import feature_masks, grid_of, image_of, mask_of
 from models.options import attribute, model_options
 from rnnlayers import (
     doubly_stochastic_penalty,
@@ -50,7 +50,8 @@ class CaptioningRNN:
     The cells are in models/cells. Recurrent ones, such as 'rnn' and 'lstm', take one vector per picture, (N, D), which
     initialises the state; 'attention' (or 'attn') and 'bahdanau' attend to a grid of regions at every step. Their
     features are (N, L, D), (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled features
-    initialise the state of 'bahdanau'; without them the mean over the grid does.
+    initialise the state of 'bahdanau'; without them the mean over the grid does. A triple (grid, pooled or None,
+    regions) says how many regions each picture has, integer (N,) from 1 to L: the others are padding, and are ignored.
 
     `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) and b_vocab (V,). `cell.shapes()` has the
     cell's: for a recurrent one W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 for rnn, else
@@ -141,7 +142,7 @@ class CaptioningRNN:
             penalty, dpenalty = label_smoothing_penalty(scores, targets, counts)
             regularisers, dscores = self.smoothing * penalty, dscores + self.smoothing * dpenalty
         if attention is not None:
-            penalty, dattention = doubly_stochastic_penalty(attention, counts)
+            penalty, dattention = doubly_stochastic_penalty(attention, counts, *mask_of(features))
             regularisers, dattention = regularisers + self.penalty * penalty, self.penalty * dattention
         return Objective(loss + regularisers, regularisers, self._backward(dscores, dattention, cache))
 
@@ -252,7 +253,7 @@ class CaptioningRNN:
         p = self.params
         image = self.image(features, len(words))
         keep_vector, keep_grid = feature_masks(self, image, rng)
-        image = Image(image.vector * keep_vector, None if image.grid is None else image.grid * keep_grid)
+        image = Image(image.vector * keep_vector, None if image.grid is None else image.grid * keep_grid, image.counts)
         # BEGIN SOLUTION 2.3: with drop(), which drops nothing where rng is None, on x and on the h that goes to scores
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = drop(x, rng, self.input_dropout)

@@ -6,14 +6,17 @@ import numpy as np
 
 from models.cells import VECTOR, Image
 from models.dropout import drop
+from rnnlayers.regions import real_regions, without_padding
 from rnnlayers.shapes import check_shapes
 
 
 def image_of(model: Any, features: Any, N: int | None = None) -> Image:
     """Features as the model's cell takes them, in the parameters' dtype.
 
-    features: (N, D); for a cell that attends (N, L, D), (N, D, height, width), or a pair of one of these and (N, P).
-    N: the number of rows expected, None for any -> Image. Raises ValueError on shapes that do not fit.
+    features: (N, D); for a cell that attends (N, L, D), (N, D, height, width), a pair of one of these and (N, P), or a
+    triple (grid, (N, P) or None, integer (N,)), of which the last says how many regions each picture has: what is in
+    the grid behind them is ignored. N: the number of rows expected, None for any -> Image. Raises ValueError on shapes
+    that do not fit, and on numbers of regions outside 1..L.
     """
     image = _vector(model, features) if model.cell.features == VECTOR else _grid(model, features)
     if N is not None and len(image.vector) != N:
@@ -29,15 +32,24 @@ def _vector(model: Any, features: Any) -> Image:
 
 
 def _grid(model: Any, features: Any) -> Image:
-    grid, pooled = split_pair(features)
+    grid, pooled, regions = split_features(features)
     grid = _regions(np.asarray(grid), model.input_dim)
-    grid = _standardise(model, grid, model.feature_stats)
+    real = real_regions("CaptioningRNN", regions, *grid.shape[:2])
+    grid = _standardise(model, without_padding(grid, real), model.feature_stats)
+    if model.feature_stats is not None:
+        grid[~real] = 0                                     # our own copy, in which standardising has moved the zeros
+    counts = None if regions is None else real.sum(axis=1)
     if not model.pooled_dim:
-        return Image(grid.mean(axis=1), grid)
+        return Image(_mean(grid, counts), grid, counts)
     if np.shape(pooled) != (len(grid), model.pooled_dim):
         raise ValueError(f"CaptioningRNN: pooled features are {np.shape(pooled)}, expected (N, P) = "
                          f"{(len(grid), model.pooled_dim)} beside the grid")
-    return Image(_standardise(model, np.asarray(pooled), model.pooled_stats), grid)
+    return Image(_standardise(model, np.asarray(pooled), model.pooled_stats), grid, counts)
+
+
+def _mean(grid: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """Mean over the regions of grid (N, L, D), whose padding is zero."""
+    return grid.mean(axis=1) if counts is None else grid.sum(axis=1) / counts[:, None].astype(grid.real.dtype)
 
 
 def _regions(grid: np.ndarray, D: int) -> np.ndarray:
@@ -50,7 +62,8 @@ def _regions(grid: np.ndarray, D: int) -> np.ndarray:
         grid = grid.reshape(*grid.shape[:2], -1).transpose(0, 2, 1)
     if grid.ndim != 3 or grid.shape[2] != D:
         raise ValueError(f"CaptioningRNN: features is {given}, expected (N, L, D) or (N, D, height, width) with D={D}, "
-                         "or a pair of it and pooled features (N, P)")
+                         "or a pair of it and pooled features (N, P), or a triple of it, these or None, and the number "
+                         "of regions of each picture (N,)")
     return grid
 
 
@@ -75,10 +88,20 @@ def feature_masks(model: Any, image: Image, rng: np.random.Generator | None) -> 
     return keep_vector, 1 if image.grid is None else drop(image.grid[:, :1], rng, model.grid_dropout)[1]
 
 
-def split_pair(features: Any) -> tuple[Any, Any]:
-    """Features as (grid, pooled): a pair stays one, a grid alone gets None. A list of two (L, D) grids is a batch."""
-    is_pair = isinstance(features, (tuple, list)) and len(features) == 2 and np.ndim(features[0]) in (3, 4)
-    return features if is_pair else (features, None)
+def split_features(features: Any) -> tuple[Any, Any, Any]:
+    """Features as (grid, pooled, regions), None for what they lack. A list of two or three (L, D) grids is a batch."""
+    if isinstance(features, (tuple, list)) and np.ndim(features[0] if features else 0) in (3, 4):
+        if len(features) == 2:
+            return (*features, None)
+        if len(features) == 3 and np.ndim(features[2]) < 2:
+            return tuple(features)
+    return features, None, None
+
+
+def mask_of(features: Any) -> tuple[Any, ...]:
+    """The number of regions of each picture as a layer's last argument, `regions`; nothing where all have L."""
+    _, _, regions = split_features(features)
+    return () if regions is None else (regions,)
 
 
 def grid_shape(regions: int) -> tuple[int, int]:
@@ -88,6 +111,8 @@ def grid_shape(regions: int) -> tuple[int, int]:
 
 
 def grid_of(features: Any, regions: int) -> tuple[int, int]:
-    """Height and width of the grid of features that has so many regions."""
-    grid, _ = split_pair(features)
+    """Height and width of the grid of features that has so many regions: one row where pictures differ in theirs."""
+    grid, _, counts = split_features(features)
+    if counts is not None:                                  # boxes, which have no grid
+        return 1, regions
     return np.shape(grid)[2:] if np.ndim(grid) == 4 else grid_shape(regions)

@@ -15,6 +15,7 @@ from rnnlayers import (
     temporal_affine_backward,
     temporal_affine_forward,
 )
+from rnnlayers.regions import real_regions
 
 WEIGHTS = ("Wx", "Wh", "Wattn", "b")
 
@@ -32,8 +33,9 @@ class Attention(Cell):
 
     def initial_state(self, p: Params, image: Image) -> State:
         A, _ = _project(p, image)
-        mean = A.mean(axis=2)
-        return State(mean, (mean,), (A,))
+        real = real_regions("attention", image.counts, len(A), A.shape[2])
+        mean = A.mean(axis=2, where=real[:, None])
+        return State(mean, (mean,), (A, *image.mask))
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
         (Wx, Wh, Wattn, b), (c,) = take(p, WEIGHTS), state.carried
@@ -43,7 +45,7 @@ class Attention(Cell):
 
     def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
         A, projection_cache = _project(p, image)
-        h, cache = attention_forward(x, A, *take(p, WEIGHTS))
+        h, cache = attention_forward(x, A, *take(p, WEIGHTS), *image.mask)
         return h, np.stack([weights for _, _, weights in cache.attentions], axis=1), (projection_cache, cache)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:

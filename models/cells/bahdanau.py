@@ -36,17 +36,17 @@ class Bahdanau(Cell):
     def initial_state(self, p: Params, image: Image) -> State:
         (h, c), _ = INITIAL.forward(p, image.vector)
         keys, _ = temporal_affine_forward(image.regions, *take(p, KEYS))
-        return State(h, (c,), (image.regions, keys))
+        return State(h, (c,), (image.regions, keys, *image.mask))
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
-        (Wx, Wh, Wattn, b), (c,) = take(p, LSTM_WEIGHTS), state.carried
-        context, weights, _ = additive_attention_forward(state.output, *state.memory, *take(p, ENERGY))
+        (Wx, Wh, Wattn, b), (c,), (A, keys, *mask) = take(p, LSTM_WEIGHTS), state.carried, state.memory
+        context, weights, _ = additive_attention_forward(state.output, A, keys, *take(p, ENERGY), *mask)
         h, c, _ = lstm_step_forward(x, state.output, c, Wx, Wh, b, context, Wattn)
         return State(h, (c,), state.memory, attention=weights)
 
     def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector)
-        h, attention, cache = bahdanau_forward(x, h0, c0, image.regions, *take(p, WEIGHTS))
+        h, attention, cache = bahdanau_forward(x, h0, c0, image.regions, *take(p, WEIGHTS), *image.mask)
         return h, attention, (initial_cache, cache)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:

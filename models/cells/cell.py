@@ -18,12 +18,18 @@ class Image(NamedTuple):
     """Features of a batch of pictures, standardised."""
     vector: np.ndarray              # (N, D); (N, P) for a cell that takes both
     grid: np.ndarray | None         # (N, L, D); None for a cell that takes the vector alone
+    counts: np.ndarray | None = None    # int64 (N,): regions of each picture, zeros behind them; None where all have L
 
     @property
     def regions(self) -> np.ndarray:
         """The grid, for a cell that takes one."""
         assert self.grid is not None, "a cell that takes a vector alone has asked for the grid"
         return self.grid
+
+    @property
+    def mask(self) -> tuple[np.ndarray, ...]:
+        """The counts as a layer's last argument, `regions`; nothing where all pictures have L."""
+        return () if self.counts is None else (self.counts,)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import numpy as np
 
 from models.cells import Image, State
 from models.cells.cell import Params, take
-from models.packed.cell import PackedCell, Words, affine, affine_grads
+from models.packed.cell import PackedCell, Words, affine, affine_grads, region_counts
 from models.packed.recurrent import TanhStates, project, project_backward
 from rnnlayers.engine.additive import additive_backward, additive_forward
 from rnnlayers.engine.kernels import additive_attend
@@ -20,19 +20,20 @@ INITIAL = TanhStates()
 
 class Bahdanau(PackedCell):
     """An LSTM with additive attention to the grid and a gated context."""
-    carried, memory, vector = ("N H",), ("N L D", "N L K"), "N P"
+    carried, memory, vector = ("N H",), ("N L D", "N L K", "N"), "N P"
 
     def initial_state(self, p: Params, image: Image) -> State:
         (h, c), _ = INITIAL.forward(p, image.vector)
         keys = affine(image.regions, p["Wa"], p["ba"], "keys", allocate)
-        return State(h, (c,), (image.regions, keys), (np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1),))
+        weights = np.concatenate([p["Wh"], p["Wq"], p["Wbeta"]], axis=1)
+        return State(h, (c,), (image.regions, keys, region_counts(image)), (weights,))
 
     def step(self, p: Params, words: Words, state: State) -> State:
-        (A, keys), (W,), G, K = state.memory, state.weights, p["Wh"].shape[1], len(p["v"])
+        (A, keys, counts), (W,), G, K = state.memory, state.weights, p["Wh"].shape[1], len(p["v"])
         a = product(state.output, W)                        # h [Wh, Wq, Wbeta]
         query, beta = np.ascontiguousarray(a[:, G:G + K]), a[:, G + K:] + p["bbeta"]
         weights, z, context = np.empty(A.shape[:2], A.dtype), np.empty_like(beta), np.empty_like(beta)
-        additive_attend(query, beta, keys, A, p["v"], weights, z, context)
+        additive_attend(query, beta, keys, A, p["v"], counts, weights, z, context)
         gates = product(context, p["Wattn"])
         gates += a[:, :G]
         h, c = lstm_update(gates, project(p, words, allocate), words.row_of, *state.carried)
@@ -44,7 +45,7 @@ class Bahdanau(PackedCell):
         keys = affine(image.regions, p["Wa"], p["ba"], "keys", workspace)
         Wh, Wattn, Wq, v, Wbeta, bbeta = take(p, WEIGHTS)
         h, attention, cache = additive_forward(project(p, words, workspace), words.row_of, h0, c0, image.regions, keys,
-                                               Wh, Wattn, Wq, v, Wbeta, bbeta, packed, workspace)
+                                               region_counts(image), Wh, Wattn, Wq, v, Wbeta, bbeta, packed, workspace)
         return h, attention, (initial_cache, image.regions, cache)
 
     def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,

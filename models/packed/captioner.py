@@ -38,7 +38,7 @@ def objective(model: Any, features: Any, captions: np.ndarray, rng: np.random.Ge
     p, cell, N = model.params, _cell(model), len(captions)
     batch = _batch(model, cell, features, captions, rng, workspace)
     h, attention, cache = cell.forward(p, batch.image, batch.words, batch.packed, workspace)
-    penalty, dattention = stochastic_penalty(attention, batch.packed, N, model.penalty, workspace)
+    penalty, dattention = stochastic_penalty(attention, batch.image, batch.packed, N, model.penalty, workspace)
     loss, smoothing, dh, grads = vocabulary_loss(p, h, batch.packed, N, batch.keep_h, model.smoothing, workspace)
     dvectors, cell_grads = cell.backward(p, dh, dattention, cache, batch.words, batch.packed, workspace)
     grads = {**grads, **cell_grads, "W_embed": _embedding_gradient(p, dvectors, batch, workspace)}
@@ -97,8 +97,10 @@ def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rn
     check_params(cell, model.params, image)
     check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
     packed = pack(captions[:, :-1], captions[:, 1:], model._null)
-    image = Image(*(_packed_features(part, keep, name, packed, workspace)
-                    for name, part, keep in zip(image._fields, image, feature_masks(model, image, rng))))
+    keep_vector, keep_grid = feature_masks(model, image, rng)
+    image = Image(_packed_features(image.vector, keep_vector, "vector", packed, workspace),
+                  _packed_features(image.grid, keep_grid, "grid", packed, workspace),
+                  None if image.counts is None else image.counts[packed.order])
     (N, T), W_embed, H = captions[:, 1:].shape, model.params["W_embed"], len(model.params["W_vocab"])
     keep_x, keep_h = (_packed_mask(kept((N, T, size), rng, share), share, W_embed.dtype, name, packed, workspace)
                       for name, size, share in (("keep x", W_embed.shape[1], model.input_dropout),

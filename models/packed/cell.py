@@ -78,6 +78,12 @@ def _with_letters(packed_cell: PackedCell, p: Params) -> dict[str, tuple[np.ndar
     return {name: (p[name], letters) for name, letters in shapes.items()}
 
 
+def region_counts(image: Image) -> np.ndarray:
+    """The number of regions of each image, int64 (N,)."""
+    N, L, _ = image.regions.shape
+    return np.full(N, L) if image.counts is None else image.counts
+
+
 def affine(x: np.ndarray, W: np.ndarray, b: np.ndarray, name: str, workspace: Allocator) -> np.ndarray:
     """x W + b over the last axis of x, in the workspace under `name`."""
     out = workspace(name, (*x.shape[:-1], W.shape[1]), W.dtype)

@@ -1,9 +1,10 @@
 """From hidden states to scores, loss and regularisers, on packed rows and only for real targets."""
 import numpy as np
 
-from models.cells.cell import Params
+from models.cells.cell import Image, Params
 from rnnlayers.engine.kernels import softmax_loss
 from rnnlayers.engine.packing import Packed
+from rnnlayers.regions import real_regions
 from rnnlayers.workspace import Allocator
 
 CHUNK = 256                         # rows scored at a time where no gradient is needed
@@ -48,11 +49,12 @@ def vocabulary_likelihood(p: Params, h: np.ndarray, packed: Packed, workspace: A
     return float(total)
 
 
-def stochastic_penalty(attention: np.ndarray | None, packed: Packed, N: int, weight: float, workspace: Allocator
-                       ) -> tuple[float, np.ndarray | None]:
+def stochastic_penalty(attention: np.ndarray | None, image: Image, packed: Packed, N: int, weight: float,
+                       workspace: Allocator) -> tuple[float, np.ndarray | None]:
     """`weight` times rnnlayers.additive_attention.doubly_stochastic_penalty, and its gradient.
 
-    attention (M, L), or None for a cell that does not attend -> penalty, dattention (M, L) or None.
+    attention (M, L), or None for a cell that does not attend; image: in packed order -> penalty, dattention (M, L) or
+    None.
     """
     if attention is None:
         return 0.0, None
@@ -62,7 +64,8 @@ def stochastic_penalty(attention: np.ndarray | None, packed: Packed, N: int, wei
         return 0.0, dattention
     used = np.zeros((len(attention), 1), attention.dtype)
     used[packed.scored] = 1
-    rest = np.ones((N, attention.shape[1]), attention.dtype)        # one minus each region's attention
+    rest = np.ones((N, attention.shape[1]), attention.dtype)        # one minus each region's attention; 0 at padding
+    rest[~real_regions("penalty", image.counts, *rest.shape)] = 0
     for s, e in packed.steps:
         rest[:e - s] -= used[s:e] * attention[s:e]
     for s, e in packed.steps:

@@ -1,6 +1,7 @@
 """The time loop of the LSTM with additive attention on packed rows: rnnlayers.additive_attention, line by line.
 
-Images are in the order of the packed captions. The three products with prev_h are one, prev_h [Wh, Wq, Wbeta].
+Images are in the order of the packed captions; counts, integer (N,), has the number of regions of each. The three
+products with prev_h are one, prev_h [Wh, Wq, Wbeta].
 """
 import numpy as np
 
@@ -11,10 +12,11 @@ from rnnlayers.shapes import Array
 from rnnlayers.workspace import Allocator
 
 
-def additive_forward(x: Array, index: Array, h0: Array, c0: Array, A: Array, keys: Array, Wh: Array, Wattn: Array,
-                     Wq: Array, v: Array, Wbeta: Array, bbeta: Array, packed: Packed,
+def additive_forward(x: Array, index: Array, h0: Array, c0: Array, A: Array, keys: Array, counts: Array, Wh: Array,
+                     Wattn: Array, Wq: Array, v: Array, Wbeta: Array, bbeta: Array, packed: Packed,
                      workspace: Allocator) -> tuple[Array, Array, tuple[Array, ...]]:
-    """x (U, 4H), h0 and c0 (>= active, H), A (>= active, L, E), keys (>= active, L, K) -> h (M, H), weights, cache."""
+    """x (U, 4H), h0, c0 (>= active, H), A (>= active, L, E), keys (>= active, L, K), counts (>= active,) -> h (M, H),
+    weights, cache."""
     M, (H, G), L, E, K, dtype = len(index), Wh.shape, A.shape[1], A.shape[2], len(v), x.dtype
     W = np.concatenate([Wh, Wq, Wbeta], axis=1, out=workspace("Wh, Wq, Wbeta", (H, G + K + E), dtype))
     product = workspace("product", (packed.active, G + K + E), dtype)
@@ -29,19 +31,19 @@ def additive_forward(x: Array, index: Array, h0: Array, c0: Array, A: Array, key
         times(prev[s:e], W, product[:n])
         query[s:e] = product[:n, G:G + K]
         np.add(product[:n, G + K:], bbeta, out=beta[s:e])
-        additive_attend(query[s:e], beta[s:e], keys, A, v, weights[s:e], z[s:e], context[s:e])
+        additive_attend(query[s:e], beta[s:e], keys, A, v, counts, weights[s:e], z[s:e], context[s:e])
         times(context[s:e], Wattn, gates[s:e])
         gates[s:e] += product[:n, :G]
         lstm_step(gates[s:e], x, index[s:e], c_before, c[s:e], tanh_c[s:e], h[s:e])
         h_before, c_before = h[s:e], c[s:e]
-    return h, weights, (A, keys, Wattn, v, W, gates, weights, query, prev, c, tanh_c, c0, z, beta, context)
+    return h, weights, (A, keys, counts, Wattn, v, W, gates, weights, query, prev, c, tanh_c, c0, z, beta, context)
 
 
 def additive_backward(dh: Array, dattention: Array, cache: tuple[Array, ...], packed: Packed,
                       workspace: Allocator) -> tuple[Array, ...]:
     """dh (M, H), overwritten, dattention (M, L) -> da (M, 4H), dh0, dc0 (active, H), dkeys like keys, dWh, dWattn, dWq,
     dv, dWbeta, dbbeta."""
-    A, keys, Wattn, v, W, gates, weights, query, prev, c, tanh_c, c0, z, beta, context = cache
+    A, keys, counts, Wattn, v, W, gates, weights, query, prev, c, tanh_c, c0, z, beta, context = cache
     (M, H), (E, G), K, dtype, N = prev.shape, Wattn.shape, len(v), dh.dtype, packed.active
     dh0, dc, dkeys, dv = (zeros(name, shape, dtype, workspace) for name, shape in
                           (("dh0", (N, H)), ("dc", (N, H)), ("dkeys", keys.shape), ("dv", v.shape)))
@@ -54,8 +56,8 @@ def additive_backward(dh: Array, dattention: Array, cache: tuple[Array, ...], pa
         n = e - s
         lstm_step_backward(gates[s:e], c[steps[t - 1][0]:s] if t else c0, tanh_c[s:e], dh[s:e], dc[:n])
         dcontext = np.ascontiguousarray(times_transposed(gates[s:e], Wattn, scratch))
-        additive_attend_backward(dcontext, dattention[s:e], query[s:e], keys, A, v, weights[s:e], z[s:e], beta[s:e],
-                                 dquery[:n], dgate[:n], dkeys, dv)
+        additive_attend_backward(dcontext, dattention[s:e], query[s:e], keys, A, v, counts, weights[s:e], z[s:e],
+                                 beta[s:e], dquery[:n], dgate[:n], dkeys, dv)
         dproduct[s:e, :G], dproduct[s:e, G:G + K], dproduct[s:e, G + K:] = gates[s:e], dquery[:n], dgate[:n]
         add_to_step_before(dh, dh0, steps, t, times_transposed(dproduct[s:e], W, back))
     dWattn = np.matmul(context.T, gates, out=workspace("dWattn", Wattn.shape, dtype))

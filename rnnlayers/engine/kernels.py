@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from rnnlayers.activations import sigmoid
+from rnnlayers.regions import real_regions
 from rnnlayers.softmax import softmax, softmax_backward
 
 # --- constants and decorators ------------------------------------------------------------------------------------
@@ -97,8 +98,8 @@ def _add_product(x, W, out):
 
 @part(SUMS)
 def _dots(A, x, out):
-    """out = A x for A (L, H)."""
-    for place in range(len(A)):
+    """out = A x for as many rows of A (L, H) as out has."""
+    for place in range(out.size):
         row, total = A[place], ZERO
         for j in range(row.size):
             total += row[j] * x[j]
@@ -107,9 +108,9 @@ def _dots(A, x, out):
 
 @part(SUMS)
 def _weighted_sum(w, A, out):
-    """out = w A for A (L, H)."""
+    """out = w A for as many rows of A (L, H) as w has."""
     out[:] = ZERO
-    for place in range(len(A)):
+    for place in range(w.size):
         row, weight = A[place], w[place]
         for j in range(row.size):
             out[j] += weight * row[j]
@@ -346,45 +347,54 @@ def _gru_row_backward(a, m, prev_h, dh, da):
 
 
 # --- attention ---------------------------------------------------------------------------------------------------
+# counts, integer (>= n,), has the number of regions of each image. Kernels leave out the padding behind them, where
+# their results are 0; the references compute with it, so that it has to be finite.
 
-def attend_reference(h, A, weights, attn):
+def _padding_out(scores, counts):
+    """Scores (n, L), with -inf at padding."""
+    return np.where(real_regions("attention", counts[:len(scores)], *scores.shape), scores, -np.inf)
+
+
+def attend_reference(h, A, counts, weights, attn):
     """weights (n, L) and attn (n, H) of rnnlayers.attention.dot_product_attention, A (>= n, L, H), h (n, H)."""
     A = A[:len(h)]
-    weights[:] = softmax((A @ h[:, :, None])[:, :, 0] / math.sqrt(h.shape[1]))
+    weights[:] = softmax(_padding_out((A @ h[:, :, None])[:, :, 0] / math.sqrt(h.shape[1]), counts))
     attn[:] = (weights[:, None] @ A)[:, 0]
 
 
 @kernel(attend_reference, fastmath=SUMS)
-def attend(h, A, weights, attn):
+def attend(h, A, counts, weights, attn):
     # Scores, softmax and weighted mean of one image while its regions are in cache: NumPy reads A twice from memory.
     # Safe: row r writes to its own row of the results alone; the sums over H and L may be in any order.
     scale = np.float32(1 / math.sqrt(h.shape[1]))
     for r in range(len(h)):
-        _dots(A[r], h[r], weights[r])
-        w = weights[r]
+        w = weights[r, :counts[r]]
+        weights[r, counts[r]:] = ZERO
+        _dots(A[r], h[r], w)
         for place in range(w.size):
             w[place] *= scale
         _softmax(w)
         _weighted_sum(w, A[r], attn[r])
 
 
-def attend_backward_reference(dattn, dattention, A, weights, dscores, dh):
+def attend_backward_reference(dattn, dattention, A, counts, weights, dscores, dh):
     """dscores (n, L) and dh (n, H) of dot_product_attention_backward, dattention (n, L) the upstream
     gradient of the weights."""
     A = A[:len(dattn)]
-    dweights = (A @ dattn[:, :, None])[:, :, 0] + dattention
+    dweights = (A @ dattn[:, :, None])[:, :, 0] + dattention        # times a weight of 0 at padding
     dscores[:] = softmax_backward(dweights, weights) / math.sqrt(A.shape[2])
     dh[:] = (dscores[:, None] @ A)[:, 0]
 
 
 @kernel(attend_backward_reference, fastmath=SUMS)
-def attend_backward(dattn, dattention, A, weights, dscores, dh):
+def attend_backward(dattn, dattention, A, counts, weights, dscores, dh):
     # Both sums over one image's regions while they are in cache; row r of dscores first holds the gradient of the
     # weights.
     # Safe: an entry is replaced only after all entries have entered the sum that the softmax's gradient needs.
     scale = np.float32(1 / math.sqrt(A.shape[2]))
     for r in range(len(dattn)):
-        d = dscores[r]
+        d = dscores[r, :counts[r]]
+        dscores[r, counts[r]:] = ZERO
         _dots(A[r], dattn[r], d)
         _softmax_backward(d, dattention[r], weights[r])
         for place in range(d.size):
@@ -392,21 +402,22 @@ def attend_backward(dattn, dattention, A, weights, dscores, dh):
         _weighted_sum(d, A[r], dh[r])
 
 
-def additive_attend_reference(query, gate, keys, A, v, weights, z, context):
+def additive_attend_reference(query, gate, keys, A, v, counts, weights, z, context):
     """weights, z of rnnlayers.additive_attention.additive_attention_forward, beta in place of gate, and context."""
     n = len(query)
-    weights[:] = softmax(np.tanh(keys[:n] + query[:, None]) @ v)
+    weights[:] = softmax(_padding_out(np.tanh(keys[:n] + query[:, None]) @ v, counts))
     z[:] = (weights[:, None] @ A[:n])[:, 0]
     gate[:] = sigmoid(gate)
     np.multiply(gate, z, out=context)
 
 
 @kernel(additive_attend_reference, fastmath=SUMS)
-def additive_attend(query, gate, keys, A, v, weights, z, context):
+def additive_attend(query, gate, keys, A, v, counts, weights, z, context):
     # Each tanh(keys + query) is added to its energy at once; the reference stores all of them, (n, L, K).
     # Safe: rows do not depend on each other, and beta[j] overwrites gate[j] where it is read for the last time.
     for r in range(len(query)):
-        q, w = query[r], weights[r]
+        q, w = query[r], weights[r, :counts[r]]
+        weights[r, counts[r]:] = ZERO
         for place in range(w.size):
             key, energy = keys[r, place], ZERO
             for k in range(q.size):
@@ -420,8 +431,8 @@ def additive_attend(query, gate, keys, A, v, weights, z, context):
             out[j] = beta[j] * zr[j]
 
 
-def additive_attend_backward_reference(dcontext, dattention, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys,
-                                       dv):
+def additive_attend_backward_reference(dcontext, dattention, query, keys, A, v, counts, weights, z, beta, dquery, dgate,
+                                       dkeys, dv):
     """dquery (n, K), dgate (n, E) of additive_attention_backward, n >= 1; adds to dkeys (>= n, L, K) and dv (K,).
 
     tanh(keys + query) is computed again: to keep it from the forward pass costs more time, and L times the memory.
@@ -438,12 +449,14 @@ def additive_attend_backward_reference(dcontext, dattention, query, keys, A, v, 
 
 
 @kernel(additive_attend_backward_reference, fastmath=SUMS)
-def additive_attend_backward(dcontext, dattention, query, keys, A, v, weights, z, beta, dquery, dgate, dkeys, dv):
+def additive_attend_backward(dcontext, dattention, query, keys, A, v, counts, weights, z, beta, dquery, dgate, dkeys,
+                             dv):
     # One image at a time while its keys are in cache. Row r of dgate holds dz until the scores' gradient is known.
     # Safe: by then dz is no longer needed. dv and dkeys are summed in the order of the rows, since the loop is
     # serial.
-    s, de = np.empty_like(v), np.empty_like(weights[0])
+    s, slopes = np.empty_like(v), np.empty_like(weights[0])
     for r in range(len(dcontext)):
+        de = slopes[:counts[r]]
         dc, zr, b, out, q, dq = dcontext[r], z[r], beta[r], dgate[r], query[r], dquery[r]
         for j in range(out.size):
             out[j] = dc[j] * b[j]                                   # dz, until the scores' gradient is known

@@ -10,6 +10,7 @@ from tests.cells import takes
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefg"]
 D, W, H, L, P = 5, 4, 7, 6, 8
 STEP_BY_STEP = "step by step"       # without the compiled loop that so small a batch would go through
+RAGGED = "ragged regions"           # pictures that differ in how many regions they have; NaN behind them
 
 
 def has_compiled_loop(name):
@@ -28,6 +29,9 @@ def variants():
             found[f"{title}, penalty"] = name, {**options, "penalty": 0.5}
         if takes(name, "pooled_dim"):
             found[f"{title}, penalty, pooled"] = name, {**options, "penalty": 0.5, "pooled_dim": P}
+        if CELLS[name].attends:
+            penalty = {"penalty": 0.5} if takes(name, "penalty") else {}
+            found[f"{title}, {RAGGED}"] = name, {**options, **penalty}
     return found
 
 
@@ -62,6 +66,10 @@ def pictures():
         rng = np.random.default_rng(seed)
         grid = rng.standard_normal((N, L, D)).astype(np.float32)
         name, options = VARIANTS[variant]
+        if RAGGED in variant:
+            regions = rng.integers(1, L + 1, N)
+            grid[np.arange(L) >= regions[:, None]] = np.nan
+            return grid, None, regions
         if "pooled_dim" in options:
             return grid, rng.standard_normal((N, P)).astype(np.float32)
         return grid[:, 0] if CELLS[name].features == VECTOR else grid

@@ -39,6 +39,12 @@ class Args:
         starts = np.cumsum([0, *((lengths > t).sum() for t in range(lengths.max()))])
         return starts, starts[-1]
 
+    def regions(self):
+        """A number of regions for each of n + 1 images, and weights of n images with zeros behind them."""
+        counts = self.rng.integers(1, L + 1, self.n + 1)
+        scores = np.where(np.arange(L) < counts[:-1, None], self.large(self.n, L), -np.inf)
+        return counts, softmax(scores)
+
     def greedy(self, gates, states, *further_weights):
         """Of a loop with gates columns of H, some states of H, and the shapes of further recurrent weights."""
         V, W, H = 9, 5, self.width                          # small weights: rounding must not choose another word
@@ -77,24 +83,23 @@ class KernelArgs(Args):
 
     def attend(self):
         n, H = self.n, self.width
-        return self.large(n, H), self.normal(n + 1, L, H), np.ones((n, L)), np.ones((n, H))
+        return self.large(n, H), self.normal(n + 1, L, H), self.regions()[0], np.ones((n, L)), np.ones((n, H))
 
     def attend_backward(self):
         n, H = self.n, self.width
-        weights = softmax(self.large(n, L))
-        return (self.normal(n, H), self.normal(n, L), self.normal(n + 1, L, H), weights, np.ones((n, L)),
+        return (self.normal(n, H), self.normal(n, L), self.normal(n + 1, L, H), *self.regions(), np.ones((n, L)),
                 np.ones((n, H)))
 
     def additive_attend(self):
         n, K = self.n, self.width
         return (self.large(n, K), self.large(n, E), self.large(n + 1, L, K), self.normal(n + 1, L, E), self.normal(K),
-                np.ones((n, L)), np.ones((n, E)), np.ones((n, E)))
+                self.regions()[0], np.ones((n, L)), np.ones((n, E)), np.ones((n, E)))
 
     def additive_attend_backward(self):
         n, K = self.n, self.width
         outs = np.ones((n, K)), np.ones((n, E)), self.normal(n + 1, L, K), self.normal(K)
         return (self.normal(n, E), self.normal(n, L), self.large(n, K), self.large(n + 1, L, K),
-                self.normal(n + 1, L, E), self.normal(K), softmax(self.normal(n, L)), self.normal(n, E),
+                self.normal(n + 1, L, E), self.normal(K), *self.regions(), self.normal(n, E),
                 sigmoid(self.large(n, E)), *outs)
 
     def softmax_loss(self):
