@@ -8,12 +8,14 @@ from collections import Counter
 import numpy as np
 
 from data.dataset import check_identity
+from models.images import split_features
 from models.metrics import score_captions
 from scripts.diagnosis import bounds
 from scripts.diagnosis.bounds import ENOUGH, ENOUGH_WORDS, LARGE, STEPS, repeats
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.finding import Finding, judge, needs, not_judged
 from scripts.evaluation.attention import liveliness
+from scripts.evaluation.captions import own_regions
 
 
 def weights(e: Evidence) -> Finding:
@@ -61,7 +63,10 @@ def feature_distance(reader, rows, width, stats):
     if reader.shape[-1] != width:
         raise ValueError(f"{reader.path}: features are {reader.shape[-1]} wide, expected {width} as in training")
     mean, std = stats
-    z = (reader[rows].reshape(-1, width) - mean) / std
+    features, _, regions = split_features(reader[rows])
+    if regions is not None:
+        features = features[np.arange(features.shape[1]) < regions[:, None]]
+    z = (features.reshape(-1, width) - mean) / std
     shift, ratio = float(np.sqrt(np.mean(z.mean(axis=0)**2))), np.maximum(z.std(axis=0), 1e-3)
     return max(shift, float(np.median(np.abs(np.log(ratio))))), shift, float(np.median(ratio))
 
@@ -98,7 +103,7 @@ def attention(e: Evidence) -> Finding:
     if not e.model.attends:
         return not_judged(f"does not apply to --model {e.model.cell_type}")
     maps = [hypothesis.maps[:, None] for hypothesis in e.hypotheses]
-    alive = liveliness(maps)
+    alive = liveliness(own_regions(maps, e.reader, e.rows))
     if alive["change"] is None:
         return not_judged("no two words or regions to compare")
     images = float(np.abs(np.diff([m[0, 0] for m in maps], axis=0)).sum(axis=1).mean() / 2)

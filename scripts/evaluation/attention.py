@@ -32,11 +32,11 @@ def summary(result: dict[str, Any]) -> str:
     differ = f"maps differ by {result['change']:.3f} between words"
     if result["verdict"] == "dead":
         differ = f"maps differ by less than {DEAD:g} between words ({result['change']:.1e})"
-    mass = np.array(result["mass"])
     sharp = f"entropy {result['entropy']:.2f} of at most {result['entropy_uniform']:.2f} nats"
     lines = [f"{result['verdict']}: {differ}; {sharp}",
-             f"{result['words']} words of {result['images']} {result['split']} images; mass by region, per cent:",
-             *("  " + " ".join(f"{100 * share:4.1f}" for share in row) for row in mass)]
+             f"{result['words']} words of {result['images']} {result['split']} images; " + (
+                 "they differ in their number of regions" if result["mass"] is None else "mass by region, per cent:"),
+             *("  " + " ".join(f"{100 * share:4.1f}" for share in row) for row in result["mass"] or [])]
     if "pointing" in result and result["pointing"]["nouns"]:
         p = result["pointing"]
         lines.append(f"pointing: {p['accuracy']:.1%} of {p['nouns']} nouns peak on what they name (chance "
@@ -48,19 +48,22 @@ def liveliness(maps: list[np.ndarray]) -> dict[str, Any]:
     """How much maps change and how sharp they are, over all words that were generated.
 
     maps: an array (words, height, width) for each caption -> dict. Change is the total variation distance between the
-    maps of two words that follow each other, 0 (the same) to 1 (nothing in common), None where no caption has two words
-    or there is one region only; entropy is in nats.
+    maps of two words that follow each other, 0 (the same) to 1 (nothing in common), None where no caption of an image
+    with two regions has two words; entropy is in nats; mass is None where images differ in their regions.
     """
     rows = [row.reshape(len(row), math.prod(row.shape[1:])).astype(np.float64) for row in maps]
-    changes = np.concatenate([np.abs(np.diff(row, axis=0)).sum(axis=1) / 2 for row in rows if len(row)] or [[]])
-    every = np.concatenate(rows)
-    if not len(changes) or every.shape[1] < 2:
-        return {"words": len(every), "change": None, "entropy": None, "entropy_uniform": None, "mass": None,
+    words = sum(map(len, rows))
+    changes = np.concatenate([np.abs(np.diff(row, axis=0)).sum(axis=1) / 2 for row in rows
+                              if len(row) and row.shape[1] > 1] or [[]])
+    if not len(changes):
+        return {"words": words, "change": None, "entropy": None, "entropy_uniform": None, "mass": None,
                 "verdict": "nothing to judge"}
-    change, entropy = float(changes.mean()), -(every * np.log(np.maximum(every, 1e-30))).sum(axis=1)
-    return {"words": len(every), "change": change, "entropy": float(entropy.mean()),
-            "entropy_uniform": float(np.log(every.shape[1])), "verdict": "dead" if change < DEAD else "alive",
-            "mass": every.mean(axis=0).reshape(maps[0].shape[1:]).tolist()}
+    change, alike = float(changes.mean()), len({row.shape[1:] for row in maps}) == 1
+    entropies = [-(row * np.log(np.maximum(row, 1e-30))).sum(axis=1) for row in rows]
+    return {"words": words, "change": change, "entropy": float(np.concatenate(entropies).mean()),
+            "entropy_uniform": float(sum(len(row) * np.log(row.shape[1]) for row in rows) / words),
+            "verdict": "dead" if change < DEAD else "alive",
+            "mass": np.concatenate(maps).mean(axis=0, dtype=np.float64).tolist() if alike else None}
 
 
 def pointing(words: list[list[str]], maps: list[np.ndarray], objects: list[list[dict]],

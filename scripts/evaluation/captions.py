@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data.dataset import Dataset
+from data.dataset import Dataset, Reader
 from models import CaptioningRNN
 from models.decoding import Hypothesis, beam_search, sample
 
@@ -43,7 +43,8 @@ def attend_images(model: CaptioningRNN, dataset: Dataset, split: str, rows: np.n
                   ) -> tuple[list[list[str]], list[np.ndarray]]:
     """Words of the greedy captions of some images, and the attention map of each word.
 
-    -> list of lists of str, list of arrays (words, height, width)
+    -> list of lists of str, list of arrays (words, height, width); where images differ in their number of regions, a
+    map is one row of the image's own
     """
     vocabulary, words, maps = dataset.vocabulary, [], []
     for ids, where in _sampled(model, dataset, split, rows):
@@ -52,7 +53,13 @@ def attend_images(model: CaptioningRNN, dataset: Dataset, split: str, rows: np.n
         steps = [t for t, i in enumerate(ids) if i not in (vocabulary.null, vocabulary.start)]
         words.append([vocabulary.idx_to_word[ids[t]] for t in steps])
         maps.append(where[steps])
-    return words, maps
+    return words, own_regions(maps, dataset.features[split], rows)
+
+
+def own_regions(maps: list[np.ndarray], reader: Reader, rows: np.ndarray) -> list[np.ndarray]:
+    """The maps (..., L) of some images without padding, where images differ in their number of regions."""
+    counts = getattr(getattr(reader, "grid", reader), "counts", None)
+    return maps if counts is None else [found[..., :count] for found, count in zip(maps, counts[rows])]
 
 
 def _sampled(model, dataset, split, rows, batch=128):

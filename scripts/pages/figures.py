@@ -79,7 +79,8 @@ def _tile(axes, picture, name, caption):
 def attention_figure(picture, words, maps, name, columns=6):
     """A picture, and a copy of it for each word of its caption under the word's attention map -> PNG bytes.
 
-    picture uint8 (h, w, 3) or None; words: list of str; maps (T, rows, columns), one a word, each adding up to 1.
+    picture uint8 (h, w, 3) or None; words: list of str; maps (T, rows, columns), one a word, each adding up to 1. Maps
+    of one row, such as those of boxes, have no place in the picture: they are drawn below it, a cell for each region.
     All panels share one colour scale; a cross marks the map's peak, the number in the corner is its entropy in nats.
     """
     rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
@@ -92,7 +93,7 @@ def attention_figure(picture, words, maps, name, columns=6):
     grid[0].set_title(name, fontsize=8, color=GREY, parse_math=False, pad=4)
     scale = Normalize(0, float(maps.max(initial=1e-9)))
     for axes, word, weights in zip(grid[1:], words, maps):
-        _attention_panel(axes, picture, weights, scale)
+        (_attention_panel if len(weights) > 1 else _row_panel)(axes, picture, weights, scale)
         axes.set_title(word, fontsize=12, parse_math=False, pad=4)
     if words:
         bar = figure.colorbar(ScalarMappable(scale, HEAT), ax=list(grid), shrink=0.6, aspect=30, pad=0.01)
@@ -115,9 +116,25 @@ def _attention_panel(axes, picture, weights, scale):
     row, column = np.unravel_index(weights.argmax(), weights.shape)
     axes.plot((column + 0.5) * width / weights.shape[1] - 0.5, (row + 0.5) * height / weights.shape[0] - 0.5, "+",
               color="black", markersize=7, markeredgewidth=1.2)
+    _entropy(axes, weights)
+
+
+def _row_panel(axes, picture, weights, scale):
+    """The picture over a row of cells, one for each region."""
+    height, width = picture.shape[:2]
+    axes.imshow(picture)
+    axes.imshow(weights, HEAT, norm=scale, extent=(-0.5, width - 0.5, 1.25 * height, 1.03 * height),
+                interpolation="nearest")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(1.25 * height, -0.5))
+    axes.plot((weights.argmax() + 0.5) * width / weights.size - 0.5, 1.14 * height, "+", color="black", markersize=7,
+              markeredgewidth=1.2)
+    _entropy(axes, weights)
+
+
+def _entropy(axes, weights):
     entropy = -(weights * np.log(np.maximum(weights, 1e-30))).sum()
-    axes.text(0.97, 0.03, f"{entropy:.1f}", transform=axes.transAxes, ha="right", va="bottom", fontsize=8,
-              bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5})
+    axes.text(0.97, 0.03 if len(weights) > 1 else 0.23, f"{entropy:.1f}", transform=axes.transAxes, ha="right",
+              va="bottom", fontsize=8, bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5})
 
 
 def upsample(weights, height, width):

@@ -6,8 +6,9 @@ import numpy as np
 from PIL import Image
 
 from models.decoding import beam_search
-from models.images import grid_shape
+from models.images import grid_of
 from models.through_time import through_time
+from scripts.evaluation.captions import own_regions
 
 BYTES = 30_000                      # of a picture at most: 200 of them are 8 MB as text
 
@@ -24,10 +25,13 @@ def describe_images(model, features, rows, beams_and_steps, vocabulary, batch=32
     for i in range(0, len(beams_and_steps), batch):
         part = beams_and_steps[i:i + batch]
         best = [beams[0] for beams, _ in part]
-        cells = cell_by_word(model, features[rows[i:i + batch]], [hypothesis.ids for hypothesis in best], vocabulary)
-        described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **attention(hypothesis),
+        maps = [hypothesis.maps for hypothesis in best]
+        maps = own_regions(maps, features, rows[i:i + batch]) if model.attends else maps
+        read = features[rows[i:i + batch]]
+        cells = cell_by_word(model, read, [hypothesis.ids for hypothesis in best], vocabulary)
+        described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **attention(hypothesis, seen, read),
                        "found": [[vocabulary.decode(h.ids), round(h.log_prob / len(h.ids), 3)] for h in beams]}
-                      for cell, hypothesis, (beams, steps) in zip(cells, best, part)]
+                      for cell, hypothesis, seen, (beams, steps) in zip(cells, best, maps, part)]
     return described
 
 
@@ -45,13 +49,16 @@ def tree(steps, ids, vocabulary):
     return {"nodes": nodes, "chosen": chosen}
 
 
-def attention(hypothesis):
-    """The attention map of each word as bytes in base64, 255 for the caption's largest weight; {} without attention."""
-    if hypothesis.maps is None:
+def attention(hypothesis, maps, features):
+    """The attention map of each word as bytes in base64, 255 for the caption's largest weight; {} without attention.
+
+    maps (len(ids), L) of the image's own regions, or None; features: as the model takes them.
+    """
+    if maps is None:
         return {}
-    maps = hypothesis.maps[:len(hypothesis.ids) - hypothesis.finished]
+    maps = maps[:len(hypothesis.ids) - hypothesis.finished]
     scaled = np.round(255 * maps / max(maps.max(initial=0), 1e-12)).astype(np.uint8)
-    return {"grid": grid_shape(hypothesis.maps.shape[1]), "maps": base64.b64encode(scaled.tobytes()).decode(),
+    return {"grid": grid_of(features, maps.shape[1]), "maps": base64.b64encode(scaled.tobytes()).decode(),
             "peaks": [round(float(weights.max()), 3) for weights in maps]}
 
 

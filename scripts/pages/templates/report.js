@@ -117,14 +117,20 @@ function drawBeam(box, image, now) {
   });
 }
 
-/* A grey fog covers the parts of the picture that the model did not attend to. */
+/* A grey fog covers the parts of the picture that the model did not attend to. Regions without a grid, such as boxes, are
+   a row of cells below the picture. */
 function drawMap(image, t) {
   const canvas = $("map"), [height, width] = image.grid || [1, 1], pen = canvas.getContext("2d");
   canvas.width = width; canvas.height = height;
+  canvas.className = !isRow(image) ? "" : t === null ? "row" : "row seen";
   if (!image.maps || t === null) return;
   const bytes = atob(image.maps), pixels = pen.createImageData(width, height);
   for (let i = 0; i < width * height; i++) pixels.data.set([128, 132, 138, 225 * (1 - bytes.charCodeAt(t * width * height + i) / 255)], 4 * i);
   pen.putImageData(pixels, 0, 0);
+}
+
+function isRow(image) {
+  return image.grid?.[0] === 1;
 }
 
 let open = 0, pressed = null;
@@ -172,7 +178,7 @@ function openImage(k) {
   open = k;
   $("inside-title").textContent = `${card.dataset.name}, CIDEr ${(+card.dataset.cider).toFixed(2)}`;
   $("frame").replaceChildren(card.querySelector(".look").firstElementChild.cloneNode(true));
-  $("how").textContent = image.grid ? "The model attended to the clear parts of the picture for this word, and not to those in the fog; all maps of a caption share one scale." :
+  $("how").textContent = isRow(image) ? "The row below the picture has a cell for each of its regions. The model attended to the coloured ones for this word; all words of a caption share one scale." : image.grid ? "The model attended to the clear parts of the picture for this word, and not to those in the fog; all maps of a caption share one scale." :
     "This model uses the picture once, before the first word, so there is no attention map to show.";
   $("people").replaceChildren();
   card.querySelectorAll(".people summary, .people li").forEach((node) => element("li", node.textContent, $("people")));

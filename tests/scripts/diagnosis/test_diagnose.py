@@ -142,7 +142,7 @@ def test_captions_learnt_by_heart(folder, tmp_path):
 
 def test_maps_that_move_alike_for_all_images_are_dead():
     maps = np.eye(4)[:3]
-    alike = SimpleNamespace(model=SimpleNamespace(attends=True), rows=range(20),
+    alike = SimpleNamespace(model=SimpleNamespace(attends=True), rows=range(20), reader=None,
                             hypotheses=[SimpleNamespace(maps=maps)] * 20)
     assert SYMPTOMS["attention"](alike).found
 
