@@ -29,7 +29,7 @@ HANDED_OUT = {                      # folder -> modules
     "scripts/runs": "__init__ divergence folders photos settings start training training_files transfer",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
-    "scripts/pages": "__init__ attention_figures caption_page figures pictures",
+    "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",
     # the grader as grade and pack_submission run it, and lab for the notebooks
     "scripts/course": """__init__ adam_checks channel child class_grading confine draws files grading guard lab
                          model_checks outcomes packing pair_checks project regions results submission tasks wire""",
