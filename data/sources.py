@@ -71,11 +71,12 @@ def read_csv(path: str | os.PathLike, image_column: str | None = None, caption_c
     Rows that lack an image or a caption are counted, and the first is named. Raises FileNotFoundError or ValueError.
     """
     table = read_table(path, image_column, caption_column, delimiter, split_column)
+    _check_split_names({row.split: row.where for row in reversed(table.rows) if row.split is not None}, path)
     captions: dict[str, Captions] = {}
     lacking: dict[str, list[str]] = {"an image": [], "a caption": []}
     for row in table.rows:
         if row.image and row.caption:
-            split = "train" if row.split is None else _split(row.split, f"{path}: {row.where}")
+            split = "train" if row.split is None else _split(row.split)
             captions.setdefault(split, {}).setdefault(row.image, []).append(row.caption)
         else:
             lacking["a caption" if row.image else "an image"].append(f"{row.where}: {row.image or row.caption:.60}")
@@ -90,12 +91,15 @@ def read_karpathy(path: str | os.PathLike) -> Source:
     """
     content = _read_lists(path, "images")
     captions: dict[str, Captions] = {}
+    named: dict[str, str] = {}
     for number, image in enumerate(content["images"]):
         with _naming(f"{path}: images[{number}]", "filename, split and sentences with raw"):
             split = _text(image["split"])
             raws = [_text(sentence["raw"]) for sentence in image["sentences"]]
             name = "/".join(filter(None, (_text(image.get("filepath") or ""), _text(image["filename"]))))
-        captions.setdefault(_split(split, f"{path}: images[{number}]"), {}).setdefault(name, []).extend(raws)
+        named[split] = named.get(split, f"images[{number}]")
+        captions.setdefault(_split(split), {}).setdefault(name, []).extend(raws)
+    _check_split_names(named, path)
     name = Path(str(content.get("dataset") or path)).stem   # it becomes part of a folder's name
     return Source(name, captions, Counter(), where=str(path))
 
@@ -120,12 +124,18 @@ def _coco_split(path: str | os.PathLike) -> Captions:
     return captions
 
 
-def _split(name: str, where: str) -> str:
-    """The project's name of a split. Raises ValueError for a name that is no split's."""
-    split = OTHER_NAMES.get(name.lower(), name.lower())
-    if split not in SPLITS:
-        raise ValueError(f"{where}: split {name!r:.60}, expected {', '.join([*SPLITS, *OTHER_NAMES])}")
-    return split
+def _split(name: str) -> str:
+    """The project's name of a split."""
+    return OTHER_NAMES.get(name.lower(), name.lower())
+
+
+def _check_split_names(places: Mapping[str, str], path: str | os.PathLike) -> None:
+    """Raises ValueError for names that are no split's. places: name -> where it stands first."""
+    unknown = [name for name in places if _split(name) not in SPLITS]
+    if unknown:
+        found = ", ".join(f"{name!r:.40} ({places[name]})" for name in unknown[:5])
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise ValueError(f"{path}: splits named {found}{more}, expected {', '.join([*SPLITS, *OTHER_NAMES])}")
 
 
 def _read_lists(path: str | os.PathLike, *keys: str) -> dict[str, Any]:

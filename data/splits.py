@@ -51,4 +51,5 @@ def check_splits(source: Source) -> None:
         both = source.captions[one].keys() & source.captions[other].keys()
         if both:
             raise ValueError(f"{where}: image {min(both)!r} is in the splits {one} and {other}, expected in one only; "
-                             f"{len(both):,} images are in both: remove them from one")
+                             f"{len(both):,} images are in both: remove them from one, or leave the {other} split out "
+                             f"and take --{other} 0.1 of the training images")

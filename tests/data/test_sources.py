@@ -128,7 +128,7 @@ def test_csv_with_splits(tmp_path, fails):
         "train": {"0.jpg": ["a train"], "1.jpg": ["a restval"]}, "test": {"6.jpg": ["a test"]},
         "val": {"2.jpg": ["a Val"], "3.jpg": ["a valid"], "4.jpg": ["a validation"], "5.jpg": ["a dev"]}}
     path.write_text(text + "8.jpg,holdout,x\n", encoding="utf-8")
-    with fails(f"{path}: line 9: split 'holdout', expected train, val, test, restval, valid, validation, dev"):
+    with fails(f"{path}: splits named 'holdout' (line 9), expected train, val, test, restval, valid, validation, dev"):
         read_csv(path, split_column="part")
 
 
@@ -211,7 +211,7 @@ def without(image, key):
     ({"images": [{**KARPATHY[0], "split": None}]}, "None is not text"),
     ({"images": [KARPATHY[0], "a.jpg"]}, "images[1]"),
     ({"images": [KARPATHY[0], None]}, "images[1]"),
-    ({"images": [KARPATHY[0], karpathy_image("a.jpg", "devel", "x")]}, "images[1]: split 'devel', expected train, val"),
+    ({"images": [KARPATHY[0], karpathy_image("a.jpg", "devel", "x")]}, "splits named 'devel' (images[1]), expected "),
     ({"images": [KARPATHY[0], karpathy_image("b.jpg", "test", "x")]}, "image 'b.jpg' is in the splits train and test"),
 ])
 def test_karpathy_malformed(tmp_path, content, part, fails):

@@ -186,7 +186,7 @@ CAPTION_FILES = [
     ("karpathy", damaged("karpathy.json", b"[" * 100_000), ["karpathy.json: expected JSON"]),
     ("karpathy", damaged("karpathy.json", b'{"images": {}}'), ["karpathy.json: no list 'images'"]),
     ("karpathy", edited("karpathy.json", '"A dog runs."', "null"), ["karpathy.json: images[0]", "None is not text"]),
-    ("karpathy", edited("karpathy.json", '"val"', '"devel"'), ["karpathy.json: images[2]: split 'devel'"]),
+    ("karpathy", edited("karpathy.json", '"val"', '"devel"'), ["karpathy.json: splits named 'devel' (images[2])"]),
     ("coco", missing("val.json"), ["val.json: no such file"]),
     ("coco", damaged("val.json", b'{"images": [], "annotations": [0]}'), ["val.json: annotations[0]"]),
     ("coco", edited("train.json", '"A dog runs."', "7"), ["train.json: annotations[0]", "7 is not text"]),
