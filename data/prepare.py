@@ -88,7 +88,8 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
         folder, source.name, {split: (len(references[split]), len(texts[split])) for split in texts}, vocabulary,
         features, pooled, min_count=min_count, max_words=max_words, pictures=pictures, tokens=tokens,
         left_out={reason: count for reason, count in left_out.items() if count}, markers=markers,
-        training_words=count_words(texts["train"], ids["train"], vocabulary), notes=notes)
+        training_words=count_words(texts["train"], ids["train"], vocabulary),
+        notes=[note.replace(f"{folder}{os.sep}", "") for note in notes])      # the folder may be a temporary one
 
 
 def _notes(source: Source, folder: Path, features: Mapping[str, str | os.PathLike],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.matching import match_names
+from data.matching import examples, match_names
 from data.sources import SPLITS, Source
 
 
@@ -14,12 +14,15 @@ def hold_out(source: Source, val: float | None = None, test: float | None = None
 
     None: no such split is drawn. Images are drawn, not captions; which ones depends on their names and the seed alone.
     stored: names of the images that have features; the others stay in the train split, where they are left out later.
-    Raises ValueError for a split that the source has already, and where no training image is left.
+    Raises ValueError for a split that the source has already, and where no training image has features or is left.
     """
     shares = {split: share for split, share in (("val", val), ("test", test)) if share}
     captions = {split: images for split, images in source.captions.items() if any(images.values())}
     training = captions.pop("train", {})
     names = sorted(training if stored is None else match_names(training, stored).row_of)
+    if shares and training and not names:
+        raise ValueError(f"{source.where or source.name}: no training image has features; "
+                         f"{examples(training, stored or [])}")
     order, first = np.random.default_rng(seed).permutation(len(names)), 0
     for split, share in shares.items():
         if not 0 < share < 1:

@@ -1,21 +1,20 @@
 """Tables of images and captions: CSV, TSV and `|` files, JSON lines, and JSON lists of objects."""
-import csv
-import io
+import ast
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from data.files import read_text
 from data.matching import CAPTION_NUMBER
+from data.records import EXCEL, FILE_NAME, find_delimiter, read_records
 
 # What columns are called, the likeliest first; case, blanks, - and _ do not matter.
 IMAGE = ("image", "imagename", "filename", "file", "imagefile", "imagepath", "filepath", "path", "img", "imgname",
          "photo", "picture", "imageid", "imgid", "cocoid", "id")
 CAPTION = ("caption", "captions", "captiontext", "comment", "text", "sentence", "sentences", "description", "raw")
-DELIMITERS = "\t|;,"            # of two that all lines have the first is taken: the rarest in prose
-FILE_NAME = re.compile(r"\.[A-Za-z]{3,5}(#|$)")                 # dog.jpg, dog.jpg#0
+JSON = re.compile(r'\s*(\{|\[\s*([\[\]{"\d-]|$))')              # not [CLS] a dog
 
 
 class Row(NamedTuple):
@@ -47,10 +46,11 @@ def read_table(path: str | os.PathLike, image_column: str | None = None, caption
 def parse_table(text: str, where: object, image_column: str | None = None, caption_column: str | None = None,
                 delimiter: str | None = None, split_column: str | None = None) -> Table:
     """As read_table, from the text of a file; where: its name, for errors."""
-    if text.lstrip()[:1] in ("[", "{") and delimiter is None:
+    if JSON.match(text) and delimiter is None:
         return _json_table(text, where, image_column, caption_column, split_column)
-    delimiter = _delimiter(text, delimiter, where)
-    records = _records(text, delimiter, where)
+    if stated := EXCEL.match(text):
+        text, delimiter = text[stated.end():], delimiter or stated[1]
+    records = read_records(text, delimiter := find_delimiter(text, delimiter, where), where)
     if not records:
         raise ValueError(f"{where}: is empty, expected lines of an image and a caption")
     asked = (image_column, caption_column, split_column)
@@ -58,12 +58,9 @@ def parse_table(text: str, where: object, image_column: str | None = None, capti
     records = records[header is not None:]
     width = len(header or min((fields for _, fields in records if len(fields) > 1), key=len, default=[""]))
     columns = _columns(header, [fields for _, fields in records[:50]], width, asked, where)
-    rows = [_row(fields, columns, delimiter, f"line {line}", width, where) for line, fields in records]
-    names = {"\t": "tab-separated", ",": "comma-separated"}
-    found = [repr(header[k]) if header else f"number {k + 1}" for k in columns if k is not None]
-    unused = [name for k, name in enumerate(header or []) if k not in columns and name]
-    return Table(rows, f"{names.get(delimiter, f'separated by {delimiter}')}, {'with' if header else 'without'} a "
-                 f"header, columns {' and '.join(found)}" + (f", not {', '.join(unused[:9])}" if unused else ""))
+    rows = [row for line, fields in records
+            for row in _rows(fields, columns, delimiter, f"line {line}", width, where)]
+    return Table(rows, _how(delimiter, header, columns, width))
 
 
 def read_pairs(path: str | os.PathLike, image_column: str | None = None, caption_column: str | None = None,
@@ -73,49 +70,17 @@ def read_pairs(path: str | os.PathLike, image_column: str | None = None, caption
             if row.image and row.caption]
 
 
-# --- Lines and fields --------------------------------------------------------------------------------------------
-
-
-def _delimiter(text: str, given: str | None, where: object) -> str:
-    """The delimiter that most of the first lines have."""
-    if given is not None:
-        given = {"\\t": "\t", "tab": "\t"}.get(given, given)
-        if len(given) != 1 or given in "\"\n\r":
-            raise ValueError(f"--delimiter {given!r}: expected one letter, such as , or | or tab")
-        return given
-    lines = [line for line in text[:2**20].split("\n") if line.strip()][:50]
-    counts = {delimiter: sum(delimiter in line for line in lines) for delimiter in DELIMITERS}
-    best = max(counts, key=lambda delimiter: counts[delimiter])
-    if not counts[best]:
-        raise ValueError(f"{where}: no tab, |, comma or ; in its first lines, expected an image and a caption in each "
-                         "line: name what separates them by --delimiter")
-    return best
-
-
-def _records(text: str, delimiter: str, where: object) -> list[tuple[int, list[str]]]:
-    """The number of the first line of each record, and its fields, without blank lines.
-
-    Quotes enclose fields as in RFC 4180, unless the file breaks its rules somewhere: then quotes are ordinary letters.
-    """
-    try:
-        return list(_parsed(text, delimiter, csv.QUOTE_MINIMAL))
-    except csv.Error:
-        try:
-            return list(_parsed(text, delimiter, csv.QUOTE_NONE))
-        except csv.Error as error:
-            raise ValueError(f"{where}: cannot be read as a table: {error}") from error
-
-
-def _parsed(text: str, delimiter: str, quoting: Any) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
-    line = 1
-    for fields in reader:
-        if any(field.strip() for field in fields):
-            if any(FILE_NAME.search(part.split(delimiter)[0].strip()) and delimiter in part
-                   for field in fields if "\n" in field for part in field.split("\n")[1:]):
-                raise csv.Error("a quote that is never closed")     # it swallowed the next rows
-            yield line, fields
-        line = reader.line_num + 1
+def _how(delimiter: str, header: list[str] | None, columns: tuple[int | None, ...], width: int) -> str:
+    """How a table was read: what separates its columns, and which of them were taken."""
+    separated = {"\t": "tab-separated", ",": "comma-separated"}.get(delimiter, f"separated by {delimiter}")
+    if header is None:
+        taken = " and ".join(f"number {k + 1}" for k in columns if k is not None)
+        return f"{separated}, without a header, columns {taken}" + (f" of {width}" if width > 2 else "")
+    taken = " and ".join(f"{header[k]!r:.60}" for k in columns if k is not None)
+    unused = [name[:60] for k, name in enumerate(header) if k not in columns and name]
+    splits = "; --split-column split takes the splits from that column" if "split" in map(_plain, unused) else ""
+    return (f"{separated}, with a header, columns {taken}" + (f", not {', '.join(unused[:5])}" if unused else "")
+            + splits)
 
 
 # --- Columns -----------------------------------------------------------------------------------------------------
@@ -151,6 +116,8 @@ def _columns(header: list[str] | None, sample: list[list[str]], width: int, aske
     if image is None or caption is None:
         raise ValueError(f"{where}: one column, expected one of images and one of captions: name what separates them "
                          "by --delimiter")
+    if image == caption:
+        raise ValueError(f"{where}: --image-column and --caption-column are the same column, expected two")
     return image, caption, split
 
 
@@ -181,8 +148,9 @@ def _like_a_name(cell: str) -> float:
     return bool(FILE_NAME.search(cell)) - len(cell.split()) / 99
 
 
-def _row(fields: list[str], columns: tuple[int, int, int | None], delimiter: str, line: str, width: int,
-         where: object) -> Row:
+def _rows(fields: list[str], columns: tuple[int, int, int | None], delimiter: str, line: str, width: int,
+          where: object) -> list[Row]:
+    """The captions of a record: one, or several where the caption is written as a list."""
     image, caption, split = columns
     if len(fields) > width:
         if caption != width - 1 and any(field.strip() for field in fields[width:]):
@@ -191,7 +159,22 @@ def _row(fields: list[str], columns: tuple[int, int, int | None], delimiter: str
         if caption == width - 1:                            # the delimiter occurs in the caption
             fields = [*fields[:caption], delimiter.join(fields[caption:]).rstrip(delimiter)]
     cells = [*(_unquoted(field.strip()) for field in fields), *[""] * (width - len(fields))]
-    return Row(CAPTION_NUMBER.sub("", cells[image]), cells[caption], None if split is None else cells[split], line)
+    name = CAPTION_NUMBER.sub("", cells[image])
+    return [Row(name, text.strip(), None if split is None else cells[split], line) for text in _listed(cells[caption])]
+
+
+def _listed(cell: str) -> list[str]:
+    """The texts of a list in JSON, or as Python writes it; else the cell alone."""
+    if cell[:2] not in ("['", '["') or cell[-1] != "]":
+        return [cell]
+    for read in (json.loads, ast.literal_eval):
+        try:
+            texts = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if all(isinstance(text, str) for text in texts) and (read is json.loads or str(texts) == cell):
+            return texts
+    return [cell]
 
 
 def _unquoted(cell: str) -> str:
@@ -206,6 +189,9 @@ def _unquoted(cell: str) -> str:
 def _json_table(text: str, where: object, *asked: str | None) -> Table:
     entries = _entries(text, where)
     keys = next(filter(None, (_keys(entry, asked) for _, entry in entries)), None)
+    if len(entries) == 1 and isinstance(entries[0][1].get("images"), list):
+        raise ValueError(f"{where}: an object with a list of images, expected a list of images and captions: if it is "
+                         "Karpathy's or COCO's, take prepare_data karpathy or coco")
     if keys is None:
         first = ", ".join(map(str, list(entries[0][1])[:9])) if entries else "nothing"
         raise ValueError(f"{where}: no entry has an image and a caption, the first has {first}: name the keys by "
@@ -234,7 +220,8 @@ def _entries(text: str, where: object) -> list[tuple[str, dict[str, Any]]]:
 
 def _of_object(content: dict[str, Any]) -> list[Any]:
     """An object as a list of entries: image -> caption or captions, else one entry."""
-    if _keys(content, (None, None, None)) is None and all(isinstance(value, (str, list)) for value in content.values()):
+    if _keys(content, (None, None, None)) is None and "images" not in content and all(
+            isinstance(value, (str, list)) for value in content.values()):
         return [{"image": image, "caption": value} for image, value in content.items()]
     return [content]
 

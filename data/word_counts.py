@@ -7,6 +7,7 @@ import numpy as np
 from data.tokenizer import UNSPACED
 from data.vocabulary import SPECIAL, Vocabulary
 
+STOPS = "、。"     # `tokenize` makes words of them, as the reference tokeniser does
 LONG = 5            # letters a word in scripts without blanks, on average: words are shorter, in Thai about 4
 WITHOUT_BLANKS = "text without blanks between words: --tokens characters, or segment it and take --tokens blanks"
 
@@ -32,13 +33,14 @@ def count_words(captions: Sequence[str], ids: np.ndarray, vocabulary: Vocabulary
     """
     words = ~np.isin(ids, (vocabulary.null, vocabulary.start, vocabulary.end))
     lengths = np.array([len(caption.split()) for caption in captions])
+    spoken = np.array([sum(word not in STOPS for word in caption.split()) for caption in captions])
     letters = np.array([len(UNSPACED.findall(caption)) for caption in captions])
     return {"captions": len(captions),
             "unknown": float((ids[words] == vocabulary.unknown).mean()),
             "cut": float((ids != vocabulary.end).all(axis=1).mean()),
-            "one_word": float((lengths == 1).mean()),
+            "one_word": float((spoken == 1).mean()),
             "unspaced": unspaced_share(captions),                                    # words of scripts without blanks
-            "unbroken": float((letters > LONG * lengths).mean()),               # captions of such words, not segmented
+            "unbroken": float((letters > LONG * spoken).mean()),               # captions of such words, not segmented
             "words_of_99_percent": int(np.quantile(lengths, 0.99, method="inverted_cdf"))}
 
 

@@ -19,8 +19,9 @@ def read_source(args: argparse.Namespace) -> Source:
     return read_csv(args.captions, args.image_column, args.caption_column, args.delimiter, args.split_column)
 
 
-def with_splits(args: argparse.Namespace, source: Source, stored: Sequence[str]) -> Source:
-    """The same captions with the splits that the options draw; stored: names of the images that have features."""
+def with_splits(args: argparse.Namespace, source: Source, stored: Sequence[str] | None) -> Source:
+    """The same captions with the splits that the options draw; stored: names of the images that have features, if
+    they are known."""
     if args.kind == "coco":
         return source
     drawn = SHARE if getattr(args, "split_column", args.kind) is None else None         # a table without splits

@@ -1,7 +1,9 @@
 """Dataset folders whose features are made from pictures on the way. args: the options of scripts.prepare_data."""
 import argparse
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +41,32 @@ def dataset_of_pictures(args: argparse.Namespace, source: Source, options: dict[
         for name, path in written.items():
             os.replace(path, folder / name)
         files = [dict.fromkeys(source.captions, name) for name in written]
-        return write_dataset(folder, source._replace(notes=(*source.notes, *made.notes)), *files, **options)
+        with keeping(written, folder):
+            return write_dataset(folder, source._replace(notes=(*source.notes, *made.notes)), *files, **options)
+
+
+@contextlib.contextmanager
+def keeping(files: Mapping[str, Path], folder: Path) -> Iterator[None]:
+    """Move feature files, name in the folder -> where they came from, back if the block fails; they took long to make.
+
+    Raises ValueError, or KeyboardInterrupt after Ctrl-C, that says where they are.
+    """
+    try:
+        yield
+    except (ValueError, OSError, KeyboardInterrupt) as error:
+        for name, path in files.items():
+            os.replace(folder / name, path)
+        again = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ValueError
+        found = str(error).replace(f"{folder}{os.sep}", "") or "stopped"
+        kept = " ".join(f"{flag} {path}" for flag, path in zip(("--features", "--pooled"), files.values()))
+        raise again(f"{found}; the features are kept, to be taken by {kept}") from error
 
 
 def captioned(folders: list[str], source: Source) -> dict[str, Path]:
     """The pictures in these folders that have captions, name -> path. Raises ValueError if there are none."""
+    missing = [folder for folder in folders if not os.path.exists(folder)]
+    if missing:
+        raise ValueError(f"--images {missing[0]}: no such folder")
     pictures, _ = listed(folders)
     wanted = [name for images in source.captions.values() for name in images]
     names = list(pictures)

@@ -19,6 +19,7 @@ from scripts.datasets.word_lines import word_lines
 
 def prepare(args: argparse.Namespace) -> dict[str, Any]:
     """Make the folder that the options describe -> the content of its dataset.json."""
+    check_least(args, **{"seed": 0} if hasattr(args, "seed") else {})
     if args.kind == "scenes":
         return make_scene_dataset(args.out, args.seed)
     if args.kind == "cocopt":
@@ -29,7 +30,7 @@ def prepare(args: argparse.Namespace) -> dict[str, Any]:
     if args.images is not None or args.encoder is not None:
         return dataset_of_pictures(args, source, options)
     if args.kind != "coco":
-        source = with_splits(args, source, FeatureReader(args.features).image_names() or [])
+        source = with_splits(args, source, FeatureReader(args.features).image_names())
     features, pooled = (files(args, name, list(source.captions)) for name in ("features", "pooled"))
     assert features is not None                             # parse has seen to it
     with new_folder(args.out) as folder:

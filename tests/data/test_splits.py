@@ -41,6 +41,11 @@ def test_images_without_features_are_not_drawn():
     assert {*held["val"], *held["test"]} <= set(NAMES[20:])
 
 
+def test_images_of_other_names(fails):
+    with fails("mine: no training image has features", "named '0.jpg', '1.jpg' and the others 'x.png', 'y.png'"):
+        hold_out(source(train=NAMES), 0.1, 0.1, stored=["y.png", "x.png"])
+
+
 @pytest.mark.parametrize("given, val, test, expected", [
     ({"train": NAMES[:2]}, 0.1, None, {"train": 1, "val": 1}),
     ({"train": NAMES[:3]}, 0.01, 0.01, {"train": 1, "val": 1, "test": 1}),

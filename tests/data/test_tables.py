@@ -67,9 +67,39 @@ def test_rows_that_lack_something_are_kept_with_their_place():
     ('a.jpg| 0| " A man\nb.jpg| 1| x\n', [("a.jpg", '" A man'), ("b.jpg", "x")]),
     ('image, caption\na.jpg, "A dog, running"\n', [("a.jpg", "A dog, running")]),
     ('image,caption\na.jpg,"say ""hi"", he said"\n', [("a.jpg", 'say "hi", he said')]),
+    ('a.jpg,"say \\"hi\\", he\nsaid"\nb.jpg,x\n', [("a.jpg", 'say "hi", he\nsaid'), ("b.jpg", "x")]),
+    ('a.jpg,"A dog\non a mat, asleep"\nb.jpg,"Big" dog\n',
+     [("a.jpg", "A dog\non a mat, asleep"), ("b.jpg", "Big dog")]),
+    ('7,"A dog\n8,a cat\n9,"x",\ty"\n', [("7", '"A dog'), ("8", "a cat"), ("9", '"x",\ty"')]),
 ])
 def test_quotes_enclose_fields_only_where_they_do_so_throughout(text, expected):
     assert pairs(text) == expected
+
+
+@pytest.mark.parametrize("cell", [
+    '"[""A dog, running."", ""Two \'dogs\'""]"',                   # JSON, as in flickr_annotations_30k.csv
+    '''"['A dog, running.', ""Two 'dogs'""]"''',                   # as pandas writes a column of lists
+])
+def test_a_list_of_captions_in_one_cell(cell):
+    assert pairs(f"filename,raw\na.jpg,{cell}\nb.jpg,[a cat]\n") == [
+        ("a.jpg", "A dog, running."), ("a.jpg", "Two 'dogs'"), ("b.jpg", "[a cat]")]
+    assert pairs("""image,caption\na.jpg,['A dog' 'Two dogs']\n""") == [("a.jpg", "['A dog' 'Two dogs']")]
+
+
+def test_a_first_line_for_excel_and_captions_that_begin_with_a_bracket():
+    text = "sep=;\nphoto;words\na.jpg;A dog, a cat; x\n"
+    assert [tuple(row) for row in parse_table(text, "f").rows] == [("a.jpg", "A dog, a cat; x", None, "line 3")]
+    assert pairs("[CLS] a dog,a.jpg\n[CLS] a cat,b.jpg\n") == [("a.jpg", "[CLS] a dog"), ("b.jpg", "[CLS] a cat")]
+
+
+@pytest.mark.parametrize("text, how", [
+    ("a.jpg,a dog\n", "comma-separated, without a header, columns number 1 and number 2"),
+    ("a.jpg,a dog,two big dogs\n", "comma-separated, without a header, columns number 1 and number 3 of 3"),
+    ("image,caption,Split\na.jpg,a dog,val\n", "comma-separated, with a header, columns 'image' and 'caption', not "
+     "Split; --split-column split takes the splits from that column"),
+])
+def test_what_is_said_of_columns_that_are_not_taken(text, how):
+    assert parse_table(text, "f").how == how
 
 
 def test_a_delimiter_of_ones_own():
@@ -79,7 +109,7 @@ def test_a_delimiter_of_ones_own():
 
 
 @pytest.mark.parametrize("text, options, parts", [
-    ("", {}, ["no tab, |, comma or ;"]), (" \n\n", {"delimiter": ","}, ["is empty"]),
+    ("", {}, ["is empty"]), (" \n\n", {"delimiter": ","}, ["is empty"]),
     ("a dog\na cat\n", {}, ["no tab, |, comma or ;", "--delimiter"]),
     ("image,caption\na.jpg,x\n", {"caption_column": "text"}, ["no column 'text', its header has image, caption",
                                                              "a number from 1 to 2"]),
@@ -87,6 +117,9 @@ def test_a_delimiter_of_ones_own():
     ("caption,image\na dog, a cat,a.jpg\n", {}, ["line 2 has 3 fields, expected 2", "quotes"]),
     ("a.jpg,x\n", {"delimiter": ",,"}, ["--delimiter ',,'", "one letter"]),
     ("image\na.jpg\n", {"delimiter": ","}, ["one column"]),
+    ("image,caption\na.jpg,x\n", {"image_column": "image", "caption_column": "Image"}, ["the same column"]),
+    ('{"images": [{"filename": "a.jpg"}], "dataset": "x"}', {}, ["a list of images", "prepare_data karpathy or coco"]),
+    ('{"info": {}, "images": [{"id": 1}], "annotations": []}', {}, ["prepare_data karpathy or coco"]),
     ('[{"image": "a.jpg"', {}, ["expected JSON"]), ('{"image": "a.jpg"}\n{oops', {}, ["line 2", "JSON object"]),
     ('[1]', {}, ["entry 0 is 1", "an object"]), ('[]', {}, ["no entry has an image and a caption", "nothing"]),
     ('{"a": 1}', {}, ["no entry", "the first has a", "--image-column"]),

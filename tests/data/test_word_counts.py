@@ -1,6 +1,7 @@
 """data/word_counts.py: the least count of a word, unknown words, captions cut."""
 import pytest
 
+from data.tokenizer import tokenize
 from data.vocabulary import Vocabulary
 from data.word_counts import WITHOUT_BLANKS, check_has_words, count_words, default_min_count, unspaced_share
 
@@ -23,6 +24,12 @@ def test_shares_of_words_and_captions(min_count, max_words, unknown, cut):
     counts, _ = counts_of(TEXTS, min_count, max_words)
     assert counts == {"captions": 4, "unknown": pytest.approx(unknown), "cut": cut, "one_word": 1 / 4, "unspaced": 0,
                       "unbroken": 0, "words_of_99_percent": 5}
+
+
+def test_full_stops_of_chinese_are_no_words():
+    counts, _ = counts_of([tokenize(text) for text in ("一只狗在跑。", "狗。", "一只黑狗、一只白狗。", "a dog。")])
+    assert counts["one_word"] == 2 / 4 and counts["unbroken"] == 0
+    assert counts_of([tokenize("一只黑色的狗跑，一只白色的狗跑。")])[0]["unbroken"] == 1
 
 
 def test_how_many_words_hold_99_percent():

@@ -152,8 +152,8 @@ def test_files_of_flickr30k_and_kaggle(place, capsys, kind, text):
     (FEATURES[:2], ["expected --features, or --images with --encoder"]),
     ((*FEATURES, *PICTURES[2:]), ["expected either --images with --encoder, or feature files"]),
     ((*FEATURES, "--encoder", "x.onnx"), ["expected either --images with --encoder, or feature files"]),
-    (PICTURES[:4], ["expected either --images with --encoder"]),
-    ((*PICTURES[:3], "{}/none", *PICTURES[4:]), ["none"]),
+    (PICTURES[:4], ["expected either --images with --encoder"]), ((*FEATURES, "--seed", "-1"), ["--seed -1"]),
+    ((*PICTURES[:3], "{}/none", *PICTURES[4:]), ["none: no such folder"]),
     ((*PICTURES, "--caption-column", "words"), ["no column 'words', its header has photo, text"]),
     ((*PICTURES, "--max-words", "0"), ["--max-words 0"]),
     ((*PICTURES[:5], "{}/mine.csv"), ["not an ONNX model"]),
@@ -165,6 +165,27 @@ def test_wrong_options_are_one_line_and_leave_nothing(place, capsys, argv, parts
     error = capsys.readouterr().err
     assert all(part in error for part in parts) and "Traceback" not in error
     assert sorted(place.rglob("*")) == before
+
+
+def test_what_is_wrong_after_the_features_were_made_loses_none(place, capsys):
+    (place / "photos" / "sub" / "2.png").write_bytes(b"no picture")
+    rows = [f"{name},{split},a dog" for name, split in zip(NAMES, ["train", "train", "val", "train"])]
+    (place / "mine.csv").write_text("\n".join(["image,split,caption", *rows]), encoding="utf-8")
+    assert call(place, *PICTURES, "--split-column", "split") == 2
+    kept = f"--features {place}/out.features.h5 --pooled {place}/out.pooled.h5"
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: features.h5: no caption of the val split has words and features") and kept in error
+    assert not (place / "out").exists()
+    argv = (*PICTURES[:2], *kept.split(), "--val", "0.3")
+    (place / "mine.csv").write_text("image,caption\n0.png,a dog\n1.png,a dog\n3.png,a dog\n", encoding="utf-8")
+    assert call(place, *argv, "--test", "0.3") == 0
+    assert [len(images) for images in references(place).values()] == [1, 1, 1]
+
+
+def test_notes_name_no_temporary_folder(place, capsys):
+    call(place, *PICTURES)
+    assert "note: features.h5: 12 images found by their base name" in capsys.readouterr().out
+    assert "out." not in (place / "out" / "dataset.json").read_text(encoding="utf-8")
 
 
 def test_pictures_and_captions_of_other_images(place, capsys):
