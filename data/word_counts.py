@@ -32,14 +32,26 @@ def count_words(captions: Sequence[str], ids: np.ndarray, vocabulary: Vocabulary
     """
     words = ~np.isin(ids, (vocabulary.null, vocabulary.start, vocabulary.end))
     lengths = np.array([len(caption.split()) for caption in captions])
+    written = np.array([_written(caption) for caption in captions])
     letters = np.array([len(UNSPACED.findall(caption)) for caption in captions])
     return {"captions": len(captions),
             "unknown": float((ids[words] == vocabulary.unknown).mean()),
             "cut": float((ids != vocabulary.end).all(axis=1).mean()),
-            "one_word": float((lengths == 1).mean()),
+            "one_word": float((written == 1).mean()),
             "unspaced": unspaced_share(captions),                                    # words of scripts without blanks
-            "unbroken": float((letters > LONG * lengths).mean()),               # captions of such words, not segmented
+            "unbroken": float((letters > LONG * written).mean()),               # captions of such words, not segmented
             "words_of_99_percent": int(np.quantile(lengths, 0.99, method="inverted_cdf"))}
+
+
+def not_cut(caption: str) -> bool:
+    """Whether a tokenised caption is one word, or words of such scripts as long as sentences."""
+    words = _written(caption)
+    return words == 1 or len(UNSPACED.findall(caption)) > LONG * words
+
+
+def _written(caption: str) -> int:
+    """The number of words that are more than punctuation, such as a Chinese full stop, which counts as a word."""
+    return sum(any(map(str.isalnum, word)) for word in caption.split())
 
 
 def unspaced_share(captions: Sequence[str]) -> float:
