@@ -2,7 +2,8 @@
 
     {image: caption}, {image: [captions]}           also {image: [{"caption": ...}]}, as pycocoevalcap takes them
     {split: {image: [captions]}}                    references.json of a dataset folder
-    [{"image_id" or "image" or "id", "caption"}]    COCO's results; as "annotations" of an object, COCO's captions
+    [{"image_id" or "image" or "id", "caption"}]    COCO's results; as "annotations" of an object, COCO's captions;
+                                                    the caption, also called captions, may be a list
     {"images": [{"filename", "sentences"}]}         Karpathy's
     CSV, TSV, | and JSON lines                      data.tables
 """
@@ -17,6 +18,7 @@ from data.tables import parse_table
 
 STANDARD_INPUT = Path("-")
 SPLITS = ("train", "val", "test")
+TEXTS = ("caption", "captions")
 IDS = ("image_id", "image", "file_name", "filename", "id")          # keys of an image, the first that is there
 FORMS = ("captions as {image: caption}, {image: [captions]}, a list of objects with image_id and caption, Karpathy's "
          "JSON, a table, or COCO's object with annotations")
@@ -109,7 +111,7 @@ def _table(text: str, name: str, single: bool) -> tuple[dict[str, Triples], list
 def _readings(content: Any, name: str) -> dict[str, Triples]:
     if isinstance(content, list):
         return {"": _listed(content, name, "entry {}")}
-    if isinstance(content.get("caption"), str) and any(key in content for key in IDS):      # JSON lines, of one line
+    if _key(content, IDS) and _key(content, TEXTS):                     # JSON lines, of one line
         return {"": _listed([content], name, "entry {}")}
     if "annotations" in content:
         return _coco(content, name)
@@ -123,10 +125,15 @@ def _readings(content: Any, name: str) -> dict[str, Triples]:
 def _listed(entries: list[Any], name: str, place: str) -> Iterator[tuple[str, Any, Any]]:
     for number, entry in enumerate(entries):
         where = place.format(number)
-        key = next((key for key in IDS if key in entry), None) if isinstance(entry, dict) else None
-        if key is None or "caption" not in entry:
+        image, texts = (_key(entry, keys) if isinstance(entry, dict) else None for keys in (IDS, TEXTS))
+        if image is None or texts is None or entry[texts] == []:
             raise ValueError(f"{name}: {where} is {entry!r:.80}, expected an object with image_id and caption")
-        yield where, entry[key], entry["caption"]
+        for text in entry[texts] if isinstance(entry[texts], list) else [entry[texts]]:
+            yield where, entry[image], text
+
+
+def _key(entry: dict[str, Any], keys: Iterable[str]) -> str | None:
+    return next((key for key in keys if key in entry), None)
 
 
 def _mapped(images: dict[str, Any], name: str) -> Iterator[tuple[str, Any, Any]]:

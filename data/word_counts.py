@@ -7,7 +7,6 @@ import numpy as np
 from data.tokenizer import UNSPACED
 from data.vocabulary import SPECIAL, Vocabulary
 
-STOPS = "、。"     # `tokenize` makes words of them, as the reference tokeniser does
 LONG = 5            # letters a word in scripts without blanks, on average: words are shorter, in Thai about 4
 WITHOUT_BLANKS = "text without blanks between words: --tokens characters, or segment it and take --tokens blanks"
 
@@ -33,15 +32,26 @@ def count_words(captions: Sequence[str], ids: np.ndarray, vocabulary: Vocabulary
     """
     words = ~np.isin(ids, (vocabulary.null, vocabulary.start, vocabulary.end))
     lengths = np.array([len(caption.split()) for caption in captions])
-    spoken = np.array([sum(word not in STOPS for word in caption.split()) for caption in captions])
+    written = np.array([_written(caption) for caption in captions])
     letters = np.array([len(UNSPACED.findall(caption)) for caption in captions])
     return {"captions": len(captions),
             "unknown": float((ids[words] == vocabulary.unknown).mean()),
             "cut": float((ids != vocabulary.end).all(axis=1).mean()),
-            "one_word": float((spoken == 1).mean()),
+            "one_word": float((written == 1).mean()),
             "unspaced": unspaced_share(captions),                                    # words of scripts without blanks
-            "unbroken": float((letters > LONG * spoken).mean()),               # captions of such words, not segmented
+            "unbroken": float((letters > LONG * written).mean()),               # captions of such words, not segmented
             "words_of_99_percent": int(np.quantile(lengths, 0.99, method="inverted_cdf"))}
+
+
+def not_cut(caption: str) -> bool:
+    """Whether a tokenised caption is one word, or words of such scripts as long as sentences."""
+    words = _written(caption)
+    return words == 1 or len(UNSPACED.findall(caption)) > LONG * words
+
+
+def _written(caption: str) -> int:
+    """The number of words that are more than punctuation, such as a Chinese full stop, which counts as a word."""
+    return sum(any(map(str.isalnum, word)) for word in caption.split())
 
 
 def unspaced_share(captions: Sequence[str]) -> float:

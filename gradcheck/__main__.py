@@ -12,22 +12,29 @@ import importlib
 import json
 import os
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from gradcheck.numeric import describe
 
-LONGEST = 599               # characters of an error
+LONGEST = 600               # characters of an error, with its line end
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """As argparse does, with a message of one line."""
+        super().exit(status, message and f"{one_line(message)}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gradcheck", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m gradcheck", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("functions", nargs="*", metavar="module:function", help="a forward function and its backward")
     parser.add_argument("--shapes", help="shapes of forward's arguments, in order (see above)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE")
@@ -38,10 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except (ValueError, OSError, MemoryError) as error:
-        print(textwrap.shorten(f"gradcheck: {error}", LONGEST), file=sys.stderr)
+        print(one_line(f"gradcheck: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def one_line(text: str) -> str:
+    """A text as one line. Of one too long the middle is left out."""
+    text, half = " ".join(text.split()), LONGEST // 2 - len(" ... ")
+    return text if len(text) < LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
 def run(arguments: argparse.Namespace) -> int:

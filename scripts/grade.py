@@ -8,7 +8,7 @@ A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 e
 import argparse
 from pathlib import Path
 
-from scripts.commandline.command import run
+from scripts.commandline.command import OneLineParser, run
 from scripts.course.channel import Limits
 from scripts.course.class_grading import grade_and_report, grade_class, wanted_tasks
 from scripts.course.files import check_place
@@ -18,8 +18,8 @@ CLASS_OUT = Path("grades.csv")
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.grade", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="python -m scripts.grade", description=__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("submission", nargs="?", type=Path, metavar="SUBMISSION", help="a folder or a zip")
     parser.add_argument("--task", metavar="LIST", help="tasks or parts (default: all of the assignment)")
     parser.add_argument("--given", metavar="LIST", help="tasks to take from the reference and not to grade")

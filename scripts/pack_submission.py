@@ -8,15 +8,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.commandline.command import run
+from scripts.commandline.command import OneLineParser, run
 from scripts.course.files import check_place, write_whole, zipped
 from scripts.course.packing import files_to_pack, print_public_checks, with_manifest
 from scripts.course.project import load_project
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m scripts.pack_submission", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="python -m scripts.pack_submission", description=__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", default="", metavar="ID",
                         help="your id, as the course knows it (default: the name that the zip will have)")
     parser.add_argument("--out", type=Path, metavar="ZIP",

@@ -5,7 +5,7 @@ import sys
 from scripts.commandline.command import one_line, run, set_threads
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_threads
-from scripts.runs.divergence import far_above_guessing, sentence
+from scripts.runs.divergence import far_above_guessing, first_loss, sentence
 from scripts.runs.settings import add_settings
 from scripts.runs.start import resume_run, start_run
 from scripts.runs.training import judge_overfit, train
@@ -40,7 +40,8 @@ def main(argv=None):
     say(files.describe(solver))
     try:
         stopped = train(solver, files)
-        diverged = far_above_guessing(solver.history, len(files.dataset.vocabulary))
+        start = first_loss(solver) if files.start and solver.history else 0.0
+        diverged = far_above_guessing(solver.history, len(files.dataset.vocabulary), start)
     except FloatingPointError as error:
         stopped, diverged = False, str(error)
     if stopped:

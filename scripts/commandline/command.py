@@ -1,4 +1,5 @@
 """How commands exit: 0; 2 with one line for bad input; 130 after Ctrl-C; 141 on a closed pipe. No traceback."""
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -6,6 +7,14 @@ from pathlib import Path
 from typing import NoReturn
 
 LONGEST = 600               # characters of an error, with its line end
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are lines of a bounded length; it imports nothing of the project."""
+
+    def exit(self, status=0, message=None):
+        """As argparse does, with a message of one line."""
+        super().exit(status, message and f"{one_line(message)}\n")
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

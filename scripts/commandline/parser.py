@@ -3,10 +3,10 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from models.options import did_you_mean
-from scripts.commandline.command import one_line
+from scripts.commandline.command import OneLineParser
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(OneLineParser):
     """An ArgumentParser that names the nearest option for a misspelt one."""
 
     def parse_args(self, args=None, namespace=None):
@@ -16,10 +16,6 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}"
                        f"{did_you_mean(unknown[0].split('=')[0], self.option_names(found))}")
         return found
-
-    def exit(self, status=0, message=None):
-        """As argparse does, with a message of one line."""
-        super().exit(status, message and f"{one_line(message)}\n")
 
     def option_names(self, found: argparse.Namespace) -> list[str]:
         """The names of all options, also of the subcommand that was chosen."""

@@ -10,6 +10,7 @@ from data.files import read_json
 from data.markers import strip_markers
 from data.matching import match_names
 from data.tokenizer import TOKENS
+from data.word_counts import WITHOUT_BLANKS, not_cut
 from models.metrics import MEASURES, CaptionScores
 
 
@@ -63,6 +64,11 @@ def words_of(pairs: Pairs, tokens: str) -> tuple[dict[str, str], dict[str, list[
         found += [f"{n:,} {marker} in the {who}" for marker, n in counts.items()]
     candidates, references = {image: text for image, (text,) in cut[0].items()}, cut[1]
     notes = [f"markers stripped: {', '.join(found)}"] if found else []
+    written = [text for texts in references.values() for text in texts]
+    whole = sum(map(not_cut, written))
+    if tokens != "characters" and whole > len(written) / 2:
+        notes.append(f"{whole:,} of {len(written):,} references are one word or seem not to be cut into words "
+                     f"(--tokens {tokens}); {WITHOUT_BLANKS}")
     empty = sum(not caption for caption in candidates.values())
     if empty:
         notes.append(f"{empty:,} candidates have no word: they count, with scores of nearly 0")

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scripts.pages.fonts import families
 
 HEAT = colormaps["YlOrRd"]
+HIGHEST = 50               # nats a word, whose perplexity, 5e21, is the highest that is drawn
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9702b", "#8a8f98"
 
 
@@ -35,9 +36,13 @@ def curves(loss_history, history, steps_per_epoch):
     epochs = [row["epoch"] for row in history]
     for key, colour, label in (("train_loss", BLUE, "training, while learning"), ("val_loss", ORANGE, "validation")):
         if history and key in history[0]:
-            perplexity = [np.exp(min(row[key], 50)) for row in history]
+            perplexity = [np.exp(row[key]) if row[key] <= HIGHEST else np.nan for row in history]
             right.plot(epochs, perplexity, "o-", color=colour, markersize=4, label=label)
-    right.set(title="Perplexity", xlabel=f"epoch of {steps_per_epoch:,} steps", ylabel="per word", yscale="log")
+    beyond = any(row.get(key, 0) > HIGHEST for row in history for key in ("train_loss", "val_loss"))
+    right.set(title="Perplexity" + (f", not drawn above {np.exp(HIGHEST):.0e}" if beyond else ""), ylabel="per word",
+              xlabel=f"epoch of {steps_per_epoch:,} steps", yscale="log")
+    if beyond:                          # an axis of epochs also where no point is left
+        right.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     for axes in figure.axes:
         axes.xaxis.get_major_locator().set_params(integer=True)
     right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

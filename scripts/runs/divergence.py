@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from models import CaptioningSolver
 from models.checkpoint import load_checkpoint
 
 # How many times ln V, the loss of guessing among V words, the losses have to exceed: docs/diagnosis.md has figures.
@@ -20,22 +21,29 @@ def check_finite(weights: Mapping[str, np.ndarray], step: int) -> None:
                                      "gradients")
 
 
-def far_above_guessing(history: Sequence[Mapping[str, Any]], words: int) -> str | None:
+def far_above_guessing(history: Sequence[Mapping[str, Any]], words: int, start: float = 0.0) -> str | None:
     """What is wrong with the last epoch if it ended far worse than guessing does, else None.
 
-    history: of a CaptioningSolver; words: size of the vocabulary, V. Its training loss and, if there is one, its
-    validation loss have to exceed FAR ln V. The validation loss alone does so too where captions were learnt by heart,
-    or where validation images lie outside of what training images show.
+    history: of a CaptioningSolver; words: size of the vocabulary, V; start: loss with which a run began that has
+    another run's weights, which may be sure of other captions. Its training loss and, if there is one, its validation
+    loss have to exceed FAR ln V and FAR start. The validation loss alone does so too where captions were learnt by
+    heart, or where validation images lie outside of what training images show.
     """
     if not history:
         return None
     row, guessing = history[-1], math.log(words)
     losses = {name: row[name] for name in ("train_loss", "val_loss") if name in row}
-    if min(losses.values()) <= FAR * guessing:
+    if min(losses.values()) <= FAR * max(guessing, start):
         return None
     return (f"{' and '.join(f'{name} {loss:,.4g}' for name, loss in losses.items())} nats a word in epoch "
             f"{row['epoch']}, guessing among {words:,} words has {guessing:.2g}: lower the learning rate or clip the "
             "gradients")
+
+
+def first_loss(solver: CaptioningSolver) -> float:
+    """Training loss of a run's first step, in nats a word of an average caption."""
+    captions = np.asarray(solver.data["train_captions"])[:, 1:]
+    return solver.loss_history[0] * len(captions) / (captions != solver.model.word_to_idx["<NULL>"]).sum()
 
 
 def sentence(reason: str, settings: Mapping[str, Any], folder: Path) -> str:

@@ -29,6 +29,10 @@ FORMS = {
     "texts": {**CAPTIONS, "7": "Eine Katze"}, "entries": ENTRIES, "whole numbers": NUMBERED,
     "id": [{"id": entry["image_id"], "caption": entry["caption"]} for entry in ENTRIES],
     "image": [{"id": 5, "image": entry["image_id"], "caption": entry["caption"]} for entry in ENTRIES],
+    "lists of captions": [{"image_id": image, "caption": texts} for image, texts in CAPTIONS.items()],
+    "captions": [{"image": image, "captions": texts} for image, texts in CAPTIONS.items()],
+    "JSON lines of lists": "\n".join(json.dumps({"image": image, "captions": texts})
+                                     for image, texts in CAPTIONS.items()),
     "annotations as a list": [{"id": 8, **entry} for entry in NUMBERED],
     "coco": {"info": {}, "annotations": [{"id": 8, **entry} for entry in NUMBERED], "images": []},
     "karpathy": KARPATHY, "JSON lines": "\n".join(map(json.dumps, NUMBERED)),
@@ -139,3 +143,13 @@ def test_no_text(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(OSError, match="standard input is closed"):
         read_captions(Path("-"))
+
+
+@pytest.mark.parametrize("key", ["caption", "captions"])
+def test_one_line_of_json_with_a_list(key, file):
+    entry = {"image": "a.jpg", key: CAPTIONS["a.jpg"]}
+    assert read_captions(file(entry)).readings[""] == {"a.jpg": CAPTIONS["a.jpg"]}
+    with pytest.raises(ValueError, match="entry 0: image_id 'a.jpg' occurs twice, expected one caption an image"):
+        read_captions(file([entry]), single=True)
+    with pytest.raises(ValueError, match="entry 0 is .*, expected an object with image_id and caption"):
+        read_captions(file([{**entry, key: []}]))

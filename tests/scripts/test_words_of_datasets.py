@@ -55,6 +55,8 @@ def test_warnings_above_a_tenth():
     (["dog", "cat", "a cat"], "treebank",
      f"66.7 % of the training captions are one word (--tokens treebank); {REMEDY}"),
     (["一只狗在跑"] * 3, "blanks", f"100 % of the training captions are one word (--tokens blanks); {REMEDY}"),
+    (["一只狗在草地上跑 。"] * 3, "treebank",         # a full stop is a word to the tokeniser
+     f"100 % of the training captions are one word (--tokens treebank); {REMEDY}"),
     (["狗", "猫"], "characters", "100 % of the training captions are one word (--tokens characters)"),
     (["一只棕色的狗在跑 还有一只白色的猫"] * 3, "treebank",
      f"100 % of the training captions seem not to be cut into words (--tokens treebank); {REMEDY}"),

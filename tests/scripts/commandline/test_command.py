@@ -1,7 +1,8 @@
 """How commands end: one line for an error, of a bounded length."""
 import pytest
 
-from scripts import extract_features
+import gradcheck.__main__
+from scripts import extract_features, grade, pack_submission
 from scripts.commandline import image_model
 from scripts.commandline.command import LONGEST, one_line, run
 from scripts.commandline.image_model import noting_errors
@@ -70,3 +71,14 @@ def test_so_has_gradcheck(capsys):
     assert main([f"{'no.' * 300}such:f", "m:b", "--shapes", "x=N"]) == 2
     line = capsys.readouterr().err
     assert len(line) <= 600 and line.startswith("gradcheck: cannot import") and line.count("\n") == 1
+    assert main([f"{'x' * 10**4}:f", "m:b", "--shapes", "x=N"]) == 2                    # without a blank
+    line = capsys.readouterr().err
+    assert line.startswith("gradcheck: cannot import xxx") and 550 < len(line) <= 600 and line.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [grade.main, pack_submission.main, gradcheck.__main__.main])
+def test_so_have_commands_with_parsers_of_their_own(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command([f"--{'x' * 10**5}"])
+    *_, line = capsys.readouterr().err.splitlines(keepends=True)
+    assert stop.value.code == 2 and len(line) <= 600 and ": error: unrecognized arguments: --xxx" in line

@@ -106,6 +106,13 @@ def test_how_captions_are_cut(scored, tmp_path):
     assert code == 2 and "tokens is 'letters', expected one of treebank, characters, blanks" in line
 
 
+def test_references_that_are_not_cut_into_words_are_noted(scored):
+    """All scores are 0 then, and no figure tells why."""
+    note = "3 of 3 references are one word or seem not to be cut into words (--tokens treebank); text without blanks "
+    assert [line.startswith(note) for line in scored(*CHINESE)[2]] == [True]
+    assert scored(*CHINESE, "--tokens", "characters")[2] == [] and scored(TEXTS, WRITTEN)[2] == []
+
+
 def test_standard_input_is_one_of_the_two(tmp_path, capsys, monkeypatch):
     (tmp_path / "c.json").write_text(json.dumps(TEXTS))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(WRITTEN).encode())))

@@ -58,6 +58,21 @@ def test_what_is_far_above_guessing(losses, found):
     assert far_above_guessing([], 33) is None
 
 
+def test_weights_of_another_run_that_are_sure_of_other_captions_have_not_diverged(small_scenes, whole, tmp_path, capsys,
+                                                                                  no_pictures):
+    """--from: the first epochs may be worse than guessing, without any learning rate at fault."""
+    source = shutil.copy(whole[2] / "best.h5", tmp_path / "sure.h5")
+    with h5py.File(source, "a") as f:
+        f["params/W_vocab"][...] = 60 * f["params/W_vocab"][...]
+    small = ["--data", small_scenes, "--from", source, "--batch", "25", "--epochs", "1"]
+    assert call(*small, "--lr", "1e-6", "--out", tmp_path / "sure") == 0
+    row = load_checkpoint(tmp_path / "sure" / "last.h5").solver["history"][-1]
+    guessing = math.log(len(load_checkpoint(source).model.word_to_idx))
+    assert min(row["train_loss"], row["val_loss"]) > 2 * guessing and capsys.readouterr().err == ""
+    assert call(*small, "--lr", "30", "--out", tmp_path / "fast") == 1
+    assert "train_loss" in sentence(capsys)
+
+
 def test_a_finite_run_far_above_guessing_says_so_and_exits_1(small_scenes, tmp_path, capsys):
     out = tmp_path / "run"
     assert call("--data", small_scenes, "--out", out, *TOO_FAST) == 1
@@ -112,7 +127,7 @@ def no_pictures(monkeypatch):
 def whole(small_scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
     assert call("--data", small_scenes, "--out", out, *FAST) == 0
-    return weights(out / "last.h5"), weights(out / "best.h5")
+    return weights(out / "last.h5"), weights(out / "best.h5"), out
 
 
 def loss_of_a_step(monkeypatch):
@@ -158,7 +173,7 @@ def test_the_last_finite_weights_stay_and_go_on(spoil, seconds, reason, step, sm
         assert finite(out / "last.h5") and finite(out / "best.h5")
         assert call("--resume", out) == 1 and sentence(capsys) == line
     assert call("--resume", out) == 0
-    assert (weights(out / "last.h5"), weights(out / "best.h5")) == whole
+    assert (weights(out / "last.h5"), weights(out / "best.h5")) == whole[:2]
 
 
 def test_a_run_of_old_that_ended_in_nan_does_not_go_on(small_scenes, tmp_path, capsys, no_pictures):
