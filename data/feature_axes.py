@@ -33,8 +33,11 @@ def find_layout(low: Sequence[int], high: Sequence[int], rows: int, grid: tuple[
         raise ValueError(f"{shape} with the names of {rows} images, expected {rows} on axis 0; if another axis has "
                          "them, --layout with rows in that place")
     layouts = [tuple(text.split(",")) for text in FORMS[len(high)]]
-    forms = [layout for layout in layouts if _fits(layout, low, high, rows, grid, most)]
+    sized = [layout for layout in layouts if _fits(layout, low, high, rows, grid, None)]
+    forms = [layout for layout in sized if _fits(layout, low, high, rows, grid, most)]
     exact = [layout for layout in forms if "L" in layout and high[layout.index("L")] == most]
+    if not exact and any(_plain(layout, sized, high) for layout in sized if layout not in forms):
+        forms = []                                  # more regions are stated than there are: the file is wrong
     for chosen in (forms, exact, [layout for layout in forms if _plain(layout, forms, high)]):
         if len(chosen) == 1:
             return chosen[0]
@@ -91,7 +94,8 @@ def _plain(layout: Layout, forms: list[Layout], high: Sequence[int]) -> bool:
     other = dict(zip(next((form for form in forms if form != layout), layout), high))
     if "h" in size:
         square = size["h"] == size["w"] <= 128 and size["h"] != size["D"]
-        wide = size["D"] >= 256 > other["D"] and max(size["h"], size["w"]) <= 64
+        short, long = sorted((size["h"], size["w"]))
+        wide = size["D"] >= 256 > other["D"] and long <= 64 and (long <= 4 * short or short == 1)
         return square or wide
     if "L" in size:
         usual = size["D"] >= 256 and (size["L"] <= 200 or _square(size["L"]))

@@ -19,6 +19,7 @@ import numpy as np
 from data.files import hdf5_errors
 
 NAME_KEYS = ("image_names", "image_id", "image_ids", "ids")
+COUNT_KEYS = ("num_boxes", "num_bbox", "num_bboxes", "num_regions")       # others' names for `regions`
 CONVERT = "python -m scripts.convert_features reads other layouts"
 
 
@@ -122,6 +123,17 @@ def read_counts(features: h5py.Dataset, path: str) -> np.ndarray | None:
         row = wrong.argmax()
         raise ValueError(f"{path}: row {row} of regions is {counts[row]}, expected 1 to {features.shape[1]}")
     return counts.astype(np.int64)
+
+
+def unread_counts(features: h5py.Dataset, path: str) -> str | None:
+    """The dataset of (rows, L, D) without `regions` that states fewer than L regions in its stead; None without one."""
+    with hdf5_errors(path):
+        for key in COUNT_KEYS:
+            stored = features.parent.get(key)
+            if isinstance(stored, h5py.Dataset) and stored.size == len(features) and stored.dtype.kind in "iuf" and (
+                    stored[()] < features.shape[1]).any():
+                return key
+    return None
 
 
 def trailing_zeros(x: np.ndarray) -> np.ndarray:

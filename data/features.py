@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data.feature_file import open_features, read_counts, read_names, stated_grid, trailing_zeros
+from data.feature_file import open_features, read_counts, read_names, stated_grid, trailing_zeros, unread_counts
 from data.files import hdf5_errors, new_hdf5
 
 MODEL_KEYS = ("model", "model_sha256", "layer", "onnx_output", "input", "resize")   # attributes: what made the features
@@ -126,6 +126,9 @@ class FeatureReader:
                 notes.append(f"{self.path}: {round(100 * zero) or 'less than 1'} % of the regions are zero: they look "
                              "like padding, but count in means, statistics and attention; convert it with python -m "
                              f"scripts.convert_features {self.path} --out NEW.h5, which states which ones are real")
+            elif key := unread_counts(self._dataset, self.path):
+                notes.append(f"{self.path}: {key} is not read, all regions count; if some are padding, convert the "
+                             f"file with python -m scripts.convert_features {self.path} --out NEW.h5")
         return notes
 
     def _sample(self, limit: int) -> np.ndarray:

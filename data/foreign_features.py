@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from data.feature_file import NAME_KEYS, as_text, check_distinct, few, readable
+from data.feature_file import COUNT_KEYS, NAME_KEYS, as_text, check_distinct, few, readable
 from data.files import hdf5_errors, read_json, read_text
 
 BLOCK_BYTES = 2**24
 NAMES = (*NAME_KEYS, "names", "filenames")
 FEATURES = ("features", "feature", "feats", "feat", "image_features", "att_feats")
-COUNTS = ("regions", "num_boxes", "num_bbox", "num_bboxes", "num_regions")
+COUNTS = ("regions", *COUNT_KEYS)
 OTHERS = (*COUNTS, *NAMES, "boxes", "bbox", "bboxes", "image_bb", "spatial_features", "cls_prob", "size", "mask")
+SPLITS = ("train", "training", "trainval", "restval", "val", "valid", "validation", "dev", "test")
 PART = f"{'|'.join([*FEATURES, *OTHERS])}|grids?"
 
 
@@ -56,12 +57,12 @@ def open_foreign(path: Path, names: Path | None = None, dataset: str | None = No
         return _one_each(path, _folder(path), listed, dataset)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    if path.suffix == ".tsv":
+    if re.search(r"\.tsv(\.\d+)?$", path.name):                         # large ones come as .tsv.0, .tsv.1
         return _one_each(path, {"": _tsv(path)}, listed, dataset)
     if path.suffix == ".npy":
         return _one_array(path, {"the array": _npy(path)}, listed, "the array", {})
     if path.suffix == ".npz":
-        return _one_file(path, _npz(path), listed, dataset, {})
+        return _one_file(path, _npz(path, keep=True), listed, dataset, {})
     entries, attributes = _hdf5(path)
     return _one_file(path, entries, listed, dataset, attributes)
 
@@ -78,6 +79,8 @@ def _one_file(path: Path, entries: dict[str, Entry], names: list[str] | None, da
             image, part = _image_and_part(key)
             other = key in OTHERS or entry.dtype.kind not in "fiu"       # not an image's features: a kind of its own
             kinds.setdefault(key if other else part, {})[image] = entry
+        if len({image for part in kinds if part not in OTHERS for image in kinds[part]}) == 1:
+            raise _many_images(path, list(entries))
         return _one_each(path, kinds, None, dataset, attributes)
     return _one_array(path, entries, names, dataset, attributes)
 
@@ -107,12 +110,14 @@ def _one_each(path: Path, kinds: Mapping[str, dict[str, Entry]], names: list[str
     if names is not None:
         raise ValueError(f"{path}: has one array an image, with names of its own: leave out --names")
     likely = {part: images for part, images in kinds.items() if part not in OTHERS
-              and all(readable(entry.dtype) and entry.shape for entry in images.values())}
+              and images and all(readable(entry.dtype) and entry.shape for entry in images.values())}
     part = dataset or _only(path, "kind of arrays", list(likely), [key for images in kinds.values() for key in images])
     if part not in likely:
         raise ValueError(f"{path}: no arrays {part}, expected one of {few(list(likely))}")
     images = likely[part]
     first, *_ = images
+    if any(image.lower() in SPLITS for image in images):
+        raise _many_images(path, list(images))
     for image, entry in images.items():
         if len(entry.shape) != len(images[first].shape) or 0 in entry.shape:
             raise ValueError(f"{path}: {image} is {entry.shape} and {first} {images[first].shape}, expected as many "
@@ -127,6 +132,12 @@ def _one_each(path: Path, kinds: Mapping[str, dict[str, Entry]], names: list[str
         part or "one array an image", list(images), np.result_type(*{entry.dtype for entry in images.values()}),
         (len(images), *map(min, zip(*shapes))), (len(images), *map(max, zip(*shapes))),
         lambda axis: _each(path, images, single), stated, dict(attributes or {}))
+
+
+def _many_images(path: Path, found: list[str]) -> ValueError:
+    """The error for arrays that seem to have a row for each of many images, and no names of these."""
+    return ValueError(f"{path}: no names of images for {few(found)}; expected one array an image under the image's "
+                      "name, or names: --names FILE with one name a line or a JSON list (--dataset chooses an array)")
 
 
 def _only(path: Path, what: str, found: list[str], everything: list[str]) -> str:
@@ -149,7 +160,7 @@ def _counts(path: Path, counts: np.ndarray, rows: int) -> np.ndarray:
 
 def _image_and_part(key: str) -> tuple[str, str]:
     """391895_features, 391895/features or features/391895 -> 391895, features; other keys are the image's name."""
-    if match := re.fullmatch(rf"(.+)[_/]({PART})", key):
+    if match := re.fullmatch(rf"(.+?)[_/]({PART})", key):
         return match[1], match[2]
     if match := re.fullmatch(rf"({PART})/(.+)", key):
         return match[2], match[1]
@@ -197,16 +208,24 @@ def _hdf5(path: Path) -> tuple[dict[str, Entry], dict[str, Any]]:
 def _npy(path: Path) -> Entry:
     with _numpy_errors(path):
         array = np.load(path, mmap_mode="r")
+        if not isinstance(array, np.ndarray):
+            raise ValueError("several arrays in a zip file, which should end in .npz")
         return Entry(array.shape, array.dtype, lambda: np.load(path, mmap_mode="r"))
 
 
-def _npz(path: Path) -> dict[str, Entry]:
+def _npz(path: Path, keep: bool = False) -> dict[str, Entry]:
+    """keep: hold the file open, as opening one of thousands of arrays for each of them takes long."""
+    def opened() -> Any:
+        if isinstance(file := np.load(path), np.ndarray):
+            raise ValueError("one array, whose file should end in .npy")
+        return file
+
     def member(key: str) -> np.ndarray:
-        with _numpy_errors(path), np.load(path) as file:
+        with _numpy_errors(path), contextlib.nullcontext(kept) if kept else opened() as file:
             return file[key]
-    with _numpy_errors(path), np.load(path) as file:
+    with _numpy_errors(path), opened() as file:
         keys = list(file)
-    entries = {}
+    kept, entries = opened() if keep else None, {}
     for key in keys:
         form: tuple[tuple[int, ...], np.dtype] = (), np.dtype(object)
         with contextlib.suppress(ValueError):       # Python objects are not read

@@ -39,13 +39,14 @@ class Outputs:
         self._grids = [name for name, shape in self.shapes.items() if len(shape) == 4 and not vector_width(shape)]
 
     def choose(self, name: str | None) -> str:
-        """The output `name`, by default the last of four axes with regions, else the last of four axes, else the last.
+        """The output `name`; by default the last with regions, of four axes if there are any, else the last.
 
-        Raises ValueError that lists the outputs.
+        Without regions, one of four axes before others. Raises ValueError that lists the outputs.
         """
         if name is None:
-            return (self._grids or [name for name, shape in self.shapes.items() if len(shape) == 4]
-                    or list(self.shapes))[-1]
+            regions = self._grids or [name for name, shape in self.shapes.items() if square(shape)]
+            four_axes = [name for name, shape in self.shapes.items() if len(shape) == 4]
+            return (regions or four_axes or list(self.shapes))[-1]
         if name not in self.shapes:
             raise ValueError(f"{self.path}: no output {name!r}, expected --layer with one of {', '.join(self.shapes)}")
         return name

@@ -4,6 +4,7 @@ IN is an HDF5 file, an .npy or .npz file, a folder of .npy or .npz files, one an
 prints what it takes each axis for, and asks for --layout where two readings fit.
 """
 import functools
+import math
 from pathlib import Path
 
 from tqdm import tqdm
@@ -46,12 +47,14 @@ def main(argv=None):
 
 def told(conversion):
     """What to say about the file: how many regions are real, why the numbers have this type."""
-    lines, regions = [], conversion.regions
+    lines, regions, most = [], conversion.regions, math.prod(conversion.shape[1:-1])
+    by = "as stated" if conversion.foreign.counts is not None else "without zeros at the end"
     if regions is not None:
-        padding = 1 - regions.mean() / conversion.shape[1]
-        by = "as stated" if conversion.foreign.counts is not None else "without zeros at the end"
+        padding = 1 - regions.mean() / most
         lines.append(f"regions: {regions.min()} to {regions.max()} an image, {by}; the rest, {100 * padding:.0f} %, is "
                      "padding")
+    elif "L" in conversion.layout and conversion.foreign.high[conversion.layout.index("L")] > most:
+        lines.append(f"regions: {most} in each image, {by}; the others are padding in all images, and left out")
     if len(conversion.layout) > 2 and len(conversion.shape) == 2:
         lines.append("one region an image, written as a vector")
     if conversion.dtype == "float32":

@@ -107,8 +107,8 @@ def attention_figure(picture, words, maps, name, columns=6):
         axes.set_title(word, fontsize=12, parse_math=False, pad=4)
     if words:
         bar = figure.colorbar(ScalarMappable(scale, HEAT), ax=list(grid), shrink=0.6, aspect=30, pad=0.01)
-        bar.set_label(f"weight of a region (+ peak); in the corner: entropy of at most {np.log(maps[0].size):.1f} nats",
-                      fontsize=7)
+        bar.set_label(f"weight of a region (+ peak);{chr(10) if rows == 1 else ' '}"
+                      f"in the corner: entropy of at most {np.log(maps[0].size):.1f} nats", fontsize=7)
         bar.ax.tick_params(labelsize=7)
     else:
         grid[0].text(0.5, -0.06, "(no words)", ha="center", va="top", transform=grid[0].transAxes, fontsize=9)

@@ -29,7 +29,7 @@ def test_plain_layouts(shape, layout):
         (10, 49, 49), (10, 36, 64), (10, 64, 256), (10, 256, 64), (10, 196, 256), (10, 256, 1024), (10, 512, 512),
         (10, 5, 7))),
     *((shape, ["rows,h,w,D", "rows,D,h,w"]) for shape in (
-        (10, 7, 7, 7), (10, 7, 9, 7), (10, 7, 320, 7), (10, 7, 9, 16), (10, 512, 7, 512))),
+        (10, 7, 7, 7), (10, 6, 36, 512), (10, 7, 9, 7), (10, 7, 320, 7), (10, 7, 9, 16), (10, 512, 7, 512))),
 ])
 def test_two_readings_are_named_with_their_flags(shape, readings):
     with pytest.raises(ValueError, match="can be read in two ways") as caught:

@@ -118,6 +118,12 @@ def test_the_models_own_pooled_output_is_the_only_vector_as_wide_as_its_regions(
     assert Encoder(tmp_path / "t.onnx").outputs.pooled() == "pooled"
 
 
+def test_the_patches_of_a_transformer_come_before_its_vectors(make_onnx, rng, tmp_path):
+    w = make_onnx(tmp_path / "t.onnx", ("n", 3, 8, 8), tokens=1, also=["mean"], **RAW)
+    x, encoder = pictures(rng, 8, 8), Encoder(tmp_path / "t.onnx")
+    assert encoder.layer == "grid" and encoder.grid == (2, 2) and close(encoder.encode(x), formula(x, w))
+
+
 def test_a_description_says_what_each_output_is_taken_for(make_onnx, tmp_path):
     make_onnx(tmp_path / "m.onnx", turned=True, also=["mean"])
     assert describe_model(tmp_path / "m.onnx")[4:] == [

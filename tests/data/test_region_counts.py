@@ -140,6 +140,15 @@ def test_zeros_at_the_end_are_said(tmp_path, rng, put):
     assert "1 % of the regions" in FeatureReader(write(tmp_path / "f.h5", values)).notes()[0]
 
 
+def test_numbers_of_boxes_that_are_not_read_are_said(tmp_path, rng, put):
+    path = put(write(tmp_path / "f.h5", make(rng, rank=3) + 9), {"num_boxes": COUNTS[:, None]})
+    [note] = FeatureReader(path).notes()
+    assert f"{path}: num_boxes is not read, all regions count" in note and "python -m scripts.convert_features" in note
+    assert FeatureReader(put(path, {"regions": COUNTS})).notes() == []
+    path = put(write(tmp_path / "g.h5", make(rng, rank=3) + 9), {"num_boxes": np.full(ROWS, L)})
+    assert FeatureReader(path).notes() == []
+
+
 # --- layouts against attributes ----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from models import CaptioningRNN
 from models.decoding import beam_search
@@ -53,6 +55,17 @@ def test_the_maps_of_an_image_are_those_of_its_boxes(boxes, model, vocabulary):
     for said, found, row in zip(words, maps, rows):
         assert found.shape == (len(said), 1, COUNTS[row]) and np.allclose(found.sum(axis=(1, 2)), 1)
         assert attention_figure(None, said[:3], found[:3], "boxes").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("words", [1, 3, 9])
+def test_the_scale_of_a_figure_can_be_read(words, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: figures.append(self))
+    attention_figure(None, ["dog"] * words, np.full((words, 1, 20), 0.05), "boxes")
+    [figure] = figures
+    FigureCanvasAgg(figure).draw()
+    label = figure.axes[-1].yaxis.label.get_window_extent()
+    assert 0 <= label.y0 < label.y1 <= figure.bbox.height and label.x1 <= figure.bbox.width
 
 
 def test_the_report_has_a_cell_for_each_box(boxes, model, vocabulary):

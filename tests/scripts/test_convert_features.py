@@ -242,6 +242,8 @@ def test_the_tsv_of_bottom_up_attention(boxes, call, tmp_path):
             data = base64.b64encode(x[:count].tobytes()).decode()
             file.write(f"{name}\t640\t480\t{count}\t{box}\t{data}\n".encode())
     check(call(tmp_path / "in.tsv")[0], boxes, COUNTS)
+    check(call((tmp_path / "in.tsv").rename(tmp_path / "train.tsv.0"))[0], boxes, COUNTS)     # COCO's come in parts
+    (tmp_path / "train.tsv.0").rename(tmp_path / "in.tsv")
     with open(tmp_path / "in.tsv", "a") as file:
         file.write("7\t640\t480\t2\tAAAA\tAAA\n")
     assert "in.tsv: line 6: expected image_id, ..., num_boxes, boxes and features" in call(tmp_path / "in.tsv")[1]
