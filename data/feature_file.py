@@ -97,6 +97,7 @@ def read_names(features: h5py.Dataset, path: str) -> list[str] | None:
 
 def as_text(names: np.ndarray) -> list[str]:
     """Names stored as bytes, text or numbers -> list of str. Raises UnicodeDecodeError."""
+    names = names.astype(np.int64) if names.dtype.kind == "f" and (names == np.floor(names)).all() else names
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
 
 

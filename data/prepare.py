@@ -162,7 +162,8 @@ def _found_rows(source: Source, readers: Mapping[str, FeatureReader], folder: Pa
 def _names(reader: FeatureReader, pooled_paths: Sequence[Path]) -> list[str]:
     names = reader.image_names()
     if names is None:
-        raise ValueError(f"{reader.path}: no dataset 'image_names', expected the name of each row's image")
+        raise ValueError(f"{reader.path}: no dataset 'image_names', expected the name of each row's image: "
+                         "python -m scripts.convert_features adds them (--names)")
     for path in pooled_paths:
         pooled = FeatureReader(path)
         if pooled.image_names() != names:

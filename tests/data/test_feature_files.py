@@ -119,6 +119,7 @@ def test_names_of_any_string_type(tmp_path, rng, form):
 
 @pytest.mark.parametrize("key", ["image_id", "image_ids", "ids"])
 @pytest.mark.parametrize("ids, names", [
+    (391895.0 + np.arange(23), [str(391895 + k) for k in range(23)]),            # as pandas makes of ids
     (391895 + np.arange(ROWS, dtype=np.uint32), [str(391895 + i) for i in range(ROWS)]),
     (np.arange(ROWS, dtype=">i8"), [str(i) for i in range(ROWS)]),
     (NAMES, NAMES), (np.char.encode(NAMES, "utf-8"), NAMES),
