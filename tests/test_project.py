@@ -67,7 +67,7 @@ def test_readme_begins_with_two_commands():
     block = re.search(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
     lines = block.strip().split("\n")
     assert len(lines) == 2 and all(line.startswith("python3 -m venv") for line in lines)
-    assert lines[0].endswith("python -m scripts.train") and lines[1].endswith("python -m pytest")
+    assert lines[0].endswith("python -m scripts.train") and lines[1].endswith("python -m pytest -n auto")
 
 
 def test_the_derivations_show_the_code_as_it_is():
