@@ -52,9 +52,13 @@ class Outputs:
         return name
 
     def layout(self, name: str) -> str | None:
-        """The layout of regions with four axes, None for other outputs. Raises ValueError if both layouts fit."""
+        """The layout of regions, None for vectors and plain (n, L, D). Raises ValueError if both layouts fit."""
+        shape = self.shapes[name]
         if name not in self._grids:
-            return None
+            if self._stated is None and may_be_turned(shape):
+                raise ValueError(f"{self.path}: {name} is {shape}, which may be {self.told(name)}: expected "
+                                 "--output-layout NCHW or NHWC")
+            return self._stated if len(shape) == 3 and not vector_width(shape) else None
         layout, *others = self._layouts(name)
         if others:
             raise ValueError(f"{self.path}: {name} is {self.shapes[name]} for pictures of {self._size[1]}x"
@@ -78,6 +82,11 @@ class Outputs:
         shape = self.shapes[name]
         if width := vector_width(shape):
             return f"a vector of {width} numbers"
+        if self._stated is None and may_be_turned(shape):
+            return (f"{shape[1]} regions of {shape[2]} numbers (NHWC) or {shape[2]} regions of {shape[1]} numbers "
+                    "(NCHW)")
+        if self._stated == "NCHW" and len(shape) == 3:
+            shape = (shape[0], shape[2], shape[1])
         if side := square(shape):
             return f"regions {side}x{side} of {shape[2]} numbers"
         if name not in self._grids:
@@ -158,6 +167,11 @@ def square(shape: Shape) -> int:
     return side if side > 1 and shape[1] - side**2 in (0, 1) else 0
 
 
+def may_be_turned(shape: Shape) -> bool:
+    """Whether (n, L, D) may as well be (n, D, L): L and D are squares, and L is the larger, which is rare."""
+    return len(shape) == 3 and shape[1] > shape[2] > 1 and all(math.isqrt(size)**2 == size for size in shape[1:])
+
+
 def as_features(y: np.ndarray, layout: str | None) -> tuple[np.ndarray, Grid | None]:
     """An output as features (n, D), or (n, L, D) with regions row by row; height and width of its grid, or None.
 
@@ -169,6 +183,8 @@ def as_features(y: np.ndarray, layout: str | None) -> tuple[np.ndarray, Grid | N
         features, height, width = LAYOUTS[layout]
         y = y.transpose(0, height, width, features)
         return y.reshape(len(y), -1, y.shape[3]), (y.shape[1], y.shape[2])
+    if y.ndim == 3 and layout == "NCHW":
+        y = y.swapaxes(1, 2)
     if side := square(y.shape):
         return y[:, -side**2:], (side, side)
     raise ValueError(f"is {y.shape}, expected (n, D), (n, D, height, width), or (n, L, D) with a square of regions")

@@ -124,6 +124,36 @@ def test_the_patches_of_a_transformer_come_before_its_vectors(make_onnx, rng, tm
     assert encoder.layer == "grid" and encoder.grid == (2, 2) and close(encoder.encode(x), formula(x, w))
 
 
+def three_axes(path, *shape):
+    """A model of pictures 4x12 whose output is their numbers as (n, *shape)."""
+    onnx = pytest.importorskip("onnx")
+    node, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [node("Reshape", ["image", "shape"], ["y"])], "tiny", [info("image", onnx.TensorProto.FLOAT, ["n", 3, 4, 12])],
+        [info("y", onnx.TensorProto.FLOAT, [None] * 3)], [onnx.numpy_helper.from_array(np.array([0, *shape]), "shape")])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.helper.set_model_props(model, RAW)
+    onnx.save(model, path)
+    return path
+
+
+def test_three_axes_may_have_the_features_first(tmp_path, rng, fails):
+    path, picture = three_axes(tmp_path / "a.onnx", 36, 4), rng.integers(0, 256, (4, 12, 3), np.uint8)
+    numbers = picture.transpose(2, 0, 1).reshape(36, 4)
+    with fails(path, "y is (1, 36, 4), which may be 36 regions of 4 numbers (NHWC) or 4 regions of 36 numbers (NCHW): "
+               "expected --output-layout"):
+        Encoder(path)
+    np.testing.assert_array_equal(Encoder(path, output_layout="NHWC").encode([picture])[0], numbers)
+    turned = Encoder(path, output_layout="NCHW")
+    np.testing.assert_array_equal(turned.encode([picture])[0], numbers.T)
+    assert turned.grid == (2, 2) and "y is regions 2x2 of 36 numbers" in "".join(
+        describe_model(path, layout="NCHW"))
+    plain = three_axes(tmp_path / "b.onnx", 4, 36)                                  # more features than regions
+    np.testing.assert_array_equal(Encoder(plain).encode([picture])[0], picture.transpose(2, 0, 1).reshape(4, 36))
+    first = Encoder(three_axes(tmp_path / "c.onnx", 9, 16), output_layout="NCHW")
+    np.testing.assert_array_equal(first.encode([picture])[0], picture.transpose(2, 0, 1).reshape(9, 16).T)
+
+
 def test_a_description_says_what_each_output_is_taken_for(make_onnx, tmp_path):
     make_onnx(tmp_path / "m.onnx", turned=True, also=["mean"])
     assert describe_model(tmp_path / "m.onnx")[4:] == [
