@@ -89,5 +89,5 @@ def sha256(path: str | os.PathLike) -> str:
 
 def _existing(path: str | os.PathLike) -> Path:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise FileNotFoundError(f"{path}: no such file" + (", that is a folder" if Path(path).is_dir() else ""))
     return Path(path)

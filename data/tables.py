@@ -63,13 +63,6 @@ def parse_table(text: str, where: object, image_column: str | None = None, capti
     return Table(rows, _how(delimiter, header, columns, width))
 
 
-def read_pairs(path: str | os.PathLike, image_column: str | None = None, caption_column: str | None = None,
-               delimiter: str | None = None) -> list[tuple[str, str]]:
-    """The (image, caption) pairs of a table, without rows that lack one. Raises as read_table."""
-    return [(row.image, row.caption) for row in read_table(path, image_column, caption_column, delimiter).rows
-            if row.image and row.caption]
-
-
 def _how(delimiter: str, header: list[str] | None, columns: tuple[int | None, ...], width: int) -> str:
     """How a table was read: what separates its columns, and which of them were taken."""
     separated = {"\t": "tab-separated", ",": "comma-separated"}.get(delimiter, f"separated by {delimiter}")

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from data.tables import parse_table, read_pairs, read_table
+from data.tables import parse_table, read_table
 
 PAIRS = [("a.jpg", "A dog, running."), ("a.jpg", "Two dogs"), ("b.jpg", "A cat sits\non a mat")]
 
@@ -31,9 +31,9 @@ def test_forms(text, tmp_path):
     assert pairs(text) == PAIRS
     path = tmp_path / "f.txt"
     path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    assert read_pairs(path) == PAIRS
+    assert [(row.image, row.caption) for row in read_table(path).rows] == PAIRS
     path.write_bytes(text.encode("utf-16"))                     # as Excel saves "Unicode text"
-    assert read_pairs(path) == PAIRS
+    assert [(row.image, row.caption) for row in read_table(path).rows] == PAIRS
 
 
 def test_columns_by_name_and_by_number():
