@@ -8,5 +8,6 @@ from gradcheck.course import (
     grad_check_sparse,
     rel_error,
 )
+from gradcheck.layer import check_layer
 from gradcheck.numeric import numeric_grad
 from gradcheck.report import Report

@@ -1,6 +1,7 @@
 """The two checks: check_pair for a forward and its backward, check_model for a loss over a dict of parameters."""
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from gradcheck.axes import Axes, axes_of
 from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
-from gradcheck.contract import check_contract, check_gradients
+from gradcheck.contract import check_contract, check_gradients, measurable
 from gradcheck.diagnose import diagnose
 from gradcheck.judge import Scale, contradicted, judge, tolerance_of
 from gradcheck.layouts import check_layouts
@@ -43,8 +44,8 @@ def check_pair(forward: Callable, backward: Callable, inputs: dict[str, Any], *,
     also checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations, seconds); if
     it does not suffice for all entries, a sample is checked. rng: Generator or seed of the upstream gradients; None is
     seed 0, so that a report can be repeated.
-    -> Report. A wrong pair, also one that raises, gives a Report that is not ok; ValueError means that the arguments of
-    check_pair are wrong.
+    -> Report. After a breach of the contract, such as writing to dout, the numbers are checked on copies. A wrong pair,
+    also one that raises, gives a Report that is not ok; ValueError means that the arguments of check_pair are wrong.
     """
     check_method(method)
     limit = Budget(budget)
@@ -99,7 +100,14 @@ def _report(subject: Subject, dtype: np.dtype, budget: Budget, check: Callable[[
 
 def _check_pair(pair: Pair, axes: dict[str, Axes], method: str, budget: Budget, rng: np.random.Generator,
                 report: Report) -> None:
-    douts, grads = check_contract(pair, rng)
+    try:
+        douts, grads = check_contract(pair, rng)
+    except Trouble as breach:
+        report.problem = str(breach)
+        with suppress(Trouble):                 # where nothing can be measured, the breach is all there is to say
+            pair, douts, grads = measurable(pair, rng)
+            _judge_numbers(pair, axes, method, budget, rng, douts, grads, report)
+        return
     _judge_numbers(pair, axes, method, budget, rng, douts, grads, report)
     if report.ok:
         check_layouts(pair, douts[0], grads[0])

@@ -1,10 +1,14 @@
-"""The contract of a backward, which is checked before its numbers. Each breach raises Trouble, one sentence."""
+"""The contract of a backward, which is checked before its numbers. Each breach raises Trouble, one sentence.
+
+Most breaches leave numbers that can be checked: those of a pair that gets fresh copies for every call.
+"""
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gradcheck.copies import on_copies
 from gradcheck.numeric import NoValue, Trouble
 from gradcheck.pair import Pair, draw, is_float, like
 from gradcheck.snapshot import Snapshot, first_change, snapshot
@@ -29,6 +33,28 @@ def check_contract(pair: Pair, rng: np.random.Generator) -> tuple[list[tuple], l
     _zero_gives_zero(pair, douts[0], cache)
     _linear(pair, outs, douts, cache, grads)
     return douts, grads
+
+
+def measurable(pair: Pair, rng: np.random.Generator) -> tuple[Pair, list[tuple], list[Gradients]]:
+    """A pair that broke the contract, on copies and without gradients of a wrong shape; upstream gradients, gradients.
+
+    Raises Trouble if there are no numbers to check.
+    """
+    other = on_copies(pair)
+    outs, cache = other.forward()
+    if first_change(snapshot(outs, "out"), snapshot(other.forward()[0], "out")):
+        raise Trouble("forward is random")
+    douts = [draw(outs, rng) for _ in range(DRAWS)]
+    grads = [_arrays(other.backward(dout, cache)) for dout in douts]
+    other.names = [name for name in pair.names if all(
+        grad[name].shape == np.shape(pair.inputs[name]) and np.isfinite(grad[name]).all() for grad in grads)]
+    if not other.names:
+        raise Trouble("no gradient has the shape of its array and finite numbers")
+    return other, douts, grads
+
+
+def _arrays(grads: Mapping[str, Any]) -> Gradients:
+    return {name: np.asarray(grad) for name, grad in grads.items()}
 
 
 def check_gradients(grads: Mapping[str, Any], inputs: Mapping[str, Any], names: Sequence[str]) -> None:
