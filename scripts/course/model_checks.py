@@ -1,30 +1,34 @@
 """Checks of the captioner's loss and of its captions, on a CaptioningRNN of the cell 'rnn'."""
+import itertools
+
 import numpy as np
 
 from gradcheck import check_model
 from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, judgements, problem_of
 from scripts.course.pair_checks import BUDGET
 
-LENGTH = 7                          # of sampled captions
+LENGTH, EARLY = 7, 5               # of sampled captions, and how long the shortest of them may be at most
+NULL, START, END = 0, 1, 2
 AXES = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"),
         "b": ("H",), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
+SCALE = 1.5                         # of the parameters that caption: the words of a caption differ
 DROPOUT = {"dropout": 0.3, "input_dropout": 0.2}
 
 
 class Captioner:
     """One captioner with random parameters and a ragged batch for it."""
 
-    def __init__(self, subject, draw, scale=1.0, dtype="float64"):
-        rng, self.subject = draw.rng("captioner"), subject
+    def __init__(self, subject, draw, scale=1.0, dtype="float64", trial=0):
+        rng, self.subject = draw.rng("captioner", trial), subject
         self.sizes = V, D, W, H = [draw.sizes[letter] for letter in "VDWH"]
         sizes = {"V": V, "D": D, "W": W, "H": H}
         self.params = {name: (scale * rng.standard_normal([sizes[axis] for axis in axes])).astype(dtype)
                        for name, axes in AXES.items()}
         self.features = rng.standard_normal((4, D)).astype(dtype)
         self.captions = rng.integers(3, V, (4, 6))
-        self.captions[:, 0] = 1                                     # <START>
-        self.captions[0, 4], self.captions[0, 5:] = 2, 0            # <END>, and padding
-        self.captions[2, 2], self.captions[2, 3:] = 2, 0
+        self.captions[:, 0] = START
+        self.captions[0, 4], self.captions[0, 5:] = END, NULL
+        self.captions[2, 2], self.captions[2, 3:] = END, NULL
 
     def __call__(self, method, *args, options=None, seed=None):
         """The result of a method, and the arrays of the caller that it wrote to."""
@@ -59,20 +63,28 @@ def check_loss(task, subject, goldens, draw):
 
 
 def sample_answers(task, subject, draw):
-    """Captions and scores of single steps -> key -> tuple of arrays."""
-    model = Captioner(subject, draw, scale=1.5)
-    return {"captions": (model("sample", model.features, LENGTH)[0],), "steps": tuple(model.steps())}
+    """Captions and scores of single steps -> key -> tuple of arrays.
+
+    "trial" is the first set of random parameters with which some captions end early and others do not.
+    """
+    for trial in itertools.count():
+        model = Captioner(subject, draw, SCALE, trial=trial)
+        captions, _ = model("sample", model.features, LENGTH)
+        ended = (captions[:, :EARLY] == END).any(axis=1)
+        if ended.any() and not ended.all():
+            return {"captions": (captions,), "steps": tuple(model.steps()), "trial": (np.asarray(trial),)}
 
 
 def check_sample(task, subject, goldens, draw):
     """Outcomes of task 2.4: the captions, the scores of single steps, dtype, purity."""
-    model = Captioner(subject, draw, scale=1.5)
-    yield judged("captions", 5, lambda: compared(model("sample", model.features, LENGTH)[0], goldens["captions"][0],
-                                                 "captions"), True)
+    trial = int(goldens["trial"][0])
+    model = Captioner(subject, draw, SCALE, trial=trial)
+    yield judged("captions", 5, lambda: _wrong_captions(model("sample", model.features, LENGTH)[0],
+                                                        goldens["captions"][0]), True)
     yield judged("one step: scores", 5, lambda: first(
         [compared(found, expected, f"scores after word {k + 1}")
          for k, (found, expected) in enumerate(zip(model.steps(), goldens["steps"]))]), True)
-    yield judged("dtype", 1, lambda: _wrong_step_dtypes(Captioner(subject, draw, 1.5, "float32")))
+    yield judged("dtype", 1, lambda: _wrong_step_dtypes(Captioner(subject, draw, SCALE, "float32", trial)))
     yield judged("purity", 1, lambda: model("sample", model.features, LENGTH)[1])
 
 
@@ -118,6 +130,14 @@ def _padding_counts(model):
     one, more = _value(model.loss()), _value(model.loss(longer))
     problem = compared(more, one, "the loss")
     return problem and f"with more padding behind the captions {problem}"
+
+
+def _wrong_captions(found, expected):
+    """How captions differ up to their <END>. What comes behind it may be anything: the course's go on, ours stop."""
+    if isinstance(found, np.ndarray) and found.shape == expected.shape:
+        behind = np.cumsum(expected == END, axis=1) - (expected == END) > 0
+        found = np.where(behind, expected, found)
+    return compared(found, expected, "captions")
 
 
 def _wrong_step_dtypes(model):

@@ -7,6 +7,7 @@ import numpy as np
 
 from data.prepare import new_folder
 from data.scene_dataset import make_scene_dataset
+from scripts.course.course_form import in_course_form
 from scripts.course.draws import PUBLIC
 from scripts.course.files import write_whole, zipped
 from scripts.course.grading import goldens_of
@@ -58,8 +59,9 @@ def _texts(project, names, solved):
     """All files but the data, path -> bytes."""
     root, files = project.root, {}
     for path in handed_out(root):
-        marked = path in project.texts
-        files[path] = project.text(path, solved, names).encode() if marked else (root / path).read_bytes()
+        files[path] = (root / path).read_bytes()
+        if path in project.texts:
+            files[path] = in_course_form(path, project.text(path, solved, names), set(names) - solved).encode()
     files["README.md"] = (root / "docs/students.md").read_bytes()
     files.update({path: text.encode() for path, text in notebooks_of(root).items()})
     assigned = {"version": project.version, "tasks": closure(names, project.tasks),
