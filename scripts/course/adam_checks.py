@@ -1,7 +1,7 @@
 """Checks of the update rule Adam."""
 import numpy as np
 
-from scripts.course.outcomes import compared, first, judged
+from scripts.course.outcomes import compared, first, judged, judged_dtypes
 
 EPSILON, BETA2 = 1e-8, 0.999       # the defaults
 SETTINGS = {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3}    # so large that its place shows
@@ -37,7 +37,7 @@ def check(task, subject, goldens, draw):
         [subject.adam(w, TINY * gradients[0], None)[0]], goldens, "first"), True)
     yield judged(f"{STEPS} steps", 5, lambda: _neither(_steps(subject, draw)[0], goldens, "steps"), True)
     yield judged("config", 1, lambda: _wrong_config(_steps(subject, draw)[1], goldens["config"]))
-    yield judged("dtype", 1, lambda: _wrong_dtype(subject, draw))
+    yield judged_dtypes("dtype", 1, lambda: _next_w(subject, draw))
     yield judged("purity", 1, lambda: subject.writes("adam", None, (w, gradients[0])))
     yield judged("stability", 1, lambda: "" if np.isfinite(subject.adam(w, 0 * w, None)[0]).all() else
                  "a gradient of zero makes next_w infinite or NaN")
@@ -78,8 +78,7 @@ def _wrong_config(config, expected):
     return first([compared(config[key], value, f"config[{key!r}]") for key, value in zip(STATE, expected)])
 
 
-def _wrong_dtype(subject, draw):
+def _next_w(subject, draw):
+    """What a step makes of weights of float32, (what, value)."""
     w, gradients = _numbers(draw, "float32")
-    next_w, _ = subject.adam(w, gradients[0], None)
-    return "" if np.asarray(next_w).dtype == np.float32 else (
-        f"next_w is {np.asarray(next_w).dtype} for weights of float32")
+    return [("next_w", subject.adam(w, gradients[0], None)[0])]

@@ -26,7 +26,7 @@ CHANGES = {                         # task -> pairs (text, text in its place)
         ("    starts_from_c0: bool            # whether forward was given c0\n", ""),
         (", b: Array,\n                 c0: Array | None = None) -> tuple[Array, LSTMCache]:",
          ", b: Array) -> tuple[Array, LSTMCache]:"),
-        ("at each t, from h0 and c0, a cell state of zeros by default.", "at each t, from h0 and a cell state of zeros."),
+        ("from h0 and c0, a cell state of zeros by default.", "from h0 and a cell state of zeros."),
         ("h0 and c0 (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,) -> h (N, T, H)",
          "h0 (N, H), Wx (D, 4H), Wh (H, 4H), b (4H,) -> h (N, T, H)"),
         ("    first = np.zeros_like(h0) if c0 is None else c0\n", ""),

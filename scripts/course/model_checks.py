@@ -4,7 +4,17 @@ import itertools
 import numpy as np
 
 from gradcheck import check_model
-from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, judgements, problem_of
+from scripts.course.outcomes import (
+    STRANGE,
+    Outcome,
+    compared,
+    described,
+    first,
+    judged,
+    judged_dtypes,
+    judgements,
+    problem_of,
+)
 from scripts.course.pair_checks import BUDGET
 
 LENGTH, EARLY = 7, 5               # of sampled captions, and how long the shortest of them may be at most
@@ -55,7 +65,7 @@ def check_loss(task, subject, goldens, draw):
     value = judged("loss", 4, lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"), True)
     yield value
     yield from _gradients(model, draw, "d", 6, {}, not value.problem)
-    yield judged("dtype", 1, lambda: _wrong_dtypes(Captioner(subject, draw, dtype="float32")))
+    yield judged_dtypes("dtype", 1, lambda: _gradients_of(Captioner(subject, draw, dtype="float32")))
     yield judged("purity", 1, lambda: model("loss", model.features, model.captions)[1])
     yield judged("padding", 1, lambda: _padding_counts(model))
     report, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5}, not value.problem)
@@ -67,12 +77,15 @@ def sample_answers(task, subject, draw):
 
     "trial" is the first set of random parameters with which some captions end early and others do not.
     """
-    for trial in itertools.count():
-        model = Captioner(subject, draw, SCALE, trial=trial)
-        captions, _ = model("sample", model.features, LENGTH)
-        ended = (captions[:, :EARLY] == END).any(axis=1)
-        if ended.any() and not ended.all():
-            return {"captions": (captions,), "steps": tuple(model.steps()), "trial": (np.asarray(trial),)}
+    models = (Captioner(subject, draw, SCALE, trial=trial) for trial in itertools.count())
+    trial, model, captions = next((k, model, captions) for k, model in enumerate(models)
+                                  for captions in [model("sample", model.features, LENGTH)[0]] if _some_end(captions))
+    return {"captions": (captions,), "steps": tuple(model.steps()), "trial": (np.asarray(trial),)}
+
+
+def _some_end(captions):
+    ended = (captions[:, :EARLY] == END).any(axis=1)
+    return ended.any() and not ended.all()
 
 
 def check_sample(task, subject, goldens, draw):
@@ -84,7 +97,7 @@ def check_sample(task, subject, goldens, draw):
     yield judged("one step: scores", 5, lambda: first(
         [compared(found, expected, f"scores after word {k + 1}")
          for k, (found, expected) in enumerate(zip(model.steps(), goldens["steps"]))]), True)
-    yield judged("dtype", 1, lambda: _wrong_step_dtypes(Captioner(subject, draw, SCALE, "float32", trial)))
+    yield judged_dtypes("dtype", 1, lambda: [("scores", Captioner(subject, draw, SCALE, "float32", trial).steps()[0])])
     yield judged("purity", 1, lambda: model("sample", model.features, LENGTH)[1])
 
 
@@ -119,10 +132,8 @@ def _gradients(model, draw, name, weight, settings, loss_is_right):
         text = "" if wrong[key] else text
 
 
-def _wrong_dtypes(model):
-    loss, grads = model.loss()
-    return first(f"d{name} is {np.asarray(grad).dtype} where the parameters are float32" for name, grad in grads.items()
-                 if np.asarray(grad).dtype != np.float32)
+def _gradients_of(model):
+    return [(f"d{name}", grad) for name, grad in model.loss()[1].items()]
 
 
 def _padding_counts(model):
@@ -138,10 +149,3 @@ def _wrong_captions(found, expected):
         behind = np.cumsum(expected == END, axis=1) - (expected == END) > 0
         found = np.where(behind, expected, found)
     return compared(found, expected, "captions")
-
-
-def _wrong_step_dtypes(model):
-    scores, captions = model.steps()[0], model("sample", model.features, LENGTH)[0]
-    if captions.dtype != np.int32:
-        return f"captions are {captions.dtype}, expected int32"
-    return "" if scores.dtype == np.float32 else f"scores are {scores.dtype} where the parameters are float32"

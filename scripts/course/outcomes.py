@@ -19,6 +19,7 @@ class Outcome(NamedTuple):
     problem: str                    # "" where the property holds
     essential: bool = False
     report: str = ""                # of the gradient checker
+    hint: str = ""                  # what could be better; costs nothing
 
 
 def judged(name, weight, check, essential=False):
@@ -28,6 +29,22 @@ def judged(name, weight, check, essential=False):
     except STRANGE as error:
         problem = described(error)
     return Outcome(name, weight, problem, essential)
+
+
+def judged_dtypes(name, weight, results):
+    """The Outcome of results(), which yields (what, value) for inputs of float32. More precise ones earn a hint."""
+    hint = ""
+
+    def check():
+        nonlocal hint
+        odd = [(what, value) for what, value in results()
+               if type(value) is not float and np.asarray(value).dtype != np.float32]
+        wider = [np.asarray(value).dtype == np.float64 for _, value in odd]
+        words = [f"{what} is {kind_of(value)} for inputs of float32" for what, value in odd]
+        hint = f"{words[0]}: let buffers take the dtype of the inputs" if odd and all(wider) else ""
+        return "" if all(wider) else f"{words[wider.index(False)]}: it is less precise than the inputs"
+    outcome = judged(name, weight, check)
+    return outcome._replace(hint=hint)
 
 
 def described(error):

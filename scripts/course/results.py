@@ -25,6 +25,7 @@ def feedback(graded):
         said.add(problem)
         lines += [f"{outcome.name}: {problem}"] if problem else []
         lines += outcome.report.split("\n") if outcome.report else []
+    lines += dict.fromkeys(f"hint: {outcome.hint}" for outcome in graded.outcomes if outcome.hint)
     if graded.printed:
         lines += ["printed:", *(f"  {line}" for line in graded.printed.split("\n")[:8])]
     lines = [printable(line, 200) for line in lines]
