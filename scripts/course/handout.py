@@ -16,9 +16,9 @@ HANDED_OUT = {                      # folder -> modules
                  likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": """__init__ coco dataset encoder feature_file features files markers matching model_outputs onnx_models
-               photos picture_formats pictures prepare records scene_captions scene_dataset scene_features scenes
-               sources splits tables tokenizer vocabulary word_counts""",
+    "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs
+               onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
+               scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not cells, which contains recurrent cells
     "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
                     numeric pair plot report shapes snapshot suite table traps""",
