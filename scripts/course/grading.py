@@ -119,18 +119,22 @@ def _has_right_forwards(outcomes):
 
 
 def _ways(project, submission, needed, wrong, given):
-    """The ways to grade a task that builds on `needed`. A student's tree has no reference, and so the first alone."""
+    """The ways to grade a task that builds on `needed`, the likely best first. A student's tree has no reference."""
     replaced = {need for need in needed if need in wrong and need not in given}
     narrow = narrower(project, submission.texts, set(needed) - given)
-    if not project.is_reference or not any(wrong[need].useless for need in replaced):     # nothing can work with these
-        yield Way(given, set(), "")
+    useful = {need for need in replaced if not wrong[need].useless}
+    own = Way(given, set(), "graded with the submission's own functions" if replaced else "")
+    if not replaced or not project.is_reference:
+        yield own._replace(how="")
     if project.is_reference and replaced | narrow:
-        kept = {need for need in replaced - narrow if wrong[need].right_forward and not wrong[need].useless}
+        kept = {need for need in useful - narrow if wrong[need].right_forward}
         if kept:
             yield Way(given | narrow | (replaced - kept), kept, f"graded with the reference's gradients of "
                       f"{', '.join(sorted(kept))} behind the submission's forwards")
         yield Way(given | replaced | narrow, set(),
                   f"graded with the reference's functions of {', '.join(sorted(replaced | narrow))}")
+        if replaced and useful == replaced:             # nothing can work with the others
+            yield own
 
 
 def _grade_tree(task, tree, draw, goldens, open_tree):
