@@ -29,7 +29,7 @@ def warm_up(task, subject, draw):
 
 
 def check(task, subject, goldens, draw):
-    """Outcomes: two steps with the defaults, others,  the content of the config, dtype, purity, gradients of zero."""
+    """Outcomes: two steps with the defaults, others, the content of the config, dtype, purity, gradients of zero."""
     w, gradients = _numbers(draw)
     yield judged("the first steps", 3, lambda: _neither(_first_steps(subject, draw), goldens, "first"), True)
     yield judged(f"{STEPS} steps", 5, lambda: _neither(_steps(subject, draw)[0], goldens, "steps"), True)
