@@ -16,9 +16,9 @@ HANDED_OUT = {                      # folder -> modules
                  likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": """__init__ coco dataset encoder feature_file features files markers matching model_outputs onnx_models
-               photos picture_formats pictures prepare records scene_captions scene_dataset scene_features scenes
-               sources splits tables tokenizer vocabulary word_counts""",
+    "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs
+               onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
+               scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not cells, which contains recurrent cells
     "gradcheck": """__init__ __main__ axes budget check contract course diagnose judge layouts measure mistakes model
                     numeric pair plot report shapes snapshot suite table traps""",
@@ -31,8 +31,9 @@ HANDED_OUT = {                      # folder -> modules
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",
     # the grader as grade and pack_submission run it, and lab for the notebooks
-    "scripts/course": """__init__ adam_checks channel child class_grading confine draws files grading guard lab
-                         model_checks outcomes packing pair_checks project regions results submission tasks wire""",
+    "scripts/course": """__init__ adam_checks cache_form channel child class_grading confine draws evaluations
+                         files grading guard lab model_checks outcomes packing pair_checks project regions results
+                         submission tasks wire""",
 }
 OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
 OPTIONAL = (                        # not handed out, and imported only if they are present

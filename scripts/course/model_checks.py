@@ -11,6 +11,7 @@ from scripts.course.outcomes import (
     described,
     first,
     judged,
+    judged_again,
     judged_dtypes,
     judgements,
     problem_of,
@@ -55,21 +56,22 @@ class Captioner:
 
 
 def loss_answers(task, subject, draw):
-    """The loss -> key -> tuple of arrays."""
-    return {"loss": (np.asarray(Captioner(subject, draw).loss()[0]),)}
+    """The loss and its gradients -> key -> tuple of arrays."""
+    loss, grads = Captioner(subject, draw).loss()
+    return {"loss": (np.asarray(loss),), "gradients": tuple(grads[name] for name in AXES)}
 
 
 def check_loss(task, subject, goldens, draw):
     """Outcomes of task 2.3: the value, each gradient, dtype, purity, padding, dropout."""
     model = Captioner(subject, draw)
     value = judged("loss", 4, lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"), True)
-    yield value
-    yield from _gradients(model, draw, "d", 6, {}, not value.problem)
+    gradients = (_wrong_losses_gradients(model, goldens) if value.problem else _gradients(model, draw, "d", 6, {}))
+    yield from judged_again([value, *gradients], lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"))
     yield judged_dtypes("dtype", 1, lambda: _gradients_of(Captioner(subject, draw, dtype="float32")))
     yield judged("purity", 1, lambda: model("loss", model.features, model.captions)[1])
     yield judged("padding", 1, lambda: _padding_counts(model))
-    report, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5}, not value.problem)
-    yield report._replace(essential=False)
+    report, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5})
+    yield report._replace(essential=False, problem=report.problem or value.problem and "counts once the loss is right")
 
 
 def sample_answers(task, subject, draw):
@@ -111,13 +113,20 @@ def _value(result):
     return result[0] if isinstance(result, tuple) and len(result) == 2 else result
 
 
-def _gradients(model, draw, name, weight, settings, loss_is_right):
+def _wrong_losses_gradients(model, goldens):
+    """An Outcome for each parameter's gradient where the loss is wrong: it is compared with the right one."""
+    for key, expected in zip(AXES, goldens["gradients"]):
+        yield judged(f"d{key}", 6 / len(AXES), lambda key=key, expected=expected: compared(
+            model.loss()[1][key], expected, f"the loss is wrong, and d{key}"), True)
+
+
+def _gradients(model, draw, name, weight, settings):
     """An Outcome for each parameter's gradient; for dropout, one for all."""
     names = list(model.params)
     try:
         report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=BUDGET,
                              rng=draw.rng("model"))
-        problems = judgements(report, loss_is_right)
+        problems = judgements(report)
         report.name, problem = "CaptioningRNN.loss", problem_of(report)
         text = "" if report.ok or problem else str(report)
     except STRANGE as error:

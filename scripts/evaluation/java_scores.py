@@ -23,11 +23,12 @@ def java_scores(candidates: dict, references: dict) -> tuple[dict[str, float], s
                     'pip install -e ".[coco]", and Java on the PATH')
     if not _java_works():
         return {}, "METEOR and SPICE are left out: they need Java, and there is no java on the PATH that works"
+    places = package.submodule_search_locations or ()       # the package may be a mere folder, without __init__.py
     ids = list(candidates)
     captions = json.dumps([[references[i] for i in ids], [candidates[i] for i in ids]])
     scores, notes = {}, []
     for name in ("METEOR", "SPICE"):
-        if name == "SPICE" and not (Path(package.origin).parent / JAR).is_file():
+        if name == "SPICE" and not any(Path(folder, JAR).is_file() for folder in places):
             notes.append(f'SPICE is left out: its Stanford models are not there; to fetch them: python -c "{FETCH}"')
             continue
         try:

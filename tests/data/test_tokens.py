@@ -47,6 +47,11 @@ def test_as_people_write_it(words, text):
     assert written(words, "treebank") == written(words, "blanks") == words
 
 
+def test_words_for_brackets_are_written_as_brackets():
+    assert written("a dog -lrb- left -rrb- -lsb- x -rsb- -lcb-", "treebank") == "a dog ( left ) [ x ] {"
+    assert written("-lrb-", "blanks") == "-lrb-" and tokenize(written("a -lrb- b", "treebank")) == "a -lrb- b"
+
+
 @pytest.mark.parametrize("cut", TOKENS.values())
 def test_only_text_is_cut(cut):
     with pytest.raises(TypeError, match="caption must be a str, found NoneType"):

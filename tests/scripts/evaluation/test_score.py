@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -63,6 +64,15 @@ def test_text_of_all_kinds_is_tokenised(files, capsys, tmp_path):
     assert "zwei" in (tmp_path / "out.csv").read_text(encoding="utf-8")
 
 
+def test_brackets_are_words_as_for_the_reference(files, capsys):
+    """The expected scores are those of pycocoevalcap with its Java tokeniser."""
+    call(score.main, *files({"x": "a bird {blue} sits (alone)", "y": "two boats"},
+                            {"x": ["a blue bird (a jay) sits", "the {blue} jay"],
+                             "y": ["two small boats (red) float"]}))
+    found, _ = printed(capsys)
+    assert [found[name] for name in ("BLEU-1", "BLEU-3", "CIDEr")] == [0.6319, 0.2132, 1.5104]
+
+
 def test_images_without_a_candidate_are_left_out_and_told(files, capsys):
     assert call(score.main, *files(CANDIDATES[:1], {"annotations": REFERENCES})) == 0
     _, notes = printed(capsys)
@@ -111,22 +121,25 @@ def test_files_that_are_not_there(files, tmp_path, capsys):
     assert capsys.readouterr().err.count("error:") == 3
 
 
-def install(folder, monkeypatch, java, meteor, spice=None):
+def install(folder, monkeypatch, java, meteor, spice=None, package=True):
     """A java and a package pycocoevalcap with these bodies of compute_score."""
     (folder / "bin").mkdir()
     (folder / "bin" / "java").write_text(f"#!/bin/sh\n{java}\n")
     (folder / "bin" / "java").chmod(0o755)
     for name, body in (("meteor", meteor), ("spice", spice)):
         (folder / "pycocoevalcap" / name / "lib").mkdir(parents=True)
+        (folder / "pycocoevalcap" / name / "__init__.py").touch()
         (folder / "pycocoevalcap" / name / f"{name}.py").write_text(
             f"class {name.capitalize()}:\n    def compute_score(self, truth, found):\n        {body}\n")
-    (folder / "pycocoevalcap" / "__init__.py").touch()
+    if package:
+        (folder / "pycocoevalcap" / "__init__.py").touch()
     if spice:
         (folder / "pycocoevalcap" / coco_scores.JAR).touch()
     monkeypatch.undo()                                      # no_java
     monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "pycocoevalcap", raising=False)
     importlib.invalidate_caches()
 
 
@@ -134,8 +147,9 @@ GIVEN = {"x": "a", "y": "c é"}, {"x": ["a b"], "y": ["c"]}
 SCORER = "assert truth == {0: ['a b'], 1: ['c']} and found == {0: ['a'], 1: ['c é']}; print('chatter'); return "
 
 
-def test_meteor_and_spice_where_they_are_installed(tmp_path, monkeypatch, capfd):
-    install(tmp_path, monkeypatch, "exit 0", SCORER + "0.25, []", SCORER + "0.125, []")
+@pytest.mark.parametrize("package", [True, False])          # pycocoevalcap 1.2 is a folder without __init__.py
+def test_meteor_and_spice_where_they_are_installed(package, tmp_path, monkeypatch, capfd):
+    install(tmp_path, monkeypatch, "exit 0", SCORER + "0.25, []", SCORER + "0.125, []", package)
     assert coco_scores.java_scores(*GIVEN) == ({"METEOR": 0.25, "SPICE": 0.125}, "")
     assert capfd.readouterr() == ("", "")
 
