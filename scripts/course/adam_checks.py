@@ -3,7 +3,7 @@ import numpy as np
 
 from scripts.course.outcomes import compared, first, judged, judged_dtypes
 
-EPSILON, BETA2 = 1e-8, 0.999       # the defaults
+DEFAULTS = {"beta2": 0.999, "epsilon": 1e-8}
 SETTINGS = {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3}    # so large that its place shows
 STEPS, STATE = 5, ("m", "v", "t")
 TINY = 1e-6                         # factor of a gradient beside which the default epsilon shows
@@ -11,16 +11,14 @@ FORMS = ("", ", reordered")         # Kingma and Ba (2015): algorithm 1, and the
 
 
 def answers(task, subject, draw):
-    """The weights after a first step with the defaults, and after each of several steps, with the final state.
+    """The weights after each of two steps with the defaults, and of several other steps, with the final state.
 
     Both published forms are right. They differ by what is added to the root at step t: epsilon, or in the reordered
     form epsilon / sqrt(1 - beta2^t). -> key -> tuple of arrays
     """
-    w, gradients = _numbers(draw)
     found = {"config": tuple(np.asarray(_steps(subject, draw)[1][key]) for key in STATE)}
     for form in FORMS:
-        config = {"epsilon": _added(EPSILON, BETA2, 1)} if form else None
-        found[f"first{form}"] = (np.asarray(subject.adam(w, TINY * gradients[0], config)[0]),)
+        found[f"first{form}"] = tuple(_first_steps(subject, draw, bool(form)))
         found[f"steps{form}"] = tuple(_steps(subject, draw, bool(form))[0])
     return found
 
@@ -31,10 +29,9 @@ def warm_up(task, subject, draw):
 
 
 def check(task, subject, goldens, draw):
-    """Outcomes: the first step, later steps, the content of the config, dtype, purity, gradients of zero."""
+    """Outcomes: two steps with the defaults, others, the content of the config, dtype, purity, gradients of zero."""
     w, gradients = _numbers(draw)
-    yield judged("the first step", 3, lambda: _neither(
-        [subject.adam(w, TINY * gradients[0], None)[0]], goldens, "first"), True)
+    yield judged("the first steps", 3, lambda: _neither(_first_steps(subject, draw), goldens, "first"), True)
     yield judged(f"{STEPS} steps", 5, lambda: _neither(_steps(subject, draw)[0], goldens, "steps"), True)
     yield judged("config", 1, lambda: _wrong_config(_steps(subject, draw)[1], goldens["config"]))
     yield judged_dtypes("dtype", 1, lambda: _next_w(subject, draw))
@@ -50,18 +47,24 @@ def _numbers(draw, dtype="float64"):
 
 def _steps(subject, draw, reordered=False):
     """Weights after each step, and the last config. reordered: with what this form adds to the root, for answers()."""
+    return _run(subject, *_numbers(draw), dict(SETTINGS), SETTINGS if reordered else None)
+
+
+def _first_steps(subject, draw, reordered=False):
+    """Weights after each of two steps with the defaults; the gradients are so small that epsilon shows."""
     w, gradients = _numbers(draw)
-    config, found = dict(SETTINGS), []
+    small = [TINY * dw for dw in gradients[:2]]
+    return _run(subject, w, small, {} if reordered else None, DEFAULTS if reordered else None)[0]
+
+
+def _run(subject, w, gradients, config, reordered):
+    found = []
     for k, dw in enumerate(gradients):
         if reordered:
-            config["epsilon"] = _added(SETTINGS["epsilon"], SETTINGS["beta2"], k + 1)
+            config["epsilon"] = reordered["epsilon"] / (1 - reordered["beta2"] ** (k + 1)) ** 0.5
         w, config = subject.adam(w, dw, config)
         found.append(w)
     return found, config
-
-
-def _added(epsilon, beta2, t):
-    return epsilon / (1 - beta2 ** t) ** 0.5
 
 
 def _neither(found, goldens, key):

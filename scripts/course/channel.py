@@ -39,10 +39,10 @@ class Cache:
     """A forward's cache, which stays in the process under test."""
 
     def __init__(self, number, dropped):
-        self.number, self._dropped = number, dropped
+        self.number, self._drop = number, dropped.append     # a function: no part of the cache's content
 
     def __del__(self):
-        self._dropped.append(self.number)
+        self._drop(self.number)
 
 
 class Remote:

@@ -77,17 +77,22 @@ def check_loss(task, subject, goldens, draw):
 def sample_answers(task, subject, draw):
     """Captions and scores of single steps -> key -> tuple of arrays.
 
-    "trial" is the first set of random parameters with which some captions end early and others do not.
+    "trial" is the first set of random parameters with which some captions end early and others do not, and with which
+    the captions depend on the words that are fed.
     """
     models = (Captioner(subject, draw, SCALE, trial=trial) for trial in itertools.count())
-    trial, model, captions = next((k, model, captions) for k, model in enumerate(models)
-                                  for captions in [model("sample", model.features, LENGTH)[0]] if _some_end(captions))
+    tried = ((model, model("sample", model.features, LENGTH)[0]) for model in models)
+    trial, (model, captions) = next((k, pair) for k, pair in enumerate(tried) if _tell(*pair))
     return {"captions": (captions,), "steps": tuple(model.steps()), "trial": (np.asarray(trial),)}
 
 
-def _some_end(captions):
+def _tell(model, captions):
+    """Whether some captions but not all end early, and are not those of a model that is always fed <START>."""
     ended = (captions[:, :EARLY] == END).any(axis=1)
-    return ended.any() and not ended.all()
+    if not ended.any() or ended.all():
+        return False
+    scores, _ = model("steps", model.features, np.full(captions.shape, START))
+    return bool(_wrong_captions(np.argmax(scores, axis=2).T, captions))
 
 
 def check_sample(task, subject, goldens, draw):
