@@ -100,6 +100,7 @@ def bahdanau_forward(x: Array, h0: Array, c0: Array, A: Array, Wx: Array, Wh: Ar
                  Wh=(Wh, "H 4H"), Wattn=(Wattn, "E 4H"), b=(b, "4H"), Wa=(Wa, "E K"), ba=(ba, "K"))
     check_steps("bahdanau_forward", x)
     A = without_padding(np.asarray(A), real_regions("bahdanau_forward", regions, *np.shape(A)[:2]))
+    # A step that takes no attn and Wattn does as well: with [x, context] for x and [Wx; Wattn] for Wx.
     # BEGIN SOLUTION 5.2
     keys, keys_cache = temporal_affine_forward(A, Wa, ba)
     h, c, hs, maps, attentions, steps = h0, c0, [], [], [], []

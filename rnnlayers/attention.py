@@ -82,6 +82,7 @@ def attention_forward(x: Array, A: Array, Wx: Array, Wh: Array, Wattn: Array, b:
     check_shapes("attention_forward", x=(x, "N T D"), A=(flat, "N H L"), Wx=(Wx, "D 4H"), Wh=(Wh, "H 4H"),
                  Wattn=(Wattn, "H 4H"), b=(b, "4H"))
     check_steps("attention_forward", x)
+    # A step that takes no attn and Wattn does as well: with [x, attn] for x and [Wx; Wattn] for Wx.
     # BEGIN SOLUTION 4.2: the cache is an AttentionCache; the mean is over the regions where real (N, L) is True
     h = c = flat.mean(axis=2, where=real[:, None])
     hs, attentions, steps = [], [], []

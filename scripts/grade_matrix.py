@@ -15,9 +15,8 @@ from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
 from scripts.course.channel import Remote
 from scripts.course.grade_matrix import Matrix, by_task, one_of_each, page
-from scripts.course.grader_mutants import COURSE
+from scripts.course.grader_mutants import GRADED
 from scripts.course.in_process import InProcess
-from scripts.course.mutants import MUTANTS
 from scripts.course.project import load_project
 
 
@@ -31,8 +30,8 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)
     started, project = time.monotonic(), load_project()
-    matrix, mutants = Matrix(project, InProcess if args.in_process else Remote), [*MUTANTS, *COURSE]
-    chosen = one_of_each(mutants, project) if args.one else mutants
+    matrix = Matrix(project, InProcess if args.in_process else Remote)
+    chosen = one_of_each(GRADED, project) if args.one else GRADED
     rows = [matrix.reference(), matrix.stub()]
     with ProcessPoolExecutor(args.jobs) as pool:
         for part in pool.map(matrix.mutated, filter(None, by_task(chosen, project).values())):

@@ -40,7 +40,7 @@ class Attention(Cell):
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
         (Wx, Wh, Wattn, b), (c,) = take(p, WEIGHTS), state.carried
         attn, weights, _ = dot_product_attention_forward(state.output, *state.memory)
-        h, c, _ = lstm_step_forward(x, state.output, c, Wx, Wh, b, attn, Wattn)
+        h, c, _ = lstm_step_forward(np.hstack([x, attn]), state.output, c, np.vstack([Wx, Wattn]), Wh, b)
         return State(h, (c,), state.memory, attention=weights)
 
     def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:

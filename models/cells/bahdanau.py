@@ -41,7 +41,7 @@ class Bahdanau(Cell):
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
         (Wx, Wh, Wattn, b), (c,), (A, keys, *mask) = take(p, LSTM_WEIGHTS), state.carried, state.memory
         context, weights, _ = additive_attention_forward(state.output, A, keys, *take(p, ENERGY), *mask)
-        h, c, _ = lstm_step_forward(x, state.output, c, Wx, Wh, b, context, Wattn)
+        h, c, _ = lstm_step_forward(np.hstack([x, context]), state.output, c, np.vstack([Wx, Wattn]), Wh, b)
         return State(h, (c,), state.memory, attention=weights)
 
     def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:

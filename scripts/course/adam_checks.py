@@ -1,21 +1,26 @@
 """Checks of the update rule Adam."""
 import numpy as np
 
-from scripts.course.outcomes import compared, first, judged
+from scripts.course.outcomes import compared, first, judged, judged_dtypes
 
-SETTINGS = {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95}
+DEFAULTS = {"beta2": 0.999, "epsilon": 1e-8}
+SETTINGS = {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3}    # so large that its place shows
 STEPS, STATE = 5, ("m", "v", "t")
+TINY = 1e-6                         # factor of a gradient beside which the default epsilon shows
+FORMS = ("", ", reordered")         # Kingma and Ba (2015): algorithm 1, and the end of section 2
 
 
 def answers(task, subject, draw):
-    """The weights after a first step with the defaults, and after each of several steps, with the final state.
+    """The weights after each of two steps with the defaults, and of several other steps, with the final state.
 
-    -> key -> tuple of arrays
+    Both published forms are right. They differ by what is added to the root at step t: epsilon, or in the reordered
+    form epsilon / sqrt(1 - beta2^t). -> key -> tuple of arrays
     """
-    w, gradients = _numbers(draw)
-    weights, config = _steps(subject, draw)
-    return {"first": (np.asarray(subject.adam(w, gradients[0], None)[0]),), "steps": tuple(weights),
-            "config": tuple(np.asarray(config[key]) for key in STATE)}
+    found = {"config": tuple(np.asarray(_steps(subject, draw)[1][key]) for key in STATE)}
+    for form in FORMS:
+        found[f"first{form}"] = tuple(_first_steps(subject, draw, bool(form)))
+        found[f"steps{form}"] = tuple(_steps(subject, draw, bool(form))[0])
+    return found
 
 
 def warm_up(task, subject, draw):
@@ -24,15 +29,12 @@ def warm_up(task, subject, draw):
 
 
 def check(task, subject, goldens, draw):
-    """Outcomes: the first step, later steps, the content of the config, dtype, purity, gradients of zero."""
+    """Outcomes: two steps with the defaults, others, the content of the config, dtype, purity, gradients of zero."""
     w, gradients = _numbers(draw)
-    yield judged("the first step", 3, lambda: compared(subject.adam(w, gradients[0], None)[0], goldens["first"][0],
-                                                       "next_w"), True)
-    yield judged(f"{STEPS} steps", 5, lambda: first(
-        [compared(found, expected, f"next_w of step {k + 1}")
-         for k, (found, expected) in enumerate(zip(_steps(subject, draw)[0], goldens["steps"]))]), True)
+    yield judged("the first steps", 3, lambda: _neither(_first_steps(subject, draw), goldens, "first"), True)
+    yield judged(f"{STEPS} steps", 5, lambda: _neither(_steps(subject, draw)[0], goldens, "steps"), True)
     yield judged("config", 1, lambda: _wrong_config(_steps(subject, draw)[1], goldens["config"]))
-    yield judged("dtype", 1, lambda: _wrong_dtype(subject, draw))
+    yield judged_dtypes("dtype", 1, lambda: _next_w(subject, draw))
     yield judged("purity", 1, lambda: subject.writes("adam", None, (w, gradients[0])))
     yield judged("stability", 1, lambda: "" if np.isfinite(subject.adam(w, 0 * w, None)[0]).all() else
                  "a gradient of zero makes next_w infinite or NaN")
@@ -43,14 +45,33 @@ def _numbers(draw, dtype="float64"):
     return rng.standard_normal(shape).astype(dtype), [rng.standard_normal(shape).astype(dtype) for _ in range(STEPS)]
 
 
-def _steps(subject, draw):
-    """Weights after each step, and the last config."""
+def _steps(subject, draw, reordered=False):
+    """Weights after each step, and the last config. reordered: with what this form adds to the root, for answers()."""
+    return _run(subject, *_numbers(draw), dict(SETTINGS), SETTINGS if reordered else None)
+
+
+def _first_steps(subject, draw, reordered=False):
+    """Weights after each of two steps with the defaults; the gradients are so small that epsilon shows."""
     w, gradients = _numbers(draw)
-    config, found = dict(SETTINGS), []
-    for dw in gradients:
+    small = [TINY * dw for dw in gradients[:2]]
+    return _run(subject, w, small, {} if reordered else None, DEFAULTS if reordered else None)[0]
+
+
+def _run(subject, w, gradients, config, reordered):
+    found = []
+    for k, dw in enumerate(gradients):
+        if reordered:
+            config["epsilon"] = reordered["epsilon"] / (1 - reordered["beta2"] ** (k + 1)) ** 0.5
         w, config = subject.adam(w, dw, config)
         found.append(w)
     return found, config
+
+
+def _neither(found, goldens, key):
+    """How weights differ from one published form at all steps, or "" where they agree with one at all of them."""
+    wrong = [first([compared(w, expected, f"next_w of step {k + 1}")
+                    for k, (w, expected) in enumerate(zip(found, goldens[key + form]))]) for form in FORMS]
+    return "" if "" in wrong else wrong[0]
 
 
 def _wrong_config(config, expected):
@@ -60,8 +81,7 @@ def _wrong_config(config, expected):
     return first([compared(config[key], value, f"config[{key!r}]") for key, value in zip(STATE, expected)])
 
 
-def _wrong_dtype(subject, draw):
+def _next_w(subject, draw):
+    """What a step makes of weights of float32, (what, value)."""
     w, gradients = _numbers(draw, "float32")
-    next_w, _ = subject.adam(w, gradients[0], None)
-    return "" if np.asarray(next_w).dtype == np.float32 else (
-        f"next_w is {np.asarray(next_w).dtype} for weights of float32")
+    return [("next_w", subject.adam(w, gradients[0], None)[0])]

@@ -39,10 +39,10 @@ class Cache:
     """A forward's cache, which stays in the process under test."""
 
     def __init__(self, number, dropped):
-        self.number, self._dropped = number, dropped
+        self.number, self._drop = number, dropped.append     # a function: no part of the cache's content
 
     def __del__(self):
-        self._dropped.append(self.number)
+        self._drop(self.number)
 
 
 class Remote:
@@ -84,6 +84,15 @@ class Remote:
     def writes(self, forward, backward, args, before=(), after=()):
         """A sentence naming the arrays of the caller that a pair writes to, or ""."""
         return str(self._ask("writes", forward, backward, tuple(args), tuple(before), tuple(after)))
+
+    def evaluations(self, forward, backward, args, before=(), after=()):
+        """See child.Server.evaluations -> two whole numbers."""
+        moved, turned = self._ask("evaluations", forward, backward, tuple(args), tuple(before), tuple(after))
+        return int(moved), int(turned)
+
+    def backward_with(self, forward, backward, args, before, cache, after):
+        """See child.Server.backward_with."""
+        return self._ask("backward_with", forward, backward, tuple(args), tuple(before), cache, tuple(after))
 
     def captioner(self, *args):
         """See child.Server.captioner."""
@@ -204,7 +213,8 @@ def _processor_seconds(pid):
 
 
 def _doing(do, args):
-    return {"call": lambda: args[0], "writes": lambda: args[0], "start": lambda: "importing rnnlayers",
+    return {"call": lambda: args[0], "writes": lambda: args[0], "evaluations": lambda: args[1] or args[0],
+            "backward_with": lambda: args[1], "start": lambda: "importing rnnlayers",
             "captioner": lambda: f"CaptioningRNN.{args[4]}", "drop": lambda: "the last call"}.get(do, lambda: do)()
 
 

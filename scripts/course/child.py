@@ -13,7 +13,9 @@ import numpy as np
 
 from gradcheck.snapshot import first_change, snapshot
 from scripts.course import guard
+from scripts.course.cache_form import in_form_of
 from scripts.course.confine import confine, end_with_parent
+from scripts.course.evaluations import Watch
 from scripts.course.wire import Reference, encode, read
 
 WORDS = ("<NULL>", "<START>", "<END>")
@@ -139,6 +141,19 @@ class Server:
         if first_change(first, snapshot(self.layers[backward](*before, cache, *after), "")):
             return f"{backward} returns something else when it is called again with the same arguments"
         return ""
+
+    def evaluations(self, forward, backward, args, before, after):
+        """What turns up in backward that comes from moved inputs: see evaluations.Watch. -> (moved, complex)."""
+        result = self.layers[forward](*args)
+        outs = [out for out in (result if isinstance(result, tuple) else (result,)) if isinstance(out, np.ndarray)]
+        with Watch(sys.path[0], args, outs[:len(before) + len(after)]) as watch:
+            self.layers[backward](*before, result[-1], *after) if backward else self.layers[forward](*args)
+        return watch.moved, watch.complex
+
+    def backward_with(self, forward, backward, args, before, cache, after):
+        """Gradients from another cache, put into the form of the own one. Raises cache_form.CacheForm."""
+        *_, own = self.layers[forward](*args)
+        return self.layers[backward](*before, in_form_of(own, cache), *after)
 
     def captioner(self, sizes, cell, options, params, method, args, seed):
         """A CaptioningRNN with these parameters: the result of a method, and the arrays it wrote to, or ""."""

@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 from gradcheck.suite import pair_of
 from scripts.course.draws import draw_for
+from scripts.course.grader_mutants import ELSEWHERE, HINT
 from scripts.course.grading import goldens_of, grade
 from scripts.course.submission import Submission
 
@@ -10,12 +11,12 @@ from scripts.course.submission import Submission
 class Row(NamedTuple):
     """The result of one submission."""
     name: str
-    task: str                       # the one that has to lose points, "" for none, "all" for the stub
+    task: str                       # those that have to lose points, "" for none, "all" for the stub
     lost: dict                      # task -> points
     named: bool                     # whether the report has a likely cause
 
     def right(self, project):
-        expected = set(project.tasks) if self.task == "all" else {self.task} - {""}
+        expected = set(project.tasks) if self.task == "all" else set(self.task.split(", ")) - {""}
         whole = self.task != "all" or all(self.lost[name] == task.points for name, task in project.tasks.items())
         return {name for name, points in self.lost.items() if points} == expected and whole
 
@@ -57,7 +58,8 @@ class Matrix:
         for mutant in mutants:
             path, task = place_of(mutant, self.project)
             text = self.project.texts[path].replace(mutant.old, mutant.new)
-            rows.append(self.row(f"{mutant.pair}: {mutant.name}", task, {path: text}))
+            loses = "" if mutant.kind == HINT else ELSEWHERE.get(mutant.pair, task)
+            rows.append(self.row(f"{mutant.pair}: {mutant.name}", loses, {path: text}))
         return rows
 
     def reference(self):

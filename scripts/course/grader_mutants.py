@@ -1,6 +1,11 @@
 """More mutants, for the grader: wrong forwards, and functions that are no pair, all unseen by the gradient checker."""
-from scripts.course.mutants import Mutant
+from scripts.course.mutants import MUTANTS, Mutant
 
+ELSEWHERE = {                       # pair that its own task does not grade -> the tasks that lose by its mutants
+    "lstm_step, with attention": "4.2, 5.2",
+    "lstm, with a first cell state": "",
+}
+HINT = "hint"                       # kind of a mutant that earns a hint and loses nothing
 OPTIM, CAPTIONER = "rnnlayers.optim", "models.captioning_rnn"
 COURSE = [
     Mutant("affine", "b left out of the forward", "return rows @ w + b, (x, w, b)", "return rows @ w, (x, w, b)", ""),
@@ -11,7 +16,7 @@ COURSE = [
     Mutant("temporal_softmax_loss", "scores not shifted", "z = (x - x.real.max(axis=2, keepdims=True)).reshape",
            "z = x.reshape", ""),
     Mutant("temporal_softmax_loss", "loss in float64", "z[rows, columns], 0).sum() / N",
-           "z[rows, columns], 0).sum(dtype=np.float64) / N", ""),
+           "z[rows, columns], 0).sum(dtype=np.float64) / N", HINT),
     Mutant("rnn_step", "sigmoid for tanh", "next_h = np.tanh(x @ Wx + prev_h @ Wh + b)",
            "next_h = 1 / (1 + np.exp(-(x @ Wx + prev_h @ Wh + b)))", ""),
     Mutant("rnn", "every step from h0", "rnn_step_forward(x[:, t], h, Wx, Wh, b)",
@@ -50,3 +55,4 @@ COURSE = [
     Mutant("sample", "b_vocab left out", "state.output @ p[\"W_vocab\"] + p[\"b_vocab\"]",
            "state.output @ p[\"W_vocab\"]", "", CAPTIONER),
 ]
+GRADED = [mutant for mutant in [*MUTANTS, *COURSE] if ELSEWHERE.get(mutant.pair) != ""]

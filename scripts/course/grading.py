@@ -9,8 +9,8 @@ import numpy as np
 from scripts.course import adam_checks, model_checks, pair_checks
 from scripts.course.channel import Gone, Limits, Remote, SubmissionError, folder_of
 from scripts.course.child import Server
-from scripts.course.outcomes import STRANGE, Outcome, described
-from scripts.course.project import tree_under_test
+from scripts.course.outcomes import LATE, STRANGE, Outcome, described
+from scripts.course.project import narrower, tree_under_test
 from scripts.course.tasks import GOLDENS, closure
 
 CHECKS = {                          # answers(), warm_up(), check() of each kind of task
@@ -25,8 +25,8 @@ class Graded(NamedTuple):
     """The result of one task."""
     task: object                    # tasks.Task
     outcomes: list
-    blocked: list                   # names of tasks that it builds on and that failed
-    given: bool                     # whether the reference took their place
+    blocked: list                   # names of tasks that it builds on and that have a wrong forward or gradient
+    how: str                        # with whose functions in their place it was graded, if with others than its own
     notes: list                     # what the submission did that it should not
     printed: str
 
@@ -70,38 +70,81 @@ def goldens_of(project, draw):
     return goldens
 
 
+class Way(NamedTuple):
+    """A way to grade a task that builds on wrong ones."""
+    given: set                      # tasks whose functions are the reference's
+    kept: set                       # tasks whose forwards are the submission's and whose gradients are the reference's
+    how: str
+
+
 def grade(project, submission, names, draw, goldens, given=(), limits=None, forbidden=(), memo=None, open_tree=Remote):
     """Grade some tasks of a Submission, and the tasks that they build on; yield a Graded for each of `names`, in order.
 
+    A task that builds on a wrong one is graded in each Way, and the best counts.
     given: tasks whose functions are taken from the reference. memo: a dict that keeps the results of a tree, if almost
     the same submission is graded many times. open_tree: runs a tree, such as Remote.
     """
-    missed, memo = set(), {} if memo is None else memo
+    wrong, memo = {}, {} if memo is None else memo      # name of a wrong task -> Wrong
     for name in [name for name in closure(names, project.tasks) if name not in given]:
-        task = project.tasks[name]
-        needed = set(closure([name], project.tasks)) - {name}
-        blocked = [need for need in closure([name], project.tasks) if need in missed]
-        put_in = needed & (set(given) | missed) if project.is_reference else set()
-        tree = tree_under_test(project, name, submission.texts, put_in)
-        key = (name, draw.seed, hashlib.sha256(repr(sorted(tree.items())).encode()).hexdigest())
-        if key not in memo:
-            memo[key] = _grade_tree(task, tree, draw, goldens[name],
-                                    lambda work: open_tree(work, limits or Limits(), forbidden))
-        graded = Graded(task, *memo[key][:1], blocked, bool(put_in), *memo[key][1:])
-        if any(outcome.problem for outcome in graded.outcomes):
-            missed.add(name)
+        task, needed = project.tasks[name], [need for need in closure([name], project.tasks) if need != name]
+        blocked = [need for need in needed if need in wrong]
+        best = None
+        for way in _ways(project, submission, needed, wrong, set(given) & set(needed)):
+            tree = tree_under_test(project, name, submission.texts, way.given, way.kept)
+            key = (name, draw.seed, hashlib.sha256(repr(sorted(tree.items())).encode()).hexdigest())
+            if key not in memo:
+                memo[key] = _grade_tree(task, tree, draw, goldens[name],
+                                        lambda work: open_tree(work, limits or Limits(), forbidden))
+            outcomes, notes, printed, gone = memo[key]
+            graded = Graded(task, outcomes, blocked, way.how, notes, printed)
+            if best is None or graded.score > best.score:
+                best, ended = graded, gone
+            if best.score == task.points:
+                break
+        if any(outcome.essential and outcome.problem for outcome in best.outcomes):
+            right_forward = task.check == "pairs" and _has_right_forwards(best.outcomes)
+            wrong[name] = Wrong(right_forward, ended or any(LATE in outcome.problem for outcome in best.outcomes))
         if name in names:
-            yield graded
+            yield best
+
+
+class Wrong(NamedTuple):
+    """A task with a wrong forward or gradient."""
+    right_forward: bool             # whether only its gradients are wrong
+    useless: bool                   # whether it ends the process, or stops being right
+
+
+def _has_right_forwards(outcomes):
+    return not any(outcome.problem for outcome in outcomes if outcome.name.endswith((": forward", "import")))
+
+
+def _ways(project, submission, needed, wrong, given):
+    """The ways to grade a task that builds on `needed`, the likely best first. A student's tree has no reference."""
+    replaced = {need for need in needed if need in wrong and need not in given}
+    narrow = narrower(project, submission.texts, set(needed) - given)
+    useful = {need for need in replaced if not wrong[need].useless}
+    own = Way(given, set(), "graded with the submission's own functions" if replaced else "")
+    if not replaced or not project.is_reference:
+        yield own._replace(how="")
+    if project.is_reference and replaced | narrow:
+        kept = {need for need in useful - narrow if wrong[need].right_forward}
+        if kept:
+            yield Way(given | narrow | (replaced - kept), kept, f"graded with the reference's gradients of "
+                      f"{', '.join(sorted(kept))} behind the submission's forwards")
+        yield Way(given | replaced | narrow, set(),
+                  f"graded with the reference's functions of {', '.join(sorted(replaced | narrow))}")
+        if replaced and useful == replaced:             # nothing can work with the others
+            yield own
 
 
 def _grade_tree(task, tree, draw, goldens, open_tree):
-    """Outcomes, notes and what was printed, for a task on the tree path -> text."""
+    """Outcomes, notes, what was printed, and whether the process ended, for a task on the tree path -> text."""
     for warm in (True, False):                                      # again without, if first calls ended the process
         with folder_of(tree) as work, open_tree(work) as remote:
             outcomes = _outcomes(task, remote, draw, goldens, warm)
         if outcomes:
             break
-    return outcomes, remote.notes, remote.printed
+    return outcomes, remote.notes, remote.printed, bool(remote.gone)
 
 
 def _outcomes(task, remote, draw, goldens, warm):

@@ -1,30 +1,45 @@
 """Checks of the captioner's loss and of its captions, on a CaptioningRNN of the cell 'rnn'."""
+import itertools
+
 import numpy as np
 
 from gradcheck import check_model
-from scripts.course.outcomes import STRANGE, Outcome, compared, described, first, judged, judgements, problem_of
+from scripts.course.outcomes import (
+    STRANGE,
+    Outcome,
+    compared,
+    described,
+    first,
+    judged,
+    judged_again,
+    judged_dtypes,
+    judgements,
+    problem_of,
+)
 from scripts.course.pair_checks import BUDGET
 
-LENGTH = 7                          # of sampled captions
+LENGTH, EARLY = 7, 5               # of sampled captions, and how long the shortest of them may be at most
+NULL, START, END = 0, 1, 2
 AXES = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"),
         "b": ("H",), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
+SCALE = 1.5                         # of the parameters that caption: the words of a caption differ
 DROPOUT = {"dropout": 0.3, "input_dropout": 0.2}
 
 
 class Captioner:
     """One captioner with random parameters and a ragged batch for it."""
 
-    def __init__(self, subject, draw, scale=1.0, dtype="float64"):
-        rng, self.subject = draw.rng("captioner"), subject
+    def __init__(self, subject, draw, scale=1.0, dtype="float64", trial=0):
+        rng, self.subject = draw.rng("captioner", trial), subject
         self.sizes = V, D, W, H = [draw.sizes[letter] for letter in "VDWH"]
         sizes = {"V": V, "D": D, "W": W, "H": H}
         self.params = {name: (scale * rng.standard_normal([sizes[axis] for axis in axes])).astype(dtype)
                        for name, axes in AXES.items()}
         self.features = rng.standard_normal((4, D)).astype(dtype)
         self.captions = rng.integers(3, V, (4, 6))
-        self.captions[:, 0] = 1                                     # <START>
-        self.captions[0, 4], self.captions[0, 5:] = 2, 0            # <END>, and padding
-        self.captions[2, 2], self.captions[2, 3:] = 2, 0
+        self.captions[:, 0] = START
+        self.captions[0, 4], self.captions[0, 5:] = END, NULL
+        self.captions[2, 2], self.captions[2, 3:] = END, NULL
 
     def __call__(self, method, *args, options=None, seed=None):
         """The result of a method, and the arrays of the caller that it wrote to."""
@@ -41,38 +56,55 @@ class Captioner:
 
 
 def loss_answers(task, subject, draw):
-    """The loss -> key -> tuple of arrays."""
-    return {"loss": (np.asarray(Captioner(subject, draw).loss()[0]),)}
+    """The loss and its gradients -> key -> tuple of arrays."""
+    loss, grads = Captioner(subject, draw).loss()
+    return {"loss": (np.asarray(loss),), "gradients": tuple(grads[name] for name in AXES)}
 
 
 def check_loss(task, subject, goldens, draw):
     """Outcomes of task 2.3: the value, each gradient, dtype, purity, padding, dropout."""
     model = Captioner(subject, draw)
     value = judged("loss", 4, lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"), True)
-    yield value
-    yield from _gradients(model, draw, "d", 6, {}, not value.problem)
-    yield judged("dtype", 1, lambda: _wrong_dtypes(Captioner(subject, draw, dtype="float32")))
+    gradients = (_wrong_losses_gradients(model, goldens) if value.problem else _gradients(model, draw, "d", 6, {}))
+    yield from judged_again([value, *gradients], lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"))
+    yield judged_dtypes("dtype", 1, lambda: _gradients_of(Captioner(subject, draw, dtype="float32")))
     yield judged("purity", 1, lambda: model("loss", model.features, model.captions)[1])
     yield judged("padding", 1, lambda: _padding_counts(model))
-    report, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5}, not value.problem)
-    yield report._replace(essential=False)
+    report, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5})
+    yield report._replace(essential=False, problem=report.problem or value.problem and "counts once the loss is right")
 
 
 def sample_answers(task, subject, draw):
-    """Captions and scores of single steps -> key -> tuple of arrays."""
-    model = Captioner(subject, draw, scale=1.5)
-    return {"captions": (model("sample", model.features, LENGTH)[0],), "steps": tuple(model.steps())}
+    """Captions and scores of single steps -> key -> tuple of arrays.
+
+    "trial" is the first set of random parameters with which some captions end early and others do not, and with which
+    the captions depend on the words that are fed.
+    """
+    models = (Captioner(subject, draw, SCALE, trial=trial) for trial in itertools.count())
+    tried = ((model, model("sample", model.features, LENGTH)[0]) for model in models)
+    trial, (model, captions) = next((k, pair) for k, pair in enumerate(tried) if _tell(*pair))
+    return {"captions": (captions,), "steps": tuple(model.steps()), "trial": (np.asarray(trial),)}
+
+
+def _tell(model, captions):
+    """Whether some captions but not all end early, and are not those of a model that is always fed <START>."""
+    ended = (captions[:, :EARLY] == END).any(axis=1)
+    if not ended.any() or ended.all():
+        return False
+    scores, _ = model("steps", model.features, np.full(captions.shape, START))
+    return bool(_wrong_captions(np.argmax(scores, axis=2).T, captions))
 
 
 def check_sample(task, subject, goldens, draw):
     """Outcomes of task 2.4: the captions, the scores of single steps, dtype, purity."""
-    model = Captioner(subject, draw, scale=1.5)
-    yield judged("captions", 5, lambda: compared(model("sample", model.features, LENGTH)[0], goldens["captions"][0],
-                                                 "captions"), True)
+    trial = int(goldens["trial"][0])
+    model = Captioner(subject, draw, SCALE, trial=trial)
+    yield judged("captions", 5, lambda: _wrong_captions(model("sample", model.features, LENGTH)[0],
+                                                        goldens["captions"][0]), True)
     yield judged("one step: scores", 5, lambda: first(
         [compared(found, expected, f"scores after word {k + 1}")
          for k, (found, expected) in enumerate(zip(model.steps(), goldens["steps"]))]), True)
-    yield judged("dtype", 1, lambda: _wrong_step_dtypes(Captioner(subject, draw, 1.5, "float32")))
+    yield judged_dtypes("dtype", 1, lambda: [("scores", Captioner(subject, draw, SCALE, "float32", trial).steps()[0])])
     yield judged("purity", 1, lambda: model("sample", model.features, LENGTH)[1])
 
 
@@ -86,13 +118,20 @@ def _value(result):
     return result[0] if isinstance(result, tuple) and len(result) == 2 else result
 
 
-def _gradients(model, draw, name, weight, settings, loss_is_right):
+def _wrong_losses_gradients(model, goldens):
+    """An Outcome for each parameter's gradient where the loss is wrong: it is compared with the right one."""
+    for key, expected in zip(AXES, goldens["gradients"]):
+        yield judged(f"d{key}", 6 / len(AXES), lambda key=key, expected=expected: compared(
+            model.loss()[1][key], expected, f"the loss is wrong, and d{key}"), True)
+
+
+def _gradients(model, draw, name, weight, settings):
     """An Outcome for each parameter's gradient; for dropout, one for all."""
     names = list(model.params)
     try:
         report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=BUDGET,
                              rng=draw.rng("model"))
-        problems = judgements(report, loss_is_right)
+        problems = judgements(report)
         report.name, problem = "CaptioningRNN.loss", problem_of(report)
         text = "" if report.ok or problem else str(report)
     except STRANGE as error:
@@ -107,10 +146,8 @@ def _gradients(model, draw, name, weight, settings, loss_is_right):
         text = "" if wrong[key] else text
 
 
-def _wrong_dtypes(model):
-    loss, grads = model.loss()
-    return first(f"d{name} is {np.asarray(grad).dtype} where the parameters are float32" for name, grad in grads.items()
-                 if np.asarray(grad).dtype != np.float32)
+def _gradients_of(model):
+    return [(f"d{name}", grad) for name, grad in model.loss()[1].items()]
 
 
 def _padding_counts(model):
@@ -120,8 +157,9 @@ def _padding_counts(model):
     return problem and f"with more padding behind the captions {problem}"
 
 
-def _wrong_step_dtypes(model):
-    scores, captions = model.steps()[0], model("sample", model.features, LENGTH)[0]
-    if captions.dtype != np.int32:
-        return f"captions are {captions.dtype}, expected int32"
-    return "" if scores.dtype == np.float32 else f"scores are {scores.dtype} where the parameters are float32"
+def _wrong_captions(found, expected):
+    """How captions differ up to their <END>. What comes behind it may be anything: the course's go on, ours stop."""
+    if isinstance(found, np.ndarray) and found.shape == expected.shape:
+        behind = np.cumsum(expected == END, axis=1) - (expected == END) > 0
+        found = np.where(behind, expected, found)
+    return compared(found, expected, "captions")

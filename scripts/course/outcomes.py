@@ -12,6 +12,9 @@ STRANGE = (Gone, SubmissionError, AttributeError, TypeError, ValueError, LookupE
 CLOSE = 1e-8                        # relative to the largest entry: far above the rounding of sums in another order
 
 
+LATE = "right at first, and wrong when it is called again"
+
+
 class Outcome(NamedTuple):
     """A property of a task. The others count only if at least one `essential` property holds."""
     name: str
@@ -19,6 +22,7 @@ class Outcome(NamedTuple):
     problem: str                    # "" where the property holds
     essential: bool = False
     report: str = ""                # of the gradient checker
+    hint: str = ""                  # what could be better; costs nothing
 
 
 def judged(name, weight, check, essential=False):
@@ -30,6 +34,33 @@ def judged(name, weight, check, essential=False):
     return Outcome(name, weight, problem, essential)
 
 
+def judged_again(outcomes, check):
+    """The outcomes of a property, the first of some, and of what depends on it; all lost if it no longer holds."""
+    try:
+        late = "" if outcomes[0].problem else check()
+    except Gone:                    # what ended the process has lost its points already
+        return outcomes
+    except STRANGE as error:
+        late = described(error)
+    return [outcome._replace(problem=outcome.problem or late and f"{LATE}: {late}") for outcome in outcomes]
+
+
+def judged_dtypes(name, weight, results):
+    """The Outcome of results(), which yields (what, value) for inputs of float32. More precise ones earn a hint."""
+    hint = ""
+
+    def check():
+        nonlocal hint
+        odd = [(what, value) for what, value in results()
+               if type(value) is not float and np.asarray(value).dtype != np.float32]
+        wider = [np.asarray(value).dtype == np.float64 for _, value in odd]
+        words = [f"{what} is {kind_of(value)} for inputs of float32" for what, value in odd]
+        hint = f"{words[0]}: let buffers take the dtype of the inputs" if odd and all(wider) else ""
+        return "" if all(wider) else f"{words[wider.index(False)]}: it is less precise than the inputs"
+    outcome = judged(name, weight, check)
+    return outcome._replace(hint=hint)
+
+
 def described(error):
     """An exception in a sentence."""
     if isinstance(error, SubmissionError):
@@ -38,16 +69,9 @@ def described(error):
     return str(error) if isinstance(error, (Gone, AttributeError)) else f"what is returned does not fit: {error}"
 
 
-def judgements(report, forward_is_right):
-    """The verdict of a gradient report on each array: name -> "wrong", "" or a sentence.
-
-    If a forward has slope zero, a gradient of zero fits it, but is right only if that forward is right.
-    """
-    found = {}
-    for verdict in report.verdicts:
-        idle = "" in verdict.unexercised and not forward_is_right
-        found[verdict.name[1:]] = "zero: forward does not depend on it" if idle else "" if verdict.ok else "wrong"
-    return found
+def judgements(report):
+    """The verdict of a gradient report on each array: name -> "wrong" or ""."""
+    return {verdict.name[1:]: "" if verdict.ok else "wrong" for verdict in report.verdicts}
 
 
 def problem_of(report):

@@ -1,8 +1,11 @@
 """Checks of a task that asks for forward and backward functions."""
+from typing import NamedTuple
+
 import numpy as np
 
 from gradcheck import check_pair
 from gradcheck.table import axes_of, inputs_of, pair_in
+from scripts.course.evaluations import differs_numerically
 from scripts.course.outcomes import (
     STRANGE,
     Outcome,
@@ -10,6 +13,8 @@ from scripts.course.outcomes import (
     described,
     first,
     judged,
+    judged_again,
+    judged_dtypes,
     judgements,
     kind_of,
     problem_of,
@@ -20,9 +25,28 @@ LARGE = 1e3                                 # inputs this large overflow a naive
 BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits stop it long before
 
 
+class Right(NamedTuple):
+    """What the reference makes of the inputs of a case."""
+    cache: object
+    douts: list                     # upstream gradients
+    grads: tuple
+
+
 def answers(task, subject, draw):
-    """The outputs of all forwards in float64, key -> tuple of arrays; those of the reference are the goldens."""
-    return {key: _outs(subject, title, draw, scale) for title in task.pairs for key, scale in _cases(task, title)}
+    """The outputs of all forwards in float64, key -> tuple of arrays, and a Right for each title.
+
+    Those of the reference are the goldens. A student's tree has only the outputs.
+    """
+    outs = {key: _outs(subject, title, draw, scale) for title in task.pairs for key, scale in _cases(task, title)}
+    return {**outs, **{f"{title}: right": _right(subject, title, draw) for title in task.pairs}}
+
+
+def _right(subject, title, draw):
+    forward, backward = pair_in(subject, title.partition(", ")[0])
+    *outs, cache = forward(*_inputs(title, draw).values())
+    douts = _upstream(outs, draw)
+    grads = backward(*douts, cache)
+    return Right(cache, douts, grads if isinstance(grads, tuple) else (grads,))
 
 
 def warm_up(task, subject, draw):
@@ -32,16 +56,30 @@ def warm_up(task, subject, draw):
 
 
 def check(task, subject, goldens, draw):
-    """Outcomes of all properties. goldens: what answers() gives for the reference."""
-    for title in task.pairs:
-        name, _, case = title.partition(", ")
-        inputs = _inputs(title, draw)
-        forward = judged(f"{title}: forward", FORWARD, lambda title=title: _wrong_outs(subject, title, draw, goldens),
-                         True)
-        yield forward
-        yield from _gradients(title, subject, inputs, draw, not forward.problem)
-        if not case:
-            yield from _qualities(task, name, subject, inputs, draw, goldens)
+    """Outcomes of all properties. goldens: what answers() gives for the reference.
+
+    The cases come in random order, and each forward is tried again when all else is done: one that counts its calls
+    does not know which of them are looked at.
+    """
+    found = {}
+    for title in map(str, draw.rng(task.name, "order").permutation(task.pairs)):
+        found[title] = list(_check_case(task, title, subject, goldens, draw))
+    for title in map(str, draw.rng(task.name, "again").permutation(task.pairs)):
+        found[title] = judged_again(found[title], lambda title=title: _wrong_outs(subject, title, draw, goldens))
+    return [outcome for title in task.pairs for outcome in found[title]]
+
+
+def _check_case(task, title, subject, goldens, draw):
+    """Outcomes of one line of the table of pairs; the first is that of forward."""
+    name, _, case = title.partition(", ")
+    inputs = _inputs(title, draw)
+    forward = judged(f"{title}: forward", FORWARD, lambda: _wrong_outs(subject, title, draw, goldens), True)
+    yield forward
+    yield from (_wrong_forwards_gradients(title, subject, inputs, goldens.get(f"{title}: right")) if forward.problem
+                else _gradients(title, subject, inputs, draw))
+    for quality in () if case else _qualities(task, name, subject, inputs, draw, goldens):
+        yield quality if not forward.problem else quality._replace(
+            problem=quality.problem or "counts once forward is right", hint="")
 
 
 def _cases(task, title):
@@ -69,35 +107,87 @@ def _wrong_outs(subject, title, draw, goldens, key=None, scale=1.0):
     return first(map(compared, outs, expected, names))
 
 
-def _gradients(title, subject, inputs, draw, forward_is_right):
+def _gradients(title, subject, inputs, draw):
     """An Outcome for each gradient, from one check of all, or from one check each if more than numbers is wrong."""
-    names = [name for name, x in inputs.items() if x.dtype.kind == "f"]
-    weight, seed = GRADIENTS / len(names), draw.rng(title, "dout")
+    names, seed, text = list(_floating(inputs)), draw.rng(title, "dout"), ""
 
     def report_of(wrt):
         return check_pair(*pair_in(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=axes_of(title),
                           budget=BUDGET, rng=seed)
     try:
-        report = report_of(None)
-        problems = judgements(report, forward_is_right)
-        if report.problem or len(problems) < len(names):
-            problems = {name: _alone(name, report_of(name), forward_is_right) for name in names}
-        report.name = title
-        text = "" if report.ok or report.problem else str(report)
+        numeric = _by_differences(subject, title, draw)
+        report = None if numeric else report_of(None)
+        problems = dict.fromkeys(names, numeric) if numeric else judgements(report)
+        if not numeric and (report.problem or len(problems) < len(names)):
+            problems = {name: _alone(name, report_of(name)) for name in names}
+        if not numeric and not report.problem and not report.ok:
+            report.name, text = title, str(report)
     except STRANGE as error:
-        problems, text = dict.fromkeys(names, described(error)), ""
+        problems = dict.fromkeys(names, described(error))
     for name in names:
-        yield Outcome(f"{title}: d{name}", weight, problems[name], True, text if problems[name] else "")
+        yield Outcome(f"{title}: d{name}", GRADIENTS / len(names), problems[name], True, text if problems[name] else "")
         text = "" if problems[name] else text                       # the report is shown once
 
 
-def _alone(name, report, forward_is_right):
-    return problem_of(report) or judgements(report, forward_is_right).get(name, "not checked")
+def _alone(name, report):
+    return problem_of(report) or judgements(report).get(name, "not checked")
+
+
+def _by_differences(subject, title, draw):
+    """A sentence if backward differentiates forward numerically, seen at two sizes; else ""."""
+    name = title.partition(", ")[0]
+    small, large = (_counts(subject, name, draw._replace(sizes=sizes)) for sizes in (draw.sizes, _larger(draw.sizes)))
+    return "" if not differs_numerically(small, large) else (
+        f"backward evaluates forward at moved inputs, {max(*small, 1)} times at one size and {max(*large, 1)} times at "
+        "a larger one: a derivative by differences earns nothing")
+
+
+def _larger(sizes):
+    """Sizes with twice as many entries along each axis but N and T."""
+    sizes = {letter: size * (1 + (letter not in "NT")) for letter, size in sizes.items()}
+    return {**sizes, "DW": sizes["D"] * sizes["W"]}
+
+
+def _counts(subject, name, draw):
+    inputs = _inputs(name, draw)
+    if not hasattr(subject, f"{name}_forward"):
+        return subject.evaluations(name, None, inputs.values())
+    *outs, _ = getattr(subject, f"{name}_forward")(*inputs.values())
+    douts = _around(name, _upstream(outs, draw))
+    return subject.evaluations(f"{name}_forward", f"{name}_backward", inputs.values(), *douts)
+
+
+def _around(name, douts):
+    """Upstream gradients as the arguments before the cache and those behind it."""
+    before = len(douts) - (name == "dot_product_attention")         # its dweights comes behind the cache
+    return douts[:before], douts[before:]
+
+
+def _wrong_forwards_gradients(title, subject, inputs, right):
+    """An Outcome for each gradient of a wrong forward: backward gets the reference's cache."""
+    name, names, grads, problem = title.partition(", ")[0], list(_floating(inputs)), (), ""
+    try:
+        if right is None:
+            problem = "counts once forward is right"
+        elif hasattr(subject, f"{name}_forward"):
+            before, after = _around(name, right.douts)
+            grads = subject.backward_with(f"{name}_forward", f"{name}_backward", inputs.values(), before, right.cache,
+                                          after)
+            grads = grads if isinstance(grads, (tuple, list)) else (grads,)
+        else:
+            grads = (right.douts[0] * getattr(subject, name)(*inputs.values())[1],)
+        if not problem and len(grads) != len(names):
+            problem = f"backward returns {len(grads)} gradients, expected {len(names)}"
+    except STRANGE as error:
+        problem = described(error)
+    for k, key in enumerate(names):
+        wrong = problem or compared(grads[k], right.grads[k], f"forward is wrong, and from the right cache d{key}")
+        yield Outcome(f"{title}: d{key}", GRADIENTS / len(names), wrong, True)
 
 
 def _qualities(task, name, subject, inputs, draw, goldens):
     yield judged(f"{name}: shapes", QUALITY, lambda: _wrong_shapes(subject, name, inputs, draw))
-    yield judged(f"{name}: dtype", QUALITY, lambda: _wrong_dtypes(subject, name, draw))
+    yield judged_dtypes(f"{name}: dtype", QUALITY, lambda: _results(subject, name, draw))
     yield judged(f"{name}: purity", QUALITY, lambda: _impure(subject, name, inputs, draw))
     if name in task.large:
         yield judged(f"{name}: stability", QUALITY, lambda: _unstable(subject, name, draw, goldens))
@@ -129,13 +219,12 @@ def _wrong_shapes(subject, name, inputs, draw):
                  for (key, x), grad in zip(expected.items(), grads) if np.shape(grad) != x.shape)
 
 
-def _wrong_dtypes(subject, name, draw):
+def _results(subject, name, draw):
+    """Outputs and gradients for inputs of float32, (what, value)."""
     inputs = _inputs(name, draw, "float32")
     outs, grads = _run(subject, name, inputs, draw)
-    results = [*((f"output {k + 1}", out) for k, out in enumerate(outs)),
-               *((f"d{key}", grad) for key, grad in zip(_floating(inputs), grads))]
-    return first(f"{what} is {kind_of(value)} for inputs of float32: buffers have to take the dtype of the inputs"
-                 for what, value in results if type(value) is not float and np.asarray(value).dtype != np.float32)
+    return [*((f"output {k + 1}", out) for k, out in enumerate(outs)),
+            *((f"d{key}", grad) for key, grad in zip(_floating(inputs), grads))]
 
 
 def _impure(subject, name, inputs, draw):
@@ -143,16 +232,18 @@ def _impure(subject, name, inputs, draw):
     if not hasattr(subject, f"{name}_forward"):
         return subject.writes(name, None, inputs.values())
     *outs, _ = getattr(subject, f"{name}_forward")(*inputs.values())
-    douts = _upstream(outs, draw)
-    behind = 1 if name == "dot_product_attention" else 0            # dweights comes behind the cache
-    return subject.writes(f"{name}_forward", f"{name}_backward", inputs.values(), douts[:len(douts) - behind],
-                          douts[len(douts) - behind:])
+    return subject.writes(f"{name}_forward", f"{name}_backward", inputs.values(), *_around(name, _upstream(outs, draw)))
 
 
 def _unstable(subject, name, draw, goldens):
     problem = _wrong_outs(subject, name, draw, goldens, f"{name}: large", LARGE)
-    if problem:
+    if problem and not _clipped(subject, name, draw, goldens):
         return f"with inputs {LARGE:g} times as large {problem}"
     _, grads = _run(subject, name, _inputs(name, draw, scale=LARGE), draw)
     return "" if all(np.isfinite(grad).all() for grad in grads) else (
         f"with inputs {LARGE:g} times as large a gradient is not finite")
+
+
+def _clipped(subject, name, draw, goldens):
+    """Whether large inputs give a positive loss below the right one, as the log of clipped probabilities does."""
+    return name == "temporal_softmax_loss" and 0 < _outs(subject, name, draw, LARGE)[0] < goldens[f"{name}: large"][0]

@@ -13,6 +13,7 @@ SPOILERS = {                        # they contain solutions: neither handed out
     "gradcheck/cells.py",           # recurrent cells, correct and with all their mistakes
     "models/gradient_norms.py",
 }
+STAND_IN = "scripts/course/stand_in.py"             # goes into the tree under test
 MISSING = 'raise FileNotFoundError("{} is missing, or no text in UTF-8")\n'
 
 
@@ -62,30 +63,62 @@ def load_project(root: Path = ROOT) -> Project:
     return Project(root, tasks, version, texts, regions, places)
 
 
-def tree_under_test(project, task, submitted, given):
+def tree_under_test(project, task, submitted, given, kept=()):
     """The files that one task is graded on, path -> text.
 
     Files with functions of the task, or of tasks that it builds on, come from the submission; all others are the
     project's own, without solutions. Functions of `given` tasks are taken from the reference, those of other tasks
-    raise; both are in separate modules. A file that was not handed in raises when it is imported. A student's tree is
-    taken as it is.
+    raise; both are in separate modules. Of `kept` tasks the submission's forwards stay, with the reference's gradients.
+    A file that was not handed in raises when it is imported. A student's tree is taken as it is.
     """
     paths = {file.relative_to(project.root).as_posix() for pattern in UNDER_TEST for file in project.root.glob(pattern)}
     files = {path: (project.root / path).read_text("utf-8", "replace") for path in sorted(paths - SPOILERS)}
     own = {place for name in closure([task], project.tasks) if name not in given for place in project.places[name]}
     for path in {path for path, _ in own}:
         files[path] = submitted.get(path, MISSING.format(path))     # not the reference's, which would be right
+    if project.texts:
+        files["rnnlayers/_stand_in.py"] = (ROOT / STAND_IN).read_text("utf-8")
     for path in project.texts:
-        folder, stem = Path(path).parent.as_posix(), Path(path).stem
+        text = files[path] if path in {path for path, _ in own} else project.text(path, ())
         names = sorted(name for places in project.places.values() for place, name in places
                        if place == path and (place, name) not in own and "." not in name)
-        text = files[path] if path in {path for path, _ in own} else project.text(path, ())
+        keeping = sorted(name for task in kept for place, name in project.places[task] if place == path)
         files[path] = text
-        if names:
-            files[f"{folder}/_given_{stem}.py"] = project.text(path, closure(given, project.tasks))
-            files[path] = (f"{without(text, names)}\n\n"
-                           f"from {folder.replace('/', '.')}._given_{stem} import {', '.join(names)}  # noqa\n")
+        if names or keeping:
+            folder, stem = Path(path).parent.as_posix(), Path(path).stem
+            files[f"{folder}/_given_{stem}.py"] = project.text(path, closure({*given, *kept}, project.tasks))
+            files[path] = f"{without(text, names)}\n\n{_imports(folder, stem, names, keeping)}"
     return files
+
+
+def _imports(folder, stem, names, keeping):
+    """Lines at the end of a module that take `names` from the reference, and the gradients of `keeping`."""
+    module = f"{folder.replace('/', '.')}._given_{stem}"
+    lines = [f"from {module} import {', '.join(names)}  # noqa"] if names else []
+    for name in [name.removesuffix("_forward") for name in (*names, *keeping) if name.endswith("_forward")]:
+        if f"{name}_backward" in (*names, *keeping):
+            pair = f"{name}_forward, {name}_backward"
+            lines += [f"import {module} as _right  # noqa",
+                      "from rnnlayers._stand_in import stand_in as _stand_in  # noqa",
+                      f"{pair} = _stand_in(_right.{name}_forward, _right.{name}_backward, {pair})"]
+    return "\n".join(lines) + "\n"
+
+
+def narrower(project, submitted, tasks):
+    """Those of some tasks in which a function of the submission takes fewer arguments than the reference's."""
+    return {name for name in tasks for path, function in project.places[name]
+            if project.texts and -1 < _arguments(submitted.get(path, ""), function)
+            < _arguments(project.texts[path], function)}
+
+
+def _arguments(text, function):
+    """The number of a function's arguments, -1 where the text has no such function."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return -1
+    found = [node.args for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    return len(found[-1].args) + 100 * bool(found[-1].vararg) if found else -1
 
 
 def without(text, names):

@@ -15,8 +15,10 @@ def feedback(graded):
     """The feedback on a task -> list of at most LINES lines."""
     lines, said = [], set()
     if graded.blocked:
-        how = "graded with the reference's functions in its place" if graded.given else "do that first"
+        how = graded.how or "graded with the submission's own functions, do that first"
         lines.append(f"blocked by {', '.join(graded.blocked)}: {how}")
+    elif graded.how:
+        lines.append(graded.how)
     lines += [f"the submission {note}" for note in graded.notes]
     for outcome in graded.outcomes:
         problem = "" if outcome.report and outcome.problem == "wrong" else outcome.problem
@@ -25,6 +27,7 @@ def feedback(graded):
         said.add(problem)
         lines += [f"{outcome.name}: {problem}"] if problem else []
         lines += outcome.report.split("\n") if outcome.report else []
+    lines += dict.fromkeys(f"hint: {outcome.hint}" for outcome in graded.outcomes if outcome.hint)
     if graded.printed:
         lines += ["printed:", *(f"  {line}" for line in graded.printed.split("\n")[:8])]
     lines = [printable(line, 200) for line in lines]

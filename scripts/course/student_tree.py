@@ -7,6 +7,7 @@ import numpy as np
 
 from data.prepare import new_folder
 from data.scene_dataset import make_scene_dataset
+from scripts.course.course_form import in_course_form
 from scripts.course.draws import PUBLIC
 from scripts.course.files import write_whole, zipped
 from scripts.course.grading import goldens_of
@@ -14,6 +15,7 @@ from scripts.course.handout import handed_out
 from scripts.course.lab import DATASET, SIZES
 from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import notebooks_of
+from scripts.course.pair_checks import Right
 from scripts.course.project import Project
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 
@@ -58,8 +60,9 @@ def _texts(project, names, solved):
     """All files but the data, path -> bytes."""
     root, files = project.root, {}
     for path in handed_out(root):
-        marked = path in project.texts
-        files[path] = project.text(path, solved, names).encode() if marked else (root / path).read_bytes()
+        files[path] = (root / path).read_bytes()
+        if path in project.texts:
+            files[path] = in_course_form(path, project.text(path, solved, names), set(names) - solved).encode()
     files["README.md"] = (root / "docs/students.md").read_bytes()
     files.update({path: text.encode() for path, text in notebooks_of(root).items()})
     assigned = {"version": project.version, "tasks": closure(names, project.tasks),
@@ -70,9 +73,10 @@ def _texts(project, names, solved):
 
 
 def _goldens(project):
-    """The right results of the forwards in the public checks, as the bytes of an npz."""
+    """The right results of the forwards in the public checks, as the bytes of an npz; not their caches."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{f"{task}|{key}|{k}": value
                                    for task, goldens in goldens_of(project, PUBLIC).items()
-                                   for key, values in goldens.items() for k, value in enumerate(values)})
+                                   for key, values in goldens.items() if not isinstance(values, Right)
+                                   for k, value in enumerate(values)})
     return buffer.getvalue()

@@ -159,13 +159,19 @@ def test_a_file_that_was_not_handed_in_gets_nothing_and_not_the_references_point
 def test_zeros_that_fit_each_other_get_nothing(graded):
     zeros = (STEP, "    next_h = 0 * prev_h\n"), ("da = dnext_h * (1 - next_h**2) ", "da = 0 * dnext_h ")
     task, = graded(["2.1"], *zeros)
-    assert task.score == 0 and "dx: zero: forward does not depend on it" in "\n".join(feedback(task))
+    assert task.score == 0 and "from the right cache dx" in "\n".join(feedback(task))
 
 
-def test_a_wrong_forward_keeps_the_gradients_that_fit_it(graded):
-    task, = graded(["2.1"], (STEP, STEP.replace("+ b", "- b")),
-                   ("da.sum(axis=0)   # a = x Wx", "-da.sum(axis=0)   # a = x Wx"))
-    assert [outcome.name for outcome in task.outcomes if outcome.problem] == ["rnn_step: forward"]
+def test_a_wrong_forward_earns_nothing_by_a_gradient_of_its_own(graded):
+    wrong = (STEP, STEP.replace("+ b", "- b"))
+    task, = graded(["2.1"], wrong, ("da.sum(axis=0)   # a = x Wx", "-da.sum(axis=0)   # a = x Wx"))
+    assert [outcome.name for outcome in task.outcomes if not outcome.problem] == [
+        f"rnn_step: d{name}" for name in ("x", "prev_h", "Wx", "Wh")]
+    task, = graded(["2.1"], wrong)
+    assert task.score == pytest.approx(10 * 6 / 13, abs=0.01)           # backward is right, from a right cache
+    task, = graded(["2.1"], wrong, ("Cache(x, prev_h, Wx, Wh, next_h)", "Cache(prev_h, x, Wx, Wh, next_h)"),
+                   ("    x, prev_h, Wx, Wh, next_h = cache", "    prev_h, x, Wx, Wh, next_h = cache"))
+    assert task.score == 0 and "its cache has another form than the right one" in "\n".join(feedback(task))
 
 
 def test_an_early_mistake_does_not_zero_the_rest(graded):
@@ -217,7 +223,7 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
     "writes elsewhere": (f"open({str(ROOT / 'x')!r}, 'w')", "writes or deletes outside its own folder", True),
     "kills the grader": ("import os; os.kill(os.getppid(), 9)", "starts or ends processes", True),
     "returns nonsense": ("return [object()], {}", "a list of 1, expected an array (2, 6)", True),
-    "says nothing": ("return None", "returned None", True),
+    "says nothing": ("return None", "the output is None", True),
     "raises what cannot be shown": ("class E(Exception):\n        def __str__(self): raise E\n    raise E()",
                                     "an exception that cannot be shown", True),
     "returns more than there is": ("return np.broadcast_to(0.0, (10**5, 10**5)), None", "MemoryError", True),

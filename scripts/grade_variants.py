@@ -1,0 +1,57 @@
+"""Test the grader: correct solutions in the manner of students have to get full points, whatever the student's id.
+
+    python -m scripts.grade_variants --in-process --out docs/grade_variants.md
+
+The solutions are in tests/scripts/solutions; those of tasks where ids once decided are graded under four times as many.
+Exit code 1 if one loses points, or one with a known flaw other points than it should.
+"""
+import argparse
+import functools
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from models.checkpoint import write_atomically
+from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
+from scripts.course.channel import Remote
+from scripts.course.in_process import InProcess
+from scripts.course.project import load_project
+from scripts.course.variants import graded, load_variants, page, table
+
+
+def main(argv=None):
+    parser = Parser(prog="python -m scripts.grade_variants", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ids", type=int, default=50, help="ids of made-up students (%(default)s)")
+    parser.add_argument("--in-process", action="store_true",
+                        help="the same checks without a process for each task, which is faster")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--out", type=Path, help="the table, in Markdown")
+    args = parser.parse_args(argv)
+    if args.ids < 1 or args.jobs < 1:
+        raise ValueError(f"--ids {args.ids} --jobs {args.jobs}: expected at least 1 of each")
+    started, variants, project = time.monotonic(), load_variants(), load_project()
+    work = functools.partial(_under, args.ids, InProcess if args.in_process else Remote)
+    with ProcessPoolExecutor(args.jobs) as pool:
+        found = [one for some in pool.map(work, range(max(v.times for v in variants) * args.ids)) for one in some]
+    rows = table(variants, found)
+    for row in rows:
+        if row.wrong:
+            print(f"WRONG  {row.variant.name}: {row.wrong}")
+    wrong = sum(bool(row.wrong) for row in rows)
+    print(f"{len(variants)} solutions, {len(found)} times graded: {wrong} wrong, {time.monotonic() - started:.0f} s")
+    if args.out:
+        write_atomically(args.out, page(rows, project, args.ids).encode())
+    return 1 if wrong else 0
+
+
+def _under(ids, open_tree, k):
+    """The results of all variants that are graded under the k-th id -> list of (name, k, Result)."""
+    project = load_project()
+    variants = [variant for variant in load_variants() if k < ids * variant.times]
+    return [(variant.name, k, result) for variant, result in graded(project, variants, k, open_tree)]
+
+
+if __name__ == "__main__":
+    run(main)
