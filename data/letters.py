@@ -18,7 +18,7 @@ MARKS = (
     "ad 2c2-2c5 2d2-2df 2e5-2eb 2ed 2ef-36f 375 378-379 384-385 3f6 483-487 55a-55f 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 "
     "615-61a 64b-65e 670 6d6-6e4 6e7-6ed 6fd-6fe 70f 711 730-74c 7a6-7b0 7eb-7f3 900-903 93c 93e-94e 951-955 "
     "962-963 981-983 9bc 9be-9c4 9c7-9c8 9cb-9cd 9d7 9e2-9e3 a01-a03 a3c a3e-a4f a81-a83 abc abe-acf b82 bbe-bc2 "
-    "bc6-bc8 bca-bcd c01-c03 c3e-c56 d3e-d44 d46-d48 e31 e34-e3a e47-e4e eb1 eb4-ebc ec8-ecd 1885-1886")
+    "bc6-bc8 bca-bcd c01-c03 c3e-c56 d3e-d44 d46-d48 e31 e34-e3a e47-e4e eb1 eb4-ebc ec8-ecd")
 SIGNS = (                           # that are words by themselves
     "25-26 2b 5c 5e 7c 7e a6-a9 ac ae-b4 b6-b9 d7 f7 387 5be 5c0 5c3 5c6 5f3-5f4 600-603 606-60a 60c 614 61b 61e "
     "66a 66d 703-70d 7f6-7f8 964-965 e4f 1fbd 2016-2017 2020-2023 2030-2038 203b 203e-2042 2044 207a-207e 208a-208e "
@@ -43,7 +43,7 @@ class _Kinds(dict):
     """Code point -> the character that stands for its kind, or itself if the rules name it; for str.translate."""
 
     def __missing__(self, code: int) -> int:
-        kind = category(chr(code))
+        kind = "Lo" if code in (0x1885, 0x1886) else category(chr(code))        # letters until Unicode 9
         if code in _NAMED:
             self[code] = code
         elif code in _MARKS:

@@ -22,6 +22,9 @@ WORD = f"{L}{LD}*(?:[.!?]{L}{LD}*)*"
 BLANK = r"[ \t\u00a0\u2000-\u200a\u3000]"
 SPACE = r"[ \t\u00a0\u2000-\u200a\u3000\r\n\u2028\u2029\x0b\x0c\x85]"
 NOT_BLANK = r' \t\n\f\r"<>|'        # ends an address
+HOSTS = (rf"(?i:www)\.(?:[^{NOT_BLANK}.!?(){{}},]{{1,63}}\.){{1,10}}[a-zA-Z]{{2,4}}",
+         rf"(?:[^{NOT_BLANK}`'!?(){{}}$,-_]{{1,63}}\.){{1,10}}(?i:com|net|org|edu)")
+PATH = rf"/[^{NOT_BLANK}()]{{1,500}}[^{NOT_BLANK}.!?(){{}},-]"
 APOSTROPHE = r"(?:['\x92’]|(?i:&apos;))"
 QUOTE = r"(?:['\x92’`\x91‘\u201b]|(?i:&apos;))"       # also what is typed for an apostrophe
 CLITIC = rf"{APOSTROPHE}(?:[msdMSD]|(?i:re|ve|ll))"
@@ -67,7 +70,11 @@ QUOTES = str.maketrans({"\x91": "`", "‘": "`", "\u201b": "`", "‹": "`", "\x9
 
 
 def _plain_quotes(word: str) -> str:
-    return re.sub("&apos;", "'", word, flags=re.IGNORECASE).translate(QUOTES)
+    return word.replace("&apos;", "'").translate(QUOTES)              # &APOS; stays as it is
+
+
+def _no_double_quote(word: str) -> str:
+    return "" if word in ('"', "&quot;") else word                    # &QUOT; stays as it is
 
 
 def _without_soft_hyphens(word: str) -> str:
@@ -116,9 +123,7 @@ _RULES = [
     Rule(f"(?i:y){APOSTROPHE}", A),
     # Addresses
     Rule(rf"(?i:https?)://[^{NOT_BLANK}(){{}}]{{1,500}}[^{NOT_BLANK}.!?(){{}},-]", needs="://"),
-    Rule(rf"(?:(?i:www)\.(?:[^{NOT_BLANK}.!?(){{}},]{{1,63}}\.){{1,10}}[a-zA-Z]{{2,4}}"
-         rf"|(?:[^{NOT_BLANK}`'!?(){{}}$,-_]{{1,63}}\.){{1,10}}(?i:com|net|org|edu))"
-         rf"(?:/[^{NOT_BLANK}()]{{1,500}}[^{NOT_BLANK}.!?(){{}},-])?", needs="."),
+    *(Rule(host + path, needs=".") for host in HOSTS for path in ("", PATH)),
     Rule(rf"(?:<|(?i:&lt;))?[a-zA-Z0-9][^{NOT_BLANK}()\u00a0{{}}]{{0,64}}@"
          rf"(?:[^{NOT_BLANK}(){{}}.\u00a0]{{1,63}}\.){{0,10}}[^{NOT_BLANK}(){{}}.\u00a0]{{1,63}}(?:>|(?i:&gt;))?",
          needs="@"),
@@ -144,7 +149,7 @@ _RULES = [
     Rule(rf"{WORD}\.", "[,;:、]", _without_soft_hyphens),
     Rule(PHONE[0], written=lambda word: _glued(word).translate(BRACKETS)), Rule(PHONE[1]),
     # Signs
-    Rule('"|(?i:&quot;)', "[A-Za-z0-9$]", _nothing), Rule('"|(?i:&quot;)', written=_nothing),
+    Rule('"|(?i:&quot;)', "[A-Za-z0-9$]", _no_double_quote), Rule('"|(?i:&quot;)', written=_no_double_quote),
     Rule("\x7f", written=_nothing),
     Rule("<|(?i:&lt;)", written=lambda word: "<"), Rule(">|(?i:&gt;)", written=lambda word: ">"),
     Rule(r"[<>]?[:;=][-o*']?[()DPdpO\\{@|\[\]]", r"[^A-Za-z0-9]",
@@ -159,8 +164,8 @@ _RULES = [
     # Words with other signs in them
     Rule(rf"{HYPHENATED}\.", "[,;:、]", _without_soft_hyphens), Rule(HYPHENATED, written=_without_soft_hyphens),
     Rule(rf"{THING}\.", "[,;:、]"), Rule(THING),
-    Rule(r"[A-Z]+(?:(?:\+|&|(?i:&amp;))[A-Z]+)+\.", "[,;:、]", _plain_ampersand),
-    Rule(r"[A-Z]+(?:(?:\+|&|(?i:&amp;))[A-Z]+)+", written=_plain_ampersand),
+    Rule(r"[A-Z]+(?:(?:\+|(?i:&amp;)|&)[A-Z]+)+\.", "[,;:、]", _plain_ampersand),
+    Rule(r"[A-Z]+(?:(?:\+|(?i:&amp;)|&)[A-Z]+)+", written=_plain_ampersand),
     # What is left
     Rule("'", r"[A-Za-z][^ \t\n\r\u00a0]", _nothing),
     Rule(CLITIC, written=_plain_quotes), Rule(NOT, written=_plain_quotes),
@@ -172,8 +177,14 @@ _RULES = [
 # What the evaluation drops. Its list has brackets in capitals, as in -LRB-, and so keeps those in small letters.
 PUNCTUATION = {"", "''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"}
 
-# Most of a caption, without the table: letters before a blank, unless a rule cuts them; a comma or full stop.
-_PLAIN = re.compile(rf"(?!(?i:cannot|gonna|wanna|gotta|gimme|lemme)\b)([A-Za-z]+) {BLANK}*|[.,]{BLANK}+(?!\.)")
+# Most of a caption, without the table: letters before a blank or the end, unless a rule cuts them; the last word with
+# its full stop, unless it is an abbreviation; blanks; a comma or full stop of its own. Two line ends close the text.
+# A run of blanks has to start with a usual one, since an address may start with others.
+_CUT, _BLANKS = "cannot|gonna|wanna|gotta|gimme|lemme", rf"[ \t]{BLANK}*"
+_PLAIN = re.compile(
+    rf"(?!(?i:{_CUT})\b)([A-Za-z]+)(?:{_BLANKS}|\n\n\Z)"
+    rf"|(?!(?:(?i:{_CUT}|{WORDS_SHORT})|{STATES}|{SHORT})\.)([A-Za-z]+)\.\n\n\Z"
+    rf"|{_BLANKS}|[.,](?:{_BLANKS}(?!\.)|\n\n\Z)")
 
 
 @functools.cache
@@ -183,20 +194,27 @@ def _compiled() -> list[tuple[re.Pattern[str], Callable[[str], str], str]]:
 
 def cut(text: str) -> list[str]:
     """The words of a text, as the evaluation counts them, in the case in which they are written."""
-    kinds, place, words = f"{text.translate(KINDS)}\n\n", 0, []
-    rules = [(pattern, written) for pattern, written, needs in _compiled() if needs in kinds]
+    kinds, place, words = (text if text.isascii() else text.translate(KINDS)) + "\n\n", 0, []
+    rules: list[tuple[re.Pattern[str], Callable[[str], str]]] = []
     while place < len(text):
         plain = _PLAIN.match(kinds, place)
         if plain:
-            words.append(plain[1] or "")
+            words.append(plain[1] or plain[2] or "")
             place = plain.end()
             continue
-        end, size = 0, 1
-        written: Callable[[str], str] = _nothing            # what no rule knows is dropped
-        for pattern, way in rules:
-            found = pattern.match(kinds, place)
-            if found and found.end() > end:
-                end, size, written = found.end(), found.end(1) - place, way
-        words.append(written(text[place:place + size]))
-        place += size
+        rules = rules or [(pattern, written) for pattern, written, needs in _compiled() if needs in kinds]
+        word, place = _longest(rules, text, kinds, place)
+        words.append(word)
     return [word for word in words if word not in PUNCTUATION]
+
+
+def _longest(rules: list[tuple[re.Pattern[str], Callable[[str], str]]], text: str, kinds: str, place: int
+             ) -> tuple[str, int]:
+    """The word at a place, by the first of the rules that match furthest, and the place behind it."""
+    end, behind = 0, place + 1
+    written: Callable[[str], str] = _nothing                # what no rule knows is dropped
+    for pattern, way in rules:
+        found = pattern.match(kinds, place)
+        if found and found.end() > end:
+            end, behind, written = found.end(), found.end(1), way
+    return written(text[place:behind]), behind

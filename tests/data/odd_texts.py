@@ -32,7 +32,8 @@ PIECES = {                          # kind -> pieces, of which texts get some
              "≤ ± × ÷ √ ∑ π",
     "marks": ". , ; : ! ? !! ?? ?! !!! ,, ;; :: ., .; ?. !. ., a,b a;b a:b a!b a?b end. end, ,start .start ;) "
              ",, : ;",
-    "entities": "&amp; &lt; &gt; &quot; &#39; &nbsp; &apos; &copy; &amp;amp; <p>hi</p> <img src=x> <!-- x --> &",
+    "entities": "&amp; &lt; &gt; &quot; &#39; &nbsp; &apos; &copy; &amp;amp; <p>hi</p> <img src=x> <!-- x --> & "
+                "&QUOT; &Apos; A&AMP;B caf&eacute; don&apos;t",
     "blanks": "\t \xa0 \u2003 \u200b \u3000 \u2009 \ufeff \u200d \u200e \xad \u202f \u2060",
     "controls": "\x00 \x01 \x07 \x08 \x1b \x7f \x80 \x9f � \ufffe \ue000 \ud7ff \U000f0000 𝐀 𝟘 \x1f \x0e",
     "words": "'tis 'twas y'all ma'am gonna wanna gotta gimme lemme d'oh o'neil O'Brien's d'Arc l'eau c'mon "
@@ -44,7 +45,7 @@ GLUES = [" ", " ", " ", " ", "", ""]
 
 
 def odd_texts(count: int, rng: np.random.Generator) -> list[str]:
-    """`count` texts: captions with one to four odd pieces, and every tenth of odd pieces alone."""
+    """`count` texts: captions with one to four odd pieces between or within words, and every tenth of pieces alone."""
     return [_text(rng, noise=k % 10 == 9) for k in range(count)]
 
 
@@ -53,5 +54,11 @@ def _text(rng: np.random.Generator, noise: bool):
     words = [] if noise else [KNOWN[i] for i in rng.integers(0, len(KNOWN), rng.integers(3, 11))]
     for _ in range(rng.integers(3, 9) if noise else rng.integers(1, 5)):
         pieces = KINDS[kinds[rng.integers(len(kinds))]]
-        words.insert(int(rng.integers(0, len(words) + 1)), pieces[rng.integers(len(pieces))])
+        piece = pieces[rng.integers(len(pieces))]
+        if words and rng.random() < 0.25:
+            place = int(rng.integers(len(words)))
+            inside = int(rng.integers(len(words[place]) + 1))
+            words[place] = words[place][:inside] + piece + words[place][inside:]
+        else:
+            words.insert(int(rng.integers(len(words) + 1)), piece)
     return "".join(word + GLUES[rng.integers(len(GLUES))] for word in words)

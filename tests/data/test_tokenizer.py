@@ -63,14 +63,23 @@ EXAMPLES = {
         ("an on/off knob, salt & pepper", "an on/off knob salt & pepper"),
         ("a B&W photo by AT&T", "a b&w photo by at&t"),
         ("see http://example.org/a?b=c.", "see http://example.org/a?b=c"),
+        ("see www.a.org/b.orgwww now", "see www.a.org/b.orgwww now"),       # not up to the last four letters of a host
     ],
     "blanks and scripts": [
         ("", ""),
         (" \t\n ", ""),
         ("  a\tred \n\n hen\u00a0sits  ", "a red hen sits"),
         ("A Café, ÉTÉ and Straße", "a café été and straße"),
+        ("\u2009foo.org, \u00a0bar.org", "\u2009foo.org bar.org"),        # an address may start with an odd blank
+        ("a \ud83d dog\nruns\r\n", "a dog runs"),
         ("cafe\u0301 日本 हिन्दी", "cafe\u0301 日本 हिन्दी"),
         ("a dog😀 runs 👍🏽", "a dog runs"),
+        ("1\u18852 hens", "1\u18852 hens"),             # a letter when the reference was written, now a mark
+    ],
+    "entities": [
+        ("&quot;Salt&quot; &amp; R&amp;B, dogs&apos; and a dog&apos;s ball", "salt & r&b dogs and a dog 's ball"),
+        ("A&AMP;B, R&Amp;B and A&AMP too", "a&b r&b and a&amp too"),
+        ("&QUOT;Exit&Quot; isn&Apos;t a dog&APOS;s", "&quot; exit &quot; is n&apos;t a dog &apos;s"),
     ],
 }
 
