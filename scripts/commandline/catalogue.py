@@ -41,6 +41,7 @@ GROUPS = {
         "benchmark": "time training steps against PyTorch and the textbook layers",
         "kill_matrix": "test the gradient checker on wrong backward passes",
         "grade_matrix": "test the grader on wrong solutions",
+        "grade_variants": "test the grader on right solutions",
     },
 }
 
