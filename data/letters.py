@@ -34,7 +34,7 @@ def _codes(ranges: str) -> set[int]:
 
 _YOUNGER, _MARKS, _SIGNS = _codes(YOUNGER), _codes(MARKS), _codes(SIGNS)
 _NAMED = {*range(128), *_codes(
-    "80 85 91-94 96-97 a0-a5 ab ad b2-b3 b9 bb-be bf 37e 589 58a 60b 61f 66b-66c 6d4 700-702 e3f 2000-200a "
+    "80 85 91-94 96-97 a0-a5 ab ad b2-b3 b9 bb-be bf 130-131 17f 37e 589 58a 60b 61f 66b-66c 6d4 700-702 e3f 2000-200a "
     "2010-2011 2013-2015 2018-201f 2026 2028-2029 2039-203a 2044 2070 2074-207b 2080-208b 20a0 20a4 20ac 2153-215e "
     "3000-3002 ffe0-ffe1 ffe5-ffe6")}
 

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from data.letters import DIGIT, KINDS, LETTER, MARK, SIGN
 
 # Pieces of the rules. A word's letter may also be written as an entity, such as &eacute;
-A, D, AD = f"[A-Za-z{LETTER}]", f"[0-9{DIGIT}]", f"[A-Za-z0-9{LETTER}{DIGIT}]"
+LETTERS = f"A-Za-zİıſ{LETTER}"        # the three count as I and S where case is ignored, as in (?i:inc)
+A, D, AD = f"[{LETTERS}]", f"[0-9{DIGIT}]", f"[{LETTERS}0-9{DIGIT}]"
 ENTITY = "&[aeiouAEIOU](?i:acute|grave|uml);"
-L, LD = f"(?:[A-Za-z{LETTER}{MARK}\u00ad]|{ENTITY})", f"(?:[A-Za-z0-9{LETTER}{MARK}{DIGIT}\u00ad]|{ENTITY})"
+L, LD = f"(?:[{LETTERS}{MARK}\u00ad]|{ENTITY})", f"(?:[{LETTERS}0-9{MARK}{DIGIT}\u00ad]|{ENTITY})"
 WORD = f"{L}{LD}*(?:[.!?]{L}{LD}*)*"
 BLANK = r"[ \t\u00a0\u2000-\u200a\u3000]"
 SPACE = r"[ \t\u00a0\u2000-\u200a\u3000\r\n\u2028\u2029\x0b\x0c\x85]"
@@ -184,7 +185,7 @@ _CUT, _BLANKS = "cannot|gonna|wanna|gotta|gimme|lemme", rf"[ \t]{BLANK}*"
 _PLAIN = re.compile(
     rf"(?!(?i:{_CUT})\b)([A-Za-z]+)(?:{_BLANKS}|\n\n\Z)"
     rf"|(?!(?:(?i:{_CUT}|{WORDS_SHORT})|{STATES}|{SHORT})\.)([A-Za-z]+)\.\n\n\Z"
-    rf"|{_BLANKS}|[.,](?:{_BLANKS}(?!\.)|\n\n\Z)")
+    rf"|{_BLANKS}|[.,](?:{_BLANKS}(?!\.|{BLANK})|\n\n\Z)")
 
 
 @functools.cache

@@ -71,6 +71,9 @@ EXAMPLES = {
         ("  a\tred \n\n hen\u00a0sits  ", "a red hen sits"),
         ("A Café, ÉTÉ and Straße", "a café été and straße"),
         ("\u2009foo.org, \u00a0bar.org", "\u2009foo.org bar.org"),        # an address may start with an odd blank
+        ("me@b.c. \u00a0.foo.org", "me@b.c foo.org"),
+        ("dunkın' 'tİl then, fİg. 5, İnc. and İstanbul's ſt. Y", "dunkın' 'ti\u0307l then fi\u0307g. 5 i\u0307nc. and "
+                                                              "i\u0307stanbul 's ſt. y"),
         ("a \ud83d dog\nruns\r\n", "a dog runs"),
         ("cafe\u0301 日本 हिन्दी", "cafe\u0301 日本 हिन्दी"),
         ("a dog😀 runs 👍🏽", "a dog runs"),
@@ -126,4 +129,4 @@ def test_agrees_with_the_reference_tokeniser():
     pairs = json.loads(PAIRS.read_text(encoding="utf-8"))
     differ = [(raw, words, tokenize(raw)) for raw, words in pairs if tokenize(raw) != words]
     assert len(pairs) == 2500
-    assert len(differ) <= 5, differ[:10]
+    assert differ == []
