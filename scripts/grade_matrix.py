@@ -3,7 +3,8 @@
     python -m scripts.grade_matrix --out docs/grade_matrix.md
 
 A mutant has to lose points in the task whose region it changes and in no other; the solved project must lose none, and
-a project without solutions must get none. Exit code 1 otherwise. --one takes the first mutant of each task.
+a project without solutions must get none. Exit code 1 otherwise. All this holds for each of three made-up students.
+--one takes the first mutant of each task, and one student.
 """
 import argparse
 import time
@@ -14,7 +15,7 @@ from models.checkpoint import write_atomically
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
 from scripts.course.channel import Remote
-from scripts.course.grade_matrix import Matrix, by_task, one_of_each, page
+from scripts.course.grade_matrix import STUDENTS, Matrix, by_task, one_of_each, page
 from scripts.course.grader_mutants import GRADED
 from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
@@ -30,22 +31,28 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)
     started, project = time.monotonic(), load_project()
-    matrix = Matrix(project, InProcess if args.in_process else Remote)
     chosen = one_of_each(GRADED, project) if args.one else GRADED
-    rows = [matrix.reference(), matrix.stub()]
+    tables = {}
     with ProcessPoolExecutor(args.jobs) as pool:
-        for part in pool.map(matrix.mutated, filter(None, by_task(chosen, project).values())):
-            rows += part
-    for row in rows:
-        if not row.right(project):
-            print(f"WRONG  {row.name}: ought to lose in {row.task or 'no task'}, lost "
-                  f"{ {name: points for name, points in row.lost.items() if points} }")
-    wrong = sum(not row.right(project) for row in rows)
-    print(f"{len(rows) - 2} mutants, the solution and nothing: {wrong} graded wrong, "
+        for student in STUDENTS[:1] if args.one else STUDENTS:
+            tables[student] = _graded(Matrix(project, InProcess if args.in_process else Remote, student), chosen, pool)
+    wrong = {(student, row.name): row for student, rows in tables.items() for row in rows if not row.right(project)}
+    for (student, _), row in wrong.items():
+        print(f"WRONG  {row.name}: ought to lose in {row.task or 'no task'}{' with a hint' if row.hinted else ''}, "
+              f"{student} lost { {name: row.lost[name] for name in row.loses} }")
+    print(f"{len(chosen)} mutants, the solution and nothing, {len(tables)} students: {len(wrong)} graded wrong, "
           f"{time.monotonic() - started:.0f} s")
     if args.out:
-        write_atomically(args.out, page(rows, project).encode())
+        write_atomically(args.out, page(tables, project).encode())
     return 1 if wrong else 0
+
+
+def _graded(matrix, mutants, pool):
+    """The rows of one student: the solution, nothing written, and the mutants."""
+    rows = [matrix.reference(), matrix.stub()]
+    for part in pool.map(matrix.mutated, filter(None, by_task(mutants, matrix.project).values())):
+        rows += part
+    return rows
 
 
 if __name__ == "__main__":

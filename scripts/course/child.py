@@ -169,6 +169,10 @@ class Server:
             for word in args[1].T:
                 scores, state = model.step(word, state)
                 result.append(scores)
+        elif method == "evaluations":                           # of the loss, see evaluations.Watch
+            with Watch(sys.path[0], [*args, *params.values()], []) as watch:
+                model.loss(*args)
+            result = watch.moved, watch.complex
         else:
             rng = [] if seed is None else [np.random.default_rng(seed)]
             result = getattr(model, method)(*args, *rng)

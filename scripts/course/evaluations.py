@@ -10,31 +10,26 @@ from collections import Counter
 
 import numpy as np
 
-MANY = 300                          # arrays after which it is no use to go on watching
+MANY = 100                          # arrays after which it is no use to go on watching
 FEW = 8                             # arrays that may resemble an input or output by chance
 
 
 class Watch:
     """Counts, during a with block, the arrays of a submission's functions that come from moved inputs.
 
-    folder: where the submission is. inputs, outs: the forward's arguments and outputs. After the block `moved` is the
-    number of arrays nearly equal to one of these, `complex` of complex ones.
+    folder: where the submission is. inputs, outs: the forward's arguments and outputs. After the block `complex` is
+    the number of complex arrays, and `moved` of those that resemble an input or output: for each, the largest number
+    that differ from it in equally many entries.
     """
 
     def __init__(self, folder, inputs, outs):
-        self.folder, self.complex = folder, 0
+        self.folder, self.moved, self.complex = folder, 0, 0
         self._inputs = [x.copy() for x in inputs if _is_float(x)]          # the submission may move them in place
         self._outs = [out.copy() for out in outs if _is_float(out) and out.size > 1]
+        self._shapes = {x.shape for x in (*self._inputs, *self._outs)}
         self._seen = {_digest(x) for x in (*self._inputs, *self._outs)}
         self._found = Counter()     # (which array it resembles, number of other entries) -> arrays
-
-    @property
-    def moved(self):
-        """Of the arrays that resemble the same one, those that differ from it in the same number of entries."""
-        most = {}
-        for (which, _), count in self._found.items():
-            most[which] = max(count, most.get(which, 0))
-        return sum(most.values())
+        self._most = Counter()      # which array -> the largest of these
 
     def __enter__(self):
         self._before = sys.gettrace()
@@ -49,16 +44,19 @@ class Watch:
         return self._line if name.startswith((self.folder, "<string>")) else None
 
     def _line(self, frame, event, arg):
-        if len(self._seen) < 10 * MANY and self.complex < MANY:
-            returned = arg if event == "return" and isinstance(arg, (tuple, list)) else [arg]
-            for value in (*frame.f_locals.values(), *returned):
-                self._look(value)
+        if self.moved >= MANY or self.complex >= MANY or len(self._seen) > 20 * MANY:
+            sys.settrace(None)
+            return None
+        returned = arg if event == "return" and isinstance(arg, (tuple, list)) else [arg]
+        for value in (*frame.f_locals.values(), *returned):
+            self._look(value)
         return self._line
 
     def _look(self, value):
         if isinstance(value, (complex, np.complexfloating)):
             self.complex += 1
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fc":
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "c" and not (
+                value.dtype.kind == "f" and value.shape in self._shapes):
             return
         digest = _digest(value)
         if digest in self._seen:
@@ -67,12 +65,29 @@ class Watch:
         self.complex += value.dtype.kind == "c"
         for which, x in enumerate((*self._inputs, *self._outs) if value.dtype.kind == "f" else ()):
             if value.shape == x.shape and (_few_changed if which < len(self._inputs) else _close)(value, x):
-                self._found[which, int(_changed(value, x).sum())] += 1
+                kind = which, int(_changed(value, x).sum())
+                self._found[kind] += 1
+                self._most[which] = max(self._most[which], self._found[kind])
+                self.moved = sum(self._most.values())
 
 
-def differs_numerically(small, large):
-    """Whether counts (moved, complex), at some sizes and at larger ones, are those of a derivative by differences."""
-    return small[1] > 0 or small[0] >= MANY or large[0] >= max(FEW, min(1.5 * small[0], MANY))
+def by_differences(counts, draw):
+    """A sentence if a backward differentiates its forward by differences, seen at two sizes; else "".
+
+    counts: of a draw, the counts (moved, complex) of a Watch.
+    """
+    small = counts(draw)
+    large = (MANY, 0) if max(small) >= MANY else counts(draw._replace(sizes=_larger(draw.sizes)))
+    if not small[1] and large[0] < max(FEW, min(1.2 * small[0], MANY)):
+        return ""
+    return (f"backward evaluates forward at moved inputs, {max(*small, *large)} times or more, and more often where "
+            "sizes are larger: a derivative by differences earns nothing")
+
+
+def _larger(sizes):
+    """Sizes with twice as many entries along each axis but N and T."""
+    sizes = {letter: size * (1 + (letter not in "NT")) for letter, size in sizes.items()}
+    return {**sizes, "DW": sizes["D"] * sizes["W"]}
 
 
 def _is_float(x):

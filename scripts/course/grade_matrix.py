@@ -7,6 +7,8 @@ from scripts.course.grader_mutants import ELSEWHERE, HINT
 from scripts.course.grading import goldens_of, grade
 from scripts.course.submission import Submission
 
+STUDENTS = ("matrix", "ada", "bob")     # made up: their ids decide the hidden checks
+
 
 class Row(NamedTuple):
     """The result of one submission."""
@@ -14,11 +16,18 @@ class Row(NamedTuple):
     task: str                       # those that have to lose points, "" for none, "all" for the stub
     lost: dict                      # task -> points
     named: bool                     # whether the report has a likely cause
+    hint: bool                      # whether the feedback has one
+    hinted: bool                    # whether it ought to: mutants that lose nothing
 
     def right(self, project):
         expected = set(project.tasks) if self.task == "all" else set(self.task.split(", ")) - {""}
         whole = self.task != "all" or all(self.lost[name] == task.points for name, task in project.tasks.items())
-        return {name for name, points in self.lost.items() if points} == expected and whole
+        return self.loses == expected and whole and (self.hint or not self.hinted)
+
+    @property
+    def loses(self):
+        """The tasks that lose points."""
+        return {name for name, points in self.lost.items() if points}
 
 
 def place_of(mutant, project):
@@ -39,18 +48,18 @@ def place_of(mutant, project):
 class Matrix:
     """Grades whole projects and keeps the results, so that tasks whose files did not change are not run again."""
 
-    def __init__(self, project, open_tree):
-        self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for("matrix", project.version)
+    def __init__(self, project, open_tree, student=STUDENTS[0]):
+        self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for(student, project.version)
         self.goldens = goldens_of(project, self.draw)
 
-    def row(self, name, task, texts):
+    def row(self, name, task, texts, hinted=False):
         """Grade a project with these texts in place of its own."""
         submission = Submission("matrix", {**self.project.texts, **texts}, [], "")
         graded = list(grade(self.project, submission, list(self.project.tasks), self.draw, self.goldens,
                             memo=self.memo, open_tree=self.open_tree))
         lost = {one.task.name: round(one.task.points - one.score, 2) for one in graded}
         named = any("likely cause" in outcome.report for one in graded for outcome in one.outcomes)
-        return Row(name, task, lost, named)
+        return Row(name, task, lost, named, any(outcome.hint for one in graded for outcome in one.outcomes), hinted)
 
     def mutated(self, mutants):
         """A Row for each of some mutants."""
@@ -59,7 +68,7 @@ class Matrix:
             path, task = place_of(mutant, self.project)
             text = self.project.texts[path].replace(mutant.old, mutant.new)
             loses = "" if mutant.kind == HINT else ELSEWHERE.get(mutant.pair, task)
-            rows.append(self.row(f"{mutant.pair}: {mutant.name}", loses, {path: text}))
+            rows.append(self.row(f"{mutant.pair}: {mutant.name}", loses, {path: text}, mutant.kind == HINT))
         return rows
 
     def reference(self):
@@ -86,27 +95,42 @@ def one_of_each(mutants, project):
     return [group[0] for group in groups.values()]
 
 
-def page(rows, project):
-    """The whole result in Markdown."""
-    wrong = sum(not row.right(project) for row in rows)
+def page(tables, project):
+    """The whole result in Markdown. tables: student -> rows, the same mutants in each."""
+    rows, *others = tables.values()
+    wrong = sum(any(not row.right(project) for row in same) for same in zip(rows, *others))
+    differ = sum(any(row.loses != one.loses for row in same) for one, *same in zip(rows, *others))
     lines = [
         "# The grader, tested", "",
         "Every mutant of `scripts/course/mutants.py` and `scripts/course/grader_mutants.py` put into the solved",
-        "project and graded, in the hidden checks of one made-up student. Made by",
+        f"project and graded, in the hidden checks of made-up students ({', '.join(tables)}). Made by",
         "`python -m scripts.grade_matrix --in-process --out ...`:",
-        "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too.", "",
-        f"- {len(rows) - 2} mutants, the solution, and a project with nothing written: {wrong} graded wrong.",
+        "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too, for one student.",
+        "",
+        f"- {len(rows) - 2} mutants, the solution, and a project with nothing written: {wrong} graded wrong for any "
+        "student.",
+        f"- The students lose points in the same tasks by {len(rows) - differ} of {len(rows)} submissions.",
         "- Right means: points are lost in the task whose region the mutant stands in, and in no other; the solution "
-        "loses none; where nothing is written all are lost.", "",
-        "Points lost, of those in the first line; \"cause named\": the feedback names a likely mistake.", "",
-        _row("submission", "task", *project.tasks, "cause named"),
-        _row("---", "---", *["---:"] * len(project.tasks), "---"),
-        _row("", "", *(task.points for task in project.tasks.values()), ""),
+        "loses none; where nothing is written all are lost. A mutant of a dtype earns a hint and loses nothing.", "",
+        f"Points that {next(iter(tables))} loses, of those in the first line. \"All agree\": every student loses the "
+        "same points (\"tasks\": points of the same tasks). \"Cause named\": the feedback names a likely mistake, or",
+        "has a hint.", "",
+        _row("submission", "task", *project.tasks, "all agree", "cause named"),
+        _row("---", "---", *["---:"] * len(project.tasks), "---", "---"),
+        _row("", "", *(task.points for task in project.tasks.values()), "", ""),
     ]
     lines += [_row(row.name.replace("|", "/"), row.task or "none",
                    *(f"{row.lost[name]:g}" if row.lost[name] else "" for name in project.tasks),
-                   "yes" if row.named else "") for row in rows]
+                   _agreement(row, same), "yes" if row.named else "hint" if row.hint else "")
+              for row, *same in zip(rows, *others)]
     return "\n".join(lines) + "\n"
+
+
+def _agreement(row, same):
+    """Whether others lose the same points, or at least points in the same tasks."""
+    if all(other.lost == row.lost for other in same):
+        return "yes"
+    return "tasks" if all(other.loses == row.loses for other in same) else "no"
 
 
 def _row(*cells):

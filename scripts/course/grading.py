@@ -127,9 +127,9 @@ def _ways(project, submission, needed, wrong, given):
     if not replaced or not project.is_reference:
         yield own._replace(how="")
     if project.is_reference and replaced | narrow:
-        kept = {need for need in useful - narrow if wrong[need].right_forward}
+        kept = {need for need in replaced if wrong[need].right_forward and not wrong[need].useless}
         if kept:
-            yield Way(given | narrow | (replaced - kept), kept, f"graded with the reference's gradients of "
+            yield Way(given | (narrow | replaced) - kept, kept, f"graded with the reference's gradients of "
                       f"{', '.join(sorted(kept))} behind the submission's forwards")
         yield Way(given | replaced | narrow, set(),
                   f"graded with the reference's functions of {', '.join(sorted(replaced | narrow))}")

@@ -65,7 +65,8 @@ def described(error):
     """An exception in a sentence."""
     if isinstance(error, SubmissionError):
         text = " ".join(str(error).split())
-        return text if type(error).__name__ == "NotImplementedError" and text else f"{type(error).__name__}: {text}"
+        plain = type(error).__name__ in ("NotImplementedError", "CacheForm") and text
+        return text if plain else f"{type(error).__name__}: {text}"
     return str(error) if isinstance(error, (Gone, AttributeError)) else f"what is returned does not fit: {error}"
 
 

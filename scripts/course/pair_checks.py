@@ -5,7 +5,7 @@ import numpy as np
 
 from gradcheck import check_pair
 from gradcheck.table import axes_of, inputs_of, pair_in
-from scripts.course.evaluations import differs_numerically
+from scripts.course.evaluations import by_differences
 from scripts.course.outcomes import (
     STRANGE,
     Outcome,
@@ -115,7 +115,7 @@ def _gradients(title, subject, inputs, draw):
         return check_pair(*pair_in(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=axes_of(title),
                           budget=BUDGET, rng=seed)
     try:
-        numeric = _by_differences(subject, title, draw)
+        numeric = by_differences(lambda draw: _counts(subject, title.partition(", ")[0], draw), draw)
         report = None if numeric else report_of(None)
         problems = dict.fromkeys(names, numeric) if numeric else judgements(report)
         if not numeric and (report.problem or len(problems) < len(names)):
@@ -133,22 +133,8 @@ def _alone(name, report):
     return problem_of(report) or judgements(report).get(name, "not checked")
 
 
-def _by_differences(subject, title, draw):
-    """A sentence if backward differentiates forward numerically, seen at two sizes; else ""."""
-    name = title.partition(", ")[0]
-    small, large = (_counts(subject, name, draw._replace(sizes=sizes)) for sizes in (draw.sizes, _larger(draw.sizes)))
-    return "" if not differs_numerically(small, large) else (
-        f"backward evaluates forward at moved inputs, {max(*small, 1)} times at one size and {max(*large, 1)} times at "
-        "a larger one: a derivative by differences earns nothing")
-
-
-def _larger(sizes):
-    """Sizes with twice as many entries along each axis but N and T."""
-    sizes = {letter: size * (1 + (letter not in "NT")) for letter, size in sizes.items()}
-    return {**sizes, "DW": sizes["D"] * sizes["W"]}
-
-
 def _counts(subject, name, draw):
+    """What a Watch counts in a backward, at the sizes of a draw."""
     inputs = _inputs(name, draw)
     if not hasattr(subject, f"{name}_forward"):
         return subject.evaluations(name, None, inputs.values())

@@ -48,12 +48,12 @@ def total(graded):
 
 
 def results_json(graded, notes=()):
-    """Gradescope's results.json as bytes. A task's feedback is shown with the first property that failed."""
+    """Gradescope's results.json (bytes). A task's feedback is shown with its first property that failed or hints."""
     tests = []
     for task in graded:
         lines = feedback(task)
         for outcome, (got, of) in zip(task.outcomes, task.points):
-            show = bool(outcome.problem) and bool(lines)
+            show = bool(outcome.problem or outcome.hint) and bool(lines)
             tests.append({"name": f"{task.task.name} {outcome.name}", "score": got, "max_score": of,
                           "output": "\n".join(lines) if show else "", "number": task.task.name})
             lines = [] if show else lines

@@ -1,10 +1,11 @@
-"""The course kit: backwards that differentiate their own forward by differences are seen, those by the chain rule not."""
+"""The course kit: derivatives of the own forward by differences are seen, and the chain rule is not taken for them."""
 import numpy as np
 import pytest
 
 from scripts.course.child import Server
 from scripts.course.draws import draw_for
-from scripts.course.pair_checks import _by_differences
+from scripts.course.evaluations import by_differences
+from scripts.course.pair_checks import _counts
 
 STEP = """
 def rnn_step_forward(x, prev_h, Wx, Wh, b):
@@ -266,7 +267,8 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
     dc = dnext_c + dnext_h * sigmoid(o) * (1 - np.tanh(next_c)**2)
     di, df = dc * np.tanh(g), dc * prev_c
     do, dg = dnext_h * np.tanh(next_c), dc * sigmoid(i)
-    da = np.hstack([d * sigmoid(a) * (1 - sigmoid(a)) for d, a in ((di, i), (df, f), (do, o))] + [dg * (1 - np.tanh(g)**2)])
+    gates = [d * sigmoid(a) * (1 - sigmoid(a)) for d, a in ((di, i), (df, f), (do, o))]
+    da = np.hstack([*gates, dg * (1 - np.tanh(g)**2)])
     return da @ Wx.T, da @ Wh.T, dc * sigmoid(f), x.T @ da, prev_h.T @ da, da.sum(0)
 """
 RIGHT_LOSS = SOFTMAX.replace("BODY", "gradient(x, y, mask)") + """
@@ -311,13 +313,18 @@ class Subject:
         return self._server.evaluations(forward, backward, args, before, after)
 
 
+def differences(name, text, draw):
+    subject = Subject(text)
+    return by_differences(lambda draw: _counts(subject, name, draw), draw)
+
+
 @pytest.mark.parametrize("name", NUMERIC)
 def test_derivatives_by_differences_are_seen(name):
     title, text = NUMERIC[name]
-    assert "earns nothing" in _by_differences(Subject(text), title, draw_for("bob", "1"))
+    assert "earns nothing" in differences(title, text, draw_for("bob", "1"))
 
 
 @pytest.mark.parametrize("name", CHAIN_RULE)
 def test_the_chain_rule_is_not_taken_for_differences(name):
     title, text = CHAIN_RULE[name]
-    assert _by_differences(Subject(text), title, draw_for("bob", "1")) == ""
+    assert differences(title, text, draw_for("bob", "1")) == ""
