@@ -84,6 +84,12 @@ def test_a_solution_with_a_mistake_loses_points(group, project):
         assert result.lost, variant.name
 
 
+def test_a_loss_of_no_terms_may_be_the_whole_number_zero(project):
+    """All targets of student 2 are masked where the checker cuts the inputs to one time step."""
+    (_, result), = graded(project, [VARIANTS["smoothing_loops"]], 2)
+    assert not result.lost
+
+
 def test_some_caption_always_ends_early_and_some_does_not(project):
     for k in range(100):
         answers = model_checks.sample_answers(project.tasks["2.4"], Reference(), draw_for(student(k), project.version))
