@@ -68,7 +68,6 @@ WRONG = [                           # variant, text, text in its place
     ("softmax_clip", "np.maximum(picked, 1e-300)", "np.maximum(picked, 0.1)"),
     ("softmax_clip", "dx_flat *= mask_flat[:, None]", ""),
     ("lstm_scalar_zeros", "dh[:, t] + dprev_h, dprev_c", "dh[:, t] + dprev_h, 0 * dprev_c"),
-    ("attention_lstm_stacked", "(dprev_h + dprev_c) / L", "dprev_h / L"),
     ("rnn_einsum", "np.einsum(\"nh->h\", da)", "np.einsum(\"nh->h\", da) / len(da)"),
 ]
 
@@ -84,8 +83,14 @@ def test_a_solution_with_a_mistake_loses_points(group, project):
         assert result.lost, variant.name
 
 
+def test_a_loss_of_no_terms_may_be_the_whole_number_zero(project):
+    """All targets of student 2 are masked where the checker cuts the inputs to one time step."""
+    (_, result), = graded(project, [VARIANTS["smoothing_loops"]], 2)
+    assert not result.lost
+
+
 def test_some_caption_always_ends_early_and_some_does_not(project):
-    for k in range(100):
+    for k in range(30):
         answers = model_checks.sample_answers(project.tasks["2.4"], Reference(), draw_for(student(k), project.version))
         captions, = answers["captions"]
         ended = (captions[:, :5] == model_checks.END).any(axis=1)
