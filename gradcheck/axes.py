@@ -1,31 +1,30 @@
 """Named axes of an array: they label its entries, name blocks, and give the strata that a sample is drawn from.
 
-The name of an axis is a word, "h", or a word and one letter for each of its equal blocks, "gate:ifog".
+How axes are written is described in notation.py.
 """
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from gradcheck.notation import Axis, parse_axes
 from gradcheck.numeric import plain_label
 
-
-class Axis(NamedTuple):
-    name: str
-    blocks: str             # one letter for each block, or ""
+AxisNames = str | Mapping[str, str | Sequence[str]] | None
 
 
 class Axes:
     """The axes of one array and of its gradient, which is called 'd' + name."""
 
-    def __init__(self, name: str, shape: tuple[int, ...], names: Sequence[str] | None = None) -> None:
-        """names: one name for each axis, or None. Raises ValueError if they do not fit the shape."""
-        self.name, self.shape, self.named = name, shape, names is not None
-        self.axes = [Axis(*str(axis).partition(":")[::2]) for axis in names or ()]
-        if names is not None and len(names) != len(shape):
-            raise ValueError(f"axes of {name} are {tuple(names)}, expected {len(shape)} names, its shape is {shape}")
+    def __init__(self, name: str, shape: tuple[int, ...], axes: Sequence[Axis] | None = None) -> None:
+        """axes: one for each axis, or None. Raises ValueError if they do not fit the shape."""
+        self.name, self.shape, self.named = name, shape, axes is not None
+        self.axes = list(axes or ())
+        if axes is not None and len(axes) != len(shape):
+            raise ValueError(f"axes of {name} are {tuple(map(str, axes))}, expected {len(shape)} names, its shape is "
+                             f"{shape}")
         for axis, size in zip(self.axes, shape):
-            if axis.blocks and (size % len(axis.blocks) or len(set(axis.blocks)) < len(axis.blocks)):
+            if axis.blocks and size % len(axis.blocks):
                 raise ValueError(f"axis {axis.name!r} of {name} has {size} entries, which do not divide into the "
                                  f"{len(axis.blocks)} blocks {axis.blocks!r}")
 
@@ -67,31 +66,38 @@ class Axes:
         return names.index(letter.lower()) if letter.lower() in names else None
 
 
-def axes_of(inputs: Mapping[str, Any], axes: Mapping[str, Sequence[str]] | None) -> dict[str, Axes]:
-    """Axes of every input. Raises ValueError on names that are no inputs, and on an axis with two different sizes."""
-    axes = {} if axes is None else axes
-    if not isinstance(axes, dict) or not all(_are_names(names) for names in axes.values()):
-        raise ValueError(f"axes is {axes!r}, expected a dict: name of an input -> tuple of names of its axes")
-    for name in axes:
+def axes_of(inputs: Mapping[str, Any], axes: AxisNames) -> dict[str, Axes]:
+    """Axes of every input. Raises ValueError on names that are no inputs, and where a letter has two sizes."""
+    parsed = parse_axes(axes)
+    for name in parsed:
         if name not in inputs:
             raise ValueError(f"axes has an entry {name!r}, expected names of inputs: {', '.join(inputs)}")
-    found = {name: Axes(name, x.shape if isinstance(x, (np.ndarray, np.generic)) else (), axes.get(name))
+    found = {name: Axes(name, x.shape if isinstance(x, (np.ndarray, np.generic)) else (), parsed.get(name))
              for name, x in inputs.items()}
-    sizes: dict[Axis, tuple[str, int]] = {}
+    known: dict[str, tuple[int, str]] = {}
     for name, array in found.items():
         for axis, size in zip(array.axes, array.shape):
-            first, known = sizes.setdefault(axis, (name, size))
-            if size != known:
-                raise ValueError(f"axis {axis.name!r} has {size} entries in {name} but {known} in {first}")
+            _consistent(axis, size, name, known)
     return found
 
 
-def _are_names(names: object) -> bool:
-    return isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
+def _consistent(axis: Axis, size: int, name: str, known: dict[str, tuple[int, str]]) -> None:
+    """Require that a letter has one size in all arrays. known: letter -> its size, and the array that gave it."""
+    has = f"the axis {axis} of {name} has {size} entries"
+    if not axis.word and size != axis.times:
+        raise ValueError(f"axes: {has}, expected {axis.times}")
+    letter = str(axis) if axis.blocks and axis.times == 1 else axis.word    # gate:ifog, whatever gate:rzn is elsewhere
+    if letter in known and size != axis.times * known[letter][0]:
+        one, first = known[letter]
+        product = f"{axis.times} * {one} = " if axis.times > 1 else ""
+        raise ValueError(f"axes: {has}, expected {product}{axis.times * one}, since {letter} is {one} in {first}")
+    if size % axis.times:
+        raise ValueError(f"axes: {has}, expected a multiple of {axis.times}")
+    known.setdefault(letter, (size // axis.times, name))
 
 
 def _part(axis: Axis, i: int, size: int) -> str:
     if not axis.blocks:
-        return f"{axis.name}={i}"
+        return f"{axis.name}={i}" if axis.word else str(i)
     width = size // len(axis.blocks)
     return f"{axis.name} {axis.blocks[i // width]}, unit {i % width}"

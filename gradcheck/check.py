@@ -1,13 +1,13 @@
 """The two checks: check_pair for a forward and its backward, check_model for a loss over a dict of parameters."""
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.axes import Axes, axes_of
+from gradcheck.axes import Axes, AxisNames, axes_of
 from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
 from gradcheck.contract import check_contract, check_gradients, measurable
 from gradcheck.diagnose import diagnose
@@ -26,7 +26,6 @@ CUT = 200                           # evaluations for a pair whose batch or time
 Subject = Pair | Model              # what is checked
 Gradients = dict[str, np.ndarray]   # by the name of the input
 Names = str | Iterable[str] | None
-AxisNames = Mapping[str, Sequence[str]] | None
 Random = np.random.Generator | int | None
 
 
@@ -39,11 +38,11 @@ def check_pair(forward: Callable, backward: Callable, inputs: dict[str, Any], *,
     forward's differentiable inputs, with dout a tuple where out is.
     inputs: name -> value in the order of forward's arguments. Arrays of float32 or float64 are differentiated;
     integers, booleans, None and settings (Python numbers, dicts, ...) are passed on.
-    wrt: names of the inputs that have a gradient, by default all. axes: name of an input -> names of its axes, such as
-    {"Wh": ("h", "gate:ifog")}, where the axis gate consists of four equal blocks. Axes named n and t (batch, time) are
-    also checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations, seconds); if
-    it does not suffice for all entries, a sample is checked. rng: Generator or seed of the upstream gradients; None is
-    seed 0, so that a report can be repeated.
+    wrt: names of the inputs that have a gradient, by default all. axes: names of their axes, "x=N,T,D Wh=H,4H:ifog" or
+    {"Wh": ("h", "gate:ifog")}, where :ifog names four equal blocks (all forms: notation.py). Axes named n and t (batch,
+    time) are also checked at length 1. method: as in numeric_grad. budget: evaluations of forward, or (evaluations,
+    seconds); if it does not suffice for all entries, a sample is checked. rng: Generator or seed of the upstream
+    gradients; None is seed 0, so that a report can be repeated.
     -> Report. After a breach of the contract, such as writing to dout, the numbers are checked on copies. A wrong pair,
     also one that raises, gives a Report that is not ok; ValueError means that the arguments of check_pair are wrong.
     """

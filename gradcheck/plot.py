@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from gradcheck.axes import Axis
 from gradcheck.judge import Verdict
+from gradcheck.notation import Axis
 from gradcheck.report import Report, error_map
 
 

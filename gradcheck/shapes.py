@@ -1,18 +1,11 @@
-"""Random inputs from shapes written in letters.
-
-    x=N,T,D         random normal numbers; the axes are named N, T, D
-    Wh=H,4H:ifog    an axis of four equal blocks named i, f, o, g
-    ids=N,T<V       whole numbers from 0 to V-1
-    mask=N,T<bool   true or false
-    s=              a single number, as an array without axes
-    eps=(1e-5)      a setting, passed on as it is: a number, True, False or None
-"""
-import ast
-import re
+"""Random inputs from shapes written in letters (see notation.py): a letter stands for a small size."""
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from gradcheck import notation
+from gradcheck.notation import Axis
 
 SIZES = {"N": 2, "T": 5, "D": 3, "W": 4, "H": 6, "V": 11, "L": 9, "M": 7, "DW": 12}   # distinct, so that a swap shows
 MORE = (8, 10, 13, 17, 19, 23, 29)          # for other letters, in order of appearance
@@ -20,7 +13,7 @@ MORE = (8, 10, 13, 17, 19, 23, 29)          # for other letters, in order of app
 
 class Shape(NamedTuple):
     sizes: tuple[int, ...]  # of the axes
-    axes: tuple[str, ...]   # their names, as check_pair takes them
+    axes: tuple[str, ...]   # the axes as they were written, as check_pair takes them
     below: int | str | None     # None for floats, "bool", or a bound for whole numbers
     setting: tuple          # (value,) or ()
 
@@ -28,15 +21,7 @@ class Shape(NamedTuple):
 def parse_shapes(text: str, sizes: Mapping[str, int] = SIZES) -> dict[str, Shape]:
     """Parse 'name=shape name=shape ...' -> name -> Shape. Raises ValueError that names the part it cannot read."""
     known: dict[str, int] = dict(sizes)
-    found: dict[str, Shape] = {}
-    for part in text.split():
-        name, equals, shape = part.partition("=")
-        if not equals or not name.isidentifier() or name in found:
-            raise ValueError(f"--shapes: cannot read {part!r}, expected name=shape such as x=N,T,D, each name once")
-        found[name] = _parse(shape, part, known)
-    if not found:
-        raise ValueError("--shapes is empty, expected one name=shape for each argument of forward")
-    return found
+    return {name: _sized(shape, f"--shapes: {name}", known) for name, shape in notation.parse_shapes(text).items()}
 
 
 def draw_inputs(shapes: Mapping[str, Shape], dtype: Any, rng: np.random.Generator,
@@ -50,31 +35,25 @@ def axes_names(shapes: Mapping[str, Shape]) -> dict[str, tuple[str, ...]]:
     return {name: shape.axes for name, shape in shapes.items() if not shape.setting}
 
 
-def _parse(shape: str, part: str, sizes: dict[str, int]) -> Shape:
-    if shape.startswith("("):
-        try:
-            return Shape((), (), None, (ast.literal_eval(shape),))
-        except (ValueError, SyntaxError):
-            raise ValueError(f"--shapes: cannot read the setting in {part!r}") from None
-    dims, less, limit = shape.partition("<")
-    axes = [_axis(dim, part, sizes) for dim in dims.split(",")] if dims else []
-    below = None if not less else limit if limit == "bool" else _axis(limit, part, sizes)[0]
-    return Shape(tuple(size for size, _ in axes), tuple(name for _, name in axes), below, ())
+def _sized(shape: notation.Shape, where: str, sizes: dict[str, int]) -> Shape:
+    below = _size(shape.below, where, sizes) if isinstance(shape.below, Axis) else shape.below
+    return Shape(tuple(_size(axis, where, sizes) for axis in shape.axes), tuple(map(str, shape.axes)), below,
+                 shape.setting)
 
 
-def _axis(dim: str, part: str, sizes: dict[str, int]) -> tuple[int, str]:
-    """Size and name of one axis; an unknown letter is added to sizes."""
-    match = re.fullmatch(r"([0-9]*)([A-Za-z]\w*)?(?::(\w+))?", dim)
-    if not match or not (match[1] or match[2]) or match[1] == "0":
-        raise ValueError(f"--shapes: cannot read the axis {dim!r} in {part!r}, expected N, 7, 4H or 4H:ifog")
-    number, letter, blocks = match.groups()
-    if letter and letter not in sizes:
+def _size(axis: Axis, where: str, sizes: dict[str, int]) -> int:
+    """The size of an axis; an unknown letter is added to sizes."""
+    if axis.word and axis.word not in sizes:
+        if axis.blocks and axis.times == 1:
+            raise ValueError(f"{where}: the axis {axis} has no size, expected one such as "
+                             f"{len(axis.blocks)}H:{axis.blocks}")
         unused = [size for size in MORE if size not in sizes.values()]
-        sizes[letter] = unused[0] if unused else 31 + len(sizes)
-    size = int(number or 1) * (sizes[letter] if letter else 1)
-    if blocks and (size % len(blocks) or len(set(blocks)) < len(blocks)):
-        raise ValueError(f"--shapes: an axis of {size} in {part!r} does not divide into the blocks {blocks!r}")
-    return size, f"gate:{blocks}" if blocks else dim
+        sizes[axis.word] = unused[0] if unused else 31 + len(sizes)
+    size = axis.times * (sizes[axis.word] if axis.word else 1)
+    if axis.blocks and size % len(axis.blocks):
+        raise ValueError(f"{where}: the axis {axis} of {size} does not divide into the {len(axis.blocks)} blocks "
+                         f"{axis.blocks!r}, expected one such as {len(axis.blocks)}H:{axis.blocks}")
+    return size
 
 
 def _draw(shape: Shape, dtype: Any, rng: np.random.Generator, scale: float) -> Any:

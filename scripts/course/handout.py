@@ -21,7 +21,7 @@ HANDED_OUT = {                      # folder -> modules
                scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not cells, which contains recurrent cells
     "gradcheck": """__init__ __main__ axes budget check contract copies course diagnose judge layer layouts measure
-                    mistakes model numeric pair plot report shapes snapshot suite table traps""",
+                    mistakes model notation numeric pair plot report shapes snapshot suite table traps""",
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these

@@ -152,7 +152,7 @@ def test_matplotlib_is_loaded_by_plot_alone():
     ({"inputs": [np.ones(2)]}, "inputs must be a dict"),
     ({"wrt": ["y"]}, r"wrt is \['y'\], expected some of"),
     ({"wrt": 5}, "wrt is 5, expected names of inputs"),
-    ({"axes": {"x": 5}}, "expected a dict: name of an input"),
+    ({"axes": {"x": 5}}, "or a dict: name of an input"),
     ({"rng": "a"}, "rng is 'a', expected a Generator"),
     ({"budget": (10, "a")}, "expected evaluations or"),
     ({"inputs": {"x": np.ma.masked_array([1.0, 2.0])}}, "x is a MaskedArray"),
