@@ -166,7 +166,7 @@ def measure_all(subject: Subject, axes: dict[str, Axes], method: str, budget: Bu
     def measure(name: str, by: str) -> Measured:
         found = Measured(probes[name], axes[name], weights, by, entries[name], sure=method != "auto")
         if not found.complete:
-            search_by_projections(found, analytic[name], tolerance_of(by, grads[0][name].dtype), rng)
+            search_by_projections(found, analytic[name], tolerance_of(by, _coarser(subject, grads, name)), rng)
         return found
     measured = {name: measure(name, methods[name]) for name in subject.names}
     largest = np.max([np.abs(found.numeric).max(axis=1, initial=0) for found in measured.values()], axis=0)
@@ -182,7 +182,7 @@ def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads:
     def jittered(measured: Measured, column: int, eps: float) -> float:
         return _jittered(subject, measured, column, eps, rng)
     for name in subject.names:
-        arguments = analytic[name], grads[0][name].dtype, numbers.scale, jittered
+        arguments = analytic[name], _coarser(subject, grads, name), numbers.scale, jittered
         one_output = None
         if isinstance(subject, Pair):
             one_output = lambda m, name=name: subject.one_output(outs, m)[name]         # noqa: E731
@@ -195,6 +195,12 @@ def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads:
         report.verdicts.append(verdict)
     if not report.ok:
         report.diagnoses.extend(diagnose(subject, report.verdicts, douts, numbers.weights, numbers.probes))
+
+
+def _coarser(subject: Subject, grads: Sequence[Gradients], name: str) -> np.dtype:
+    """The less precise of the dtypes of a gradient and of its array: float64 made of float32 is no better than that."""
+    own = subject.inputs[name] if isinstance(subject, Pair) else subject.params[name]
+    return min(grads[0][name].dtype, np.asarray(own).dtype, key=lambda dtype: dtype.itemsize)
 
 
 def _jittered(subject: Subject, measured: Measured, column: int, eps: float, rng: np.random.Generator) -> float:

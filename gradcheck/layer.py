@@ -54,7 +54,23 @@ def check_layer(layer: Any, inputs: dict[str, Any], *, forward: str = "forward",
         found = found if isinstance(found, (tuple, list)) else [found]
         return (*found, *(_gradient(own, name, spelling) for name, spelling in names.items()))
     run_forward.__name__ = type(layer).__name__
-    return check_pair(run_forward, run_backward, {**inputs, **values}, **options)
+    report = check_pair(run_forward, run_backward, {**inputs, **values}, **options)
+    report.problem = report.problem or _adding_up(layer, inputs, forward, backward, names)
+    return report
+
+
+def _adding_up(layer: Any, inputs: dict[str, Any], forward: str, backward: str, names: Mapping[str, str]) -> str | None:
+    """A sentence if a second pass gives twice the gradient of a weight, and no zero_grad forgets the first."""
+    own, found = copy.deepcopy(layer), []
+    for _ in range(2 * (not callable(getattr(layer, "zero_grad", None)))):
+        out = getattr(own, forward)(*copy.deepcopy(list(inputs.values())))
+        outs = out if isinstance(out, tuple) else (out,)
+        getattr(own, backward)(*[np.ones_like(one) for one in outs])
+        found.append({name: np.array(_gradient(own, name, spelling)) for name, spelling in names.items()})
+    wrong = [name for name in names if found and found[0][name].any()
+             and np.allclose(found[1][name], 2 * found[0][name])]
+    return f"the gradient of {wrong[0]} adds up over calls of {backward}: set it anew in each, or give the layer a " \
+           "method zero_grad" if wrong else None
 
 
 def _listed(params: Any) -> list[str]:

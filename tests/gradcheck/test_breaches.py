@@ -83,6 +83,15 @@ def test_the_breach_and_the_numbers_are_reported(make, wrong):
     assert any("2 times the gradient" in line for line in text) == wrong
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_gradients_of_float64_for_inputs_of_float32(wrong):
+    inputs = {name: x.astype(np.float32) for name, x in INPUTS.items()}
+    report = check_pair(forward, lambda dout, cache: tuple(
+        grad.astype(float) for grad in grads_of(dout, *cache, wrong)), inputs)
+    assert "dx is float64, expected float32" in report.problem
+    assert [verdict.ok for verdict in report.verdicts] == [True, not wrong] and bool(report.diagnoses) == wrong
+
+
 def test_where_one_gradient_has_a_wrong_shape_the_others_are_checked():
     report = check_pair(forward, lambda dout, cache: (grads_of(dout, *cache, False)[0], np.zeros(3)), dict(INPUTS))
     assert "dw is (3,), expected (3, 5)" in report.problem

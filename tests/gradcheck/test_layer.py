@@ -82,6 +82,14 @@ def test_gradients_that_add_up_without_zero_grad_are_a_breach():
     assert "dW is not zero for an upstream gradient of zero" in report.problem
 
 
+def test_gradients_that_add_up_from_zero_are_a_breach_with_right_numbers():
+    layer = AddingUp()
+    layer.grad_W, layer.grad_b = np.zeros((3, 5)), np.zeros(5)
+    report = check_layer(layer, {"x": X}, params=["W", "b"])
+    assert "the gradient of W adds up over calls of backward" in report.problem and not report.ok
+    assert all(verdict.ok for verdict in report.verdicts) and not layer.grad_W.any()
+
+
 def test_any_name_of_a_gradient():
     class Odd(Dense):
         def backward(self, dout):
