@@ -10,8 +10,8 @@ import numpy as np
 from gradcheck.axes import Axes, AxisNames, axes_of
 from gradcheck.budget import EVALUATIONS, SECONDS, Budget, watched
 from gradcheck.contract import check_contract, check_gradients, measurable
-from gradcheck.diagnose import diagnose
-from gradcheck.judge import Scale, contradicted, judge, tolerance_of
+from gradcheck.diagnose import diagnose, unexplained
+from gradcheck.judge import Noise, Scale, contradicted, judge, tolerance_of
 from gradcheck.layouts import check_layouts
 from gradcheck.measure import Measured, sample, search_by_projections
 from gradcheck.model import Model
@@ -21,6 +21,7 @@ from gradcheck.report import Report, entry_line, worst_entries
 from gradcheck.traps import cut_to_one
 
 BUDGET = (EVALUATIONS, SECONDS)
+NEIGHBOURS = 12                     # inputs at which rounding is told from a mistake
 CUT = 200                           # evaluations for a pair whose batch or time axis is cut to length 1
 
 Subject = Pair | Model              # what is checked
@@ -92,7 +93,7 @@ def _report(subject: Subject, dtype: np.dtype, budget: Budget, check: Callable[[
     try:
         watched(lambda: check(report), budget)
     except Trouble as trouble:
-        report = Report(subject.name, dtype, str(trouble), report.verdicts, report.diagnoses)
+        report = Report(subject.name, dtype, str(trouble), report.verdicts, report.diagnoses, report.places)
     report.evaluations = budget.used
     return report
 
@@ -179,10 +180,10 @@ def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads:
     """Add a verdict on every array to the report, and diagnoses if one is wrong."""
     analytic, outs = _flat(subject, grads), next(iter(numbers.probes.values())).outs
 
-    def jittered(measured: Measured, column: int, eps: float) -> float:
-        return _jittered(subject, measured, column, eps, rng)
+    noise = Noise(lambda measured, column, eps: _jittered(subject, measured, column, eps, rng),
+                  lambda measured, column: _neighbours(subject, measured, column, douts, rng))
     for name in subject.names:
-        arguments = analytic[name], _coarser(subject, grads, name), numbers.scale, jittered
+        arguments = analytic[name], _coarser(subject, grads, name), numbers.scale, noise
         one_output = None
         if isinstance(subject, Pair):
             one_output = lambda m, name=name: subject.one_output(outs, m)[name]         # noqa: E731
@@ -195,6 +196,7 @@ def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads:
         report.verdicts.append(verdict)
     if not report.ok:
         report.diagnoses.extend(diagnose(subject, report.verdicts, douts, numbers.weights, numbers.probes))
+        report.places.extend(unexplained(subject, report.verdicts, report.diagnoses))
 
 
 def _coarser(subject: Subject, grads: Sequence[Gradients], name: str) -> np.dtype:
@@ -207,15 +209,32 @@ def _jittered(subject: Subject, measured: Measured, column: int, eps: float, rng
     """How far the numeric slope at a column moves when all inputs move by a few eps of their size."""
     if not isinstance(subject, Pair):
         return 0.0
-    name, moved = measured.probe.name, 0.0
-    for _ in range(3):
-        pair = subject.jittered(eps, rng)
-        probe = Probe(pair.function(name), pair.truth()[name], name, watch=subject.watch)
-        line = probe.line(measured.entries[column])
-        slope = measured.weights @ line.slope("complex") if measured.method == "complex" else (
-            line.settle(measured.weights)[0])
-        moved = max(moved, np.abs(slope - measured.numeric[:, column]).max())
-    return moved
+    moved = [np.abs(_slope(subject.jittered(eps, rng), measured, column) - measured.numeric[:, column]).max()
+             for _ in range(3)]
+    return max(moved)
+
+
+def _neighbours(subject: Subject, measured: Measured, column: int, douts: Sequence[tuple],
+                rng: np.random.Generator) -> np.ndarray:
+    """The errors of backward at a column (R, K) when every number of the inputs moves to a neighbouring float."""
+    if not isinstance(subject, Pair):
+        return np.empty((0, len(measured.weights)))
+    entry, errors = measured.entries[column], []
+    for _ in range(NEIGHBOURS):
+        pair = subject.neighbour(rng)
+        grads = [pair.backward(dout, pair.forward()[1])[measured.probe.name] for dout in douts]
+        own = np.array([np.ravel(grad)[entry] for grad in grads], float)
+        errors.append(own - _slope(pair, measured, column))
+    return np.array(errors)
+
+
+def _slope(pair: Pair, measured: Measured, column: int) -> np.ndarray:
+    """The numeric gradient of another pair at a column (K,)."""
+    name = measured.probe.name
+    line = Probe(pair.function(name), pair.truth()[name], name, watch=pair.watch).line(measured.entries[column])
+    if measured.method == "complex":
+        return measured.weights @ line.slope("complex")
+    return line.settle(measured.weights)[0]
 
 
 def _flat(subject: Subject, grads: Sequence[Gradients]) -> dict[str, np.ndarray]:

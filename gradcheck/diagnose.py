@@ -1,26 +1,30 @@
 """Likely causes: each mistake predicts wrong numbers, and is named only if its prediction fits to 1e-6."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gradcheck.axes import Axes
+from gradcheck.factors import FIT
 from gradcheck.judge import Verdict
 from gradcheck.measure import Measured
-from gradcheck.mistakes import CATALOGUE, FIT
+from gradcheck.mistakes import CATALOGUE, IF_UNKNOWN
 from gradcheck.numeric import Probe, Trouble
 from gradcheck.pair import Pair, draw
+from gradcheck.places import where
 
 if TYPE_CHECKING:
     from gradcheck.model import Model
 
 try:
-    from gradcheck.cells import cell_mistakes
+    from gradcheck.known.match import predict
 except ImportError:                 # the course's copy leaves it out, since it holds the right backward of each cell
-    def cell_mistakes(e: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
-        yield from ()
+    def predict(inputs: Mapping, outs: Sequence, douts: Sequence) -> list:              # type: ignore[misc]
+        return []
+
+CLOSE = 1e-6                        # of the largest entry: a difference that rounded constants make
 
 Gradients = dict[str, np.ndarray]   # name -> (K, *shape) for K upstream gradients
 
@@ -43,10 +47,10 @@ class Evidence:
         self.outs, self.douts = outs, douts         # outputs; upstream gradients (K, ...) of each
         # (name, inputs to replace) -> numeric gradients at these inputs
         self.measure: Callable[[str, dict], np.ndarray] | None = None
-        # (name, axis) -> yours / numeric with that axis one entry shorter, None if that fails
-        self.factor_without: Callable[[str, str], float | None] | None = None
-        # kind, sentence, gradients: the predictions of gradcheck.cells, once they are made
-        self.cell: list[tuple[str, str, Gradients]] | None = None
+        # (name, places) -> yours / numeric with these axes (array -> axis) one entry shorter, None if that fails
+        self.factor_without: Callable[[str, dict[str, int]], float | None] | None = None
+        # kind, sentence, gradients: the predictions for a known layer, once they are made
+        self.known: list[tuple[str, str, Gradients]] | None = None
 
 
 def diagnose(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence[tuple], weights: np.ndarray,
@@ -54,12 +58,39 @@ def diagnose(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence
     """Likely causes of the wrong gradients among the verdicts -> list of Diagnosis, at most one for each array."""
     whole = [verdict for verdict in verdicts if verdict.measured.complete]
     evidence = _evidence(subject, whole, douts, weights, probes)
-    found: dict[tuple[str, str], list[str]] = {}    # (kind, sentence) -> gradients that it explains
+    found: dict[tuple[str, str], dict[str, None]] = {}      # (kind, sentence) -> gradients that it explains
     for name in evidence.wrong:
         for kind, sentence, prediction in _predictions(evidence, name):
             if np.isfinite(prediction).all() and fits(evidence.analytic[name], prediction, evidence.numeric[name]):
-                found.setdefault((kind, sentence), []).append(name)
-    return _fewest(found)
+                found.setdefault((kind, sentence), {})[name] = None
+    diagnoses = _fewest(found)
+    named = {array for diagnosis in diagnoses for array in diagnosis.arrays}
+    return diagnoses + [_rounded(verdict) for verdict in whole if verdict.name not in named and _is_close(verdict)]
+
+
+def unexplained(subject: Pair | Model, verdicts: Sequence[Verdict], diagnoses: Sequence[Diagnosis]) -> list[str]:
+    """Where the wrong gradients without a diagnosis are wrong, in words."""
+    named = {array for diagnosis in diagnoses for array in diagnosis.arrays}
+    inputs = subject.inputs if isinstance(subject, Pair) else {}
+    found = [where(verdict, inputs) for verdict in verdicts
+             if not verdict.ok and verdict.measured.complete and verdict.name not in named]
+    return [words for words in found if words]
+
+
+def _is_close(verdict: Verdict) -> bool:
+    return not verdict.ok and _distance(verdict) <= CLOSE
+
+
+def _distance(verdict: Verdict) -> float:
+    """The largest difference, relative to the largest entry."""
+    largest = np.abs(verdict.measured.numeric).max(initial=np.finfo(float).tiny)
+    return float(verdict.measured.differs(verdict.analytic).max() / largest)
+
+
+def _rounded(verdict: Verdict) -> Diagnosis:
+    return Diagnosis([verdict.name], "rounded", f"{verdict.name}: close to: rounded constants. It differs by "
+                     f"{_distance(verdict):.1e} of the largest entry, as if a constant had few digits, or a part were "
+                     "computed in float32")
 
 
 def fits(analytic: np.ndarray, prediction: np.ndarray, numeric: np.ndarray) -> bool:
@@ -69,12 +100,32 @@ def fits(analytic: np.ndarray, prediction: np.ndarray, numeric: np.ndarray) -> b
 
 
 def _predictions(evidence: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
+    yield from _zero_by_assigning(evidence, name)
     for predict in CATALOGUE:
         yield from predict(evidence, name)
-    yield from cell_mistakes(evidence, name)
+    yield from _known(evidence, name)
+    for predict in IF_UNKNOWN:
+        yield from predict(evidence, name)
 
 
-def _fewest(found: dict[tuple[str, str], list[str]]) -> list[Diagnosis]:
+def _zero_by_assigning(e: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
+    """A gradient of zero where the first step's part is zero, since a loop over the steps may keep just that."""
+    if not e.analytic[name].any():
+        for kind, sentence, prediction in _known(e, name):
+            if "assigned" in sentence and not prediction.any():
+                yield kind, f"zero everywhere: {sentence}, and the first step gives zero, as h0 is zero", prediction
+
+
+def _known(e: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Predictions of one gradient of a known layer -> kind, sentence, predicted gradient; none if it is not known."""
+    if e.known is None:
+        e.known = predict(e.inputs, e.outs, e.douts) if len(e.douts) else []
+    for kind, sentence, grads in e.known:
+        if name in grads:
+            yield kind, sentence, grads[name]
+
+
+def _fewest(found: Mapping[tuple[str, str], Iterable[str]]) -> list[Diagnosis]:
     """Few causes that together explain all explainable gradients: the one that explains most comes first.
 
     Of two that explain equally many, the one earlier in the catalogue is taken.
@@ -91,6 +142,7 @@ def _fewest(found: dict[tuple[str, str], list[str]]) -> list[Diagnosis]:
         diagnoses.append(Diagnosis(arrays, cause[0], f"{', '.join(arrays)}: {cause[1]}"))
 
 
+
 def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence[tuple], weights: np.ndarray,
               probes: dict[str, Probe]) -> Evidence:
     names = {verdict.name[1:]: verdict for verdict in verdicts}
@@ -99,7 +151,9 @@ def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequenc
     analytic = {name: verdict.analytic.reshape(shape[name]) for name, verdict in names.items()}
     wrong = [name for name, verdict in names.items() if not verdict.ok]
     axes = {name: verdict.measured.axes for name, verdict in names.items()}
-    if not isinstance(subject, Pair):
+    if isinstance(subject, Pair):
+        axes = {**subject.axes, **axes}
+    else:
         return Evidence(analytic, numeric, wrong, axes)
     analytic.update(_in_float64(subject, analytic, douts))
     rows = {name: verdict.measured.rows for name, verdict in names.items() if verdict.measured.rows is not None}
@@ -107,7 +161,7 @@ def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequenc
     stacked = [np.array([np.asarray(dout[k], float) for dout in douts]) for k in range(len(outs))]
     evidence = Evidence(analytic, numeric, wrong, axes, rows, {**subject.inputs, **subject.truth()}, outs, stacked)
     evidence.measure = lambda name, changed: _measure(subject, names[name].measured, changed)
-    evidence.factor_without = lambda name, axis: _factor_without(subject, names[name].measured, axis)
+    evidence.factor_without = lambda name, places: _factor_without(subject, names[name].measured, places)
     return evidence
 
 
@@ -134,10 +188,9 @@ def _measure(subject: Pair, measured: Measured, changed: dict[str, Any]) -> np.n
     return np.array(slopes).T.reshape(-1, *probe.x.shape)
 
 
-def _factor_without(subject: Pair, measured: Measured, axis: str) -> float | None:
-    """yours / numeric after every array with the named axis has lost one entry along it; None if that fails."""
-    places = {name: array.axis(axis) for name, array in subject.axes.items()}
-    cut = {name: np.delete(subject.inputs[name], -1, axis=place) for name, place in places.items() if place is not None}
+def _factor_without(subject: Pair, measured: Measured, places: dict[str, int]) -> float | None:
+    """yours / numeric after arrays have lost one entry along an axis each; None if that fails."""
+    cut = {name: np.delete(subject.inputs[name], -1, axis=place) for name, place in places.items()}
     pair, rng, name = subject.with_inputs({**subject.truth(), **cut}), np.random.default_rng(0), measured.probe.name
     pair.inputs.update({name: np.asarray(x, float) for name, x in cut.items() if name in subject.differentiable})
     try:

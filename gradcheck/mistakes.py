@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradcheck.factors import FIT, explain
+
 if TYPE_CHECKING:
     from gradcheck.diagnose import Evidence
 
-FIT = 1e-6                          # relative accuracy at which a prediction is taken for the cause
 Predictions = Iterator[tuple[str, str, np.ndarray]]
 
 
@@ -29,7 +30,7 @@ def sign_or_factor(e: Evidence, name: str) -> Predictions:
         yield "sign", "the sign is wrong", -n
     elif factor:
         digits = 6 if abs(factor - 1) > 1e-3 else 12
-        yield "factor", f"{factor:.{digits}g} times the gradient everywhere{_size(e, name, factor)}", factor * n
+        yield "factor", f"{factor:.{digits}g} times the gradient everywhere{explain(e, name, factor)}", factor * n
 
 
 def exchanged(e: Evidence, name: str) -> Predictions:
@@ -142,6 +143,45 @@ def parts_of_upstream(e: Evidence, name: str) -> Predictions:
                 yield ("one step", f"only {word} {i}{place} of {dout} counts", (along[:, :, i] + rest).reshape(shape))
 
 
+def scrambled_upstream(e: Evidence, name: str) -> Predictions:
+    """The right gradient of a dout whose numbers stand in other places."""
+    if name not in e.rows:
+        return
+    for k, dout in enumerate(e.douts):
+        word = "dout" if len(e.douts) == 1 else f"upstream gradient {k + 1} of {len(e.douts)}"
+        for kind, words, moved in _moved(dout):
+            flat = [other.reshape(len(other), -1) for other in (*e.douts[:k], moved, *e.douts[k + 1:])]
+            yield kind, f"{word} is {words}", (np.hstack(flat) @ e.rows[name].T).reshape(e.numeric[name].shape)
+
+
+def _moved(dout: np.ndarray) -> Predictions:
+    axes = range(1, dout.ndim)
+    for axis in axes:
+        if dout.shape[axis] > 1:
+            yield "reversed", f"read in reversed order along its axis {axis - 1}", np.flip(dout, axis)
+            for step in (1, -1):
+                rolled = np.roll(dout, step, axis)
+                yield "shifted", f"read {-step:+d} place along its axis {axis - 1}", rolled
+                np.moveaxis(rolled, axis, 0)[0 if step > 0 else -1] = 0
+                yield "shifted", f"read {-step:+d} place along its axis {axis - 1}", rolled.copy()
+    for order in list(permutations(axes))[1:] if dout.ndim < 6 else ():
+        shape, order = dout.shape, (0, *order)
+        yield ("transpose", "reshaped where its axes belong transposed",
+               dout.reshape([shape[i] for i in order]).transpose(np.argsort(order)))
+        yield ("transpose", "transposed, and its numbers reshaped", dout.transpose(order).reshape(shape))
+
+
+def averaged(e: Evidence, name: str) -> Predictions:
+    """Rows of a table divided by how often ids name them."""
+    n = e.numeric[name]
+    for key, ids in e.inputs.items():
+        if isinstance(ids, np.ndarray) and ids.dtype.kind in "iu" and ids.size and n.ndim > 1 and (
+                0 <= ids.min() <= ids.max() < n.shape[1]):
+            counts = np.maximum(1, np.bincount(ids.ravel(), minlength=n.shape[1]))
+            yield ("factor", f"each row is divided by how often {key} names it: a mean where a sum belongs",
+                   n / counts.reshape(-1, *[1] * (n.ndim - 2)))
+
+
 def recurrence(e: Evidence, name: str) -> Predictions:
     """Each step of x gets only its own upstream gradient."""
     for part in _contributions(e, name):
@@ -158,16 +198,40 @@ def recurrence(e: Evidence, name: str) -> Predictions:
 
 
 def assigned(e: Evidence, name: str) -> Predictions:
-    """Only one of several contributions to an entry is kept."""
+    """Only one of several contributions to an entry is kept, in a loop over some axes of dout."""
     for part in _contributions(e, name):
-        terms = part.reshape(*part.shape[:2], -1)
-        touched = (terms != 0).any(axis=0)
-        if (touched.sum(axis=1) > 1).any():
-            last = touched.shape[1] - 1 - touched[:, ::-1].argmax(axis=1)
-            for word, place in (("last", last), ("first", touched.argmax(axis=1))):
+        axes = range(2, part.ndim)
+        for inside in (inside for k in range(len(axes)) for inside in combinations(axes, k)):
+            terms = part.sum(axis=inside).reshape(*part.shape[:2], -1)      # what one pass of the loop adds
+            touched = (terms != 0).any(axis=0)
+            for word, place in _one_kept(touched):
                 kept = np.take_along_axis(terms, np.broadcast_to(place[None, :, None], (len(terms), len(place), 1)), 2)
                 yield ("assigned", f"only the {word} of several contributions to an entry is kept: "
                        "assigned instead of accumulated", kept[:, :, 0].reshape(e.numeric[name].shape))
+
+
+def _one_kept(touched: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Which contribution to each entry (size, count) stays if the last or the first one is kept; [] if all have one."""
+    if not (touched.sum(axis=1) > 1).any():
+        return []
+    return [("last", touched.shape[1] - 1 - touched[:, ::-1].argmax(axis=1)), ("first", touched.argmax(axis=1))]
+
+
+def own_output(e: Evidence, name: str) -> Predictions:
+    """Only the diagonal of the Jacobian of an output of the same shape."""
+    for part, dout in zip(_contributions(e, name), e.douts):
+        if dout.shape == e.numeric[name].shape and dout[0].size > 1:
+            flat = part.reshape(len(part), part.shape[1], -1)
+            yield ("diagonal", "each entry gets only its part from the output at the same place: only the diagonal of "
+                   "the Jacobian is used", np.einsum("kii->ki", flat).reshape(dout.shape))
+
+
+def without_upstream(e: Evidence, name: str) -> Predictions:
+    """The gradient of the sum of all outputs."""
+    if name in e.rows:
+        ones = e.rows[name].sum(axis=1).reshape(e.numeric[name].shape[1:])
+        yield ("upstream", "the upstream gradient is ignored: this is the gradient of the sum of the outputs",
+               np.broadcast_to(ones, e.numeric[name].shape))
 
 
 def derivative(e: Evidence, name: str) -> Predictions:
@@ -197,7 +261,9 @@ def weights_not_transposed(e: Evidence, name: str) -> Predictions:
 
 CATALOGUE: list[Callable[[Evidence, str], Predictions]] = [
     zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_mask,
-    parts_of_upstream, recurrence, assigned, derivative, weights_not_transposed]
+    without_upstream, parts_of_upstream, averaged, recurrence, assigned, derivative, weights_not_transposed,
+    scrambled_upstream]
+IF_UNKNOWN = [own_output]           # said after the mistakes of known layers, which say more
 
 
 def _contributions(e: Evidence, name: str) -> list[np.ndarray]:
@@ -227,28 +293,3 @@ def _floats(e: Evidence) -> list[np.ndarray]:
 def _axis(e: Evidence, name: str, axis: int) -> str:
     named = e.axes[name].axes
     return f"axis {named[axis].name}" if named else f"axis {axis}"
-
-
-def _size(e: Evidence, name: str, factor: float) -> str:
-    """The axis whose length explains a factor, in words; confirmed with that axis one entry shorter."""
-    for axis, size in _lengths(e).items():
-        for power, words in ((-1, "a mean where a sum belongs"), (1, "a sum where a mean belongs")):
-            if abs(factor * float(size) ** -power - 1) < FIT and _scales(e, name, axis, size, power):
-                return f": {'1/' * (power < 0)}{size}, the length of axis {axis}, {words}"
-    return ""
-
-
-def _lengths(e: Evidence) -> dict[str, int]:
-    """Lengths of named axes, and products of two of them."""
-    lengths = {axis.name: size for key, array in e.axes.items() for axis, size in zip(array.axes, array.shape)
-               if not axis.blocks and size > 1}
-    products = {f"{p} times axis {q}": lengths[p] * lengths[q] for p, q in combinations(lengths, 2)}
-    return {**lengths, **products}
-
-
-def _scales(e: Evidence, name: str, axis: str, size: int, power: int) -> bool:
-    """Whether the factor follows the length of the axis; True if that cannot be tried."""
-    axis = axis.split(" ")[0]
-    found = e.factor_without(name, axis) if e.factor_without else None
-    length = next(s for array in e.axes.values() for a, s in zip(array.axes, array.shape) if a.name == axis)
-    return found is None or abs(found * (size / length * (length - 1)) ** -power - 1) < 1e-3

@@ -104,6 +104,12 @@ class Pair:
         return self.with_inputs({name: x * (1 + 4 * eps * rng.standard_normal(x.shape))
                                  for name, x in self.truth().items()})
 
+    def neighbour(self, rng: np.random.Generator) -> Pair:
+        """The same pair with every number of its inputs at the next float above or below, at random."""
+        return self.with_inputs({
+            name: np.nextafter(x, rng.choice(np.array([-np.inf, np.inf], x.dtype), x.shape))
+            for name, x in self.inputs.items() if name in self.differentiable and isinstance(x, np.ndarray)})
+
     def one_output(self, outs: Sequence, m: int) -> dict[str, np.ndarray]:
         """Backward's gradients, name -> (size,), for an upstream gradient of 1 at the m-th number of all outputs."""
         if m not in self._one:

@@ -18,9 +18,11 @@ class Report:
     """The outcome of one check: ok says whether it passed, str() gives the details."""
 
     def __init__(self, name: str, dtype: Any, problem: str | None = None, verdicts: Iterable[Verdict] = (),
-                 diagnoses: Iterable[Diagnosis] = (), evaluations: int = 0) -> None:
+                 diagnoses: Iterable[Diagnosis] = (), places: Iterable[str] = (), evaluations: int = 0) -> None:
+        """places: where the gradients are wrong that no diagnosis explains, in words."""
         self.name, self.dtype, self.problem = name, str(dtype), problem
         self.verdicts, self.diagnoses, self.evaluations = list(verdicts), list(diagnoses), evaluations
+        self.places = list(places)
 
     @property
     def ok(self) -> bool:
@@ -47,7 +49,7 @@ class Report:
         """The report as numbers, strings and lists, ready for JSON."""
         return {"name": self.name, "dtype": self.dtype, "ok": self.ok, "problem": self.problem, "kinks": self.kinks,
                 "evaluations": self.evaluations, "arrays": [_array(verdict) for verdict in self.verdicts],
-                "diagnoses": [d._asdict() for d in self.diagnoses]}
+                "diagnoses": [d._asdict() for d in self.diagnoses], "places": self.places}
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {'ok' if self.ok else 'WRONG'} ({self.dtype}, {self.evaluations} evaluations)"]
@@ -57,6 +59,7 @@ class Report:
             lines.append(f"  {_line(verdict)}")
             lines += [f"      {entry_line(entry)}" for entry in worst_entries(verdict)]
         lines += [f"  likely cause: {diagnosis.sentence}" for diagnosis in self.diagnoses]
+        lines += [f"  where: {place}" for place in self.places]
         return "\n".join(lines)
 
     def plot(self, path: str | PathLike) -> None:

@@ -10,11 +10,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from gradcheck.suite import SHAPES
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
-from scripts.course.kill_matrix import judge_correct, judge_mutants, page
+from scripts.course.kill_matrix import TITLES, judge_correct, judge_mutants, page
 
 
 def main(argv=None):
@@ -26,9 +25,9 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
     arguments = parser.parse_args(argv)
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        mutants = pool.map(partial(judge_mutants, seeds=arguments.seeds), SHAPES)
-        correct = pool.map(partial(judge_correct, seeds=arguments.correct_seeds, rule_seeds=arguments.seeds), SHAPES)
-        counts, correct = [count for part in mutants for count in part], dict(zip(SHAPES, correct))
+        mutants = pool.map(partial(judge_mutants, seeds=arguments.seeds), TITLES)
+        correct = pool.map(partial(judge_correct, seeds=arguments.correct_seeds, rule_seeds=arguments.seeds), TITLES)
+        counts, correct = [count for part in mutants for count in part], dict(zip(TITLES, correct))
     write_atomically(arguments.out, page(counts, correct, arguments.seeds, arguments.correct_seeds).encode())
     survived = sum(count.runs - count.rejected for count in counts)
     alarms = sum(wrong for _, wrong, _, _ in correct.values())

@@ -1,7 +1,7 @@
 """Nobody asks a cell for its name or counts its gates: what cells differ in, they declare (models/cells/cell.py).
 
 Tables that name cells (presets, configurations of the benchmark) are data and may; comparisons may not. The places that
-are about one cell are that cell's own files, and the two catalogues of mistakes in them.
+are about one cell are that cell's own files, and the catalogues of mistakes in them.
 """
 import ast
 import re
@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NAMES = {*CELLS, *ALIASES}
 CLASSES = {cls.__name__ for cls in CELLS.values()}
 OWN = {f"{folder}/{name}.py" for folder in ("models/cells", "models/packed") for name in CELLS}
-CATALOGUES = {"gradcheck/cells.py", "scripts/course/mutants.py", "scripts/course/grader_mutants.py"}
+CATALOGUES = {"gradcheck/known/cells.py", "gradcheck/known/recurrent.py",
+              "scripts/course/mutants.py", "scripts/course/grader_mutants.py"}
 WITH_TABLES = "scripts/benchmarks/"             # a table of cells may be looked up where it stands
 QUOTED = rf"[\"']({'|'.join(sorted(NAMES))})"
 PAGES = re.compile(rf"\bcell(_type)?\b\s*([!=]=|in\b|not\b)|[!=]==?\s*{QUOTED}|{QUOTED}[\"']\s*[!=]=|"

@@ -19,9 +19,10 @@ HANDED_OUT = {                      # folder -> modules
     "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs
                onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
                scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
-    # the gradient checks; not cells, which contains recurrent cells
-    "gradcheck": """__init__ __main__ axes budget check contract copies course diagnose judge layer layouts measure
-                    mistakes model notation numeric pair plot report shapes snapshot suite table traps""",
+    # the gradient checks; not the subfolder of known layers, which contains recurrent cells
+    "gradcheck": """__init__ __main__ axes budget check contract copies course diagnose factors judge layer layouts
+                    measure mistakes model notation numeric pair places plot report shapes snapshot suite table
+                    traps""",
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
@@ -37,7 +38,7 @@ HANDED_OUT = {                      # folder -> modules
 }
 OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
 OPTIONAL = (                        # not handed out, and imported only if they are present
-    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/cells.py", "scripts/pages/report.py",
+    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/known", "scripts/pages/report.py",
 )
 
 

@@ -1,5 +1,6 @@
 """How often each mutant of a backward pass is rejected, by the gradient checker and by the usual rules."""
 import copy
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +9,18 @@ from gradcheck import check_pair
 from gradcheck.axes import axes_of as named_axes
 from gradcheck.budget import Budget
 from gradcheck.check import judge_all, measure_all
-from gradcheck.contract import check_contract
+from gradcheck.contract import check_contract, measurable
 from gradcheck.numeric import Trouble
 from gradcheck.pair import Pair
 from gradcheck.report import Report
-from gradcheck.suite import axes_of, inputs_of, pair_of
-from scripts.course.mutants import MUTANTS, pair_with
+from gradcheck.shapes import axes_names, draw_inputs, parse_shapes
+from gradcheck.suite import SHAPES, axes_of, inputs_of, pair_of
+from scripts.course import strangers
+from scripts.course.mutants import MUTANTS, home, pair_with
+from scripts.course.strange_mutants import STRANGE
+
+TITLES = [*SHAPES, *strangers.SHAPES]
+CATALOGUE = [*MUTANTS, *STRANGE]
 
 SCALES = (1.0, 0.01)                # of the weights
 
@@ -65,15 +72,41 @@ def judge_backwards(title, backwards, seeds, scales=SCALES):
     for seed in range(seeds):
         for scale in scales:
             truth = Truth(title, seed, scale)
-            for name, (forward, backward, kind) in backwards.items():
+            for name, (forward, backward, kind, words) in backwards.items():
                 report = truth.judge(forward, backward)
-                kinds = {diagnosis.kind for diagnosis in report.diagnoses} or {"contract" if report.problem else ""}
                 count, rules = counts[name], truth.judge_by_rules(forward, backward)
                 counts[name] = count._replace(
                     runs=count.runs + 1, rejected=count.rejected + (not report.ok),
-                    named=count.named + (not report.ok and kind in kinds and len(kinds) == 1 and kind != ""),
+                    named=count.named + _is_named(report, kind, words),
                     rules=tuple(old + bool(new) for old, new in zip(count.rules, rules)))
     return list(counts.values())
+
+
+def _is_named(report, kind, words):
+    """Whether the report names this kind of mistake alone, in these words."""
+    if kind == "contract":
+        return report.problem is not None
+    return bool(report.diagnoses) and all(
+        diagnosis.kind == kind and re.search(words, diagnosis.sentence) for diagnosis in report.diagnoses)
+
+
+def random_inputs(title, rng, dtype, scale):
+    """Inputs of a pair, ours or not; scale multiplies its weights."""
+    if title in SHAPES:
+        return inputs_of(title, rng, dtype, scale)
+    shapes = parse_shapes(strangers.SHAPES[title])
+    return draw_inputs(shapes, np.dtype(dtype), rng, {name: scale for name in shapes if name[0] in "WUwbt"})
+
+
+def names_of_axes(title):
+    """The axes of a pair's inputs, as check_pair takes them."""
+    return axes_of(title) if title in SHAPES else axes_names(parse_shapes(strangers.SHAPES[title]))
+
+
+def right_pair(title):
+    """Forward and backward of a pair as they should be."""
+    title = title.partition(", ")[0]
+    return pair_of(title, home(title))
 
 
 class Truth:
@@ -81,9 +114,9 @@ class Truth:
 
     def __init__(self, title, seed, scale):
         self.title, self.seed = title, seed
-        self.inputs = inputs_of(title, np.random.default_rng(seed), "float64", scale)
-        self.axes, self.budget = named_axes(self.inputs, axes_of(title)), Budget(10**9)
-        correct = self._pair(*pair_of(title.partition(", ")[0]))
+        self.inputs = random_inputs(title, np.random.default_rng(seed), "float64", scale)
+        self.axes, self.budget = named_axes(self.inputs, names_of_axes(title)), Budget(10**9)
+        correct = self._pair(*right_pair(title))
         self.douts, grads = check_contract(correct, np.random.default_rng(seed))
         self.numbers, self.central = (
             measure_all(correct, self.axes, method, self.budget, np.random.default_rng(seed), self.douts, grads)
@@ -96,12 +129,13 @@ class Truth:
 
     def judge(self, forward, backward):
         """The checker's own Report."""
-        pair, report = self._pair(forward, backward), Report(self.title, "float64")
+        pair, report, rng = self._pair(forward, backward), Report(self.title, "float64"), np.random.default_rng
         try:
-            douts, grads = check_contract(pair, np.random.default_rng(self.seed))
-            judge_all(pair, self.numbers, douts, grads, np.random.default_rng(self.seed), report)
-        except Trouble as trouble:
-            report.problem = str(trouble)
+            douts, grads = check_contract(pair, rng(self.seed))
+        except Trouble as breach:
+            report.problem = str(breach)
+            pair, douts, grads = measurable(pair, rng(self.seed))
+        judge_all(pair, self.numbers, douts, grads, rng(self.seed), report)
         return report
 
     def judge_by_rules(self, forward, backward):
@@ -114,21 +148,21 @@ class Truth:
 
 def judge_mutants(title, seeds):
     """Counts for all mutants of a pair."""
-    mutants = {m.name: (*pair_with(m), m.kind) for m in MUTANTS if m.pair == title}
+    mutants = {m.name: (*pair_with(m), m.kind, m.words) for m in CATALOGUE if m.pair == title}
     return judge_backwards(title, mutants, seeds) if mutants else []
 
 
 def judge_correct(title, seeds, rule_seeds):
     """False alarms on the correct pair -> (runs, rejected by the checker, runs of the rules, rejected by each)."""
-    forward, backward = pair_of(title.partition(", ")[0])
+    forward, backward = right_pair(title)
     wrong = runs = 0
     for seed in range(seeds):
         for scale in SCALES:
             for dtype in ("float64", "float32"):
-                inputs = inputs_of(title, np.random.default_rng(seed), dtype, scale)
-                wrong += not check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed).ok
+                inputs = random_inputs(title, np.random.default_rng(seed), dtype, scale)
+                wrong += not check_pair(forward, backward, inputs, axes=names_of_axes(title), rng=seed).ok
                 runs += 1
-    count, = judge_backwards(title, {"correct": (forward, backward, "")}, rule_seeds)
+    count, = judge_backwards(title, {"correct": (forward, backward, "", "")}, rule_seeds)
     return runs, wrong, count.runs, count.rules
 
 
@@ -139,7 +173,8 @@ def page(counts, correct, seeds, correct_seeds):
     lines = [
         "# The kill matrix", "",
         "How the gradient checker and the rules of the usual checkers judge wrong backwards",
-        "(`scripts/course/mutants.py`) and correct ones. Made by",
+        "(`scripts/course/mutants.py`, and `strange_mutants.py` for layers in other people's style) and correct ones.",
+        "Made by",
         f"`python -m scripts.kill_matrix --seeds {seeds} --correct-seeds "
         f"{correct_seeds} --out ...`.", "",
         f"- {len(counts)} mutants, {seeds} seeds, weight scales 1 and 0.01: each was judged {runs} times. "

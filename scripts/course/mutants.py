@@ -4,7 +4,9 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
+import rnnlayers
 from gradcheck.suite import pair_of
+from scripts.course import strangers
 
 
 class Mutant(NamedTuple):
@@ -14,6 +16,7 @@ class Mutant(NamedTuple):
     new: str
     kind: str                       # of the expected diagnosis; "" for none, "contract" for a breach
     module: str = ""                # where `old` stands, for COURSE; that of the pair's forward if empty
+    words: str = ""                 # a pattern that the sentence of the diagnosis has to contain
 
 
 AFFINE_DX, AFFINE = "(dout @ w.T).reshape(np.shape(x))", "_rows(x).T @ dout, dout.sum(axis=0)"
@@ -228,10 +231,15 @@ MUTANTS = [
 ]
 
 
+def home(title):
+    """The module of a pair: rnnlayers, or that of the layers which are not ours."""
+    return strangers if title in strangers.SHAPES else rnnlayers
+
+
 def pair_with(mutant):
     """Forward and the wrong backward. Raises ValueError if the source no longer has the line."""
     title = mutant.pair.partition(", ")[0]
-    forward, _ = pair_of(title)
+    forward, _ = pair_of(title, home(title))
     original = importlib.import_module(forward.__module__)
     source = Path(original.__file__).read_text(encoding="utf-8")
     if source.count(mutant.old) != 1:

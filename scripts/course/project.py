@@ -10,7 +10,6 @@ from scripts.course.tasks import ASSIGNMENT, ROOT, Task, closure, load_tasks
 MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
 UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py", "gradcheck/*.py", "data/*.py")
 SPOILERS = {                        # they contain solutions: neither handed out nor under test
-    "gradcheck/cells.py",           # recurrent cells, correct and with all their mistakes
     "models/gradient_norms.py",
 }
 STAND_IN = "scripts/course/stand_in.py"             # goes into the tree under test

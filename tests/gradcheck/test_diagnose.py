@@ -75,7 +75,8 @@ def test_a_factor_that_only_happens_to_be_a_length_is_not_called_a_mean(rng):
 
 @pytest.mark.parametrize("activation, slope, wrong, kind", [
     (np.tanh, lambda h: 1 - h**2, lambda h: 1, "derivative"),
-    (np.tanh, lambda h: 1 - h**2, lambda h: 1 - h, ""),
+    (np.tanh, lambda h: 1 - h**2, lambda h: 1 - h, "derivative"),
+    (np.tanh, lambda h: 1 - h**2, lambda h: 1 - h**3, ""),
     (np.exp, lambda h: h, lambda h: 1, "derivative"),
 ])
 def test_a_missing_derivative(activation, slope, wrong, kind, rng):

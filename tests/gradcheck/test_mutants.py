@@ -1,9 +1,9 @@
 """The checker against the catalogue of wrong backwards; `python -m scripts.kill_matrix` runs the full matrix."""
 import pytest
 
-from gradcheck.suite import SHAPES
-from scripts.course.kill_matrix import judge_correct, judge_mutants
-from scripts.course.mutants import MUTANTS, pair_with
+from scripts.course.kill_matrix import CATALOGUE, TITLES, judge_correct, judge_mutants
+from scripts.course.mutants import pair_with
+from scripts.course.strange_mutants import STRANGE
 from scripts.kill_matrix import main
 from tests.cells import ATTEND
 
@@ -15,33 +15,38 @@ def seeds_of(title):
     return 1 if title.partition(", ")[0] in SLOW else SEEDS
 
 
-@pytest.mark.parametrize("title", dict.fromkeys(mutant.pair for mutant in MUTANTS))
+@pytest.mark.parametrize("title", dict.fromkeys(mutant.pair for mutant in CATALOGUE))
 def test_every_mutant_is_rejected_and_most_are_explained(title):
-    expected = {mutant.name: mutant.kind for mutant in MUTANTS if mutant.pair == title}
+    expected = {mutant.name: mutant.kind for mutant in CATALOGUE if mutant.pair == title}
     for count in judge_mutants(title, seeds_of(title)):
         assert count.rejected == count.runs == 2 * seeds_of(title), count
         assert count.named == (count.runs if expected[count.name] else 0), count
 
 
 def test_the_catalogue_is_large_enough():
-    assert len(MUTANTS) >= 40 and sum(mutant.kind != "" for mutant in MUTANTS) >= 30
-    assert len({(mutant.pair, mutant.name) for mutant in MUTANTS}) == len(MUTANTS)
+    assert len(CATALOGUE) >= 150 and sum(mutant.kind != "" for mutant in CATALOGUE) >= 30
+    assert len({(mutant.pair, mutant.name) for mutant in CATALOGUE}) == len(CATALOGUE)
 
 
-@pytest.mark.parametrize("title", SHAPES)
+@pytest.mark.parametrize("title", TITLES)
 def test_correct_code_is_never_rejected(title):
     runs, wrong, _, _ = judge_correct(title, seeds_of(title), rule_seeds=1)
     assert (runs, wrong) == (4 * seeds_of(title), 0)
 
 
+def test_likenesses_of_mistakes_in_other_peoples_layers_are_named():
+    """At least 24 in eight layers, of which at least 20 have to be named; how many are is what the test above says."""
+    assert len({mutant.pair for mutant in STRANGE}) == 8 and len(STRANGE) >= 24
+    assert sum(mutant.kind != "" for mutant in STRANGE) >= 20 and all(mutant.words for mutant in STRANGE)
+
+
 def test_a_mutant_that_no_longer_fits_the_source_is_an_error():
     with pytest.raises(ValueError, match="stands 0 times"):
-        pair_with(MUTANTS[0]._replace(old="no such line"))
+        pair_with(CATALOGUE[0]._replace(old="no such line"))
 
 
 def test_the_command_writes_its_table(tmp_path, monkeypatch, capsys):
-    pairs = {"rnn_step": SHAPES["rnn_step"]}
-    monkeypatch.setattr("scripts.kill_matrix.SHAPES", pairs)
+    monkeypatch.setattr("scripts.kill_matrix.TITLES", ["rnn_step"])
     arguments = ["--seeds", "1", "--correct-seeds", "1", "--out", f"{tmp_path}/k.md"]
     monkeypatch.setattr("sys.argv", ["kill_matrix", *arguments])
     assert main() == 0 and "0 false alarms" in capsys.readouterr().out

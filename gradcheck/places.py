@@ -1,0 +1,118 @@
+"""Where a wrong gradient is wrong, in words: "all differing entries of dWx are in gate f", "only t=0 is right"."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gradcheck.judge import Verdict
+
+SAME = 1e-6                         # relative accuracy at which numbers along an axis are the same
+
+Group = tuple[str, np.ndarray]      # words, mask of the entries
+
+
+def where(verdict: Verdict, inputs: Mapping[str, Any]) -> str:
+    """The place of the entries that differ, in words, or '' if no words fit. The array is measured completely."""
+    measured = verdict.measured
+    shape = measured.probe.x.shape
+    wrong = np.zeros(measured.probe.x.size, bool)
+    wrong[measured.entries[verdict.wrong]] = True
+    idle = ~(measured.numeric.any(axis=0) | verdict.analytic.any(axis=0)) & ~wrong      # zero on both sides
+    if (wrong | idle).all():
+        return _everywhere(verdict, verdict.name)
+    return _words(verdict.name, wrong.reshape(shape), idle.reshape(shape), list(_groups(verdict, inputs)))
+
+
+def _words(name: str, wrong: np.ndarray, idle: np.ndarray, groups: list[Group]) -> str:
+    right = ~wrong & ~idle
+    for words, mask in sorted(groups, key=lambda group: int(group[1].sum())):       # the smallest that fits
+        if (wrong == mask & ~idle).all():
+            return f"all differing entries of {name} are {words}, and none of these is right"
+        if (right == mask & ~idle).all():
+            return f"of {name} only {'what is' if right.sum() > 1 else 'the entry'} {words} is right"
+    around = [(int(mask.sum()), k) for k, (_, mask) in enumerate(groups) if not (wrong & ~mask).any()]
+    if around:
+        return f"all differing entries of {name} are {groups[min(around)[1]][0]}"
+    return f"{wrong.sum()} of {wrong.size} entries of {name} differ, in no pattern that is known here"
+
+
+def _groups(verdict: Verdict, inputs: Mapping[str, Any]) -> Iterator[Group]:
+    """Parts of the array that can be said in words: blocks, indices and ranges along an axis, the diagonal, ..."""
+    axes, x = verdict.measured.axes, verdict.measured.probe.x
+    index = np.indices(x.shape)
+    for label, block in axes.blocks().items():
+        mask = np.zeros(x.shape, bool)
+        mask[block] = True
+        yield f"in {label}", mask
+    for k, size in enumerate(x.shape):
+        if not (axes.axes and axes.axes[k].blocks):
+            yield from _along(_axis(verdict, k), index[k], size)
+    for i, j in combinations(range(x.ndim), 2):
+        if x.shape[i] == x.shape[j] > 1:
+            yield f"on the diagonal of {_axis(verdict, i)} and {_axis(verdict, j)}", index[i] == index[j]
+    yield "where the array itself is negative", x < 0
+    yield "where the array itself is positive", x > 0
+    for key, other in inputs.items():
+        yield from _by_other(key, other, x.shape, verdict.name[1:])
+
+
+def _along(axis: str, index: np.ndarray, size: int) -> Iterator[Group]:
+    """Indices of an axis: one, all up to one, all from one on, even and odd ones."""
+    for i in range(size if size > 1 else 0):
+        last = ", the last" * (i == size - 1)
+        yield f"at {axis}={i}{last}", index == i
+    for i in range(1, size - 1):
+        yield f"at {axis}=0 to {i}", index <= i
+        yield f"at {axis}={i} to {size - 1}", index >= i
+
+
+def _by_other(key: str, other: Any, shape: tuple[int, ...], name: str) -> Iterator[Group]:
+    """Rows of a table that ids name once, twice or never; places that a mask covers."""
+    if not isinstance(other, np.ndarray):
+        return
+    if other.dtype == bool and shape[:other.ndim] == other.shape:
+        for words, mask in (("False", ~other), ("True", other)):
+            yield f"where {key} is {words}", np.broadcast_to(
+                mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim)), shape)
+    elif other.dtype.kind in "iu" and shape and other.size and 0 <= other.min() and other.max() < shape[0]:
+        counts = np.bincount(other.ravel(), minlength=shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        for words, mask in ((f"in the rows that {key} names more than once", counts > 1),
+                            (f"in the rows that {key} names once", counts == 1),
+                            (f"in the rows that {key} does not name", counts == 0)):
+            yield words, np.broadcast_to(mask, shape)
+
+
+def _everywhere(verdict: Verdict, name: str) -> str:
+    """What the differences have in common where every entry differs."""
+    shape = (-1, *verdict.measured.probe.x.shape)
+    analytic, numeric = verdict.analytic.reshape(shape), verdict.measured.numeric.reshape(shape)
+    gap, axes = analytic - numeric, range(1, analytic.ndim)
+    constant = [k for k in axes if gap.shape[k] > 1 and _constant(gap, (k,))]
+    if constant:
+        words = " and ".join(_axis(verdict, k - 1) for k in constant)
+        return f"every entry of {name} differs, by the same number all along {words}: a term is missing or too much"
+    if (numeric != 0).all():
+        ratio = analytic / numeric
+        for count in range(len(axes), 0, -1):
+            for along in combinations(axes, count):
+                if _constant(ratio, (0, *along)) and np.prod([ratio.shape[k] for k in along]) > 1:
+                    kept = [_axis(verdict, k - 1) for k in axes if k not in along]
+                    return (f"every entry of {name} differs, by a factor that depends on {' and '.join(kept)} alone"
+                            if kept else "")
+    for k in axes:
+        if gap.shape[k] > 1 and np.abs(gap.sum(axis=k)).max() < SAME * np.abs(gap).max():
+            return f"every entry of {name} differs, but its sums along {_axis(verdict, k - 1)} are right"
+    return f"every entry of {name} differs"
+
+
+def _constant(a: np.ndarray, axes: tuple[int, ...]) -> bool:
+    return bool(np.ptp(a, axis=axes).max() < SAME * np.abs(a).max())
+
+
+def _axis(verdict: Verdict, k: int) -> str:
+    named = verdict.measured.axes.axes
+    return named[k].name if named else f"axis {k}"
