@@ -4,8 +4,8 @@
     python -m gradcheck mylayers.py
     python -m gradcheck mylayers:gru_forward mylayers:gru_backward --shapes "x=N,T,D h0=N,H Wx=D,3H:rzn ..."
 
-In files, x_forward and x_backward are a pair. The shapes of forward's arguments are read in its docstring ("x: input, of
-shape (N, D)"), or given for each name by --shapes; a pair that has neither is named, and is not checked.
+In files, x_forward and x_backward are a pair. The shapes of forward's arguments are read in its docstring ("x: input of
+shape (N, D)"), or given by --shapes for all pairs at once; a pair that has neither is named, and is not checked.
 
 Shapes, in the order of forward's arguments: x=N,T,D random numbers with these axes (a letter stands for a small size,
 a number for itself); Wh=H,4H:ifog an axis of four named blocks; ids=N,T<V whole numbers below V; mask=N,T<bool true or
@@ -91,9 +91,11 @@ def wrong(rows: list[dict[str, Any]]) -> list[str]:
 
 def summary(rows: list[dict[str, Any]], seconds: float) -> str:
     checked, skipped = (sum(kind in row for row in rows) for kind in ("report", "reason"))
+    pairs = len({(row["case"], row["name"]) for row in rows if "report" in row})
+    files = any(row["kind"] in ("note", "skipped") for row in rows)
     names = ", ".join(wrong(rows))
     return (f"{checked} checked in {seconds:.0f} s, {len(wrong(rows))} wrong{': ' * bool(names)}{names}"
-            f"{f'; {skipped} could not be checked' if skipped else ''}")
+            f"{f'; {pairs + skipped} pairs found, {skipped} not checked' if files else ''}")
 
 
 def check_project() -> Iterator[dict[str, Any]]:

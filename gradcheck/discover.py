@@ -4,7 +4,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-FORWARD, BACKWARD = (re.compile(rf"(?<![a-z])(?:{word}|{word.capitalize()})(?![a-z])") for word in ("forward", "backward"))
+FORWARD, BACKWARD = (re.compile(rf"(?<![a-z]){word}(?![a-z])|{word.capitalize()}(?![a-z])")
+                     for word in ("forward", "backward"))
 
 
 class Found(NamedTuple):

@@ -11,13 +11,15 @@ from gradcheck.shapes import SIZES
 SETTINGS: dict[str, Any] = {"eps": 1e-5, "epsilon": 1e-5, "momentum": 0.9, "p": 0.5, "keep_prob": 0.5, "alpha": 0.1,
                             "slope": 0.1, "negative_slope": 0.1, "stride": 1, "pad": 1, "padding": 1, "G": 1,
                             "seed": 0, "mode": "train"}
-KEYS = {"stride": 1, "pad": 1, "pool_height": 2, "pool_width": 2, "f": 2, "mode": "train", "p": 0.5, "seed": 0}
+KEYS = {"pool_height": 2, "pool_width": 2, "f": 2, "stride": 1, "pad": 1, "mode": "train", "p": 0.5, "seed": 0}
 DICTS = {"conv_param": "stride pad", "pool_param": "pool_height pool_width stride", "bn_param": "mode",
          "dropout_param": "mode p seed", "ln_param": "", "gn_param": ""}
 FLAT = 12                           # numbers in the axes 3, 4, which stand for d_1, ..., d_k
 ELLIPSIS = {0: "2,3,4", 1: "3,4"}   # axes before the ellipsis -> what stands for the rest
 
 RETURNS = re.compile(r"^\s*(?::?returns?\b|outputs?\s*:|yields?\b)|->", re.M | re.I)
+ITEM = r"(?:[-*+•][ \t]*)?(?::param[ \t]+(?:\w+[ \t]+)?)?[`'\"*]*"     # what may stand before a name
+QUOTE = r"[`'\"*]*"
 TUPLE = r"[(\[]([^()\[\]]*)[)\]]"
 SHAPED = re.compile(rf"\b(?:shape|size|dimensions?)\b[^()\[\]\n.;]{{0,20}}{TUPLE}", re.I)
 ANY = re.compile(r"\bany (?:other )?(?:shape|size)|\barbitrary shape", re.I)
@@ -35,20 +37,19 @@ def shapes_in(text: str | None, names: Iterable[str]) -> dict[str, str]:
 
 
 def _described(name: str, names: list[str], text: str) -> str:
-    """What a docstring says about a name: from a line that begins with it up to the next name, or in a sentence."""
-    others = "|".join(map(re.escape, names))
-    start = rf"^[ \t]*(?:[-*+•][ \t]*)?(?::param[ \t]+(?:\w+[ \t]+)?)?[`'\"*]*"
-    more = rf"(?:[`'\"*]*(?:,|[ \t]+and)[ \t]*[`'\"*]*(?:{others}))*[`'\"*]*"
-    line = rf"{start}(?:(?:{others}),[ \t]*)*{re.escape(name)}{more}[ \t]*(?:$|--?|[:=(–—]|of\b|is\b)"
+    """What a docstring says about a name: from a line that begins with it up to the next item, or in a sentence."""
+    known = "|".join(map(re.escape, names))
+    more = rf"(?:{QUOTE}(?:,|[ \t]+and)[ \t]*{QUOTE}(?:{known})\b)*{QUOTE}"
+    line = rf"^([ \t]*){ITEM}(?:(?:{known}),[ \t]*)*{re.escape(name)}{more}[ \t]*(?:$|--?|[:=(–—]|of\b|is\b)"
     begin = re.search(line, text, re.M)
-    if not begin:
-        inline = re.search(rf"(?<![\w.]){re.escape(name)}{more}(?:[ \t]+(?:None|or|integers?|ints?|float|bool\w*))*"
-                           rf"\s*{TUPLE}(?:[^,;.()]{{0,60}})", text)
-        return inline[0] if inline and "," in inline[0] else ""
-    rest = text[begin.end() - 1:]
-    end = re.search(rf"{start}(?:{others}|cache)\b[ \t,]*(?:and\b|[:=(–—`'\"*]|--?|of\b|$|(?:{others})\b)|\n[ \t]*\n", rest,
-                    re.M)
-    return rest[:end.start()] if end else rest
+    if begin:
+        rest = text[begin.end() - 1:]
+        end = re.search(rf"\n[ \t]{{0,{len(begin[1])}}}{ITEM}\w[\w ,]*{QUOTE}[ \t]*(?:\([^()]*\)[ \t]*)?(?:[:–—]|--)"
+                        rf"|\n[ \t]*\n|[,;]\s*{QUOTE}(?:{known}){more}[ \t]*:?(?:[ \t]*\w+){{0,4}}\s*\(", rest)
+        return rest[:end.start()] if end else rest
+    inline = re.search(rf"(?<![\w.]){re.escape(name)}{more}(?:[ \t]+(?:None|or|integers?|ints?|float|bool\w*))*"
+                       r"(?:\s+|\s*:\s*(?:of\s+)?(?:shape\s*)?)\([^()]*,[^()]*\)", text)
+    return inline[0] if inline else ""
 
 
 def _shape(name: str, words: str, text: str) -> str | None:
@@ -74,9 +75,9 @@ def _dict(name: str, words: str) -> str | None:
 def _axes(words: str, flattened: re.Match | None) -> str | None:
     """The first shape in a description, as N,D."""
     shaped = [match[1] for match in SHAPED.finditer(words)]
-    plain = [inside for inside in re.findall(TUPLE, words) if "," in inside and ":" not in inside]
+    plain = [inside for inside in re.findall(TUPLE, words) if re.search(",| [x×] ", inside)]
     for inside in shaped + plain:
-        axes = [_axis(axis, flattened) for axis in inside.rstrip(", ").split(",")] if inside.strip() else []
+        axes = [_axis(axis, flattened) for axis in re.split(r",| [x×] ", inside.rstrip(", "))] if inside.strip() else []
         if axes.count("...") == 1:
             axes = _expanded(axes)
         if all(axis and axis != "..." for axis in axes):

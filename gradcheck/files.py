@@ -1,5 +1,4 @@
 """Checks of functions of other people: of two that are named, and of all pairs in a file."""
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -8,13 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck import notation
+from gradcheck.adapt import cache_last, on_own_settings, with_names
 from gradcheck.budget import Budget, watched
 from gradcheck.check import check_pair
 from gradcheck.discover import Found, look_into
 from gradcheck.docstrings import shapes_in
 from gradcheck.load import load, loaded, quiet
 from gradcheck.numeric import NoValue, Trouble, describe
-from gradcheck.pair import Pair, is_float
+from gradcheck.pair import Pair, draw, is_float
 from gradcheck.shapes import axes_names, draw_inputs, sized
 
 TRIAL = (10, 10.0)                  # evaluations and seconds for finding out whether forward takes some shapes
@@ -34,7 +34,9 @@ def check_functions(functions: Sequence[str], shapes: str) -> Iterator[dict[str,
     parsed = notation.parse_shapes(shapes)
     with ExitStack() as stack:
         forward, backward = [load(name, stack) for name in functions]
-        yield from _rows(forward, backward, parsed)
+        name = getattr(forward, "__name__", type(forward).__name__).removesuffix("_forward")
+        for dtype in (np.float64, np.float32):
+            yield _row(Found(name, forward, backward), parsed, dtype)
 
 
 def check_files(files: Sequence[str], shapes: str | None) -> Iterator[dict[str, Any]]:
@@ -60,9 +62,9 @@ def _check_file(file: str, case: str, given: Shapes) -> Iterator[dict[str, Any]]
         for pair in found.pairs:
             yield from _check_found(pair, case, given)
         for forward, backward in found.alone.items():
-            yield {"kind": "note", "text": f"{forward}: no {backward}"}
+            yield _note(f"{forward}: no {backward}")
         if classes:
-            yield {"kind": "note", "text": f"in Python, {classes}"}
+            yield _note(f"in Python, {classes}")
 
 
 def _check_found(pair: Found, case: str, given: Shapes) -> Iterator[dict[str, Any]]:
@@ -70,25 +72,48 @@ def _check_found(pair: Found, case: str, given: Shapes) -> Iterator[dict[str, An
     try:
         with quiet():
             guess = _guess(pair, given)
-        forward = _by_position(pair.forward, list(guess.shapes))
-        rows = _rows(forward, pair.backward, guess.shapes)
-        first = next(rows)
+            pair = pair._replace(forward=with_names(pair.forward, list(guess.shapes)),
+                                 backward=cache_last(pair.backward))
+            double = _double(pair, guess.shapes)
+        row = _row(pair, guess.shapes, np.float64)
     except Exception as error:              # a guess went wrong, which is no reason to stop
         yield _skipped(title, str(error) if isinstance(error, ValueError) else describe(error))
         return
-    yield {"kind": "note", "text": f'{title}: --shapes "{_text(guess.shapes)}", from {guess.source}'}
-    for row in (first, *rows):
-        row["report"].name = pair.name
-        yield {**row, "name": pair.name, "case": case}
+    yield _note(f'{title}: --shapes "{_text(guess.shapes)}", from {guess.source}')
+    yield {**row, "case": case}
+    if double:
+        yield _note(f"{title}: in float64 alone, because {double} is float64 for float32 inputs too")
+    else:
+        yield {**_row(pair, guess.shapes, np.float32), "case": case}
 
 
-def _rows(forward: Callable, backward: Callable, shapes: Shapes) -> Iterator[dict[str, Any]]:
+def _row(pair: Found, shapes: Shapes, dtype: Any) -> dict[str, Any]:
     with_sizes = sized(shapes)
-    for dtype in (np.float64, np.float32):
-        inputs = draw_inputs(with_sizes, dtype, np.random.default_rng(0))
-        with quiet():
-            report = check_pair(_on_own_settings(forward), backward, inputs, axes=axes_names(with_sizes), rng=0)
-        yield {**report.to_dict(), "case": "", "backend": "own", "kind": "pairs", "report": report}
+    inputs = draw_inputs(with_sizes, dtype, np.random.default_rng(0))
+    with quiet():
+        report = check_pair(on_own_settings(pair.forward), pair.backward, inputs, axes=axes_names(with_sizes), rng=0)
+    report.name = pair.name
+    return {**report.to_dict(), "case": "", "backend": "own", "kind": "pairs", "report": report}
+
+
+def _double(pair: Found, shapes: Shapes) -> str:
+    """The first gradient that is float64 although the inputs are float32, "" if there is none."""
+    def run(trial: Pair) -> dict[str, Any]:
+        outs, cache = trial.forward()
+        return trial.backward(draw(outs, np.random.default_rng(0)), cache)
+    try:
+        grads = _trial(pair, shapes, np.float32, run)
+    except Trouble:
+        return ""                           # which the check describes
+    return next((f"d{name}" for name, grad in grads.items() if np.asarray(grad).dtype == np.float64), "")
+
+
+def _trial(pair: Found, shapes: Shapes, dtype: Any, run: Callable[[Pair], Any]) -> Any:
+    """run(the pair with random inputs), within TRIAL."""
+    inputs = draw_inputs(sized(shapes), dtype, np.random.default_rng(0))
+    limit = Budget(TRIAL)
+    trial = Pair(on_own_settings(pair.forward), pair.backward, inputs, None, limit.watch)
+    return watched(lambda: run(trial), limit)
 
 
 def _guess(pair: Found, given: Shapes) -> Guess:
@@ -109,7 +134,8 @@ def _guesses(pair: Found, given: Shapes) -> Iterator[Guess]:
     required = _required(pair.forward)
     stated = {name: given[name] for name in names if name in given}
     described = _described(pair, required)
-    together = {name: stated.get(name, described.get(name)) for name in names if name in (*stated, *described)}
+    both = {**described, **stated}
+    together = {name: both[name] for name in names if name in both}
     if missing := [name for name in required if name not in together]:
         template = " ".join(f"{name}={together.get(name, '...')}" for name in required)
         raise ValueError(f'no shape for {", ".join(missing)} in the docstring: give --shapes "{template}"')
@@ -151,11 +177,9 @@ def _with_sizes(shapes: Shapes, sizes: Mapping[str, int | None]) -> dict[str, no
 
 def _try(pair: Found, shapes: Shapes) -> None:
     """Call forward once. Raises NoValue if it cannot be called, or returns no finite numbers."""
-    inputs = draw_inputs(sized(shapes), np.float64, np.random.default_rng(0))
-    limit = Budget(TRIAL)
-    trial = Pair(_on_own_settings(_by_position(pair.forward, list(shapes))), pair.backward, inputs, None, limit.watch)
+    pair = pair._replace(forward=with_names(pair.forward, list(shapes)))
     try:
-        outs, _ = watched(trial.forward, limit)
+        outs, _ = _trial(pair, shapes, np.float64, Pair.forward)
     except NoValue:
         raise
     except Trouble:
@@ -164,23 +188,12 @@ def _try(pair: Found, shapes: Shapes) -> None:
         raise NoValue("forward returned NaN or infinity for random numbers")
 
 
-def _by_position(forward: Callable, names: Sequence[str]) -> Callable:
-    """forward as a function of these arguments alone, in their order."""
-    def call(*values: Any) -> Any:
-        return forward(**dict(zip(names, values)))
-    return forward if names == list(inspect.signature(forward).parameters)[:len(names)] else call
-
-
-def _on_own_settings(forward: Callable) -> Callable:
-    """forward, with a copy of each dict: layers keep running means and the like in their settings."""
-    def call(*values: Any) -> Any:
-        return forward(*(copy.deepcopy(value) if isinstance(value, dict) else value for value in values))
-    call.__name__ = getattr(forward, "__name__", type(forward).__name__)
-    return call
-
-
 def _text(shapes: Shapes) -> str:
     return " ".join(f"{name}={shape}" for name, shape in shapes.items())
+
+
+def _note(text: str) -> dict[str, Any]:
+    return {"kind": "note", "text": text}
 
 
 def _skipped(name: str, reason: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Modules and functions by the names that the command line takes: module, module:function, FILE.py, FILE.py:function."""
+"""Modules and functions by the names that the command line takes, such as FILE.py or module:function."""
 import importlib
 import importlib.util
 import os

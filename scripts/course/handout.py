@@ -20,9 +20,9 @@ HANDED_OUT = {                      # folder -> modules
                onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
                scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not cells, which contains recurrent cells
-    "gradcheck": """__init__ __main__ axes budget check contract copies course diagnose discover docstrings files judge
-                    layer layouts load measure mistakes model notation numeric pair plot report shapes snapshot suite
-                    table traps""",
+    "gradcheck": """__init__ __main__ adapt axes budget check contract copies course diagnose discover docstrings files
+                    judge layer layouts load measure mistakes model notation numeric pair plot report shapes snapshot
+                    suite table traps""",
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
