@@ -15,7 +15,7 @@ KEYS = {"pool_height": 2, "pool_width": 2, "f": 2, "stride": 1, "pad": 1, "mode"
 DICTS = {"conv_param": "stride pad", "pool_param": "pool_height pool_width stride", "bn_param": "mode",
          "dropout_param": "mode p seed", "ln_param": "", "gn_param": ""}
 FLAT = 12                           # numbers in the axes 3, 4, which stand for d_1, ..., d_k
-ELLIPSIS = {0: "2,3,4", 1: "3,4"}   # axes before the ellipsis -> what stands for the rest
+REST = "3,4"                        # the axes that an ellipsis stands for
 
 RETURNS = re.compile(r"^\s*(?::?returns?\b|outputs?\s*:|yields?\b)|->", re.M | re.I)
 ITEM = r"(?:[-*+•][ \t]*)?(?::param[ \t]+(?:\w+[ \t]+)?)?[`'\"*]*"     # what may stand before a name
@@ -123,7 +123,7 @@ def _expanded(axes: list[str | None]) -> list[str | None]:
     numbered = place and re.fullmatch(r"\w+?_?1", axes[place - 1] or "")
     before = axes[:place - 1] if numbered else axes[:place]
     after = axes[place + 2:] if numbered else axes[place + 1:]
-    return [*before, *ELLIPSIS.get(len(before), "3,4").split(","), *after]
+    return [*before, *REST.split(","), *after]
 
 
 def _bound(words: str, text: str) -> str:

@@ -13,7 +13,7 @@ from gradcheck.check import check_pair
 from gradcheck.discover import Found, look_into
 from gradcheck.docstrings import shapes_in
 from gradcheck.load import load, loaded, quiet
-from gradcheck.numeric import NoValue, Trouble, describe
+from gradcheck.numeric import Trouble, describe
 from gradcheck.pair import Pair, draw, is_float
 from gradcheck.shapes import axes_names, draw_inputs, sized
 
@@ -123,7 +123,7 @@ def _guess(pair: Found, given: Shapes) -> Guess:
         try:
             _try(pair, guess.shapes)
             return guess
-        except NoValue as error:
+        except Trouble as error:
             problem = problem or f'{error}, with --shapes "{_text(guess.shapes)}" from {guess.source}'
     raise ValueError(problem)
 
@@ -176,16 +176,20 @@ def _with_sizes(shapes: Shapes, sizes: Mapping[str, int | None]) -> dict[str, no
 
 
 def _try(pair: Found, shapes: Shapes) -> None:
-    """Call forward once. Raises NoValue if it cannot be called, or returns no finite numbers."""
-    pair = pair._replace(forward=with_names(pair.forward, list(shapes)))
+    """Call forward once. Raises Trouble unless it returns finite numbers and a cache, which backward takes."""
+    def run(trial: Pair) -> tuple[list, int]:
+        outs, _ = trial.forward()
+        numbers = [out for out in outs if is_float(out)]
+        return numbers, 1 if trial.nested else len(numbers)
+    numbers, count = _trial(pair._replace(forward=with_names(pair.forward, list(shapes))), shapes, np.float64, run)
+    if not all(np.isfinite(out).all() for out in numbers):
+        raise Trouble("forward returned NaN or infinity for random numbers")
+    signature = inspect.signature(pair.backward)
     try:
-        outs, _ = _trial(pair, shapes, np.float64, Pair.forward)
-    except NoValue:
-        raise
-    except Trouble:
-        return                      # it does not keep the contract: the check says so
-    if not all(np.isfinite(out).all() for out in outs if is_float(out)):
-        raise NoValue("forward returned NaN or infinity for random numbers")
+        signature.bind(*range(count + 1))
+    except TypeError:
+        raise Trouble(f"backward takes {signature}, expected an upstream gradient for each of {count} outputs of "
+                      "forward, and the cache") from None
 
 
 def _text(shapes: Shapes) -> str:

@@ -291,15 +291,21 @@ def test_what_forward_says_is_the_reason(check):
     assert "empty: could not be checked: no floating arrays" in said and "3 pairs found, 3 not checked" in said
 
 
-def test_an_unfinished_pair_is_wrong(check):
-    code, said = check('''
-        def todo_forward(x):
-            """x: (N, D)"""
-            return None, x
-        def todo_backward(dout, cache):
-            return None
+@pytest.mark.parametrize("forward, backward, reason", [
+    ("return None, x", "dout, cache", "forward returned None before the cache"),
+    ("return x * 1", "dout, cache", "forward returned an array (2, 3) of float64, expected (out, cache)"),
+    ("return x * 1, x", "dout, x, w", "backward takes (dout, x, w), expected an upstream gradient for each of 1 outputs"),
+    ("return x * 1, x, x", "dout, cache", "backward takes (dout, cache), expected an upstream gradient for each of 2"),
+])
+def test_functions_that_are_called_in_another_way_are_not_called_wrong(forward, backward, reason, check):
+    code, said = check(f'''
+        def own_forward(x):
+            "x: (N, D)"
+            {forward}
+        def own_backward({backward}):
+            return dout
         ''')
-    assert code == 1 and "forward returned None before the cache" in said
+    assert code == 2 and f"own: could not be checked: {reason}" in said
 
 
 def test_forwards_without_a_backward_and_classes_are_named(check):
@@ -366,16 +372,16 @@ def test_neighbours_packages_and_equal_names_in_several_files(tmp_path, capsys):
     for folder, factor in (("ann", 1), ("bob", 2)):
         (tmp_path / folder / "parts").mkdir(parents=True)
         (tmp_path / folder / "helpers.py").write_text(f"FACTOR = {factor}")
-        text = WRONG.replace("dout * x", "2 * FACTOR * dout * x")
+        text = WRONG.replace("dout * x", "2 / FACTOR * dout * x")
         (tmp_path / folder / "layers.py").write_text(f"from helpers import FACTOR{text}")
         (tmp_path / folder / "parts" / "base.py").write_text(DENSE)
         (tmp_path / folder / "parts" / "random.py").write_text("from .base import *")
     ann, bob = (str(tmp_path / folder / "layers.py") for folder in ("ann", "bob"))
     assert main([bob, ann]) == 1
     said = capsys.readouterr().out
-    assert f"{bob}: square: --shapes" in said and said.count("square: WRONG") == 2 and "2 times" in said
+    assert f"{bob}: square: --shapes" in said and said.count("square: WRONG") == 2 and "0.5 times" in said
     assert main([str(tmp_path / "ann" / "parts" / "random.py")]) == 0 and "dense" in capsys.readouterr().out
-    assert main([bob, str(tmp_path / "bob" / "none.py")]) == 2 and "none.py: could not be" in capsys.readouterr().out
+    assert main([ann, str(tmp_path / "bob" / "none.py")]) == 2 and "none.py: could not be" in capsys.readouterr().out
 
 
 def test_functions_of_a_file(tmp_path, capsys):
