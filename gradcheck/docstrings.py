@@ -17,7 +17,7 @@ DICTS = {"conv_param": "stride pad", "pool_param": "pool_height pool_width strid
 FLAT = 12                           # numbers in the axes 3, 4, which stand for d_1, ..., d_k
 REST = "3,4"                        # the axes that an ellipsis stands for
 
-RETURNS = re.compile(r"^\s*(?::?returns?\b|outputs?\s*:|yields?\b)|->", re.M | re.I)
+RETURNS = re.compile(r"^\s*(?::returns?\b|(?:returns?|outputs?|yields?)\s*(?::|$)|returns?\b[^\n]*:\s*$)|->", re.M | re.I)
 ITEM = r"(?:[-*+•][ \t]*)?(?::param[ \t]+(?:\w+[ \t]+)?)?[`'\"*]*"     # what may stand before a name
 QUOTE = r"[`'\"*]*"
 TUPLE = r"[(\[]([^()\[\]]*)[)\]]"

@@ -221,7 +221,7 @@ LAYERS = {
         '''),
     "pick": ("x=N,C y=N<C eps=(1e-05) big=42,N half=3", '''
         def pick_forward(x, y, eps, big, half):
-            """Scores x (N, C) at their labels.
+            """Returns the scores x (N, C) at their labels.
 
             y: vector of labels of shape (N,), where y[i] is the label of x[i] and 0 <= y[i] < C
             big: numbers of shape (C*HH*WW + 12, N)
@@ -294,7 +294,7 @@ def test_what_forward_says_is_the_reason(check):
 @pytest.mark.parametrize("forward, backward, reason", [
     ("return None, x", "dout, cache", "forward returned None before the cache"),
     ("return x * 1", "dout, cache", "forward returned an array (2, 3) of float64, expected (out, cache)"),
-    ("return x * 1, x", "dout, x, w", "backward takes (dout, x, w), expected an upstream gradient for each of 1 outputs"),
+    ("return x * 1, x", "dout, x, w", "backward takes (dout, x, w), expected an upstream gradient for each of 1"),
     ("return x * 1, x, x", "dout, cache", "backward takes (dout, cache), expected an upstream gradient for each of 2"),
 ])
 def test_functions_that_are_called_in_another_way_are_not_called_wrong(forward, backward, reason, check):
