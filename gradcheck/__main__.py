@@ -91,11 +91,11 @@ def wrong(rows: list[dict[str, Any]]) -> list[str]:
 
 def summary(rows: list[dict[str, Any]], seconds: float) -> str:
     checked, skipped = (sum(kind in row for row in rows) for kind in ("report", "reason"))
-    pairs = len({(row["case"], row["name"]) for row in rows if "report" in row})
+    pairs = skipped + len({(row["case"], row["name"]) for row in rows if "report" in row})
     files = any(row["kind"] in ("note", "skipped") for row in rows)
     names = ", ".join(wrong(rows))
     return (f"{checked} checked in {seconds:.0f} s, {len(wrong(rows))} wrong{': ' * bool(names)}{names}"
-            f"{f'; {pairs + skipped} pairs found, {skipped} not checked' if files else ''}")
+            f"{f'; found pairs: {pairs}, not checked: {skipped}' if files else ''}")
 
 
 def check_project() -> Iterator[dict[str, Any]]:

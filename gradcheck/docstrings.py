@@ -17,7 +17,8 @@ DICTS = {"conv_param": "stride pad", "pool_param": "pool_height pool_width strid
 FLAT = 12                           # numbers in the axes 3, 4, which stand for d_1, ..., d_k
 REST = "3,4"                        # the axes that an ellipsis stands for
 
-RETURNS = re.compile(r"^\s*(?::returns?\b|(?:returns?|outputs?|yields?)\s*(?::|$)|returns?\b[^\n]*:\s*$)|->", re.M | re.I)
+RETURNS = re.compile(r"^\s*(?::returns?\b|(?:returns?|outputs?|yields?)\s*(?::|$)|returns?\b[^\n]*:\s*$)|->",
+                     re.M | re.I)
 ITEM = r"(?:[-*+•][ \t]*)?(?::param[ \t]+(?:\w+[ \t]+)?)?[`'\"*]*"     # what may stand before a name
 QUOTE = r"[`'\"*]*"
 TUPLE = r"[(\[]([^()\[\]]*)[)\]]"
@@ -39,17 +40,25 @@ def shapes_in(text: str | None, names: Iterable[str]) -> dict[str, str]:
 def _described(name: str, names: list[str], text: str) -> str:
     """What a docstring says about a name: from a line that begins with it up to the next item, or in a sentence."""
     known = "|".join(map(re.escape, names))
-    more = rf"(?:{QUOTE}(?:,|[ \t]+and)[ \t]*{QUOTE}(?:{known})\b)*{QUOTE}"
-    line = rf"^([ \t]*){ITEM}(?:(?:{known}),[ \t]*)*{re.escape(name)}{more}[ \t]*(?:$|--?|[:=(–—]|of\b|is\b)"
+    more = rf"(?:{QUOTE}(?:,|[ \t]+and)[ \t]*{QUOTE}(?:{known})\b){{0,9}}{QUOTE}"
+    line = rf"^([ \t]*){ITEM}(?:(?:{known}),[ \t]*){{0,9}}{re.escape(name)}{more}[ \t]*(?:$|--?|[:=(–—]|of\b|is\b)"
     begin = re.search(line, text, re.M)
     if begin:
         rest = text[begin.end() - 1:]
         end = re.search(rf"\n[ \t]{{0,{len(begin[1])}}}{ITEM}\w[\w ,]*{QUOTE}[ \t]*(?:\([^()]*\)[ \t]*)?(?:[:–—]|--)"
                         rf"|\n[ \t]*\n|[,;]\s*{QUOTE}(?:{known}){more}[ \t]*:?(?:[ \t]*\w+){{0,4}}\s*\(", rest)
-        return rest[:end.start()] if end else rest
+        return _own_shape(name, re.findall(rf"\b(?:{known})\b", begin[0]), rest[:end.start()] if end else rest)
     inline = re.search(rf"(?<![\w.]){re.escape(name)}{more}(?:[ \t]+(?:None|or|integers?|ints?|float|bool\w*))*"
                        r"(?:\s+|\s*:\s*(?:of\s+)?(?:shape\s*)?)\([^()]*,[^()]*\)", text)
     return inline[0] if inline else ""
+
+
+def _own_shape(name: str, together: list[str], words: str) -> str:
+    """Words in which a name described together with others, as in "w, b: (D, M), (M,)", has its own shape alone."""
+    shapes = [inside for inside in re.findall(TUPLE, words) if "," in inside]
+    if len(shapes) != len(together) or len(together) == 1:
+        return words
+    return f"{re.sub(TUPLE, '', words)} shape ({shapes[together.index(name)]})"
 
 
 def _shape(name: str, words: str, text: str) -> str | None:

@@ -188,8 +188,8 @@ def _try(pair: Found, shapes: Shapes) -> None:
     try:
         signature.bind(*range(count + 1))
     except TypeError:
-        raise Trouble(f"backward takes {signature}, expected an upstream gradient for each of {count} outputs of "
-                      "forward, and the cache") from None
+        raise Trouble(f"backward takes {signature}, expected {count} upstream gradient{'s' * (count > 1)}, one for "
+                      "each output of forward, and the cache") from None
 
 
 def _text(shapes: Shapes) -> str:

@@ -59,19 +59,19 @@ def test_all_pairs_of_a_file_with_the_shapes_of_their_docstrings(check):
     code, said = check(DENSE + WRONG.replace("dout * x", "2 * dout * x"))
     assert code == 0 and '''dense: --shapes "x=N,3,4 w=12,M b=M", from the docstring\n''' in said
     assert 'square: --shapes "x=N,D"' in said and "4 checked in" in said
-    assert said.endswith("0 wrong; 2 pairs found, 0 not checked\n")
+    assert said.endswith("0 wrong; found pairs: 2, not checked: 0\n")
 
 
 def test_a_wrong_gradient_is_reported_in_full_and_the_others_are_checked(check):
     code, said = check(WRONG + DENSE + SCALE)
     assert code == 1 and "likely cause: dx: 0.5 times the gradient everywhere" in said
-    assert "2 wrong: square float64, square float32; 3 pairs found, 1 not checked" in said
+    assert "2 wrong: square float64, square float32; found pairs: 3, not checked: 1" in said
 
 
 def test_a_pair_without_shapes_is_named_with_a_line_to_fill_in(check, tmp_path):
     code, said = check(DENSE + SCALE, "--json", str(tmp_path / "all.json"), "--plot", str(tmp_path / "maps"))
     reason = 'no shape for x, s in the docstring: give --shapes "x=... s=..."'
-    assert code == 2 and f"scale: could not be checked: {reason}" in said and "2 pairs found, 1 not checked" in said
+    assert code == 2 and f"scale: could not be checked: {reason}" in said and "found pairs: 2, not checked: 1" in said
     found = json.loads((tmp_path / "all.json").read_text())
     assert [row["name"] for row in found["pairs"]] == ["dense", "dense"] and found["models"] == []
     assert found["skipped"] == [{"name": "scale", "reason": reason}] and len(list((tmp_path / "maps").iterdir())) == 2
@@ -143,7 +143,7 @@ LAYERS = {
             Inputs:
             x : ndarray, shape (N, D)
                 The batch.
-            gamma, beta : ndarray, shape (D,)
+            gamma, beta : ndarray of shape (D,) and (D,)
                 Scale and shift.
             bn_param : Dictionary with the keys:
               - mode: 'train' or 'test'
@@ -190,8 +190,7 @@ LAYERS = {
                 x (np.ndarray): the words of this step [N, D].
                 prev_h, prev_c: states of the step before, each of shape (N, H)
                 `Wx`: (D, 4 * H)
-                `Wh`: weights with the shape (H, H*4)
-                b: A numpy array of shape [4H]
+                Wh, b: arrays of shape (H, H*4) and [4H,]
             """
             a = x @ Wx + prev_h @ Wh + b
             gates = np.split(np.tanh(a), 4, axis=1)
@@ -288,14 +287,14 @@ def test_what_forward_says_is_the_reason(check):
         ''')
     assert code == 2 and "log: could not be checked: forward returned NaN" in said
     assert 'todo: could not be checked: forward raised NotImplementedError: write me, with --shapes "x=N,D"' in said
-    assert "empty: could not be checked: no floating arrays" in said and "3 pairs found, 3 not checked" in said
+    assert "empty: could not be checked: no floating arrays" in said and "found pairs: 3, not checked: 3" in said
 
 
 @pytest.mark.parametrize("forward, backward, reason", [
     ("return None, x", "dout, cache", "forward returned None before the cache"),
     ("return x * 1", "dout, cache", "forward returned an array (2, 3) of float64, expected (out, cache)"),
-    ("return x * 1, x", "dout, x, w", "backward takes (dout, x, w), expected an upstream gradient for each of 1"),
-    ("return x * 1, x, x", "dout, cache", "backward takes (dout, cache), expected an upstream gradient for each of 2"),
+    ("return x * 1, x", "dout, x, w", "backward takes (dout, x, w), expected 1 upstream gradient, one for each"),
+    ("return x * 1, x, x", "dout, cache", "backward takes (dout, cache), expected 2 upstream gradients"),
 ])
 def test_functions_that_are_called_in_another_way_are_not_called_wrong(forward, backward, reason, check):
     code, said = check(f'''
