@@ -1,25 +1,24 @@
-"""Check gradients: every pair and model of rnnlayers, or a forward and a backward of your own.
+"""Check gradients: every pair and model of rnnlayers, all pairs in a file, or a forward and a backward of your own.
 
     python -m gradcheck
+    python -m gradcheck mylayers.py
     python -m gradcheck mylayers:gru_forward mylayers:gru_backward --shapes "x=N,T,D h0=N,H Wx=D,3H:rzn ..."
+
+In files, x_forward and x_backward are a pair. The shapes of forward's arguments are read in its docstring ("x: input of
+shape (N, D)"), or given by --shapes for all pairs at once; a pair that has neither is named, and is not checked.
 
 Shapes, in the order of forward's arguments: x=N,T,D random numbers with these axes (a letter stands for a small size,
 a number for itself); Wh=H,4H:ifog an axis of four named blocks; ids=N,T<V whole numbers below V; mask=N,T<bool true or
-false; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is wrong, 2: the command is wrong.
+false; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is wrong, 2: none is wrong, but a pair
+of a file could not be checked, there is no pair, or the command is wrong.
 """
 import argparse
-import importlib
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
-
-import numpy as np
-
-from gradcheck.numeric import describe
 
 LONGEST = 600               # characters of an error, with its line end
 
@@ -35,13 +34,15 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m gradcheck", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("functions", nargs="*", metavar="module:function", help="a forward function and its backward")
-    parser.add_argument("--shapes", help="shapes of forward's arguments, in order (see above)")
+    parser.add_argument("functions", nargs="*", metavar="FILE.py or module:function",
+                        help="files with pairs; or a forward function and its backward, also as FILE.py:function")
+    parser.add_argument("--shapes", help="shapes of forward's arguments (see above)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw a heat map of the errors of each check into DIR")
     arguments = parser.parse_args(argv)
-    if len(arguments.functions) not in (0, 2) or bool(arguments.functions) != (arguments.shapes is not None):
-        parser.error("give a forward, a backward and --shapes, or none of them")
+    if not are_files(arguments.functions) and (
+            len(arguments.functions) not in (0, 2) or bool(arguments.functions) != (arguments.shapes is not None)):
+        parser.error("give files, or a forward, a backward and --shapes, or none of them")
     try:
         return run(arguments)
     except (ValueError, OSError, MemoryError) as error:
@@ -57,22 +58,44 @@ def one_line(text: str) -> str:
     return text if len(text) < LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
+def are_files(names: Sequence[str]) -> bool:
+    return bool(names) and all(name.endswith(".py") for name in names)
+
+
 def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         arguments.plot.mkdir(parents=True, exist_ok=True)
     started, rows = time.monotonic(), []
-    functions = arguments.functions
-    for row in check_own(functions, arguments.shapes) if functions else check_project():
+    for row in chosen(arguments):
         rows.append(row)
-        print_row(row, full=bool(functions))
-        if arguments.plot and row["report"].verdicts:
+        print_row(row, full=bool(arguments.functions) and not are_files(arguments.functions))
+        if arguments.plot and "report" in row and row["report"].verdicts:
             row["report"].plot(arguments.plot / f"{file_name(row)}.png")
-    wrong = [f"{row['name']} {row['dtype']}" for row in rows if not row["ok"]]
-    print(f"{len(rows)} checked in {time.monotonic() - started:.0f} s, {len(wrong)} wrong"
-          f"{': ' * bool(wrong)}{', '.join(wrong)}")
+    print(summary(rows, time.monotonic() - started))
     if arguments.json:
         write_json(arguments.json, rows)
-    return 1 if wrong else 0
+    return 1 if wrong(rows) else 2 if any(row["kind"] == "skipped" for row in rows) else 0
+
+
+def chosen(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The checks of everything, of files, or of two functions."""
+    if not arguments.functions:
+        return check_project()
+    from gradcheck.files import check_files, check_functions
+    return (check_files if are_files(arguments.functions) else check_functions)(arguments.functions, arguments.shapes)
+
+
+def wrong(rows: list[dict[str, Any]]) -> list[str]:
+    return [f"{row['name']} {row['dtype']}" for row in rows if "report" in row and not row["ok"]]
+
+
+def summary(rows: list[dict[str, Any]], seconds: float) -> str:
+    checked, skipped = (sum(kind in row for row in rows) for kind in ("report", "reason"))
+    pairs = skipped + len({(row["case"], row["name"]) for row in rows if "report" in row})
+    files = any(row["kind"] in ("note", "skipped") for row in rows)
+    names = ", ".join(wrong(rows))
+    return (f"{checked} checked in {seconds:.0f} s, {len(wrong(rows))} wrong{': ' * bool(names)}{names}"
+            f"{f'; found pairs: {pairs}, not checked: {skipped}' if files else ''}")
 
 
 def check_project() -> Iterator[dict[str, Any]]:
@@ -81,36 +104,10 @@ def check_project() -> Iterator[dict[str, Any]]:
         yield {**row.to_dict(), "kind": row.kind, "report": row.report}
 
 
-def check_own(functions: Sequence[str], shapes: str) -> Iterator[dict[str, Any]]:
-    from gradcheck.check import check_pair
-    from gradcheck.shapes import axes_names, draw_inputs, parse_shapes
-    forward, backward = map(load, functions)
-    parsed = parse_shapes(shapes)
-    for dtype in (np.float64, np.float32):
-        inputs = draw_inputs(parsed, dtype, np.random.default_rng(0))
-        report = check_pair(forward, backward, inputs, axes=axes_names(parsed), rng=0)
-        yield {**report.to_dict(), "case": "", "backend": "own", "kind": "pairs", "report": report}
-
-
-def load(name: str) -> Callable:
-    """The function that module:function names. Raises ValueError."""
-    module, colon, function = name.partition(":")
-    if not colon or not module or not function:
-        raise ValueError(f"{name!r} is not module:function, such as mylayers:gru_forward")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:                  # BaseException: a module may exit
-        raise ValueError(f"cannot import {module}: {describe(error)}") from error
-    if not callable(found):
-        raise ValueError(f"module {module} has no function {function}")
-    return found
-
-
 def print_row(row: dict[str, Any], full: bool) -> None:
+    if "report" not in row:
+        print(row.get("text") or one_line(f"{row['name']}: could not be checked: {row['reason']}"))
+        return
     report, worst = row["report"], row["report"].worst
     if full or not report.ok:
         print(report)
@@ -126,9 +123,9 @@ def file_name(row: dict[str, Any]) -> str:
 
 
 def write_json(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write {"pairs": [...], "models": [...]} beside the file, then rename it into place."""
+    """Write {"pairs": [...], "models": [...], "skipped": [...]} beside the file, then rename it into place."""
     groups = {kind: [{key: value for key, value in row.items() if key not in ("report", "kind")}
-                     for row in rows if row["kind"] == kind] for kind in ("pairs", "models")}
+                     for row in rows if row["kind"] == kind] for kind in ("pairs", "models", "skipped")}
     beside = path.with_name(f".{path.name}.part")
     beside.write_text(json.dumps(groups, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     beside.replace(path)

@@ -39,6 +39,12 @@ class Shape(NamedTuple):
     below: Axis | str | None    # None for floats, "bool", or a bound for whole numbers
     setting: tuple              # (value,) or ()
 
+    def __str__(self) -> str:
+        """The shape as it is written after name=."""
+        if self.setting:
+            return f"({self.setting[0]!r})"
+        return f"{','.join(map(str, self.axes))}{'' if self.below is None else f'<{self.below}'}"
+
 
 def parse_shapes(text: str, where: str = "--shapes") -> dict[str, Shape]:
     """Parse 'name=shape name=shape ...' -> name -> Shape. Raises ValueError that names the part it cannot read."""

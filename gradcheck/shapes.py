@@ -7,7 +7,8 @@ import numpy as np
 from gradcheck import notation
 from gradcheck.notation import Axis
 
-SIZES = {"N": 2, "T": 5, "D": 3, "W": 4, "H": 6, "V": 11, "L": 9, "M": 7, "DW": 12}   # distinct, so that a swap shows
+# Distinct, so that a swap shows; pictures N,C,H,W, divisible by a pool of 2, and filters F,C,HH,WW
+SIZES = {"N": 2, "T": 5, "D": 3, "W": 4, "H": 6, "V": 11, "L": 9, "M": 7, "DW": 12, "C": 5, "F": 7, "HH": 3, "WW": 2}
 MORE = (8, 10, 13, 17, 19, 23, 29)          # for other letters, in order of appearance
 
 
@@ -20,8 +21,13 @@ class Shape(NamedTuple):
 
 def parse_shapes(text: str, sizes: Mapping[str, int] = SIZES) -> dict[str, Shape]:
     """Parse 'name=shape name=shape ...' -> name -> Shape. Raises ValueError that names the part it cannot read."""
+    return sized(notation.parse_shapes(text), sizes)
+
+
+def sized(shapes: Mapping[str, notation.Shape], sizes: Mapping[str, int] = SIZES) -> dict[str, Shape]:
+    """Give each letter a size. Raises ValueError on blocks that do not fit."""
     known: dict[str, int] = dict(sizes)
-    return {name: _sized(shape, f"--shapes: {name}", known) for name, shape in notation.parse_shapes(text).items()}
+    return {name: _sized(shape, f"--shapes: {name}", known) for name, shape in shapes.items()}
 
 
 def draw_inputs(shapes: Mapping[str, Shape], dtype: Any, rng: np.random.Generator,

@@ -1,7 +1,7 @@
 """The files that students get. A new file is not handed out until it is listed here, except where a folder is ALL.
 
-ALL are the folders of the layers and of the cells: a new layer or cell belongs to the course. The leak check looks at
-it, as at every file that is handed out. A test follows the imports of these files: what one of them imports has to be
+ALL are the folders of the layers, of the cells and of the gradient checks: what is new there belongs to the course. The
+leak check looks at it, as at every file that is handed out. A test follows the imports of these files: what one of them imports has to be
 listed too, or named in OPTIONAL.
 """
 from pathlib import Path
@@ -20,9 +20,7 @@ HANDED_OUT = {                      # folder -> modules
                onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
                scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
-    "gradcheck": """__init__ __main__ axes budget check contract copies course diagnose factors judge layer layouts
-                    measure mistakes model notation numeric pair places plot report shapes snapshot suite table
-                    traps""",
+    "gradcheck": ALL,
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
