@@ -1,8 +1,8 @@
 """The files that students get. A new file is not handed out until it is listed here, except where a folder is ALL.
 
 ALL are the folders of the layers, of the cells and of the gradient checks: what is new there belongs to the course. The
-leak check looks at it, as at every file that is handed out. A test follows the imports of these files: what one of them imports has to be
-listed too, or named in OPTIONAL.
+leak check looks at it, as at every file that is handed out. A test follows the imports of these files: what one of them
+imports has to be listed too, or named in OPTIONAL.
 """
 from pathlib import Path
 
