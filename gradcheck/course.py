@@ -18,10 +18,12 @@ def rel_error(x: np.ndarray, y: np.ndarray) -> float:
     """Largest relative error of two arrays, max |x - y| / max(1e-8, |x| + |y|).
 
     x, y arrays of one shape, or a number and any array -> float. Raises ValueError on other shapes: (3, 1) and (3,)
-    would be compared as (3, 3).
+    would be compared as (3, 3). Small numbers are computed with in float64, where whole numbers do not wrap around and
+    1e-8 is not zero.
     """
     if np.ndim(x) and np.ndim(y) and np.shape(x) != np.shape(y):
         raise ValueError(f"x is {np.shape(x)} and y is {np.shape(y)}, expected equal shapes, or a number with an array")
+    x, y = (np.asarray(a, np.result_type(a, np.float64)) for a in (x, y))
     return np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y)))
 
 

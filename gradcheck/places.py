@@ -78,7 +78,7 @@ def _by_other(key: str, other: Any, shape: tuple[int, ...], name: str) -> Iterat
         for words, mask in (("False", ~other), ("True", other)):
             yield f"where {key} is {words}", np.broadcast_to(
                 mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim)), shape)
-    elif other.dtype.kind in "iu" and shape and other.size and 0 <= other.min() and other.max() < shape[0]:
+    elif other.dtype.kind in "iu" and shape and other.size and other.min() >= 0 and other.max() < shape[0]:
         counts = np.bincount(other.ravel(), minlength=shape[0]).reshape(-1, *[1] * (len(shape) - 1))
         for words, mask in ((f"in the rows that {key} names more than once", counts > 1),
                             (f"in the rows that {key} names once", counts == 1),

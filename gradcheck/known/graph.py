@@ -52,7 +52,7 @@ class Graph:
         self.nodes.append(Node(value, [Edge(*edge) for edge in edges], repeated))
         return self.nodes[-1]
 
-    def keys(self) -> list[Key]:
+    def mistakes(self) -> list[Key]:
         """All mistakes that can be made, those of single operations first."""
         found = dict.fromkeys(key for node in self.nodes for key in node.slips)
         loop = [ASSIGNED, LAST] if any(node.repeated for node in self.nodes) else []

@@ -25,7 +25,7 @@ def predict(inputs: Mapping[str, Any], outs: Sequence[np.ndarray], douts: Sequen
     def gradients(key: tuple[str, str]) -> dict[str, np.ndarray]:
         each = [graph.gradients(nodes, [dout[k] for dout in douts], key) for k in range(K)]
         return {name: np.array([grads[name] for grads in each]) for name in names}
-    return [(*key, gradients(key)) for key in graph.keys()]
+    return [(*key, gradients(key)) for key in graph.mistakes()]
 
 
 def find(inputs: Mapping[str, Any], outs: Sequence[np.ndarray]) -> tuple[Graph, list[Node]] | None:

@@ -102,3 +102,10 @@ def test_rel_error_refuses_other_shapes(x, y):
     with pytest.raises(ValueError) as error:
         rel_error(np.ones(x), np.ones(y))
     assert str(error.value) == f"x is {x} and y is {y}, expected equal shapes, or a number with an array"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.uint8, np.int8, bool])
+def test_rel_error_computes_in_float64(dtype):
+    zeros, ones = np.zeros(3, dtype), np.ones(3, dtype)
+    assert rel_error(zeros, zeros) == 0                         # 1e-8 is zero in float16
+    assert rel_error(zeros, ones) == rel_error(ones, zeros) == 1    # 0 - 1 is 255 in uint8
