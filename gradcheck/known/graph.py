@@ -14,6 +14,7 @@ import numpy as np
 Key = tuple[str, str]               # kind, sentence
 Pull = Callable[..., Any]           # gradient of a node -> gradient of one array it was made from, None if it has none
 
+SAME = 1e-9
 ASSIGNED: Key = ("one step", "only the first step counts: assigned instead of accumulated over the steps")
 LAST: Key = ("one step", "only the last step counts: not accumulated over the steps")
 
@@ -165,6 +166,11 @@ def added(d: np.ndarray, index: Any, shape: Sequence[int]) -> np.ndarray:
     np.add.at(dx, index, d)
     return dx
 
+
+
+def same(p: np.ndarray, q: np.ndarray) -> bool:
+    """Whether two arrays are the same numbers to rounding, relative to the largest."""
+    return p.shape == q.shape and bool(np.abs(p - q).max(initial=0) <= SAME * max(1.0, np.abs(q).max(initial=0)))
 
 
 def forgotten(d: np.ndarray) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.known import attention, dense, norms, recurrent, softmaxes, windows
-from gradcheck.known.graph import Graph, Node
+from gradcheck.known.graph import Graph, Node, same
 
 Prediction = tuple[str, str, dict[str, np.ndarray]]     # kind, sentence, name -> gradients (K, *shape)
-SAME = 1e-9                         # outputs of a known layer, relative to the largest
 LARGEST = 200_000                   # numbers in all inputs: beyond, a graph would take too long
 
 
@@ -38,7 +37,7 @@ def find(inputs: Mapping[str, Any], outs: Sequence[np.ndarray]) -> tuple[Graph, 
     for family in _families(arrays, settings, outs):
         try:
             for graph, nodes in family:
-                if len(nodes) == len(outs) and all(_same(node.value, out) for node, out in zip(nodes, outs)):
+                if len(nodes) == len(outs) and all(same(node.value, out) for node, out in zip(nodes, outs)):
                     return graph, nodes
         except (ValueError, IndexError, ArithmeticError):        # arrays whose shapes fit no layer of this family
             continue
@@ -55,7 +54,3 @@ def _families(arrays: dict[str, np.ndarray], settings: dict[str, np.ndarray],
     yield windows.pools(arrays, outs)
     yield recurrent.recurrences(arrays, outs)
     yield attention.attentions(arrays, outs, settings)
-
-
-def _same(p: np.ndarray, q: np.ndarray) -> bool:
-    return p.shape == q.shape and bool(np.abs(p - q).max(initial=0) <= SAME * max(1.0, np.abs(q).max(initial=0)))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradcheck.known.cells import CELLS, Cell, State
-from gradcheck.known.graph import Graph, Node, forgotten
+from gradcheck.known.graph import Graph, Node, forgotten, same
 
 Known = Iterator[tuple[Graph, list[Node]]]
 Block = tuple[str, slice, slice]    # the weights of one gate: name, rows and columns
@@ -182,14 +182,14 @@ def _matched(g: Graph, steps: list[State], roles: Roles, outs: list[np.ndarray])
     found: list[Node] = []
     states = {role: [step[role] for step in steps] for role in steps[0]}
     for out in outs:
-        role = next((role for role, nodes in states.items() if _same(_shaped(nodes[-1].value, roles), out)), None)
+        role = next((role for role, nodes in states.items() if same(_shaped(nodes[-1].value, roles), out)), None)
         if role is not None:
             last = g.same(states[role][-1])
             if role == "c":
                 last.slip("upstream", "dnext_c is ignored", forgotten)
             found.append(_reshaped(g, last, roles))
             continue
-        role = next((role for role, nodes in states.items() if len(roles.axes) == 3 and _same(
+        role = next((role for role, nodes in states.items() if len(roles.axes) == 3 and same(
             np.stack([node.value for node in nodes], 1).transpose(np.argsort(roles.axes)), out)), None)
         if role is None:
             return None
@@ -206,7 +206,3 @@ def _shaped(state: np.ndarray, roles: Roles) -> np.ndarray:
 def _reshaped(g: Graph, state: Node, roles: Roles) -> Node:
     return g.reshape(state, (-1,)) if len(roles.axes) == 1 else (
         g.transpose(state, (1, 0)) if roles.axes[0] > roles.axes[-1] else state)
-
-
-def _same(p: np.ndarray, q: np.ndarray) -> bool:
-    return p.shape == q.shape and bool(np.abs(p - q).max(initial=0) < 1e-9)
