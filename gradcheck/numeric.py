@@ -249,9 +249,31 @@ def carries_complex(probe: Probe, entries: np.ndarray, rng: np.random.Generator)
             row = line.slope("complex")
     except NoValue:
         return False
+    if _agrees_at_once(line, row):
+        return True
     slope, spread = line.settle(None)
+    return _agrees(row, slope, spread, 10 * spread)
+
+
+def _agrees_at_once(line: Line, row: np.ndarray) -> bool:
+    """Whether slopes at the two widest steps settle it, as for most functions: a quarter of the steps of Line.settle.
+
+    The complex step has to agree with them to rounding, not only to their spread.
+    """
+    if line.probe.size < 1e-3:
+        return False
+    try:
+        wide, slope = (line.richardson(h) for h in SETTLING_STEPS[:2])
+    except NoValue:
+        return False
+    noise = line.noise(None, SETTLING_STEPS[1])
+    return _agrees(row, slope, np.maximum(np.abs(slope - wide), noise), noise)
+
+
+def _agrees(row: np.ndarray, slope: np.ndarray, spread: np.ndarray, doubt: np.ndarray) -> bool:
+    """Whether a complex step is a slope up to its doubt, output by output, and the slope's spread is small."""
     real = np.abs(slope)
-    return bool((np.abs(row - slope) <= 1e-8 * np.maximum(np.abs(row), real) + 10 * spread).all()
+    return bool((np.abs(row - slope) <= 1e-8 * np.maximum(np.abs(row), real) + doubt).all()
                 and (spread <= 1e-4 * real + 1e-7 * real.max(initial=0)).all())
 
 

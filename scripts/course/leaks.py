@@ -11,9 +11,10 @@ from itertools import product
 from typing import NamedTuple
 
 from scripts.course.code_in import code_in, lines_in
+from scripts.course.operations import TermsWithOperations
 from scripts.course.regions import normal, region_code, solution_lines
 from scripts.course.tasks import closure
-from scripts.course.terms import Reader, Terms
+from scripts.course.terms import Reader
 
 WEIGHT = 5                          # operations
 PIECES, SPAN = 3, 8                 # statements that are judged together, and the most lines they may span
@@ -30,6 +31,7 @@ class Pattern(NamedTuple):
     task: str
     place: str                      # "rnnlayers/rnn.py:39"
     terms: tuple                    # one, or PIECES
+    operations: int                 # of all of them, as bits
 
 
 def find_leaks(project, names, files):
@@ -54,7 +56,7 @@ def _same_lines(project, names, given, files):
 
 
 def _same_expressions(project, names, given, files):
-    terms = Terms(place[1] for places in project.places.values() for place in places)
+    terms = TermsWithOperations(place[1] for places in project.places.values() for place in places)
     patterns = _wanted(project, names, given, terms)
     for path, content in files.items():
         leaks = {(first + line - 1, pattern.task, pattern.place)
@@ -99,13 +101,13 @@ def _patterns(terms, tree, task, place):
     for number in sorted({k for root in reader.roots for k in terms.inside(root)}):
         for term in _versions(terms, number, reader.named, memo):
             if terms.weight(term) >= WEIGHT and all(terms.weight(k) < WEIGHT for k in terms.all[term].of):
-                yield Pattern(task, place, (term,))
+                yield Pattern(task, place, (term,), terms.operations(term))
     pieces = [_cut(terms, root, reader.named) for root in reader.roots]
     pieces = [piece for piece in pieces if terms.weight(piece)]
     for k in range(len(pieces) - PIECES + 1):
         group = sorted(pieces[k:k + PIECES], key=lambda piece: (-terms.weight(piece), piece))
         if sum(map(terms.weight, group)) >= WEIGHT and _linked(terms, group):
-            yield Pattern(task, place, tuple(group))
+            yield Pattern(task, place, tuple(group), terms.union(group))
 
 
 def _versions(terms, number, named, memo):
@@ -142,14 +144,20 @@ def _found(terms, patterns, tree):
     reader, by_op = Reader(terms).read(tree), defaultdict(list)
     for number in reader.places:
         by_op[terms.all[number].op].append(number)
+    known = terms.union(reader.places)
     for pattern in list(patterns.values()):
+        if pattern.operations & ~known:                 # most patterns have one that this code lacks
+            continue
         for line in set(_places(terms, pattern.terms, by_op, reader.places, {}, None)):
             yield pattern, line
 
 
 def _places(terms, group, by_op, places, bound, near):
     """Lines at which the terms of a group match terms near each other, with the same meaning of their leaves."""
+    wanted = terms.operations(group[0])
     for number in by_op.get(terms.all[group[0]].op, ()):
+        if wanted & ~terms.operations(number):
+            continue
         lines = [line for line in sorted(places[number]) if near is None or abs(line - near) < SPAN]
         for more in _match(terms, group[0], number, bound) if lines else ():
             for line in lines:

@@ -63,15 +63,21 @@ def sheet(groups, columns=4):
     """
     rows = max(-(-len(items) // columns) for items in groups.values())
     figure = Figure(figsize=(2.3 * columns * len(groups), 2.9 * rows + 0.3), layout="constrained")
-    grid = figure.subplots(rows, columns * len(groups), squeeze=False)
-    for axes in grid.ravel():
-        axes.axis("off")
+    grid = _bare(figure.subplots(rows, columns * len(groups), squeeze=False))
     for k, (title, items) in enumerate(groups.items()):
         block = grid[:, k * columns:(k + 1) * columns]
         block[0, 0].set_title(title, loc="left", fontweight="bold", parse_math=False)
         for axes, item in zip(block.ravel(), items):
             _tile(axes, *item)
     return _png(figure)
+
+
+def _bare(grid):
+    """These axes without frames; and without ticks, which would be laid out though nobody sees them."""
+    for axes in grid.ravel():
+        axes.axis("off")
+        axes.set(xticks=[], yticks=[])
+    return grid
 
 
 def _tile(axes, picture, name, caption):
@@ -95,9 +101,7 @@ def attention_figure(picture, words, maps, name, columns=6):
     """
     rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
     figure = Figure(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.axis("off")
+    grid = _bare(figure.subplots(rows, columns, squeeze=False)).ravel()
     picture = np.full((112, 112, 3), 235, np.uint8) if picture is None else picture
     grid[0].imshow(picture)
     grid[0].set_title(name, fontsize=8, color=GREY, parse_math=False, pad=4)

@@ -119,8 +119,8 @@ def test_plain_words_are_cut_once(words):
 @pytest.mark.parametrize("piece", ["a", "a ", "a.", "a,", "a-", "a/", "5:", "'", "<a", "A&", "http://", "no. ",
                                    "1.a.", "a@", "<!a", "<a b='", "5 ", "%"])
 def test_long_text_does_not_hang(piece):
-    # About a second; a rule that looks ahead to the end of the text would take minutes.
-    assert isinstance(tokenize(piece * (60_000 // len(piece))), str)
+    # Less than a second; a rule that looks ahead to the end of the text would take a minute.
+    assert isinstance(tokenize(piece * (30_000 // len(piece))), str)
 
 
 def test_agrees_with_the_reference_tokeniser():

@@ -1,25 +1,34 @@
 """The checker against the catalogue of wrong backwards; `python -m scripts.kill_matrix` runs the full matrix."""
+from functools import partial
+
 import pytest
 
+from gradcheck.shapes import SIZES
+from scripts.course import kill_matrix
 from scripts.course.kill_matrix import CATALOGUE, TITLES, judge_correct, judge_mutants
 from scripts.course.mutants import pair_with
 from scripts.course.strange_mutants import STRANGE
 from scripts.kill_matrix import main
-from tests.cells import ATTEND
+from tests.cells import NAMES
 
-SEEDS = 3
-SLOW = set(ATTEND)      # many weights and a loop over time: one seed here, all in the full matrix
+SEEDS, FEW = 2, {**SIZES, "T": 3, "D": 5}
 
 
-def seeds_of(title):
-    return 1 if title.partition(", ")[0] in SLOW else SEEDS
+@pytest.fixture
+def seeds(title, monkeypatch):
+    """How many seeds; of a loop over time one, and three time steps. The full matrix has more, and the usual rules."""
+    monkeypatch.setattr(kill_matrix.Truth, "judge_by_rules", lambda *_: ())
+    if title.partition(", ")[0] not in NAMES:
+        return SEEDS
+    monkeypatch.setattr(kill_matrix, "inputs_of", partial(kill_matrix.inputs_of, sizes=FEW))
+    return 1
 
 
 @pytest.mark.parametrize("title", dict.fromkeys(mutant.pair for mutant in CATALOGUE))
-def test_every_mutant_is_rejected_and_most_are_explained(title):
+def test_every_mutant_is_rejected_and_most_are_explained(title, seeds):
     expected = {mutant.name: mutant.kind for mutant in CATALOGUE if mutant.pair == title}
-    for count in judge_mutants(title, seeds_of(title)):
-        assert count.rejected == count.runs == 2 * seeds_of(title), count
+    for count in judge_mutants(title, seeds):
+        assert count.rejected == count.runs == 2 * seeds, count
         assert count.named == (count.runs if expected[count.name] else 0), count
 
 
@@ -29,9 +38,9 @@ def test_the_catalogue_is_large_enough():
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_correct_code_is_never_rejected(title):
-    runs, wrong, _, _ = judge_correct(title, seeds_of(title), rule_seeds=1)
-    assert (runs, wrong) == (4 * seeds_of(title), 0)
+def test_correct_code_is_never_rejected(title, seeds):
+    runs, wrong, _, _ = judge_correct(title, seeds, rule_seeds=0)
+    assert (runs, wrong) == (4 * seeds, 0)
 
 
 def test_likenesses_of_mistakes_in_other_peoples_layers_are_named():

@@ -41,6 +41,20 @@ def _buffered(x):
     return out
 
 
+@pytest.mark.parametrize("off", [1e-7, 1e-4])
+def test_a_complex_step_that_is_a_little_wrong_is_not_taken(off, rng):
+    def f(x):
+        return np.sin(x.real) + 1j * (1 + off) * np.cos(x.real) * x.imag if np.iscomplexobj(x) else np.sin(x)
+    x, dout = rng.standard_normal((2, 3, 5))
+    np.testing.assert_allclose(numeric_grad(f, x, dout), dout * np.cos(x), rtol=1e-8)
+
+
+def test_a_smooth_function_is_called_few_times(rng):
+    calls = []
+    numeric_grad(lambda x: calls.append(x) or np.tanh(x), rng.standard_normal(5), np.ones(5))
+    assert len(calls) == 1 + (1 + 8) + 5        # the point itself, a test of the complex step, one for each entry
+
+
 def test_float32_is_never_differenced(rng):
     x, dout = rng.standard_normal(6).astype(np.float32), rng.standard_normal(6).astype(np.float32)
     seen = set()

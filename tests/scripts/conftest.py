@@ -6,10 +6,28 @@ import pytest
 from data.scene_dataset import make_scene_dataset
 from data.scene_features import D
 from models import CaptioningRNN
+from scripts.pages import figures
+from scripts.runs import training_files
 from scripts.runs.photos import SceneFeatures
 from scripts.web.answers import Answers
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "red", "blue", "ring", "star", "and", "two"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pictures():
+    """Runs end without drawing curves.png and samples.png, which take longer than the small training itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("curves", "sheet"):
+            patch.setattr(training_files, name, lambda *_: b"\x89PNG")
+        yield
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """Runs draw curves.png and samples.png in this test."""
+    for name in ("curves", "sheet"):
+        monkeypatch.setattr(training_files, name, getattr(figures, name))
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def all_train(tmp_path_factory):
 
 
 @pytest.fixture
-def groups(monkeypatch):
+def groups(monkeypatch, pictures):
     """What samples.png shows: its groups, in the order of the pictures drawn."""
     drawn, sheet = [], training_files.sheet
     monkeypatch.setattr(training_files, "sheet", lambda found: drawn.append(found) or sheet(found))

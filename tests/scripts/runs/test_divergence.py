@@ -58,8 +58,8 @@ def test_what_is_far_above_guessing(losses, found):
     assert far_above_guessing([], 33) is None
 
 
-def test_weights_of_another_run_that_are_sure_of_other_captions_have_not_diverged(small_scenes, whole, tmp_path, capsys,
-                                                                                  no_pictures):
+def test_weights_of_another_run_that_are_sure_of_other_captions_have_not_diverged(
+        small_scenes, whole, tmp_path, capsys):
     """--from: the first epochs may be worse than guessing, without any learning rate at fault."""
     source = shutil.copy(whole[2] / "best.h5", tmp_path / "sure.h5")
     with h5py.File(source, "a") as f:
@@ -73,7 +73,7 @@ def test_weights_of_another_run_that_are_sure_of_other_captions_have_not_diverge
     assert "train_loss" in sentence(capsys)
 
 
-def test_a_finite_run_far_above_guessing_says_so_and_exits_1(small_scenes, tmp_path, capsys):
+def test_a_finite_run_far_above_guessing_says_so_and_exits_1(small_scenes, tmp_path, capsys, pictures):
     out = tmp_path / "run"
     assert call("--data", small_scenes, "--out", out, *TOO_FAST) == 1
     printed, errors = capsys.readouterr()
@@ -104,7 +104,8 @@ def test_a_finite_run_far_above_guessing_says_so_and_exits_1(small_scenes, tmp_p
 @pytest.mark.parametrize("more", [["--lr", "1e30"], ["--lr", "1e39"], ["--lr", "1e30", "--overfit", "50"],
                                   ["--lr", "1e39", "--average", "0.9"]])
 @pytest.mark.parametrize("backend", ["engine", "textbook"])
-def test_nan_from_the_start_keeps_the_first_weights(more, backend, small_scenes, tmp_path, capsys, monkeypatch):
+def test_nan_from_the_start_keeps_the_first_weights(more, backend, small_scenes, tmp_path, capsys, monkeypatch,
+                                                    pictures):
     monkeypatch.setenv("RNNLAYERS_BACKEND", backend)
     out = tmp_path / "run"
     assert call("--data", small_scenes, "--out", out, *TOO_FAST, *more) == 1
@@ -114,13 +115,6 @@ def test_nan_from_the_start_keeps_the_first_weights(more, backend, small_scenes,
     assert finite(out / "last.h5") and not (out / "best.h5").exists()
     assert diagnose.main([str(out)]) in (0, 1)
     assert call("--resume", out) == 1 and sentence(capsys) == line
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """Spares the time of curves.png and samples.png."""
-    for name in ("curves", "sheet"):
-        monkeypatch.setattr(training_files, name, lambda *args: b"")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +153,7 @@ def weight_that_no_loss_sees(monkeypatch):
     (weight_that_no_loss_sees, 300, "W_embed is not finite after step 36: ", 24),
     (weight_that_no_loss_sees, 0, "W_embed is not finite after step 31: ", 30)])        # saved after every step
 def test_the_last_finite_weights_stay_and_go_on(spoil, seconds, reason, step, small_scenes, whole, tmp_path, capsys,
-                                                monkeypatch, no_pictures):
+                                                monkeypatch):
     """The cause is taken away at the end: resuming gives the weights of the undisturbed run, bit for bit."""
     monkeypatch.setattr(training_files, "SAVE_SECONDS", seconds)
     out = tmp_path / "run"
@@ -176,7 +170,7 @@ def test_the_last_finite_weights_stay_and_go_on(spoil, seconds, reason, step, sm
     assert (weights(out / "last.h5"), weights(out / "best.h5")) == whole[:2]
 
 
-def test_a_run_of_old_that_ended_in_nan_does_not_go_on(small_scenes, tmp_path, capsys, no_pictures):
+def test_a_run_of_old_that_ended_in_nan_does_not_go_on(small_scenes, tmp_path, capsys):
     out = tmp_path / "run"
     assert call("--data", small_scenes, "--out", out, *FAST) == 0
     with h5py.File(out / "last.h5", "a") as f:
