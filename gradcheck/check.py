@@ -21,7 +21,6 @@ from gradcheck.report import Report, entry_line, worst_entries
 from gradcheck.traps import cut_to_one
 
 BUDGET = (EVALUATIONS, SECONDS)
-NEIGHBOURS = 12                     # inputs at which rounding is told from a mistake
 CUT = 200                           # evaluations for a pair whose batch or time axis is cut to length 1
 
 Subject = Pair | Model              # what is checked
@@ -181,7 +180,7 @@ def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads:
     analytic, outs = _flat(subject, grads), next(iter(numbers.probes.values())).outs
 
     noise = Noise(lambda measured, column, eps: _jittered(subject, measured, column, eps, rng),
-                  lambda measured, column: _neighbours(subject, measured, column, douts, rng))
+                  lambda measured: _in_float64(subject, measured, douts))
     for name in subject.names:
         arguments = analytic[name], _coarser(subject, grads, name), numbers.scale, noise
         one_output = None
@@ -201,8 +200,9 @@ def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads:
 
 def _coarser(subject: Subject, grads: Sequence[Gradients], name: str) -> np.dtype:
     """The less precise of the dtypes of a gradient and of its array: float64 made of float32 is no better than that."""
-    own = subject.inputs[name] if isinstance(subject, Pair) else subject.params[name]
-    return min(grads[0][name].dtype, np.asarray(own).dtype, key=lambda dtype: dtype.itemsize)
+    own = np.asarray(subject.inputs[name] if isinstance(subject, Pair) else subject.params[name]).dtype
+    found = grads[0][name].dtype
+    return min(found, own, key=lambda dtype: dtype.itemsize) if found.kind == "f" else own
 
 
 def _jittered(subject: Subject, measured: Measured, column: int, eps: float, rng: np.random.Generator) -> float:
@@ -214,18 +214,9 @@ def _jittered(subject: Subject, measured: Measured, column: int, eps: float, rng
     return max(moved)
 
 
-def _neighbours(subject: Subject, measured: Measured, column: int, douts: Sequence[tuple],
-                rng: np.random.Generator) -> np.ndarray:
-    """The errors of backward at a column (R, K) when every number of the inputs moves to a neighbouring float."""
-    if not isinstance(subject, Pair):
-        return np.empty((0, len(measured.weights)))
-    entry, errors = measured.entries[column], []
-    for _ in range(NEIGHBOURS):
-        pair = subject.neighbour(rng)
-        grads = [pair.backward(dout, pair.forward()[1])[measured.probe.name] for dout in douts]
-        own = np.array([np.ravel(grad)[entry] for grad in grads], float)
-        errors.append(own - _slope(pair, measured, column))
-    return np.array(errors)
+def _in_float64(subject: Subject, measured: Measured, douts: Sequence[tuple]) -> np.ndarray | None:
+    grad = subject.in_float64(douts).get(measured.probe.name) if isinstance(subject, Pair) else None
+    return None if grad is None else grad.reshape(len(douts), -1)
 
 
 def _slope(pair: Pair, measured: Measured, column: int) -> np.ndarray:

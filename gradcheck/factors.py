@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from gradcheck.axes import Axis
     from gradcheck.diagnose import Evidence
 
 FIT = 1e-6                          # relative accuracy at which a number is taken for another
@@ -24,11 +23,11 @@ class Length(NamedTuple):
 def explain(e: Evidence, name: str, factor: float) -> str:
     """The axes whose lengths explain a factor, in words, or ''.
 
-    Axes of inputs are made one entry shorter: the factor has to follow. Where that cannot be tried, the words say that
-    the number is a length, and claim no cause.
+    Axes of inputs are made one entry shorter: the factor has to follow. Where that cannot be tried, a product that is
+    the number of a sum is called a guess.
     """
     guesses = []
-    for axes in _products(lengths(e)):
+    for axes in _products(lengths(e) if e.factor_without else []):
         size = int(np.prod([axis.size for axis in axes]))
         for power, words in ((-1, "a mean where a sum belongs"), (1, "a sum where a mean belongs"),
                              (-0.5, ""), (0.5, "")):
@@ -37,7 +36,7 @@ def explain(e: Evidence, name: str, factor: float) -> str:
                 text = _text(axes, size, power, words)
                 if all(follows):
                     return f": {text}"
-                if False not in follows:
+                if False not in follows and words and size > 2 and not any(set(axis.places) == {name} for axis in axes):
                     guesses.append(text)
     return f" (perhaps {guesses[0]})" if guesses else ""
 
@@ -50,17 +49,23 @@ def _text(axes: tuple[Length, ...], size: int, power: float, words: str) -> str:
 
 
 def lengths(e: Evidence) -> list[Length]:
-    """The lengths of the axes of all arrays, of the named ones first, and of the outputs."""
+    """The lengths of the axes of all arrays, of the named ones first, and of the outputs.
+
+    Axes without names are the same if they have the same length, unless one array has two of them.
+    """
     found: dict[str, Length] = {}
+    unnamed: dict[int, list[tuple[str, int]]] = {}      # length -> arrays and their axes
     for key, array in e.axes.items():
-        named: list[Axis | None] = [*array.axes] or [None] * len(array.shape)
-        for k, (axis, size) in enumerate(zip(named, array.shape)):
-            word = axis.word if axis else ""            # an axis may be a number
-            if size < 2 or (axis and axis.blocks):
-                continue
-            label = f"axis {axis.name}" if axis and word else f"axis {k} of {key}"
-            same = next((length.label for length in found.values() if not word and length.size == size), label)
-            found.setdefault(same, Length(same, size, {})).places[key] = k
+        for k, size in enumerate(array.shape):
+            axis = array.axes[k] if array.axes else None
+            if size > 1 and axis and axis.word and not axis.blocks:
+                found.setdefault(axis.name, Length(f"axis {axis.name}", size, {})).places[key] = k
+            elif size > 1 and not (axis and axis.blocks):
+                unnamed.setdefault(size, []).append((key, k))
+    for size, places in unnamed.items():
+        alone = len(dict(places)) == len(places)
+        label = f"axis {places[0][1]} of {places[0][0]}" if alone else f"an axis with {size} entries"
+        found[f"{size} entries"] = Length(label, size, dict(places) if alone else {})
     inputs = {(k, size) for array in e.axes.values() for k, size in enumerate(array.shape)}
     outputs = [Length(f"axis {k} of the output", size, {}) for out in e.outs for k, size in enumerate(out.shape)
                if size > 1 and (k, size) not in inputs]                     # else it is an axis of the inputs

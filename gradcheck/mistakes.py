@@ -4,18 +4,25 @@ A prediction has the shape (K, *shape of the array): one gradient for each of K 
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations, permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcheck.factors import FIT, explain
+from gradcheck.upstream import (
+    Predictions,
+    assigned,
+    own_output,
+    parts_of_upstream,
+    recurrence,
+    scrambled_upstream,
+    without_upstream,
+)
 
 if TYPE_CHECKING:
     from gradcheck.diagnose import Evidence
-
-Predictions = Iterator[tuple[str, str, np.ndarray]]
 
 
 def zero(e: Evidence, name: str) -> Predictions:
@@ -28,9 +35,14 @@ def sign_or_factor(e: Evidence, name: str) -> Predictions:
     factor = float((a * n).sum() / (n * n).sum()) if n.any() else 0.0
     if abs(factor + 1) < FIT:
         yield "sign", "the sign is wrong", -n
-    elif factor:
+    elif factor and not _one_number(e, name):
         digits = 6 if abs(factor - 1) > 1e-3 else 12
         yield "factor", f"{factor:.{digits}g} times the gradient everywhere{explain(e, name, factor)}", factor * n
+
+
+def _one_number(e: Evidence, name: str) -> bool:
+    """Whether the gradient is one number from one number of dout: then anything is a factor times it."""
+    return name in e.rows and np.count_nonzero(e.rows[name]) == 1 < e.rows[name].shape[0]
 
 
 def exchanged(e: Evidence, name: str) -> Predictions:
@@ -102,15 +114,21 @@ def _block_orders(e: Evidence, name: str) -> Predictions:
 
 def padding(e: Evidence, name: str) -> Predictions:
     a, n = e.analytic[name], e.numeric[name]
-    masked = any(isinstance(x, np.ndarray) and np.isin(x, (0, 1)).all() for x in e.inputs.values())
-    if not masked or n.ndim < 3:
-        return
     outside = np.abs(n) <= 1e-12 * np.abs(n).max(initial=0)
-    whole_rows = (outside.all(axis=-1) == outside.any(axis=-1)).all()
-    if outside.any() and whole_rows and (a[outside] != 0).mean() > 0.9:
+    masked = any(_covers(x, outside) for x in e.inputs.values())
+    if masked and outside.any() and (a[outside] != 0).mean() > 0.9:
         yield ("padding", "right except where the true gradient is zero: padded positions get a gradient, the mask is "
                "missing", np.where(outside, a, n))
         yield "padding", "only padded positions get a gradient: the mask is inverted", np.where(outside, a, 0)
+
+
+def _covers(mask: Any, outside: np.ndarray) -> bool:
+    """Whether a mask of 0 and 1 is 0 exactly where the gradient (K, ...) is zero."""
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "biuf" or not 0 < mask.ndim < outside.ndim:
+        return False
+    if not np.isin(mask, (0, 1)).all() or mask.shape != outside.shape[1:1 + mask.ndim]:
+        return False
+    return bool((outside == (mask == 0).reshape(mask.shape + (1,) * (outside.ndim - 1 - mask.ndim))).all())
 
 
 def without_mask(e: Evidence, name: str) -> Predictions:
@@ -121,54 +139,6 @@ def without_mask(e: Evidence, name: str) -> Predictions:
         if isinstance(mask, np.ndarray) and mask.dtype == bool:
             gradient = e.measure(name, {key: np.ones_like(mask)})
             yield "padding", f"this is the gradient of a forward without {key}", gradient
-
-
-def parts_of_upstream(e: Evidence, name: str) -> Predictions:
-    """Only a part of dout is used: one index along an axis, or one of several outputs."""
-    parts = _contributions(e, name)
-    ids = any(isinstance(x, np.ndarray) and x.dtype.kind in "iu" for x in e.inputs.values())
-    total = sum(part.reshape(*part.shape[:2], -1).sum(axis=2) for part in parts)
-    shape = e.numeric[name].shape
-    for k, part in enumerate(parts):
-        dout = "dout" if len(parts) == 1 else f"upstream gradient {k + 1} of {len(parts)}"
-        if len(parts) > 1:
-            own = part.reshape(*part.shape[:2], -1).sum(axis=2)
-            yield "upstream", f"{dout} is ignored", (total - own).reshape(shape)
-        for axis in range(2, part.ndim) if not ids else ():     # with ids, "assigned" says it better
-            along = part.sum(axis=tuple(i for i in range(2, part.ndim) if i != axis))
-            for i in range(part.shape[axis]) if part.shape[axis] > 1 else ():
-                place = " (the first)" * (i == 0) + " (the last)" * (i == part.shape[axis] - 1)
-                word = "time step" if axis == 3 and _has_time(e, part.shape[axis]) else f"axis {axis - 2}, index"
-                rest = (total - part.reshape(*part.shape[:2], -1).sum(axis=2)) if len(parts) > 1 else 0
-                yield ("one step", f"only {word} {i}{place} of {dout} counts", (along[:, :, i] + rest).reshape(shape))
-
-
-def scrambled_upstream(e: Evidence, name: str) -> Predictions:
-    """The right gradient of a dout whose numbers stand in other places."""
-    if name not in e.rows:
-        return
-    for k, dout in enumerate(e.douts):
-        word = "dout" if len(e.douts) == 1 else f"upstream gradient {k + 1} of {len(e.douts)}"
-        for kind, words, moved in _moved(dout):
-            flat = [other.reshape(len(other), -1) for other in (*e.douts[:k], moved, *e.douts[k + 1:])]
-            yield kind, f"{word} is {words}", (np.hstack(flat) @ e.rows[name].T).reshape(e.numeric[name].shape)
-
-
-def _moved(dout: np.ndarray) -> Predictions:
-    axes = range(1, dout.ndim)
-    for axis in axes:
-        if dout.shape[axis] > 1:
-            yield "reversed", f"read in reversed order along its axis {axis - 1}", np.flip(dout, axis)
-            for step in (1, -1):
-                rolled = np.roll(dout, step, axis)
-                yield "shifted", f"read {-step:+d} place along its axis {axis - 1}", rolled
-                np.moveaxis(rolled, axis, 0)[0 if step > 0 else -1] = 0
-                yield "shifted", f"read {-step:+d} place along its axis {axis - 1}", rolled.copy()
-    for order in list(permutations(axes))[1:] if dout.ndim < 6 else ():
-        shape, order = dout.shape, (0, *order)
-        yield ("transpose", "reshaped where its axes belong transposed",
-               dout.reshape([shape[i] for i in order]).transpose(np.argsort(order)))
-        yield ("transpose", "transposed, and its numbers reshaped", dout.transpose(order).reshape(shape))
 
 
 def averaged(e: Evidence, name: str) -> Predictions:
@@ -182,64 +152,15 @@ def averaged(e: Evidence, name: str) -> Predictions:
                    n / counts.reshape(-1, *[1] * (n.ndim - 2)))
 
 
-def recurrence(e: Evidence, name: str) -> Predictions:
-    """Each step of x gets only its own upstream gradient."""
-    for part in _contributions(e, name):
-        shape = e.numeric[name].shape
-        part = part.reshape(len(part), *shape[1:], *part.shape[2:])
-        for i in range(1, len(shape)):
-            for j in range(len(shape), part.ndim):
-                if part.shape[i] == part.shape[j] > 1 and _causal(part, i, j):
-                    shape_of_keep = [part.shape[k] if k in (i, j) else 1 for k in range(part.ndim)]
-                    keep = np.eye(part.shape[i], dtype=bool).reshape(shape_of_keep)
-                    own = (part * keep).sum(axis=tuple(range(len(shape), part.ndim)))
-                    yield ("recurrence", "each step gets only its own upstream gradient: the gradient from later "
-                           "steps is dropped (recurrence dropped)", own)
-
-
-def assigned(e: Evidence, name: str) -> Predictions:
-    """Only one of several contributions to an entry is kept, in a loop over some axes of dout."""
-    for part in _contributions(e, name):
-        axes = range(2, part.ndim)
-        for inside in (inside for k in range(len(axes)) for inside in combinations(axes, k)):
-            terms = part.sum(axis=inside).reshape(*part.shape[:2], -1)      # what one pass of the loop adds
-            touched = (terms != 0).any(axis=0)
-            for word, place in _one_kept(touched):
-                kept = np.take_along_axis(terms, np.broadcast_to(place[None, :, None], (len(terms), len(place), 1)), 2)
-                yield ("assigned", f"only the {word} of several contributions to an entry is kept: "
-                       "assigned instead of accumulated", kept[:, :, 0].reshape(e.numeric[name].shape))
-
-
-def _one_kept(touched: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Which contribution to each entry (size, count) stays if the last or the first one is kept; [] if all have one."""
-    if not (touched.sum(axis=1) > 1).any():
-        return []
-    return [("last", touched.shape[1] - 1 - touched[:, ::-1].argmax(axis=1)), ("first", touched.argmax(axis=1))]
-
-
-def own_output(e: Evidence, name: str) -> Predictions:
-    """Only the diagonal of the Jacobian of an output of the same shape."""
-    for part, dout in zip(_contributions(e, name), e.douts):
-        if dout.shape == e.numeric[name].shape and dout[0].size > 1:
-            flat = part.reshape(len(part), part.shape[1], -1)
-            yield ("diagonal", "each entry gets only its part from the output at the same place: only the diagonal of "
-                   "the Jacobian is used", np.einsum("kii->ki", flat).reshape(dout.shape))
-
-
-def without_upstream(e: Evidence, name: str) -> Predictions:
-    """The gradient of the sum of all outputs."""
-    if name in e.rows:
-        ones = e.rows[name].sum(axis=1).reshape(e.numeric[name].shape[1:])
-        yield ("upstream", "the upstream gradient is ignored: this is the gradient of the sum of the outputs",
-               np.broadcast_to(ones, e.numeric[name].shape))
-
-
 def derivative(e: Evidence, name: str) -> Predictions:
     """The gradient of the matrix product, without the derivative of the activation behind it."""
-    shape, sentence = e.numeric[name].shape, "the derivative of the activation is missing"
+    shape = e.numeric[name].shape
+    sentence = ("this is the gradient of the matrix product alone: the derivative of the activation, or another factor "
+                "behind the product, is missing")
     for dout in e.douts if e.numeric[name].any() else ():
         if dout.shape == shape:
-            yield "derivative", "this is the upstream gradient itself: a derivative is missing", dout
+            yield ("derivative",
+                   "this is the upstream gradient itself: a derivative, another factor or a path is missing", dout)
         flat = dout.reshape(len(dout), -1, dout.shape[-1]) if dout.ndim > 1 else dout.reshape(len(dout), 1, 1)
         if shape[1:] == flat.shape[2:]:
             yield "derivative", sentence, flat.sum(axis=1)
@@ -264,26 +185,6 @@ CATALOGUE: list[Callable[[Evidence, str], Predictions]] = [
     without_upstream, parts_of_upstream, averaged, recurrence, assigned, derivative, weights_not_transposed,
     scrambled_upstream]
 IF_UNKNOWN = [own_output]           # said after the mistakes of known layers, which say more
-
-
-def _contributions(e: Evidence, name: str) -> list[np.ndarray]:
-    """The part of every gradient entry from every entry of dout, for each output (K, size, *shape of dout)."""
-    if name not in e.rows or len(e.douts) * e.rows[name].size > 20_000_000:
-        return []
-    cuts = np.cumsum([out.size for out in e.outs])[:-1]
-    jacobians = np.split(e.rows[name], cuts, axis=1)
-    return [jacobian.reshape(1, -1, *dout.shape[1:]) * dout[:, None] for jacobian, dout in zip(jacobians, e.douts)]
-
-
-def _causal(part: np.ndarray, i: int, j: int) -> bool:
-    """Whether entries along axis i depend on dout at the same and later indices of axis j alone, as in a recurrence."""
-    table = np.abs(part).sum(axis=tuple(k for k in range(part.ndim) if k not in (i, j)))
-    return bool(not np.tril(table, -1).any() and np.triu(table, 1).any())
-
-
-def _has_time(e: Evidence, steps: int) -> bool:
-    """Whether the second axis of some input is named t and has this length."""
-    return any(array.axis("t") == 1 and array.shape[1] == steps for array in e.axes.values())
 
 
 def _floats(e: Evidence) -> list[np.ndarray]:

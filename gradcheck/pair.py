@@ -104,11 +104,18 @@ class Pair:
         return self.with_inputs({name: x * (1 + 4 * eps * rng.standard_normal(x.shape))
                                  for name, x in self.truth().items()})
 
-    def neighbour(self, rng: np.random.Generator) -> Pair:
-        """The same pair with every number of its inputs at the next float above or below, at random."""
-        return self.with_inputs({
-            name: np.nextafter(x, rng.choice(np.array([-np.inf, np.inf], x.dtype), x.shape))
-            for name, x in self.inputs.items() if name in self.differentiable and isinstance(x, np.ndarray)})
+    def in_float64(self, douts: Sequence[Sequence]) -> dict[str, np.ndarray]:
+        """Gradients of the same code for inputs in float64, name -> (K, *shape) for K upstream gradients.
+
+        A gradient that is not accepted in float64, or has another shape there, is left out.
+        """
+        pair = self.with_inputs(self.truth())
+        try:
+            grads = [pair.backward([np.asarray(d, float) for d in dout], pair.forward()[1]) for dout in douts]
+            found = {name: np.array([np.asarray(grad[name], float) for grad in grads]) for name in self.names}
+        except (Trouble, ValueError, TypeError):
+            return {}
+        return {name: grad for name, grad in found.items() if grad.shape[1:] == np.shape(self.inputs[name])}
 
     def one_output(self, outs: Sequence, m: int) -> dict[str, np.ndarray]:
         """Backward's gradients, name -> (size,), for an upstream gradient of 1 at the m-th number of all outputs."""

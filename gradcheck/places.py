@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SAME = 1e-6                         # relative accuracy at which numbers along an axis are the same
 
+FEW = 3                             # wrong entries that need no words, since the report lists them
+
 Group = tuple[str, np.ndarray]      # words, mask of the entries
 
 
@@ -23,24 +25,28 @@ def where(verdict: Verdict, inputs: Mapping[str, Any]) -> str:
     wrong[measured.entries[verdict.wrong]] = True
     idle = ~(measured.numeric.any(axis=0) | verdict.analytic.any(axis=0)) & ~wrong      # zero on both sides
     if (wrong | idle).all():
-        return _everywhere(verdict, verdict.name)
-    return _words(verdict.name, wrong.reshape(shape), idle.reshape(shape), list(_groups(verdict, inputs)))
+        some = " that is not zero" if idle.any() else ""
+        return _everywhere(verdict, f"every entry of {verdict.name}{some}") if wrong.size > 1 else ""
+    wrong, idle = wrong.reshape(shape), idle.reshape(shape)                 # type: ignore[assignment]
+    return _words(verdict.name, wrong, idle, list(_groups(verdict, inputs, wrong, ~wrong & ~idle)))
 
 
 def _words(name: str, wrong: np.ndarray, idle: np.ndarray, groups: list[Group]) -> str:
-    right = ~wrong & ~idle
+    right, zeros = ~wrong & ~idle, ", apart from zeros" * bool(idle.any())
     for words, mask in sorted(groups, key=lambda group: int(group[1].sum())):       # the smallest that fits
         if (wrong == mask & ~idle).all():
-            return f"all differing entries of {name} are {words}, and none of these is right"
+            return f"all differing entries of {name} are {words}, and none of these is right{zeros}"
         if (right == mask & ~idle).all():
-            return f"of {name} only {'what is' if right.sum() > 1 else 'the entry'} {words} is right"
+            return f"of {name} only {'what is' if right.sum() > 1 else 'the entry'} {words} is right{zeros}"
+    if wrong.sum() < FEW:
+        return ""                   # the report lists them
     around = [(int(mask.sum()), k) for k, (_, mask) in enumerate(groups) if not (wrong & ~mask).any()]
     if around:
         return f"all differing entries of {name} are {groups[min(around)[1]][0]}"
     return f"{wrong.sum()} of {wrong.size} entries of {name} differ, in no pattern that is known here"
 
 
-def _groups(verdict: Verdict, inputs: Mapping[str, Any]) -> Iterator[Group]:
+def _groups(verdict: Verdict, inputs: Mapping[str, Any], wrong: np.ndarray, right: np.ndarray) -> Iterator[Group]:
     """Parts of the array that can be said in words: blocks, indices and ranges along an axis, the diagonal, ..."""
     axes, x = verdict.measured.axes, verdict.measured.probe.x
     index = np.indices(x.shape)
@@ -48,9 +54,10 @@ def _groups(verdict: Verdict, inputs: Mapping[str, Any]) -> Iterator[Group]:
         mask = np.zeros(x.shape, bool)
         mask[block] = True
         yield f"in {label}", mask
-    for k, size in enumerate(x.shape):
+    for k in range(x.ndim):
         if not (axes.axes and axes.axes[k].blocks):
-            yield from _along(_axis(verdict, k), index[k], size)
+            yield from _along(_axis(verdict, k), index[k], wrong)
+            yield from _along(_axis(verdict, k), index[k], right)
     for i, j in combinations(range(x.ndim), 2):
         if x.shape[i] == x.shape[j] > 1:
             yield f"on the diagonal of {_axis(verdict, i)} and {_axis(verdict, j)}", index[i] == index[j]
@@ -60,14 +67,15 @@ def _groups(verdict: Verdict, inputs: Mapping[str, Any]) -> Iterator[Group]:
         yield from _by_other(key, other, x.shape, verdict.name[1:])
 
 
-def _along(axis: str, index: np.ndarray, size: int) -> Iterator[Group]:
-    """Indices of an axis: one, all up to one, all from one on, even and odd ones."""
-    for i in range(size if size > 1 else 0):
-        last = ", the last" * (i == size - 1)
-        yield f"at {axis}={i}{last}", index == i
-    for i in range(1, size - 1):
-        yield f"at {axis}=0 to {i}", index <= i
-        yield f"at {axis}={i} to {size - 1}", index >= i
+def _along(axis: str, index: np.ndarray, chosen: np.ndarray) -> Iterator[Group]:
+    """The index of an axis at which all chosen entries are, or the range that begins or ends with the axis."""
+    if not chosen.any():
+        return
+    first, last, end = index[chosen].min(), index[chosen].max(), index.max()
+    if first == last and end > 0:
+        yield f"at {axis}={first}{', the last' * bool(last == end)}", index == first
+    elif (first == 0) != (last == end):
+        yield f"at {axis}={first} to {last}", (index >= first) & (index <= last)
 
 
 def _by_other(key: str, other: Any, shape: tuple[int, ...], name: str) -> Iterator[Group]:
@@ -86,7 +94,7 @@ def _by_other(key: str, other: Any, shape: tuple[int, ...], name: str) -> Iterat
             yield words, np.broadcast_to(mask, shape)
 
 
-def _everywhere(verdict: Verdict, name: str) -> str:
+def _everywhere(verdict: Verdict, entries: str) -> str:
     """What the differences have in common where every entry differs."""
     shape = (-1, *verdict.measured.probe.x.shape)
     analytic, numeric = verdict.analytic.reshape(shape), verdict.measured.numeric.reshape(shape)
@@ -94,19 +102,19 @@ def _everywhere(verdict: Verdict, name: str) -> str:
     constant = [k for k in axes if gap.shape[k] > 1 and _constant(gap, (k,))]
     if constant:
         words = " and ".join(_axis(verdict, k - 1) for k in constant)
-        return f"every entry of {name} differs, by the same number all along {words}: a term is missing or too much"
+        return f"{entries} differs, by the same number all along {words}: a term is missing or too much"
     if (numeric != 0).all():
         ratio = analytic / numeric
         for count in range(len(axes), 0, -1):
             for along in combinations(axes, count):
                 if _constant(ratio, (0, *along)) and np.prod([ratio.shape[k] for k in along]) > 1:
                     kept = [_axis(verdict, k - 1) for k in axes if k not in along]
-                    return (f"every entry of {name} differs, by a factor that depends on {' and '.join(kept)} alone"
+                    return (f"{entries} differs, by a factor that depends on {' and '.join(kept)} alone"
                             if kept else "")
     for k in axes:
         if gap.shape[k] > 1 and np.abs(gap.sum(axis=k)).max() < SAME * np.abs(gap).max():
-            return f"every entry of {name} differs, but its sums along {_axis(verdict, k - 1)} are right"
-    return f"every entry of {name} differs"
+            return f"{entries} differs, but its sums along {_axis(verdict, k - 1)} are right"
+    return f"{entries} differs"
 
 
 def _constant(a: np.ndarray, axes: tuple[int, ...]) -> bool:

@@ -10,6 +10,7 @@ from gradcheck.known import attention, dense, norms, recurrent, softmaxes, windo
 from gradcheck.known.graph import Graph, Node, same
 
 Prediction = tuple[str, str, dict[str, np.ndarray]]     # kind, sentence, name -> gradients (K, *shape)
+WORK = 100_000                      # nodes of all forms that are tried, some seconds
 LARGEST = 200_000                   # numbers in all inputs: beyond, a graph would take too long
 
 
@@ -34,9 +35,13 @@ def find(inputs: Mapping[str, Any], outs: Sequence[np.ndarray]) -> tuple[Graph, 
     outs = [np.asarray(out) for out in outs]
     if not arrays or sum(x.size for x in arrays.values()) > LARGEST:
         return None
+    work = 0
     for family in _families(arrays, settings, outs):
         try:
             for graph, nodes in family:
+                work += len(graph.nodes)
+                if work > WORK:
+                    return None
                 if len(nodes) == len(outs) and all(same(node.value, out) for node, out in zip(nodes, outs)):
                     return graph, nodes
         except (ValueError, IndexError, ArithmeticError):        # arrays whose shapes fit no layer of this family

@@ -54,11 +54,14 @@ def _normalised(inputs: dict[str, np.ndarray], out: np.ndarray, shape: tuple[int
     placed = [g.reshape(node, place) for node, place in zip(rest, places)]
     gamma = placed[0] if placed else g.node(np.ones(1))
     beta = placed[1] if len(placed) > 1 else g.node(np.zeros(1))
-    split = g.reshape(x, shape)
-    s = _scale(split.value, ((out - beta.value) / gamma.value).reshape(shape), axes, centred)
-    if s is not None:
-        y = scaled_norm(g, split, gamma, axes, s, centred, [*inputs, "gamma"][1])
-        yield g, [g.add(g.reshape(y, x.value.shape), beta)]
+    split, hat = g.reshape(x, shape), (out - beta.value) / gamma.value
+    s = _scale(split.value, hat.reshape(shape), axes, centred)
+    if s is None:
+        return
+    if shape != x.value.shape and placed:               # groups: gamma in their shape
+        gamma = g.reshape(g.multiply(gamma, g.node(np.ones(x.value.shape))), shape)
+    y = scaled_norm(g, split, gamma, axes, s, centred, [*inputs, "gamma"][1])
+    yield g, [g.add(g.reshape(y, x.value.shape), beta)]
 
 
 def _scale(x: np.ndarray, hat: np.ndarray, axes: tuple[int, ...], centred: bool) -> np.ndarray | None:
@@ -120,11 +123,11 @@ def _factors(centred: bool, sizes: list[int]) -> dict[Key, dict[str, Any]]:
     """Wrong factors of the paths through the mean (m) and the variance (v)."""
     size = int(np.prod(sizes))
     parts = {int(np.prod(part)) for k in range(1, len(sizes)) for part in combinations(sizes, k)}
-    words = {0: "is dropped", -1: "has the wrong sign", 2: "is twice what it should be",
-             0.5: "is half of what it should be", size: f"is a sum where a mean belongs, over {size} numbers",
-             1 / size: f"is divided by the number of entries twice, {size}",
-             size / max(1, size - 1): "is divided by n - 1, expected n",
-             **{size / part: f"is divided by {part}, expected a mean over all {size} numbers" for part in parts}}
+    words = {**{size / part: f"has a sum divided by {part}, expected a mean over all {size} numbers" for part in parts},
+             size / max(1, size - 1): "has its sum divided by n - 1, expected n",
+             1 / size: f"has its sum divided by the number of entries twice, {size}",
+             size: f"is a sum where a mean belongs, over {size} numbers", 0: "is dropped", -1: "has the wrong sign",
+             2: "is twice what it should be", 0.5: "is half of what it should be"}   # of equal factors the last is said
     paths = {"the variance": ("v",), "the mean": ("m",), "the mean and the variance": ("m", "v")}
     return {("path", f"the path through {path} {word}"): dict.fromkeys(keys, factor)
             for path, keys in paths.items() if centred or keys == ("v",) for factor, word in words.items()}

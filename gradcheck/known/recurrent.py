@@ -55,8 +55,7 @@ def recurrences(inputs: dict[str, np.ndarray], outs: list[np.ndarray]) -> Known:
                     with suppress(ValueError):          # shapes that do not fit together in these roles
                         g = Graph(inputs)
                         found = _matched(g, _run(g, kind, roles, plan, order, form), roles, outs)
-                        if found:
-                            yield g, found
+                        yield g, found
 
 
 def _roles(inputs: dict[str, np.ndarray], kind: type[Cell]) -> Iterator[Roles]:
@@ -82,11 +81,21 @@ def _plans(inputs: dict[str, np.ndarray], kind: type[Cell], roles: Roles) -> Ite
             if not all(shape[1] % H == 0 for shape in shapes.values()):
                 continue
             choices = [_rows(name, shape, D, H) for name, shape in shapes.items()]
-            for chosen in product(*choices):
+            for chosen in _likely(choices):
                 x, h = ([block for part in chosen for block in part[k]] for k in (0, 1))
                 if len(x) == len(h) == gates:
                     for b, bh in _bias_plans(inputs, roles.biases, H, gates):
                         yield Plan(turned, x, h, b, bh)
+
+
+def _likely(choices: list[list[tuple[list[Block], list[Block]]]]) -> Iterator[tuple]:
+    """Ways to read all arrays. Where many of them could belong to x or to h: in turn, or first those of one."""
+    if np.prod([len(ways) for ways in choices]) <= 16:
+        yield from product(*choices)
+    else:
+        for pattern in (lambda k: k % 2, lambda k: k >= len(choices) // 2):
+            for turn in (0, 1):
+                yield tuple(ways[(pattern(k) + turn) % 2 % len(ways)] for k, ways in enumerate(choices))
 
 
 def _rows(name: str, shape: Sequence[int], D: int, H: int) -> list[tuple[list[Block], list[Block]]]:
@@ -177,8 +186,8 @@ def _joined(g: Graph, plan: Plan, blocks: list[Block], order: Sequence[int], H: 
     return g.join([parts[k] for k in order], -1)
 
 
-def _matched(g: Graph, steps: list[State], roles: Roles, outs: list[np.ndarray]) -> list[Node] | None:
-    """Nodes that are the layer's outputs, or None: states of all steps, or of the last one."""
+def _matched(g: Graph, steps: list[State], roles: Roles, outs: list[np.ndarray]) -> list[Node]:
+    """Nodes that are the layer's outputs, states of all steps or of the last one; [] if they are others."""
     found: list[Node] = []
     states = {role: [step[role] for step in steps] for role in steps[0]}
     for out in outs:
@@ -192,7 +201,7 @@ def _matched(g: Graph, steps: list[State], roles: Roles, outs: list[np.ndarray])
         role = next((role for role, nodes in states.items() if len(roles.axes) == 3 and same(
             np.stack([node.value for node in nodes], 1).transpose(np.argsort(roles.axes)), out)), None)
         if role is None:
-            return None
+            return []
         found.append(g.transpose(g.stack(states[role], 1), [int(k) for k in np.argsort(roles.axes)]))
     return found
 

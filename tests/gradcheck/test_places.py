@@ -36,7 +36,7 @@ DX = {
 DW = {
     "all differing entries of dw are in gate b, and none": [np.s_[:, 2:4]],
     "of dw only what is in gate a is right": [np.s_[:, 2:]],
-    "all differing entries of dw are in gate c": [np.s_[1:3, 4]],
+    "all differing entries of dw are in gate c": [np.s_[:3, 4]],
 }
 
 
