@@ -14,6 +14,7 @@ of a file could not be checked, there is no pair, or the command is wrong.
 """
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -40,11 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw a heat map of the errors of each check into DIR")
     arguments = parser.parse_args(argv)
-    if not are_files(arguments.functions) and (
-            len(arguments.functions) not in (0, 2) or bool(arguments.functions) != (arguments.shapes is not None)):
-        parser.error("give files, or a forward, a backward and --shapes, or none of them")
     try:
+        check_names(arguments, parser)
+        check_outputs(arguments)
         return run(arguments)
+    except BrokenPipeError:                     # somebody has read enough, as in "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     except (ValueError, OSError, MemoryError) as error:
         print(one_line(f"gradcheck: {error}"), file=sys.stderr)
         return 2
@@ -62,9 +65,32 @@ def are_files(names: Sequence[str]) -> bool:
     return bool(names) and all(name.endswith(".py") for name in names)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def check_names(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Require files, or two functions and --shapes, or nothing. Raises ValueError, or exits with an error."""
+    names = arguments.functions
+    for name in names:
+        if not name.endswith(".py") and not all(name.rpartition(":")[::2]):
+            raise ValueError(f"{name!r} is not module:function, such as mylayers:gru_forward, nor a file, such as "
+                             "mylayers.py")
+    if not are_files(names) and (len(names) not in (0, 2) or bool(names) != (arguments.shapes is not None)):
+        parser.error("give files, or a forward, a backward and --shapes, or none of them")
+
+
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Make the outputs' paths absolute, since files may change the folder. Raises ValueError, before any check."""
+    if arguments.json:
+        path = arguments.json = arguments.json.absolute()
+        if path.name == "-" or path.is_dir() or (path.exists() and not path.is_file()) or not path.parent.is_dir():
+            raise ValueError(f"--json {path}: expected the name of a file in a folder that exists")
     if arguments.plot:
+        arguments.plot = arguments.plot.absolute()
+        if arguments.plot.exists() and not arguments.plot.is_dir():
+            raise ValueError(f"--plot {arguments.plot}: expected a folder, or a name that is not taken")
         arguments.plot.mkdir(parents=True, exist_ok=True)
+        import gradcheck.plot  # before files, which may lie beside a matplotlib.py  # noqa: F401
+
+
+def run(arguments: argparse.Namespace) -> int:
     started, rows = time.monotonic(), []
     for row in chosen(arguments):
         rows.append(row)
@@ -114,7 +140,15 @@ def print_row(row: dict[str, Any], full: bool) -> None:
         return
     title = f"{row['name']}{', ' * bool(row['case'])}{row['case']}"
     error = f"{worst.name:10s} {worst.error:8.1e} of {worst.tolerance:.0e}" if worst else " " * 28
-    print(f"{title:38s} {row['backend']:9s} {row['dtype']:8s} {error}   ok")
+    print(f"{title:38s} {row['backend']:9s} {row['dtype']:8s} {error}   ok{excuse(worst)}")
+
+
+def excuse(verdict: Any) -> str:
+    """Why an error above its tolerance is none, "" if it is below."""
+    if not verdict or verdict.error <= verdict.tolerance:
+        return ""
+    kinks = f"{len(verdict.measured.kinks)} at a kink" if verdict.measured.kinks else ""
+    return "".join(f", {words}" for words in (kinks, verdict.remark) if words)
 
 
 def file_name(row: dict[str, Any]) -> str:
