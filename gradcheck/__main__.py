@@ -80,7 +80,8 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     """Make the outputs' paths absolute, since files may change the folder. Raises ValueError, before any check."""
     if arguments.json:
         path = arguments.json = arguments.json.absolute()
-        if path.name == "-" or path.is_dir() or (path.exists() and not path.is_file()) or not path.parent.is_dir():
+        device = path.parts[1:2] == ("dev",)        # /dev/stdout may be a link to a regular file, and is to stay one
+        if path.name == "-" or device or (path.exists() and not path.is_file()) or not path.parent.is_dir():
             raise ValueError(f"--json {path}: expected the name of a file in a folder that exists")
     if arguments.plot:
         arguments.plot = arguments.plot.absolute()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 FORWARD, BACKWARD = (re.compile(rf"(?<![a-z]){word}(?![a-z])|{word.capitalize()}(?![a-z])")
                      for word in ("forward", "backward"))
-CLOSE = 0.7                 # likeness of two names, one of which may be a misspelt other one
+CLOSE = 0.8                 # likeness of two names, one of which may be a misspelt other one
 
 
 class Found(NamedTuple):
