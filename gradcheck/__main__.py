@@ -9,8 +9,8 @@ shape (N, D)"), or given by --shapes for all pairs at once; a pair that has neit
 
 Shapes, in the order of forward's arguments: x=N,T,D random numbers with these axes (a letter stands for a small size,
 a number for itself); Wh=H,4H:ifog an axis of four named blocks; ids=N,T<V whole numbers below V; mask=N,T<bool true or
-false; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is wrong, 2: none is wrong, but a pair
-of a file could not be checked, there is no pair, or the command is wrong.
+false; alpha= a number with a gradient; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is
+wrong, 2: none is wrong, but a part of a file could not be checked, there is no pair, or the command is wrong.
 """
 import argparse
 import json

@@ -11,6 +11,7 @@ import pytest
 import gradcheck
 from gradcheck.__main__ import check_outputs, main
 from gradcheck.docstrings import shapes_in
+from gradcheck.report import Report
 
 DOUBLE = '''
 def double_forward(x):
@@ -278,8 +279,22 @@ def test_a_check_that_takes_too_long_is_no_verdict(check, monkeypatch):
     assert code == 2 and "double: could not be checked: backward does not end" in said
 
 
+def test_a_check_that_overruns_its_budget_is_no_verdict(check, monkeypatch):
+    late = "the check takes longer than its budget of 60 s; it stopped before forward"
+    monkeypatch.setattr("gradcheck.files.check_pair", lambda *_, **__: Report("", "float64", late))
+    code, said = check(DOUBLE)
+    assert code == 2 and f"double in float64: could not be checked: {late}" in said
+
+
+def test_a_batch_has_at_least_four_rows(check):
+    """Two rows, normalised, are 1 and -1 whatever they are."""
+    code, said = check(DOUBLE.replace("    return 2 * x", "    assert len(x) in (1, 4)\n    return 2 * x"))
+    assert code == 0 and 'double: --shapes "x=N,D", from the docstring\n' in said
+
+
 @pytest.mark.parametrize("signature, reason", [
-    ("*xs", "forward takes *xs: its arguments have no names"), ("x, *, w=2", None), ("x, /", None)])
+    ("*xs", "forward takes *xs: its arguments have no names"), ("slope=1, *, x", None), ("x, *, w=2", None),
+    ("x, /", None)])
 def test_arguments_without_a_name_or_only_with_one(signature, reason, check):
     code, said = check(DOUBLE.replace("double_forward(x)", f"double_forward({signature})"))
     assert code == (2 if reason else 0) and (reason or "found pairs: 1") in said
