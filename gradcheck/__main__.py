@@ -101,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary(rows, time.monotonic() - started))
     if arguments.json:
         write_json(arguments.json, rows)
+    sys.stdout.flush()                          # while a broken pipe can be caught
     return 1 if wrong(rows) else 2 if any(row["kind"] == "skipped" for row in rows) else 0
 
 

@@ -112,7 +112,8 @@ def _dict(name: str, words: str) -> str | None:
     if not keys and not re.search(r"\bdict", words, re.I) and name not in DICTS:
         return None
     keys = keys or DICTS.get(name, "").split()
-    return f"({ {key: KEYS[key] for key in keys}!r})"
+    settings = {key: KEYS[key] for key in keys}
+    return f"({settings!r})"
 
 
 def _axes(words: str, flattened: re.Match | None) -> str | None:

@@ -123,6 +123,7 @@ def _left_out(pair: Found, guess: Guess) -> str:
 def _row(pair: Found, guess: Guess, dtype: Any, sizes: Mapping[str, int] = FILE_SIZES) -> dict[str, Any]:
     with_sizes = sized(guess.shapes, sizes)
     inputs = draw_inputs(with_sizes, dtype, np.random.default_rng(0))
+    # two functions that are named get their inputs by position: their --shapes may use other names
     forward = on_own_settings(with_names(pair.forward, list(guess.shapes)) if guess.source else pair.forward)
     with quiet():
         report = check_pair(forward, pair.backward, inputs, wrt=guess.wrt, axes=axes_names(with_sizes), rng=0)

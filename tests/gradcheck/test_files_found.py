@@ -13,6 +13,8 @@ from gradcheck.__main__ import check_outputs, main
 from gradcheck.docstrings import shapes_in
 from gradcheck.report import Report
 
+COMMAND = [sys.executable, "-m", "gradcheck"]
+WITH_PATH = {**os.environ, "PYTHONPATH": str(Path(gradcheck.__file__).parents[1])}
 DOUBLE = '''
 def double_forward(x):
     """x: (N, D)"""
@@ -344,11 +346,19 @@ def test_files_may_change_the_folder_and_lie_beside_a_matplotlib(tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "matplotlib.py").write_text("raise RuntimeError")
     (tmp_path / "files" / "layers.py").write_text("import os\nos.chdir('..')\n" + DOUBLE)
-    command = [sys.executable, "-m", "gradcheck", "files/layers.py", "--json", "all.json", "--plot", "maps"]
-    root = str(Path(gradcheck.__file__).parents[1])
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True)
+    command = [*COMMAND, "files/layers.py", "--json", "all.json", "--plot", "maps"]
+    done = subprocess.run(command, cwd=tmp_path, env=WITH_PATH, capture_output=True, text=True)
     assert done.returncode == 0 and (tmp_path / "all.json").is_file(), done.stderr
     assert len(list((tmp_path / "maps").iterdir())) == 2
+
+
+def test_a_reader_that_has_read_enough(tmp_path):
+    (tmp_path / "layers.py").write_text(DOUBLE)
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*COMMAND, str(tmp_path / "layers.py")], env=WITH_PATH, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert done.returncode == 2 and not done.stderr
 
 
 def test_arguments_that_are_neither_files_nor_functions(check):
