@@ -60,7 +60,7 @@ def _described(name: str, names: list[str], text: str) -> str:
     known = "|".join(map(re.escape, names))
     more = rf"(?:{QUOTE}(?:,|[ \t]+and)[ \t]*{QUOTE}(?:{known})\b){{0,9}}{QUOTE}"
     line = rf"^([ \t]*){ITEM}(?:(?:{known}),[ \t]*){{0,9}}{re.escape(name)}{more}[ \t]*(?:$|--?|[:=(–—]|of\b|is\b)"
-    begin = re.search(line, text, re.M)
+    begin = re.search(line, text, re.M) or re.search(rf"[,;.]([ \t]+){QUOTE}{re.escape(name)}{QUOTE}[ \t]*:", text)
     if begin:
         rest = text[begin.end() - 1:]
         end = re.search(rf"\n[ \t]{{0,{len(begin[1])}}}{ITEM}\w[\w ,]*{QUOTE}[ \t]*(?:\([^()]*\)[ \t]*)?(?:[:–—]|--)"

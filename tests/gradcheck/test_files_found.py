@@ -208,6 +208,7 @@ def test_names_of_weights_are_floats_unless_their_array_is_called_one_of_integer
     "x is (N, D), w is (D, M), and b is (M,).",
     "x: (N, D)\nw: (D, 1)\nb: scalar",
     "x: [N, D]\nw: [D, M]\nb: [M]",
+    "x: input of shape (N, D), w: weights of shape (D, M), b: bias of shape (M,)",
     "x: shape N, D\nw: shape D, M\nb: shape M",
     "x: integers, as floats, of shape (N, D)\nw: an integer array (D, M)\nb: (M,)",
     "x: pictures (N, 3072)\nw: (3072, M)\nb: (M,)",
