@@ -9,11 +9,12 @@ shape (N, D)"), or given by --shapes for all pairs at once; a pair that has neit
 
 Shapes, in the order of forward's arguments: x=N,T,D random numbers with these axes (a letter stands for a small size,
 a number for itself); Wh=H,4H:ifog an axis of four named blocks; ids=N,T<V whole numbers below V; mask=N,T<bool true or
-false; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is wrong, 2: none is wrong, but a pair
-of a file could not be checked, there is no pair, or the command is wrong.
+false; alpha= a number with a gradient; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is
+wrong, 2: none is wrong, but a part of a file could not be checked, there is no pair, or the command is wrong.
 """
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -40,11 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw a heat map of the errors of each check into DIR")
     arguments = parser.parse_args(argv)
-    if not are_files(arguments.functions) and (
-            len(arguments.functions) not in (0, 2) or bool(arguments.functions) != (arguments.shapes is not None)):
-        parser.error("give files, or a forward, a backward and --shapes, or none of them")
     try:
+        check_names(arguments, parser)
+        check_outputs(arguments)
         return run(arguments)
+    except BrokenPipeError:                     # somebody has read enough, as in "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     except (ValueError, OSError, MemoryError) as error:
         print(one_line(f"gradcheck: {error}"), file=sys.stderr)
         return 2
@@ -62,9 +65,33 @@ def are_files(names: Sequence[str]) -> bool:
     return bool(names) and all(name.endswith(".py") for name in names)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def check_names(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Require files, or two functions and --shapes, or nothing. Raises ValueError, or exits with an error."""
+    names = arguments.functions
+    for name in names:
+        if not name.endswith(".py") and not all(name.rpartition(":")[::2]):
+            raise ValueError(f"{name!r} is not module:function, such as mylayers:gru_forward, nor a file, such as "
+                             "mylayers.py")
+    if not are_files(names) and (len(names) not in (0, 2) or bool(names) != (arguments.shapes is not None)):
+        parser.error("give files, or a forward, a backward and --shapes, or none of them")
+
+
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Make the outputs' paths absolute, since files may change the folder. Raises ValueError, before any check."""
+    if arguments.json:
+        path = arguments.json = arguments.json.absolute()
+        device = path.parts[1:2] == ("dev",)        # /dev/stdout may be a link to a regular file, and is to stay one
+        if path.name == "-" or device or (path.exists() and not path.is_file()) or not path.parent.is_dir():
+            raise ValueError(f"--json {path}: expected the name of a file in a folder that exists")
     if arguments.plot:
+        arguments.plot = arguments.plot.absolute()
+        if arguments.plot.exists() and not arguments.plot.is_dir():
+            raise ValueError(f"--plot {arguments.plot}: expected a folder, or a name that is not taken")
         arguments.plot.mkdir(parents=True, exist_ok=True)
+        import gradcheck.plot  # before files, which may lie beside a matplotlib.py  # noqa: F401
+
+
+def run(arguments: argparse.Namespace) -> int:
     started, rows = time.monotonic(), []
     for row in chosen(arguments):
         rows.append(row)
@@ -74,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary(rows, time.monotonic() - started))
     if arguments.json:
         write_json(arguments.json, rows)
+    sys.stdout.flush()                          # while a broken pipe can be caught
     return 1 if wrong(rows) else 2 if any(row["kind"] == "skipped" for row in rows) else 0
 
 
@@ -114,7 +142,15 @@ def print_row(row: dict[str, Any], full: bool) -> None:
         return
     title = f"{row['name']}{', ' * bool(row['case'])}{row['case']}"
     error = f"{worst.name:10s} {worst.error:8.1e} of {worst.tolerance:.0e}" if worst else " " * 28
-    print(f"{title:38s} {row['backend']:9s} {row['dtype']:8s} {error}   ok")
+    print(f"{title:38s} {row['backend']:9s} {row['dtype']:8s} {error}   ok{excuse(worst)}")
+
+
+def excuse(verdict: Any) -> str:
+    """Why an error above its tolerance is none, "" if it is below."""
+    if not verdict or verdict.error <= verdict.tolerance:
+        return ""
+    kinks = f"{len(verdict.measured.kinks)} at a kink" if verdict.measured.kinks else ""
+    return "".join(f", {words}" for words in (kinks, verdict.remark) if words)
 
 
 def file_name(row: dict[str, Any]) -> str:

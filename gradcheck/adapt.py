@@ -6,10 +6,15 @@ from typing import Any
 
 
 def with_names(forward: Callable, names: Sequence[str]) -> Callable:
-    """forward as a function of these arguments alone, in this order."""
+    """forward as a function of these arguments alone, in this order. Those that have no name there go by position."""
+    parameters = inspect.signature(forward).parameters
+    places = {name for name in names if parameters[name].kind is inspect.Parameter.POSITIONAL_ONLY}
+
     def call(*values: Any) -> Any:
-        return forward(**dict(zip(names, values)))
-    return forward if names == list(inspect.signature(forward).parameters)[:len(names)] else call
+        given = dict(zip(names, values))
+        return forward(*(given[name] for name in names if name in places),
+                       **{name: value for name, value in given.items() if name not in places})
+    return call
 
 
 def on_own_settings(forward: Callable) -> Callable:

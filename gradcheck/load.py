@@ -1,6 +1,7 @@
 """Modules and functions by the names that the command line takes, such as FILE.py or module:function."""
 import importlib
 import importlib.util
+import io
 import os
 import re
 import sys
@@ -35,14 +36,18 @@ def loaded(source: str) -> Iterator[ModuleType]:
     finally:
         if source.endswith(".py"):
             sys.path[:] = path
-            _forget(set(sys.modules) - before, Path(source).resolve().parent)
+            _forget(set(sys.modules) - before, Path(source).resolve())
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leave out what other people's code prints."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        yield
+    """Leave out what other people's code prints, and give it nothing to read."""
+    stdin, sys.stdin = sys.stdin, io.StringIO()
+    try:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield
+    finally:
+        sys.stdin = stdin
 
 
 def _import_module(name: str) -> ModuleType:
@@ -96,15 +101,17 @@ def _by_name(path: Path, name: str) -> ModuleType:
 def _guarded(name: str, work: Callable[[], ModuleType]) -> ModuleType:
     try:
         return work()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:                  # BaseException: a module may exit
+    except BaseException as error:                  # BaseException: a module may exit, or raise KeyboardInterrupt
         raise ValueError(f"cannot import {name}: {describe(error)}") from error
 
 
-def _forget(names: set[str], folder: Path) -> None:
-    """Forget the modules of a folder."""
+def _forget(names: set[str], file: Path) -> None:
+    """Forget the modules from below the folder of a file, or of the package that it is in."""
+    folder = _package(file)[0] if file.is_file() else file.parent
     for name in names:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file and Path(file).resolve().parent == folder and not name.startswith("gradcheck"):
+        module = sys.modules.get(name)
+        place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+        path = Path(place or "").resolve()
+        if place and path.is_relative_to(folder) and not name.startswith("gradcheck") and not (
+                {"site-packages", "dist-packages"} & set(path.parts)):
             del sys.modules[name]

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from gradcheck.axes import Axes
 
 
+class WrongCount(Trouble):
+    """backward returned too few gradients or too many."""
+
+    def __init__(self, text: str, count: int) -> None:
+        super().__init__(text)
+        self.count = count
+
+
 class Pair:
     """forward(*inputs) -> (out..., cache) or ((out...), cache), and backward(dout..., cache) or ((dout...), cache)."""
 
@@ -81,9 +89,10 @@ class Pair:
             grads = [grad for grad in grads if grad is not None]
         expected = self.differentiable if len(grads) == len(self.differentiable) else self.names
         if len(grads) != len(expected):
-            raise Trouble(f"backward returned {len(grads)} gradients, expected {len(self.differentiable)}: "
-                          f"{', '.join('d' + name for name in self.differentiable)} (give a setting as a Python "
-                          "number, not as an array; wrt names the inputs that have a gradient)")
+            returned = "a dict" if isinstance(result, dict) else f"{len(grads)} gradients"
+            raise WrongCount(f"backward returned {returned}, expected {len(self.differentiable)}: "
+                             f"{', '.join('d' + name for name in self.differentiable)} (give a setting as a Python "
+                             "number, not as an array; wrt names the inputs that have a gradient)", len(grads))
         named = dict(zip(expected, grads))
         for name in self.names:
             if not _is_array(named[name]):

@@ -9,6 +9,7 @@ from gradcheck.notation import Axis
 
 # Distinct, so that a swap shows; pictures N,C,H,W, divisible by a pool of 2, and filters F,C,HH,WW
 SIZES = {"N": 2, "T": 5, "D": 3, "W": 4, "H": 6, "V": 11, "L": 9, "M": 7, "DW": 12, "C": 5, "F": 7, "HH": 3, "WW": 2}
+FILE_SIZES = {**SIZES, "N": 4, "W": 8}      # for layers of other people: two rows hide mistakes of a batch norm
 MORE = (8, 10, 13, 17, 19, 23, 29)          # for other letters, in order of appearance
 
 

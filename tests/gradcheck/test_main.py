@@ -84,7 +84,7 @@ def test_a_wrong_pair_exits_1_and_says_why(layers, capsys):
     ([*DENSE, "--shapes", "x=7:ifog"], "does not divide"),
     ([*DENSE, "--shapes", "x=(a b)"], "cannot read"),
     ([*DENSE, "--shapes", "x=N,T<V"], "no floating arrays"),
-    ([*DENSE, *SHAPES, "--json", "no/such/folder.json"], "No such file"),
+    ([*DENSE, *SHAPES, "--json", "no/such/folder.json"], "in a folder that exists"),
 ])
 def test_bad_commands_exit_2_with_one_line(arguments, message, layers, capsys):
     assert main(arguments) == 2
