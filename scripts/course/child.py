@@ -145,13 +145,17 @@ class Server:
         return ""
 
     def evaluations(self, forward, backward, args, before, after):
-        """What turns up in backward that comes from moved inputs: see evaluations.Watch. -> (moved, complex)."""
+        """What turns up in forward and backward that comes from moved inputs: see evaluations.Watch. -> (moved, complex)."""
         result = self.layers[forward](*args)
         outs = [out for out in (result if isinstance(result, (tuple, list)) else [result])
                 if isinstance(out, np.ndarray)]
-        with Watch(sys.path[0], args, outs[:len(before) + len(after)]) as watch:
-            self.layers[backward](*before, result[-1], *after) if backward else self.layers[forward](*args)
-        return watch.moved, watch.complex
+        outs = outs[:len(before) + len(after)]
+        with Watch(sys.path[0], args, outs) as first:           # forward could put the derivatives into its cache
+            self.layers[forward](*args)
+        with Watch(sys.path[0], args, outs) as second:
+            if backward:
+                self.layers[backward](*before, result[-1], *after)
+        return max(first.moved, second.moved), max(first.complex, second.complex)
 
     def backward_with(self, forward, backward, args, before, cache, after):
         """Gradients from another cache, put into the form of the own one. Raises cache_form.CacheForm."""
