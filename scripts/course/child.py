@@ -145,7 +145,7 @@ class Server:
         return ""
 
     def evaluations(self, forward, backward, args, before, after):
-        """What turns up in forward and backward that comes from moved inputs: see evaluations.Watch. -> (moved, complex)."""
+        """What turns up in a pair that comes from moved inputs: see evaluations.Watch. -> (moved, complex)."""
         result = self.layers[forward](*args)
         outs = [out for out in (result if isinstance(result, (tuple, list)) else [result])
                 if isinstance(out, np.ndarray)]

@@ -100,8 +100,8 @@ def by_differences(counts, draw):
     large = (MANY, 0) if max(small) >= MANY else counts(draw._replace(sizes=_larger(draw.sizes)))
     if not small[1] and large[0] < max(FEW, min(1.2 * small[0], MANY)):
         return ""
-    return (f"forward is evaluated at moved inputs, {max(*small, *large)} times or more, and more often where sizes are "
-            "larger: a derivative by differences earns nothing")
+    return (f"forward is evaluated at moved inputs, {max(*small, *large)} times or more, and more often where sizes "
+            "are larger: a derivative by differences earns nothing")
 
 
 def _larger(sizes):
