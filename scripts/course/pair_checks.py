@@ -22,6 +22,7 @@ from scripts.course.outcomes import (
 
 FORWARD, GRADIENTS, QUALITY = 4, 6, 1       # weights: of the forward, of all gradients, of each other property
 LARGE = 1e3                                 # inputs this large overflow a naive softmax or logistic function
+VACUOUS = "zeros are right where all is masked: it counts once it is right in another case"
 BUDGET = (20_000, 600.0)                    # evaluations and seconds of a gradient check; Limits stop it long before
 
 
@@ -66,6 +67,10 @@ def check(task, subject, goldens, draw):
         found[title] = list(_check_case(task, title, subject, goldens, draw))
     for title in map(str, draw.rng(task.name, "again").permutation(task.pairs)):
         found[title] = judged_again(found[title], lambda title=title: _wrong_outs(subject, title, draw, goldens))
+    others = [found[title] for title in task.pairs if any(map(np.any, goldens[title]))]
+    for title in [title for title in task.pairs if not any(map(np.any, goldens[title]))]:
+        found[title] = [outcome if outcome.problem or any(not other[k].problem for other in others)
+                        else outcome._replace(problem=VACUOUS) for k, outcome in enumerate(found[title])]
     return [outcome for title in task.pairs for outcome in found[title]]
 
 
@@ -115,13 +120,15 @@ def _gradients(title, subject, inputs, draw):
         return check_pair(*_pair(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=axes_of(title),
                           budget=BUDGET, rng=seed)
     try:
+        _called(subject, title.partition(", ")[0], inputs)
         numeric = by_differences(lambda draw: _counts(subject, title.partition(", ")[0], draw), draw)
         report = None if numeric else report_of(None)
         problems = dict.fromkeys(names, numeric) if numeric else judgements(report)
         if not numeric and (report.problem or len(problems) < len(names)):
             problems = {name: _alone(name, report_of(name)) for name in names}
         if not numeric and not report.problem and not report.ok:
-            report.name, text = title, str(report)
+            report.name = title
+            text = str(report)
     except STRANGE as error:
         problems = dict.fromkeys(names, described(error))
     for name in names:
@@ -149,7 +156,7 @@ def _counts(subject, name, draw):
     inputs = _inputs(name, draw)
     if not hasattr(subject, f"{name}_forward"):
         return subject.evaluations(name, None, inputs.values())
-    *outs, _ = getattr(subject, f"{name}_forward")(*inputs.values())
+    *outs, _ = _called(subject, name, inputs)
     douts = _around(name, _upstream(outs, draw))
     return subject.evaluations(f"{name}_forward", f"{name}_backward", inputs.values(), *douts)
 
@@ -178,7 +185,8 @@ def _wrong_forwards_gradients(title, subject, inputs, right):
     except STRANGE as error:
         problem = described(error)
     for k, key in enumerate(names):
-        wrong = problem or compared(grads[k], right.grads[k], f"forward is wrong, and from the right cache d{key}")
+        cache = "from the right cache " * hasattr(subject, f"{name}_forward")           # a loss has none
+        wrong = problem or compared(grads[k], right.grads[k], f"forward is wrong, and {cache}d{key}")
         yield Outcome(f"{title}: d{key}", GRADIENTS / len(names), wrong, True)
 
 
@@ -192,10 +200,20 @@ def _qualities(task, name, subject, inputs, draw, goldens):
 
 def _run(subject, title, inputs, draw):
     """Outputs, and gradients for random upstream gradients."""
-    forward, backward = pair_in(subject, title.partition(", ")[0])
-    *outs, cache = forward(*inputs.values())
-    grads = backward(*_upstream(outs, draw), cache)
+    name = title.partition(", ")[0]
+    *outs, cache = _called(subject, name, inputs)
+    grads = pair_in(subject, name)[1](*_upstream(outs, draw), cache)
     return outs, grads if isinstance(grads, (tuple, list)) else (grads,)
+
+
+def _called(subject, name, inputs):
+    """What forward returns, the cache last; a loss and its gradient. Raises ValueError if there is but one."""
+    result = pair_in(subject, name)[0](*inputs.values())
+    if not isinstance(result, tuple) or len(result) < 2:
+        function, both = (f"{name}_forward", "(output, cache)") if hasattr(subject, f"{name}_forward") else (
+            name, "(loss, gradient)")
+        raise ValueError(f"{function} returns {kind_of(result)}, expected {both}")
+    return result
 
 
 def _upstream(outs, draw):
@@ -228,7 +246,7 @@ def _impure(subject, name, inputs, draw):
     """Whether it writes to arrays of its caller, as seen in the process under test."""
     if not hasattr(subject, f"{name}_forward"):
         return subject.writes(name, None, inputs.values())
-    *outs, _ = getattr(subject, f"{name}_forward")(*inputs.values())
+    *outs, _ = _called(subject, name, inputs)
     return subject.writes(f"{name}_forward", f"{name}_backward", inputs.values(), *_around(name, _upstream(outs, draw)))
 
 

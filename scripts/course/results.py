@@ -13,7 +13,7 @@ def printable(value, most=80):
 
 def feedback(graded):
     """The feedback on a task -> list of at most LINES lines."""
-    lines, said = [], set()
+    lines, said, reported = [], set(), set()
     if graded.blocked:
         how = graded.how or "graded with the submission's own functions, do that first"
         lines.append(f"blocked by {', '.join(graded.blocked)}: {how}")
@@ -21,7 +21,9 @@ def feedback(graded):
         lines.append(graded.how)
     lines += [f"the submission {note}" for note in graded.notes]
     for outcome in graded.outcomes:
-        problem = "" if outcome.report and outcome.problem == "wrong" else outcome.problem
+        case = outcome.name.rpartition(": ")[0]
+        reported |= {case} if outcome.report else set()
+        problem = "" if case in reported and outcome.problem == "wrong" else outcome.problem
         if not outcome.problem or problem in said:
             continue
         said.add(problem)

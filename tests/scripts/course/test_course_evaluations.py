@@ -170,6 +170,44 @@ def gradient(value, x, eps=1e-5):
         x[i] = old
     return g
 """
+STACKED = STEP.split("def rnn_step_backward")[0] + """
+def many(x, p, Wx, Wh, b):
+    return np.tanh(x @ Wx + p @ Wh + b[:, None])
+def rnn_step_backward(dnext_h, cache):
+    grads = []
+    for k, v in enumerate(cache):
+        moves = 1e-5 * np.eye(v.size).reshape(v.size, *v.shape)
+        up, down = [many(*[w[None] + sign * moves if j == k else w[None] for j, w in enumerate(cache)])
+                    for sign in (1, -1)]
+        grads.append((((up - down) * dnext_h).sum((1, 2)) / 2e-5).reshape(v.shape))
+    return tuple(grads)
+"""
+ONE_EXPRESSION = STEP.split("def rnn_step_backward")[0] + """
+def rnn_step_backward(dnext_h, cache):
+    x, p, Wx, Wh, b = cache
+    return tuple(np.array([(dnext_h * np.tanh(
+        (x + 1e-30j * e if k == 0 else x) @ (Wx + 1e-30j * e if k == 2 else Wx)
+        + (p + 1e-30j * e if k == 1 else p) @ (Wh + 1e-30j * e if k == 3 else Wh)
+        + (b + 1e-30j * e if k == 4 else b)).imag).sum() / 1e-30
+        for e in np.eye(v.size).reshape(v.size, *v.shape)]).reshape(v.shape) for k, v in enumerate(cache))
+"""
+IN_FORWARD = """
+def step(x, p, Wx, Wh, b):
+    return np.tanh(x @ Wx + p @ Wh + b)
+def rnn_step_forward(*args):
+    jacobians = []
+    for k, v in enumerate(args):
+        rows = []
+        for i in range(v.size):
+            up, down = [w.copy() for w in args], [w.copy() for w in args]
+            up[k].flat[i] += 1e-5
+            down[k].flat[i] -= 1e-5
+            rows.append((step(*up) - step(*down)) / 2e-5)
+        jacobians.append((np.array(rows), v.shape))
+    return step(*args), jacobians
+def rnn_step_backward(dnext_h, cache):
+    return tuple((rows * dnext_h).sum((1, 2)).reshape(shape) for rows, shape in cache)
+"""
 NUMERIC = {                         # -> line of the table of pairs, code
     "central differences": ("rnn_step", CENTRAL + STEP),
     "in place, restored to rounding": ("rnn_step", IN_PLACE + STEP),
@@ -179,6 +217,9 @@ NUMERIC = {                         # -> line of the table of pairs, code
     "through a copy of another name": ("rnn_step", CENTRAL + COPY),
     "inlined": ("rnn_step", INLINED),
     "a closure in the cache": ("rnn_step", CLOSURE),
+    "a stack of moved inputs": ("rnn_step", STACKED),
+    "the complex step in one expression": ("rnn_step", ONE_EXPRESSION),
+    "in the forward": ("rnn_step", IN_FORWARD),
     "two gradients by columns": ("rnn_step", BY_COLUMNS + STEP),
     "exact differences of a linear forward": ("affine", EXACT + AFFINE),
     "a sequence": ("rnn", CENTRAL + RNN),
@@ -194,6 +235,9 @@ def rnn_step_backward(dnext_h, cache):
     da = dnext_h * (1 - next_h * next_h)
     return da @ Wx.T, da @ Wh.T, x.T @ da, prev_h.T @ da, da.sum(0)
 """
+TAKES_COMPLEX = RECOMPUTED.replace("    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)", """
+    next_h = np.zeros(prev_h.shape, complex if np.iscomplexobj(x) else x.dtype)
+    next_h += np.tanh(x @ Wx + prev_h @ Wh + b)""")
 SCALARS = CHAIN + """
 def rnn_step_backward(dnext_h, cache):
     x, prev_h, Wx, Wh, b = cache
@@ -285,6 +329,7 @@ def gradient(x, y, mask):
 """
 CHAIN_RULE = {
     "recomputes forward once": ("rnn_step", RECOMPUTED),
+    "a forward for complex inputs too": ("rnn_step", TAKES_COMPLEX),
     "scalar arithmetic, copies overwritten": ("rnn_step", SCALARS),
     "a forward filled in again": ("rnn_step", REFILLED),
     "sample by sample": ("rnn_step", SAMPLES),
