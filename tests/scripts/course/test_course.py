@@ -241,7 +241,7 @@ def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name,
     if name in ("changes os.path", "opens by a folder's number") and not landlock_version():
         pytest.skip("the kernel has no Landlock")
     code, words, loses = HOSTILE[name]
-    seconds = 0.4 if name == "loops forever" else 20
+    seconds = 1.5 if name == "loops forever" else 20        # imports alone may take half a second
     task, = graded(["2.1"], (STEP, f"    {code}\n{STEP}"), limits=Limits(seconds, seconds, 1024),
                    open_tree=Remote)
     text = "\n".join(feedback(task))
