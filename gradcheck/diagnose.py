@@ -149,7 +149,6 @@ def _fewest(found: Mapping[tuple[str, str], Iterable[str]]) -> list[Diagnosis]:
         diagnoses.append(Diagnosis(arrays, cause[0], f"{', '.join(arrays)}: {cause[1]}"))
 
 
-
 def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence[tuple], weights: np.ndarray,
               probes: dict[str, Probe]) -> Evidence:
     names = {verdict.name[1:]: verdict for verdict in verdicts}
@@ -157,11 +156,8 @@ def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequenc
     numeric = {name: verdict.measured.numeric.reshape(shape[name]) for name, verdict in names.items()}
     analytic = {name: verdict.analytic.reshape(shape[name]) for name, verdict in names.items()}
     wrong = [name for name, verdict in names.items() if not verdict.ok]
-    axes = {name: verdict.measured.axes for name, verdict in names.items()}
-    if isinstance(subject, Pair):
-        axes = {**subject.axes, **axes}
-    else:
-        return Evidence(analytic, numeric, wrong, axes)
+    if not isinstance(subject, Pair):
+        return Evidence(analytic, numeric, wrong, {name: verdict.measured.axes for name, verdict in names.items()})
     if any(np.asarray(subject.inputs[name]).dtype.itemsize < 8 for name in subject.names):
         exact = subject.in_float64(douts)               # there a cause shows to 1e-6
         analytic.update({name: exact[name] for name in analytic if name in exact})
@@ -169,7 +165,8 @@ def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequenc
     rows = {name: verdict.measured.rows for name, verdict in names.items() if verdict.measured.rows is not None}
     outs = next(iter(probes.values())).outs
     stacked = [np.array([np.asarray(dout[k], float) for dout in douts]) for k in range(len(outs))]
-    evidence = Evidence(analytic, numeric, wrong, axes, rows, {**subject.inputs, **subject.truth()}, outs, stacked)
+    inputs = {**subject.inputs, **subject.truth()}
+    evidence = Evidence(analytic, numeric, wrong, subject.axes, rows, inputs, outs, stacked)
     evidence.measure = lambda name, changed: _measure(subject, names[name].measured, changed)
     evidence.factor_without = lambda name, places: _factor_without(subject, names[name].measured, places)
     return evidence

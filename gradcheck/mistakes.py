@@ -14,6 +14,7 @@ from gradcheck.factors import FIT, explain
 from gradcheck.upstream import (
     Predictions,
     assigned,
+    displaced,
     own_output,
     parts_of_upstream,
     recurrence,
@@ -65,13 +66,8 @@ def transposed(e: Evidence, name: str) -> Predictions:
 def wrong_order(e: Evidence, name: str) -> Predictions:
     n = e.numeric[name]
     for axis in range(1, n.ndim):
-        where = _axis(e, name, axis - 1)
-        yield "reversed", f"reversed along {where}", np.flip(n, axis)
-        for step in (1, -1):
-            shifted = np.roll(n, step, axis)
-            yield "shifted", f"shifted by {step} along {where}", shifted
-            np.moveaxis(shifted, axis, 0)[0 if step > 0 else -1] = 0
-            yield "shifted", f"shifted by {step} along {where}", shifted.copy()
+        for kind, words, moved in displaced(n, axis):
+            yield kind, f"{words} along {_axis(e, name, axis - 1)}", moved
 
 
 def one_index_missing(e: Evidence, name: str) -> Predictions:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from gradcheck.judge import Verdict
 
 SAME = 1e-6                         # relative accuracy at which numbers along an axis are the same
-
 FEW = 3                             # wrong entries that need no words, since the report lists them
 
 Group = tuple[str, np.ndarray]      # words, mask of the entries
@@ -64,7 +63,7 @@ def _groups(verdict: Verdict, inputs: Mapping[str, Any], wrong: np.ndarray, righ
     yield "where the array itself is negative", x < 0
     yield "where the array itself is positive", x > 0
     for key, other in inputs.items():
-        yield from _by_other(key, other, x.shape, verdict.name[1:])
+        yield from _by_other(key, other, x.shape)
 
 
 def _along(axis: str, index: np.ndarray, chosen: np.ndarray) -> Iterator[Group]:
@@ -78,7 +77,7 @@ def _along(axis: str, index: np.ndarray, chosen: np.ndarray) -> Iterator[Group]:
         yield f"at {axis}={first} to {last}", (index >= first) & (index <= last)
 
 
-def _by_other(key: str, other: Any, shape: tuple[int, ...], name: str) -> Iterator[Group]:
+def _by_other(key: str, other: Any, shape: tuple[int, ...]) -> Iterator[Group]:
     """Rows of a table that ids name once, twice or never; places that a mask covers."""
     if not isinstance(other, np.ndarray):
         return

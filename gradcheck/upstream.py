@@ -45,16 +45,21 @@ def scrambled_upstream(e: Evidence, name: str) -> Predictions:
             yield kind, f"{word} is {words}", (np.hstack(flat) @ e.rows[name].T).reshape(e.numeric[name].shape)
 
 
+def displaced(a: np.ndarray, axis: int) -> Predictions:
+    """An array reversed along an axis, or shifted by one place, with the last one first or with zeros."""
+    yield "reversed", "reversed", np.flip(a, axis)
+    for step in (1, -1):
+        rolled = np.roll(a, step, axis)
+        yield "shifted", f"shifted by {step}", rolled
+        np.moveaxis(rolled, axis, 0)[0 if step > 0 else -1] = 0
+        yield "shifted", f"shifted by {step}", rolled.copy()
+
+
 def _moved(dout: np.ndarray) -> Predictions:
     axes = range(1, dout.ndim)
     for axis in axes:
-        if dout.shape[axis] > 1:
-            yield "reversed", f"read in reversed order along its axis {axis - 1}", np.flip(dout, axis)
-            for step in (1, -1):
-                rolled = np.roll(dout, step, axis)
-                yield "shifted", f"read {-step:+d} place along its axis {axis - 1}", rolled
-                np.moveaxis(rolled, axis, 0)[0 if step > 0 else -1] = 0
-                yield "shifted", f"read {-step:+d} place along its axis {axis - 1}", rolled.copy()
+        for kind, words, moved in displaced(dout, axis) if dout.shape[axis] > 1 else ():
+            yield kind, f"{words} along its axis {axis - 1}", moved
     for order in list(permutations(axes))[1:] if dout.ndim < 6 else ():
         shape, order = dout.shape, (0, *order)
         yield ("transpose", "reshaped where its axes belong transposed",
