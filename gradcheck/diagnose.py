@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 try:
     from gradcheck.known.match import predict
 except ImportError:                 # the course's copy leaves it out, since it holds the right backward of each cell
-    def predict(inputs: Mapping, outs: Sequence, douts: Sequence) -> list:              # type: ignore[misc]
+    def predict(inputs: Mapping, outs: Sequence, douts: Sequence, wrong: Mapping) -> list:      # type: ignore[misc]
         return []
 
 CLOSE = 1e-6                        # of the largest entry: a difference that rounded constants make
@@ -126,7 +126,8 @@ def _zero_by_assigning(e: Evidence, name: str) -> Iterator[tuple[str, str, np.nd
 def _known(e: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
     """Predictions of one gradient of a known layer -> kind, sentence, predicted gradient; none if it is not known."""
     if e.known is None:
-        e.known = predict(e.inputs, e.outs, e.douts) if len(e.douts) else []
+        wrong = {name: e.analytic[name] for name in e.wrong}
+        e.known = predict(e.inputs, e.outs, e.douts, wrong) if len(e.douts) else []
     for kind, sentence, grads in e.known:
         if name in grads:
             yield kind, sentence, grads[name]

@@ -2,6 +2,7 @@
 
 N batch, T time, D input, W word vector, H hidden, V vocabulary, M affine output.
 """
+import functools
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ def check_shapes(function: str, **arrays: tuple[Any, str]) -> None:
     """
     known: Sizes = {}                                # letter -> (size, name of the array it was read from)
     for name, (array, letters) in arrays.items():
-        found, axes = np.shape(array), letters.split()
+        found, axes = np.shape(array), _split(letters)
         if len(found) == len(axes):
-            for size, axis in zip(found, axes):
-                known.setdefault(axis, (size, name))
-        if found != tuple(_size(axis, known) for axis in axes):
-            raise ValueError(_message(function, name, found, axes, known))
+            for size, (factor, letter) in zip(found, axes):
+                if factor == 1:
+                    known.setdefault(letter, (size, name))
+        if found != _sizes(axes, known):
+            raise ValueError(_message(function, name, found, letters, known))
 
 
 def check_like(function: str, **pairs: tuple[Any, tuple[int, ...]]) -> None:
@@ -43,21 +45,22 @@ def check_ids(function: str, name: str, ids: Array, V: int) -> None:
         raise ValueError(f"{function}: {name}{list(place)} is {ids[place]}, expected word ids in 0..{V - 1} (V={V})")
 
 
-def _split(axis: str) -> tuple[int, str]:
-    letter = axis.lstrip("0123456789")
-    return int(axis.removesuffix(letter) or 1), letter
+@functools.cache                                     # layers ask for the same few shapes at every time step
+def _split(letters: str) -> tuple[tuple[int, str], ...]:
+    """Factor and letter of each axis: "N 4H" -> ((1, "N"), (4, "H"))."""
+    pairs = [(axis, axis.lstrip("0123456789")) for axis in letters.split()]
+    return tuple((int(axis.removesuffix(letter) or 1), letter) for axis, letter in pairs)
 
 
-def _size(axis: str, known: Sizes) -> int | None:
-    factor, letter = _split(axis)
-    return factor * known[letter][0] if letter in known else None
+def _sizes(axes: tuple[tuple[int, str], ...], known: Sizes) -> tuple[int | None, ...]:
+    return tuple([factor * known[letter][0] if letter in known else None for factor, letter in axes])
 
 
-def _message(function: str, name: str, found: tuple[int, ...], axes: list[str], known: Sizes) -> str:
-    expected = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+def _message(function: str, name: str, found: tuple[int, ...], letters: str, known: Sizes) -> str:
+    names, axes = letters.split(), _split(letters)
+    expected = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
     if len(found) != len(axes):
         return f"{function}: {name} is {found}, expected {len(axes)} axes {expected}"
-    letters = dict.fromkeys(_split(axis)[1] for axis in axes)
-    sources = ", ".join(f"{k}={known[k][0]} from {known[k][1]}" for k in letters if known[k][1] != name)
-    sizes = tuple(_size(axis, known) for axis in axes)
-    return f"{function}: {name} is {found}, expected {expected} = {sizes} with {sources}"
+    others = dict.fromkeys(letter for _, letter in axes if known[letter][1] != name)
+    sources = ", ".join(f"{letter}={known[letter][0]} from {known[letter][1]}" for letter in others)
+    return f"{function}: {name} is {found}, expected {expected} = {_sizes(axes, known)} with {sources}"

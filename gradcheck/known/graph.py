@@ -156,6 +156,8 @@ class Graph:
 
 def summed(d: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """The gradient of an array that was broadcast: d summed over the axes that are new or were 1."""
+    if d.shape == tuple(shape):
+        return d
     d = d.sum(axis=tuple(range(d.ndim - len(shape))))
     return d.sum(axis=tuple(i for i, size in enumerate(shape) if size == 1), keepdims=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.factors import FIT
 from gradcheck.known import attention, dense, norms, recurrent, softmaxes, windows
 from gradcheck.known.graph import Graph, Node, same
 
@@ -14,18 +15,29 @@ WORK = 100_000                      # nodes of all forms that are tried, some se
 LARGEST = 200_000                   # numbers in all inputs: beyond, a graph would take too long
 
 
-def predict(inputs: Mapping[str, Any], outs: Sequence[np.ndarray], douts: Sequence[np.ndarray]) -> list[Prediction]:
-    """The gradients of the known layer with these inputs and outputs, once for each mistake; [] if there is none."""
+def predict(inputs: Mapping[str, Any], outs: Sequence[np.ndarray], douts: Sequence[np.ndarray],
+            wrong: Mapping[str, np.ndarray]) -> list[Prediction]:
+    """The gradients of the known layer with these inputs and outputs for each mistake that may explain a wrong one.
+
+    wrong: name -> gradients (K, *shape) to explain. A mistake that differs from all of them at the first upstream
+    gradient is left out, since the rest of its work would be in vain. -> [] if no known layer has these outputs.
+    """
     found = find(inputs, outs)
     if found is None:
         return []
     graph, nodes = found
-    names, K = list(graph.inputs), len(douts[0])
+    predictions = []
+    for key in graph.mistakes():
+        first = graph.gradients(nodes, [dout[0] for dout in douts], key)
+        if any(_may_fit(first[name], gradients) for name, gradients in wrong.items() if name in first):
+            rest = [graph.gradients(nodes, [dout[k] for dout in douts], key) for k in range(1, len(douts[0]))]
+            predictions.append((*key, {name: np.array([grads[name] for grads in (first, *rest)]) for name in first}))
+    return predictions
 
-    def gradients(key: tuple[str, str]) -> dict[str, np.ndarray]:
-        each = [graph.gradients(nodes, [dout[k] for dout in douts], key) for k in range(K)]
-        return {name: np.array([grads[name] for grads in each]) for name in names}
-    return [(*key, gradients(key)) for key in graph.mistakes()]
+
+def _may_fit(first: np.ndarray, gradients: np.ndarray) -> bool:
+    """Whether the prediction at the first upstream gradient can be part of one that fits, with room for rounding."""
+    return bool(np.abs(gradients[0] - first).max(initial=0) <= 2 * FIT * np.abs(gradients).max(initial=0))
 
 
 def find(inputs: Mapping[str, Any], outs: Sequence[np.ndarray]) -> tuple[Graph, list[Node]] | None:
