@@ -80,16 +80,16 @@ class Way(NamedTuple):
 def grade(project, submission, names, draw, goldens, given=(), limits=None, forbidden=(), memo=None, open_tree=Remote):
     """Grade some tasks of a Submission, and the tasks that they build on; yield a Graded for each of `names`, in order.
 
-    A task that builds on a wrong one is graded in each Way, and the best counts.
+    A task that builds on one that lost points is graded in each Way, and the best counts.
     given: tasks whose functions are taken from the reference. memo: a dict that keeps the results of a tree, if almost
     the same submission is graded many times. open_tree: runs a tree, such as Remote.
     """
-    wrong, memo = {}, {} if memo is None else memo      # name of a wrong task -> Wrong
+    wrong, flawed, memo = {}, set(), {} if memo is None else memo       # name of a wrong task -> Wrong
     for name in [name for name in closure(names, project.tasks) if name not in given]:
         task, needed = project.tasks[name], [need for need in closure([name], project.tasks) if need != name]
         blocked = [need for need in needed if need in wrong]
         best = None
-        for way in _ways(project, submission, needed, wrong, set(given) & set(needed)):
+        for way in _ways(project, submission, needed, wrong, flawed, set(given)):
             tree = tree_under_test(project, name, submission.texts, way.given, way.kept)
             key = (name, draw.seed, hashlib.sha256(repr(sorted(tree.items())).encode()).hexdigest())
             if key not in memo:
@@ -104,6 +104,8 @@ def grade(project, submission, names, draw, goldens, given=(), limits=None, forb
         if any(outcome.essential and outcome.problem for outcome in best.outcomes):
             right_forward = task.check == "pairs" and _has_right_forwards(best.outcomes)
             wrong[name] = Wrong(right_forward, ended or any(LATE in outcome.problem for outcome in best.outcomes))
+        elif best.score < task.points:
+            flawed.add(name)
         if name in names:
             yield best
 
@@ -118,9 +120,12 @@ def _has_right_forwards(outcomes):
     return not any(outcome.problem for outcome in outcomes if outcome.name.endswith((": forward", "import")))
 
 
-def _ways(project, submission, needed, wrong, given):
-    """The ways to grade a task that builds on `needed`, the likely best first. A student's tree has no reference."""
-    replaced = {need for need in needed if need in wrong and need not in given}
+def _ways(project, submission, needed, wrong, flawed, given):
+    """The ways to grade a task that builds on `needed`, the likely best first. A student's tree has no reference.
+
+    flawed: tasks with right numbers that lost points, such as a step that edits its cache, which is the sequence's too.
+    """
+    given, replaced = given & set(needed), {need for need in needed if need in wrong and need not in given}
     narrow = narrower(project, submission.texts, set(needed) - given)
     useful = {need for need in replaced if not wrong[need].useless}
     own = Way(given, set(), "graded with the submission's own functions" if replaced else "")
@@ -135,6 +140,10 @@ def _ways(project, submission, needed, wrong, given):
                   f"graded with the reference's functions of {', '.join(sorted(replaced | narrow))}")
         if replaced and useful == replaced:             # nothing can work with the others
             yield own
+    flawed = flawed & set(needed) - given
+    if project.is_reference and flawed:
+        others = replaced | narrow | flawed
+        yield Way(given | others, set(), f"graded with the reference's functions of {', '.join(sorted(others))}")
 
 
 def _grade_tree(task, tree, draw, goldens, open_tree):

@@ -92,6 +92,8 @@ ROWS = {                            # the first cell of a row of the tables -> t
         RNN, ("da.sum(0)\n", "da.sum(0).astype('f2' if da.dtype == 'f4' else 'f8')\n"))),
     "the step writes to `dnext_h`": (["2.1", "2.2"], changed(
         RNN, (STEP, "    dnext_h *= 1 - next_h**2\n    da = dnext_h"))),
+    "the step edits its cache": (["2.1", "2.2"], changed(
+        RNN, (STEP, "    next_h **= 2\n    da = dnext_h * (1 - next_h)"))),
     "`db` of the step a mean": (["2.1", "2.2"], changed(RNN, ("da.sum(0)", "da.mean(0)"))),
     "`db` of the step with shape (1, H)": (["2.1", "2.2"], changed(RNN, ("da.sum(0)", "da.sum(0, keepdims=True)"))),
     "the step's backward not written": (["2.1", "2.2"], changed(RNN, (
@@ -172,6 +174,8 @@ def test_the_feedback_says_with_whose_functions_a_task_was_graded(graded):
     assert feedback(sequence)[0].startswith("blocked by 2.1: graded with the reference's functions of 2.1")
     _, sequence = graded(*ROWS["the step writes to `dnext_h`"])
     assert not sequence.blocked and feedback(sequence) == []
+    _, sequence = graded(*ROWS["the step edits its cache"])
+    assert not sequence.blocked and feedback(sequence) == ["graded with the reference's functions of 2.1"]
 
 
 def test_a_loss_by_differences_is_seen(project):
