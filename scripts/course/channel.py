@@ -151,7 +151,8 @@ class Remote:
         except (OSError, ValueError):
             answer = None
         if not _is_answer(answer):
-            self._end(f"{_doing(do, args)} {self._how_it_ended()}")
+            how = self._how_it_ended() if answer is None else "sent what is no answer"
+            self._end(f"{_doing(do, args)} {how}")
         return answer
 
     def _set_clock(self, name, seconds):
@@ -192,8 +193,10 @@ class Remote:
         try:
             while self._asked.acquire() and not self._closing:
                 self._answers.put(read(self._process.stdout))
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError):                 # it ended
             self._answers.put(None)
+        except ValueError:
+            self._answers.put("no answer")
 
     def _drain(self):
         """Read what the submission prints; keep the beginning and count the rest."""

@@ -24,6 +24,7 @@ class Project(NamedTuple):
     texts: dict                     # path -> text of each file with regions; empty in a student's tree
     regions: dict                   # path -> its regions; empty in a student's tree
     places: dict                    # task -> list of (path, function)
+    under_test: dict                # path -> text of each file that is there when a submission runs
 
     @property
     def is_reference(self):
@@ -46,7 +47,7 @@ def load_project(root: Path = ROOT) -> Project:
     if (root / ASSIGNMENT).is_file():
         made = json.loads((root / ASSIGNMENT).read_text(encoding="utf-8"))
         places = {name: [tuple(place) for place in places] for name, places in made["places"].items()}
-        return Project(root, {name: tasks[name] for name in made["tasks"]}, version, {}, {}, places)
+        return Project(root, {name: tasks[name] for name in made["tasks"]}, version, {}, {}, places, _under_test(root))
     texts, regions, places = {}, {}, {name: [] for name in tasks}
     for file in sorted(path for pattern in MARKED for path in root.glob(pattern)):
         path, text = file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")
@@ -59,7 +60,12 @@ def load_project(root: Path = ROOT) -> Project:
     empty = [name for name, found in places.items() if not found]
     if empty:
         raise ValueError(f"{root / 'assignments/tasks.json'}: no file has a region of task {empty[0]}")
-    return Project(root, tasks, version, texts, regions, places)
+    return Project(root, tasks, version, texts, regions, places, _under_test(root))
+
+
+def _under_test(root):
+    paths = {file.relative_to(root).as_posix() for pattern in UNDER_TEST for file in root.glob(pattern)}
+    return {path: (root / path).read_text("utf-8", "replace") for path in sorted(paths - SPOILERS)}
 
 
 def tree_under_test(project, task, submitted, given, kept=()):
@@ -70,8 +76,7 @@ def tree_under_test(project, task, submitted, given, kept=()):
     raise; both are in separate modules. Of `kept` tasks the submission's forwards stay, with the reference's gradients.
     A file that was not handed in raises when it is imported. A student's tree is taken as it is.
     """
-    paths = {file.relative_to(project.root).as_posix() for pattern in UNDER_TEST for file in project.root.glob(pattern)}
-    files = {path: (project.root / path).read_text("utf-8", "replace") for path in sorted(paths - SPOILERS)}
+    files = dict(project.under_test)
     own = {place for name in closure([task], project.tasks) if name not in given for place in project.places[name]}
     for path in {path for path, _ in own}:
         files[path] = submitted.get(path, MISSING.format(path))     # not the reference's, which would be right

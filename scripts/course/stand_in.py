@@ -2,11 +2,14 @@
 
 What is built on the pair may know the pair's own cache, and may begin with 0 or None for a gradient.
 """
+import functools
 import inspect
 
 import numpy as np
 
 from gradcheck.snapshot import snapshot
+
+signature = functools.cache(inspect.signature)
 
 
 def stand_in(forward, backward, own_forward, own_backward):
@@ -38,7 +41,7 @@ def stand_in(forward, backward, own_forward, own_backward):
 def _in_order(function, args, options):
     """The arguments of a call in the order of the function's parameters; none if it cannot be called with them."""
     try:
-        bound = inspect.signature(function).bind(*args, **options)
+        bound = signature(function).bind(*args, **options)
     except (TypeError, ValueError):
         return ()
     return (*bound.args, *bound.kwargs.values())
