@@ -122,8 +122,8 @@ MUTANTS = [
     Mutant("lstm_step", "cell state after the step", LSTM_GATES, "di, df, do, dg = dc * g, dc * (f * prev_c + i * g), "
            "dnext_h * tanh_c, dc * i", "cell state"),
     Mutant("lstm_step", "only gate i", LSTM_DA, "np.hstack([di * i * (1 - i), 0 * f, 0 * o, 0 * g])", "block"),
-    Mutant("lstm_step", "gate f left out of db", LSTM_GRADS,
-           LSTM_GRADS.replace("da.sum(axis=0)", "np.hstack([da[:, :6], 0 * f, da[:, 12:]]).sum(axis=0)"), "block"),
+    Mutant("lstm_step", "gate f left out of db", LSTM_GRADS, LSTM_GRADS.replace(
+        "da.sum(axis=0)", "np.hstack([da[:, :f.shape[1]], 0 * f, da[:, 2 * f.shape[1]:]]).sum(axis=0)"), "block"),
     Mutant("lstm_step", "gradients of the states exchanged", LSTM_GRADS,
            LSTM_GRADS.replace("da @ Wh.T, dc * f", "dc * f, da @ Wh.T"), "exchanged"),
     Mutant("lstm_step", "cache edited in place", LSTM_DC, "tanh_c **= 2; dc = dnext_c + dnext_h * o * (1 - tanh_c)",
