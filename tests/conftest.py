@@ -10,6 +10,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One worker takes all tests of a file, one all tests of the engine: what they share is made or compiled once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "engine" if file.startswith(("tests/rnnlayers", "tests/models")) else file
+    return ByFile(config, log) if config.getvalue("dist") == "load" else None
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)
