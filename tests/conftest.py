@@ -10,15 +10,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# folders whose tests share what takes long to make: compiled kernels, graded solutions
+TOGETHER = {"tests/rnnlayers": "engine", "tests/models": "engine", "tests/scripts/course": "course"}
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """One worker takes all tests of a file, one all tests of the engine: what they share is made or compiled once."""
+    """One worker takes all tests of a file, or of folders that go together: what they share is made once."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = super()._split_scope(nodeid)
-            return "engine" if file.startswith(("tests/rnnlayers", "tests/models")) else file
+            return TOGETHER.get(file.rpartition("/")[0], file)
     return ByFile(config, log) if config.getvalue("dist") == "load" else None
 
 

@@ -5,6 +5,7 @@ roles of its inputs and the order of its gates are never a guess.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import permutations, product
@@ -41,6 +42,10 @@ class Plan(NamedTuple):
     b: list[Block]
     bh: list[Block]                 # biases of h Wh, if they are apart; of a GRU's candidate alone if there is one
 
+    @property
+    def H(self) -> int:
+        return self.h[0][2].stop - self.h[0][2].start
+
 
 def recurrences(inputs: dict[str, np.ndarray], outs: list[np.ndarray]) -> Known:
     """x (N, D) or (N, T, D), states (N, H), weights (D, G) and (H, G) or (D + H, G), and biases.
@@ -51,11 +56,19 @@ def recurrences(inputs: dict[str, np.ndarray], outs: list[np.ndarray]) -> Known:
     for kind in CELLS:
         for roles in _roles(inputs, kind):
             for plan in _plans(inputs, kind, roles):
+                if any(out.size not in _sizes(inputs[roles.x], roles.axes, plan.H) for out in outs):
+                    continue
                 for order, form in product(permutations(range(len(kind.gates))), kind.forms):
                     with suppress(ValueError):          # shapes that do not fit together in these roles
                         g = Graph(inputs)
                         found = _matched(g, _run(g, kind, roles, plan, order, form), roles, outs)
                         yield g, found
+
+
+def _sizes(x: np.ndarray, axes: tuple[int, ...], H: int) -> set[int]:
+    """How many numbers the states of all steps and those of the last one are."""
+    N, *T, _ = [x.shape[axis] for axis in axes] if len(axes) > 1 else [1, 1]
+    return {N * H, math.prod((N, *T, H))}
 
 
 def _roles(inputs: dict[str, np.ndarray], kind: type[Cell]) -> Iterator[Roles]:
@@ -130,7 +143,7 @@ def _run(g: Graph, kind: type[Cell], roles: Roles, plan: Plan, order: Sequence[i
          form: tuple[bool, ...]) -> list[State]:
     """Add the layer to the graph -> states after each step."""
     x = _steps(g, g[roles.x], roles.axes)
-    H = plan.h[0][2].stop - plan.h[0][2].start
+    H = plan.H
     Wx, Wh, b, bh = (_joined(g, plan, blocks, order, H) for blocks in (plan.x, plan.h, plan.b, plan.bh))
     cell = kind(g, Wx, Wh, b, bh, form)                                     # type: ignore[arg-type]
     states = [_batched(g, g[name], roles) for name in roles.states]

@@ -140,9 +140,11 @@ def base():
 @pytest.fixture(autouse=True)
 def no_proxy_and_nothing_left_open(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
+    gc.freeze()                         # what other tests left takes long to search, and is not looked for
     yield
     assert wait_until(lambda: not workers())
     gc.collect()  # a socket or file left open warns now, and a warning is an error here
+    gc.unfreeze()
 
 
 @pytest.fixture

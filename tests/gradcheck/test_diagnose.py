@@ -29,8 +29,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("kind", MISTAKES)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("method", ["auto", "central"])
+@pytest.mark.parametrize("method, dtype", [("auto", np.float64), ("central", np.float32)])
 def test_a_mistake_is_named(kind, dtype, method, rng):
     def backward(dout, cache):
         x, w = cache

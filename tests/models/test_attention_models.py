@@ -9,7 +9,7 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from models.images import feature_masks, grid_shape
 from tests.cells import ATTEND, takes
 
-N, T, D, W, H, L, P = 3, 6, 5, 4, 7, 6, 8
+N, T, D, W, H, L, P = 3, 6, 4, 2, 5, 6, 7
 
 
 def make(word_to_idx, cell, dtype=np.float64, **options):
@@ -158,11 +158,11 @@ def test_a_checkpoint_brings_it_back_whole(options, word_to_idx, tmp_path, rng):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda m: m("attention").loss(np.zeros((2, 9, 4)), np.ones((2, 3), int)), "features is (2, 9, 4), expected (N,"),
-    (lambda m: m("attention").loss(np.zeros((2, D)), np.ones((2, 3), int)), "with D=5, or a pair"),
+    (lambda m: m("attention").loss(np.zeros((2, 9, 3)), np.ones((2, 3), int)), "features is (2, 9, 3), expected (N,"),
+    (lambda m: m("attention").loss(np.zeros((2, D)), np.ones((2, 3), int)), "with D=4, or a pair"),
     (lambda m: m("bahdanau", pooled_dim=P).loss(np.zeros((2, 9, D)), np.ones((2, 3), int)), "pooled features are ()"),
-    (lambda m: m("bahdanau", pooled_dim=P).loss((np.zeros((2, 9, D)), np.zeros((2, 7))), np.ones((2, 3), int)),
-     "pooled features are (2, 7), expected (N, P) = (2, 8)"),
+    (lambda m: m("bahdanau", pooled_dim=P).loss((np.zeros((2, 9, D)), np.zeros((2, 6))), np.ones((2, 3), int)),
+     "pooled features are (2, 6), expected (N, P) = (2, 7)"),
     (lambda m: m("attention").loss([np.zeros((9, D))] * 3, np.ones((2, 3), int)), "features has 3 rows and captions 2"),
     (lambda m: m("attention").loss(np.zeros((2, 0, D)), np.ones((2, 3), int)), "expected real numbers of at least one"),
     (lambda m: m("attention").sample(np.zeros((2, 9, D)), 0), "max_length is 0, expected a whole number"),
