@@ -1,10 +1,12 @@
 """The registered cells by kind, and features that each takes: a new cell is tested by being registered."""
 import numpy as np
 
+from gradcheck.shapes import SIZES
 from models import CaptioningRNN
 from models.cells import CELLS, VECTOR
 from models.cells.recurrent import Recurrent
 
+FEW = {**SIZES, "T": 3, "D": 4, "H": 5, "L": 6, "E": 7, "K": 8, "DW": 16}     # for slow checks of whole loops
 NAMES = list(CELLS)
 TAKE_A_VECTOR = [name for name, cls in CELLS.items() if cls.features == VECTOR]
 ATTEND = [name for name, cls in CELLS.items() if cls.attends]

@@ -3,15 +3,13 @@ from functools import partial
 
 import pytest
 
-from gradcheck.shapes import SIZES
 from scripts.course import kill_matrix
 from scripts.course.kill_matrix import CATALOGUE, TITLES, judge_correct, judge_mutants
 from scripts.course.mutants import pair_with
 from scripts.course.strange_mutants import STRANGE
 from scripts.kill_matrix import main
-from tests.cells import NAMES
+from tests.cells import FEW, NAMES
 
-FEW = {**SIZES, "T": 3, "D": 4, "H": 5, "L": 6, "E": 7, "K": 8}
 SLOW = {*NAMES, "gru_net", "lstm_step", "gru_step"}     # many weights, in a loop or with many mistakes to compare with
 
 

@@ -78,7 +78,7 @@ def test_streaming_trains_as_the_cache_does(small_scenes, tmp_path):
 def start(out, data, *more):
     """scripts.train in a process of its own, long enough to be stopped on the way."""
     command = [sys.executable, "-m", "scripts.train", "--data", data, "--out", out, "--hidden", "12", "--wordvec", "9",
-               "--batch", "10", "--epochs", "16", "--dropout", "0.3", *more]
+               "--batch", "20", "--epochs", "16", "--dropout", "0.3", *more]
     return subprocess.Popen([str(c) for c in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             text=True)
 
