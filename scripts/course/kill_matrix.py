@@ -64,14 +64,14 @@ RULES = {           # of the usual checkers, for one array: (analytic, numeric b
 }
 
 
-def judge_backwards(title, backwards, seeds, scales=SCALES):
+def judge_backwards(title, backwards, seeds):
     """Judge backwards (name -> (forward, backward, expected kind)) of one pair -> list of Count.
 
     The numeric gradient depends only on forward, so it is computed once for each seed and scale.
     """
     counts = {name: Count(name, title, 0, 0, 0, (0,) * len(RULES)) for name in backwards}
     for seed in range(seeds):
-        for scale in scales:
+        for scale in SCALES:
             truth = Truth(title, seed, scale)
             for name, (forward, backward, kind, words) in backwards.items():
                 report = truth.judge(forward, backward)
