@@ -56,7 +56,7 @@ def recurrences(inputs: dict[str, np.ndarray], outs: list[np.ndarray]) -> Known:
     for kind in CELLS:
         for roles in _roles(inputs, kind):
             for plan in _plans(inputs, kind, roles):
-                if any(out.size not in _sizes(inputs[roles.x], roles.axes, plan.H) for out in outs):
+                if not {out.size for out in outs} <= _sizes(inputs[roles.x], roles.axes, plan.H):
                     continue
                 for order, form in product(permutations(range(len(kind.gates))), kind.forms):
                     with suppress(ValueError):          # shapes that do not fit together in these roles
@@ -143,11 +143,10 @@ def _run(g: Graph, kind: type[Cell], roles: Roles, plan: Plan, order: Sequence[i
          form: tuple[bool, ...]) -> list[State]:
     """Add the layer to the graph -> states after each step."""
     x = _steps(g, g[roles.x], roles.axes)
-    H = plan.H
-    Wx, Wh, b, bh = (_joined(g, plan, blocks, order, H) for blocks in (plan.x, plan.h, plan.b, plan.bh))
+    Wx, Wh, b, bh = (_joined(g, plan, blocks, order, plan.H) for blocks in (plan.x, plan.h, plan.b, plan.bh))
     cell = kind(g, Wx, Wh, b, bh, form)                                     # type: ignore[arg-type]
     states = [_batched(g, g[name], roles) for name in roles.states]
-    zeros = g.node(np.zeros((x.value.shape[0], H)))
+    zeros = g.node(np.zeros((x.value.shape[0], plan.H)))
     state = {role: states[k] if k < len(states) else zeros for k, role in enumerate(kind.states)}
     extra = g.matmul(*(g[name] for name in roles.extra)) if roles.extra else None
     steps: list[State] = []
