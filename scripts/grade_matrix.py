@@ -14,6 +14,7 @@ from pathlib import Path
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import check_least
 from scripts.course.channel import Remote
 from scripts.course.grade_matrix import STUDENTS, Matrix, by_task, one_of_each, page
 from scripts.course.grader_mutants import GRADED
@@ -30,6 +31,7 @@ def main(argv=None):
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)
+    check_least(args, jobs=1)
     started, project = time.monotonic(), load_project()
     chosen = one_of_each(GRADED, project) if args.one else GRADED
     tables = {}

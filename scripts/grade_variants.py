@@ -14,6 +14,7 @@ from pathlib import Path
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import check_least
 from scripts.course.channel import Remote
 from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
@@ -29,8 +30,7 @@ def main(argv=None):
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     args = parser.parse_args(argv)
-    if args.ids < 1 or args.jobs < 1:
-        raise ValueError(f"--ids {args.ids} --jobs {args.jobs}: expected at least 1 of each")
+    check_least(args, ids=1, jobs=1)
     started, variants, project = time.monotonic(), load_variants(), load_project()
     work = functools.partial(_under, args.ids, InProcess if args.in_process else Remote)
     with ProcessPoolExecutor(args.jobs) as pool:

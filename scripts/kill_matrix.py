@@ -13,6 +13,7 @@ from pathlib import Path
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import check_least
 from scripts.course.kill_matrix import TITLES, judge_correct, judge_mutants, page
 
 
@@ -24,6 +25,7 @@ def main(argv=None):
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
     arguments = parser.parse_args(argv)
+    check_least(arguments, seeds=1, correct_seeds=1, jobs=1)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         mutants = pool.map(partial(judge_mutants, seeds=arguments.seeds), TITLES)
         correct = pool.map(partial(judge_correct, seeds=arguments.correct_seeds, rule_seeds=arguments.seeds), TITLES)

@@ -61,3 +61,11 @@ def test_the_command_writes_its_table(tmp_path, monkeypatch, capsys):
     assert main() == 0 and "0 false alarms" in capsys.readouterr().out
     table = (tmp_path / "k.md").read_text(encoding="utf-8")
     assert "| rnn_step | derivative of tanh missing | 100 | 100 |" in table
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--seeds", "0"], "--seeds 0: expected at least 1"), (["--correct-seeds", "0"], "--correct-seeds 0: expected"),
+    (["--jobs", "0"], "--jobs 0: expected at least 1")])
+def test_a_matrix_of_nothing_is_refused(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        main([*options, "--out", str(tmp_path / "k.md")])
