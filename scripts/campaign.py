@@ -10,7 +10,7 @@ import importlib
 import math
 import sys
 
-from scripts.commandline.command import run
+from scripts.commandline.command import one_line, run
 from scripts.commandline.parser import Parser, choice
 
 MINUTES = {"kill": 10, "corrupt": 5, "input": 20, "serve": 10, "grade": 25, "soak": 30}
@@ -37,8 +37,9 @@ def main(argv=None):
     counts = importlib.import_module(f"scripts.campaigns.{args.name}").campaign(args.minutes, args.seed)
     print("| what may not happen | tried | happened |\n|---|---:|---:|")
     print(*(count.line() for count in counts), sep="\n")
-    print(*(f"{count.promise}: {example}" for count in counts for example in count.examples), sep="\n", end="",
-          file=sys.stderr)
+    for count in counts:
+        for example in count.examples:
+            print(f"{count.promise}: {one_line(example)}", file=sys.stderr)
     return 1 if any(count.faults for count in counts) else 0
 
 

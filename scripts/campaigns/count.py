@@ -1,4 +1,5 @@
 """What a campaign found."""
+import itertools
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -35,8 +36,6 @@ class Tally:
 
 
 def until(minutes: float, most: int | None = None) -> Iterator[int]:
-    """0, 1, 2, ... until the minutes are over, or `most` numbers were given."""
-    end, k = time.monotonic() + 60 * minutes, 0
-    while time.monotonic() < end and (most is None or k < most):
-        yield k
-        k += 1
+    """0, 1, 2, ... until the minutes from now are over, or `most` numbers were given."""
+    end = time.monotonic() + 60 * minutes
+    return itertools.takewhile(lambda k: time.monotonic() < end and (most is None or k < most), itertools.count())
