@@ -1,7 +1,7 @@
 """Training is killed again and again, at random moments and in the middle of writing, and goes on by --resume.
 
-Promises: the newest checkpoint is whole after every kill and never older than before; every run goes on; it ends, bit for
-bit, as a run that nobody killed.
+Promises: the newest checkpoint is whole after every kill and never older than before; every run goes on; it ends as a
+run that nobody killed, bit for bit.
 """
 import contextlib
 import os
@@ -38,8 +38,8 @@ def campaign(minutes: float, seed: int) -> list[Count]:
     """Kill runs of all cells in turn for some minutes -> a Count of each promise."""
     if not hasattr(os, "fork"):
         raise OSError("this campaign needs a system with fork, such as Linux or macOS")
-    promises = Promises(Tally("checkpoint damaged, lost or older after a kill"),
-                        Tally("killed run that does not go on"), Tally("run that ends otherwise than one without kills"))
+    promises = Promises(*map(Tally, ("checkpoint damaged, lost or older after a kill", "killed run that does not go on",
+                                     "run that ends otherwise than one without kills")))
     moments, rounds = {"at random": 0, "while writing": 0}, until(minutes)
     with tempfile.TemporaryDirectory() as place:
         make_scene_dataset(Path(place, "data"), seed, SIZES)
