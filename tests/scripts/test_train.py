@@ -20,6 +20,7 @@ from data.sources import Source
 from data.vocabulary import Vocabulary
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, check_scenes, show_batch, train
+from scripts.campaigns import forks
 from scripts.commandline.command import run
 from scripts.runs.start import start_run
 from tests.cells import NAMES, RECURRENT
@@ -75,39 +76,31 @@ def test_streaming_trains_as_the_cache_does(small_scenes, tmp_path):
     assert weights(tmp_path / "cached" / "last.h5") == weights(tmp_path / "streamed" / "last.h5")
 
 
-def start(out, data, *more):
-    """scripts.train in a process of its own, long enough to be stopped on the way."""
-    command = [sys.executable, "-m", "scripts.train", "--data", data, "--out", out, "--hidden", "12", "--wordvec", "9",
-               "--batch", "20", "--epochs", "16", "--dropout", "0.3", *more]
-    return subprocess.Popen([str(c) for c in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True)
-
-
-def wait_for(condition, process, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
-        time.sleep(0.01)
+def options(out, data):
+    """Of a run that is long enough to be stopped on the way."""
+    return [str(option) for option in ("--data", data, "--out", out, "--hidden", 12, "--wordvec", 9, "--batch", 20,
+                                       "--epochs", 16, "--dropout", 0.3)]
 
 
 @pytest.fixture(scope="module")
 def whole_run(small_scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
-    process = start(out, small_scenes)
-    assert process.communicate(timeout=120) and process.returncode == 0
+    assert call(train.main, *options(out, small_scenes)) == 0
     return weights(out / "last.h5"), weights(out / "best.h5")
 
 
 @pytest.mark.parametrize("how, epochs", [(signal.SIGINT, 0), (signal.SIGINT, 3), (signal.SIGKILL, 5)])
-def test_a_stopped_run_resumes_bit_for_bit(how, epochs, small_scenes, whole_run, tmp_path, capsys):
-    out = tmp_path / "run"
-    process = start(out, small_scenes)
-    history = out / "history.csv"
-    wait_for(lambda: history.exists() and len(history.read_text().split()) > epochs, process)
-    process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
-    if how == signal.SIGINT:
-        assert process.returncode == 130 and f"--resume {out}" in errors and "Traceback" not in errors, errors
+def test_a_stopped_run_resumes_bit_for_bit(how, epochs, small_scenes, whole_run, tmp_path):
+    out, log = tmp_path / "run", tmp_path / "log"
+    process = forks.start(train.main, options(out, small_scenes), log)
+    history, end = out / "history.csv", time.monotonic() + 60
+    while not (history.exists() and len(history.read_text().split()) > epochs):
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.01)
+    os.kill(process, how)
+    code, printed = forks.wait(process, log)
+    assert code == (130 if how == signal.SIGINT else -how), printed
+    assert (f"--resume {out}" in printed) == (how == signal.SIGINT) and "Traceback" not in printed, printed
     (out / ".last.h5.abc.part").write_bytes(b"half")            # what a kill inside a write leaves behind
     assert call(train.main, "--resume", out, "--hidden", 12) == 0
     assert (weights(out / "last.h5"), weights(out / "best.h5")) == whole_run
@@ -151,7 +144,8 @@ def test_resuming_shows_the_best_model_and_clears_what_a_kill_left(finished, pic
 
 
 def test_training_goes_on_where_nobody_reads(small_scenes, tmp_path):
-    process = start(tmp_path / "run", small_scenes, "--epochs", "6")
+    command = [sys.executable, "-m", "scripts.train", *options(tmp_path / "run", small_scenes), "--epochs", "6"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     process.communicate(timeout=120)
     assert process.returncode == 0 and load_checkpoint(tmp_path / "run" / "last.h5").solver["epoch"] == 6
