@@ -11,9 +11,12 @@ ALL = "*"                           # all modules of a folder, without its subfo
 HANDED_OUT = {                      # folder -> modules
     # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
+    # how HDF5 files are opened
+    "rnnlayers/files": "__init__ look looking sealed",
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
-                 likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
+                 likelihood metrics minibatches ngrams options read_ahead schedules safetensors_file search selection
+                 solver stored_model transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs

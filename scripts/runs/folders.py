@@ -8,6 +8,7 @@ from data.dataset import Dataset, check_identity, open_dataset
 from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
+from models.safetensors_file import load_model
 
 
 def new_run(out: str | Path | None, name: str) -> Path:
@@ -35,11 +36,11 @@ def new_run(out: str | Path | None, name: str) -> Path:
 def load_run(run: str | Path, which: str = "best") -> Checkpoint:
     """The checkpoint of a run folder, 'best' or 'last' -> Checkpoint; the last one if there is no best yet.
 
-    `run` may also be a checkpoint file. Raises FileNotFoundError or ValueError.
+    `run` may also be a checkpoint, or a model in safetensors. Raises FileNotFoundError or ValueError.
     """
     run = Path(run)
     if run.is_file():
-        return load_checkpoint(run)
+        return load_model(run) if run.suffix == ".safetensors" else load_checkpoint(run)
     if not run.is_dir():
         raise FileNotFoundError(f"{run}: no such run, expected a folder that scripts.train wrote")
     best, last = run / "best.h5", run / "last.h5"

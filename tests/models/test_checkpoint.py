@@ -8,6 +8,7 @@ import pytest
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import load_checkpoint, restore_solver, save_checkpoint, write_atomically
 from tests.cells import TAKE_A_VECTOR
+from tests.sealed_files import edited
 
 OPTIONS = {"update_rule": "adam", "batch_size": 8, "num_epochs": 3, "sampling": "epochs", "validate": True, "clip": 1.0,
            "seed": 4, "verbose": False, "schedule": "one-cycle", "optim_config": {"learning_rate": 1e-2}}
@@ -91,7 +92,7 @@ def test_other_files_are_one_clear_error(tmp_path):
 
 def test_weights_of_another_shape_are_an_error(word_to_idx, tmp_path):
     save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
-    with h5py.File(tmp_path / "a.h5", "a") as f:
+    with edited(tmp_path / "a.h5") as f:
         del f["params/Wx"]
         f["params/Wx"] = np.zeros((2, 2))
     with pytest.raises(ValueError, match=r"Wx is float64 \(2, 2\), expected float32 \(4, 28\)"):
