@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-SECONDS = 8                         # for a look at a file; it usually takes milliseconds
+SECONDS = 5                         # for a look at a file; it usually takes milliseconds
 START = 60                          # for Python and h5py to start, on a slow disk
 RATIO = 1100                        # bytes that one stored byte may stand for; 1032 with the best compression of zlib
 SMALL = 2**20                       # bytes that need no storage: rows that were never written read as zeros
@@ -34,9 +34,13 @@ class Looker:
             raise OSError("cannot start Python to look at HDF5 files")
 
     def answers(self, path: str, seconds: float) -> bool:
-        """Whether the process has opened a file and gone on. If not it is ended, after so many seconds at most."""
+        """Whether the process has opened a file and gone on. If not it has ended.
+
+        Raises TimeoutError where it was ended because it took longer than so many seconds.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
-        timer = threading.Timer(seconds, self._process.kill)
+        late = threading.Event()
+        timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
         timer.start()
         try:
             self._process.stdin.write(json.dumps(path).encode() + b"\n")
@@ -48,6 +52,8 @@ class Looker:
         finally:
             timer.cancel()
         self.close()
+        if late.is_set():
+            raise TimeoutError(f"HDF5 did not end within {seconds} s")
         return False
 
     def close(self) -> None:
@@ -71,21 +77,23 @@ def look_at(path: str | os.PathLike) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _look_once(path: str, *state: int) -> None:
+    expected = f"{path}: expected an HDF5 file, found a damaged one"
     with _lock, contextlib.suppress(PermissionError, BlockingIOError):      # a sandbox that allows no processes
-        # Twice: a process that looked at other files may have been ended by one of those, or from outside.
-        if not _survives(path) and not _survives(path):
-            raise ValueError(f"{path}: expected an HDF5 file, found a damaged one: HDF5 crashes on it, or does not end "
-                             f"within {SECONDS} s")
+        try:
+            # Twice: a process that looked at other files may have been ended by one of those, or from outside.
+            if not _survives(path) and not _survives(path):
+                raise ValueError(f"{expected}: HDF5 crashed on it")
+        except TimeoutError as error:
+            raise ValueError(f"{expected}: {error}") from error
 
 
 def _survives(path: str) -> bool:
     process = os.getpid()
-    if process not in _lookers:
-        _lookers[process] = Looker()
-    if _lookers[process].answers(path, SECONDS):
-        return True
-    del _lookers[process]
-    return False
+    looker = _lookers.pop(process, None) or Looker()
+    if not looker.answers(path, SECONDS):
+        return False
+    _lookers[process] = looker
+    return True
 
 
 @atexit.register
