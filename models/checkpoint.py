@@ -131,6 +131,7 @@ def _json(f: h5py.File, name: str) -> dict[str, Any]:
 
 
 def _form(stored: h5py.Dataset) -> tuple[tuple[int, ...], np.dtype]:
+    check_storage(stored)
     return stored.shape, stored.dtype
 
 

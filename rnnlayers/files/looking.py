@@ -40,7 +40,11 @@ class Looker:
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         late = threading.Event()
-        timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+        timer = threading.Timer(seconds, stop)
         timer.start()
         try:
             self._process.stdin.write(json.dumps(path).encode() + b"\n")

@@ -10,7 +10,8 @@ SECTOR = 512
 
 def corruptions(content: bytes, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     """Without end: what was done, other content."""
-    kinds = (_flip, _flip, _flip_in_marker, _zeroed_sector, _random_sector, _cut, _cut_at_the_block, _appended, _swapped)
+    kinds = (_flip, _flip, _flip_in_marker, _zeroed_sector, _random_sector, _cut, _cut_at_the_block, _appended,
+             _swapped)
     while True:
         for kind in kinds:
             what, damaged = kind(content, rng)

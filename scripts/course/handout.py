@@ -28,7 +28,7 @@ HANDED_OUT = {                      # folder -> modules
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
     "scripts/commandline": "__init__ catalogue command decoding_options image_model parser run_options",
-    "scripts/runs": "__init__ divergence folders photos settings start training training_files transfer",
+    "scripts/runs": "__init__ divergence folders photos settings start stored_run training training_files transfer",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",
