@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-SECONDS = 5                         # for a look at a file; it usually takes milliseconds
+SECONDS = 8                         # for a look at a file; it usually takes milliseconds
 START = 60                          # for Python and h5py to start, on a slow disk
 RATIO = 1100                        # bytes that one stored byte may stand for; 1032 with the best compression of zlib
 SMALL = 2**20                       # bytes that need no storage: rows that were never written read as zeros
