@@ -67,7 +67,7 @@ def make_cocopt_dataset(out: str | os.PathLike, path: str | os.PathLike, encoder
             stored = file.create_dataset("images", (len(names), *shape), np.uint8, chunks=(1, *shape))
             for row, picture in enumerate(pictures):
                 stored[row] = picture.transpose(1, 2, 0)
-        with new_hdf5(folder / "captions.h5") as file:
+        with new_hdf5(folder / "captions.h5", "captions") as file:
             for split in SPLITS:
                 file[f"{split}_captions"] = captions[split].astype(np.int32)
                 file[f"{split}_image_idxs"] = rows[split].astype(np.int32)

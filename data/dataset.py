@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from data.features import FeatureReader, PairReader, check_same_kind
-from data.files import hdf5_errors, read_hdf5, read_json
+from data.files import hdf5_errors, open_hdf5, read_hdf5, read_json
 from data.tokenizer import TOKENS
 from data.vocabulary import Vocabulary
 
@@ -176,7 +176,7 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
         raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "
                          "run scripts.prepare_data again")
     readers: Mapping[str, Reader] = _readers(folder, kind, grid, pooled)
-    captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary)
+    captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary, "captions")
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None
     return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
 
@@ -225,7 +225,7 @@ def _pictures(path: Path, rows: int) -> h5py.Dataset:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such picture file, run scripts.prepare_data again")
     with hdf5_errors(path):
-        images = h5py.File(path, "r").get("images")
+        images = open_hdf5(path).get("images")
         found = f"{images.dtype} {images.shape}" if isinstance(images, h5py.Dataset) else "missing"
         if found == "missing" or images.dtype != np.uint8 or images.ndim != 4 or images.shape[::3] != (rows, 3):
             raise ValueError(f"{path}: images is {found}, expected uint8 ({rows}, height, width, 3), "
@@ -242,10 +242,10 @@ def _open_course(folder: Path) -> Dataset:
     return Dataset(folder, "coco2014", vocabulary, captions, rows, readers, None)
 
 
-def _read_captions(path: Path, readers: Mapping[str, Reader],
-                   vocabulary: Vocabulary) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _read_captions(path: Path, readers: Mapping[str, Reader], vocabulary: Vocabulary,
+                   sealed: str = "") -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     names = [f"{split}_{kind}" for split in readers for kind in ("captions", "image_idxs")]
-    data = read_hdf5(path, names)
+    data = read_hdf5(path, names, sealed)
     missing = [name for name in names if name not in data]
     if missing:
         raise ValueError(f"{path}: no dataset {missing[0]!r}, expected {', '.join(names)}")

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
-from data.files import hdf5_errors
+from data.files import hdf5_errors, open_hdf5
+from rnnlayers.files.looking import check_storage
 
 NAME_KEYS = ("image_names", "image_id", "image_ids", "ids")
 COUNT_KEYS = ("num_boxes", "num_bbox", "num_bboxes", "num_regions")       # others' names for `regions`
@@ -28,13 +29,14 @@ def open_features(path: str) -> h5py.Dataset:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such feature file")
     with hdf5_errors(path):
-        file = h5py.File(path, "r")
+        file = open_hdf5(path)
         features = file.get("features")
         if not isinstance(features, h5py.Dataset):
             raise ValueError(f"{path}: no dataset 'features', found {few(list(map(str, file)))}: {CONVERT}")
         if not readable(features.dtype) or features.ndim not in (2, 3) or 0 in features.shape:
             raise ValueError(f"{path}: features is {features.dtype} {features.shape}, expected float16, float32, "
                              f"float64 or int8 (rows, D) or (rows, L, D) with at least one row: {CONVERT}")
+        check_storage(features)
         _check_grid(path, features)
         return features
 
@@ -90,6 +92,7 @@ def read_names(features: h5py.Dataset, path: str) -> list[str] | None:
         if shape != features.shape[:1]:
             raise ValueError(f"{path}: {key} is {shape}, expected {features.shape[:1]}, one name for each row of "
                              "features")
+        check_storage(stored)
         names = as_text(stored[()])
     check_distinct(names, f"{path}: {{}} in {key}")
     return names
@@ -118,6 +121,7 @@ def read_counts(features: h5py.Dataset, path: str) -> np.ndarray | None:
         if found == "a group" or stored.dtype.kind not in "iu" or stored.shape != features.shape[:1]:
             raise ValueError(f"{path}: regions is {found}, expected integers {features.shape[:1]}, the number of real "
                              "regions in each row of features")
+        check_storage(stored)
         counts = stored[()]
     wrong = (counts < 1) | (counts > features.shape[1])
     if wrong.any():

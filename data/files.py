@@ -12,6 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from rnnlayers.files.looking import check_storage, look_at
+from rnnlayers.files.sealed import new_sealed, open_sealed
+
 
 def read_text(path: str | os.PathLike) -> str:
     """Read a text file in UTF-8, or in UTF-16 with a byte order mark -> str with line ends \\n.
@@ -40,19 +43,28 @@ def read_json(path: str | os.PathLike) -> Any:
         raise ValueError(f"{path}: expected JSON in UTF-8, found something else ({error})") from error
 
 
-def read_hdf5(path: str | os.PathLike, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+def read_hdf5(path: str | os.PathLike, names: Collection[str] | None = None, sealed: str = "") -> dict[str, np.ndarray]:
     """Read the datasets of an HDF5 file, all or those of these names that exist -> {name: array}.
 
+    sealed: the kind of a file that new_hdf5 wrote with a digest, which is verified; "" for files without one.
     Raises FileNotFoundError or ValueError.
     """
-    with hdf5_errors(path), h5py.File(_existing(path), "r") as file:
-        wanted = [name for name in file if names is None or name in names]
-        return {name: np.asarray(file[name][()]) for name in wanted if isinstance(file.get(name), h5py.Dataset)}
+    remedy = "python -m scripts.prepare_data writes one that has it"
+    with hdf5_errors(path), (
+            open_sealed(_existing(path), sealed, remedy) if sealed else open_hdf5(path)) as file:
+        found = {name: file.get(name) for name in file if names is None or name in names}
+        return {name: _read(dataset) for name, dataset in found.items() if isinstance(dataset, h5py.Dataset)}
+
+
+def open_hdf5(path: str | os.PathLike) -> h5py.File:
+    """Open an HDF5 file to read, after another process has done so. Raises what hdf5_errors turns into ValueError."""
+    look_at(_existing(path))
+    return h5py.File(path, "r")
 
 
 @contextlib.contextmanager
 def hdf5_errors(where: object) -> Iterator[None]:
-    """Turn the errors of a damaged HDF5 file, inside this block, into ValueError that begins with `where`.
+    """Turn the errors of a damaged HDF5 file, inside this block, into ValueError; all ValueError begin with `where`.
 
     FileNotFoundError passes unchanged.
     """
@@ -64,13 +76,18 @@ def hdf5_errors(where: object) -> Iterator[None]:
         found = " ".join(str(error).split())
         raise ValueError(f"{where}: expected an HDF5 file, found one that is not an HDF5 file or is damaged: "
                          f"{found}") from error
+    except ValueError as error:
+        raise error if str(error).startswith(str(where)) else ValueError(f"{where}: {error}") from error
 
 
 @contextlib.contextmanager
-def new_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """A new HDF5 file, filled in memory and written at the end, because HDF5 itself crashes on a full disk."""
+def new_hdf5(path: str | os.PathLike, sealed: str = "") -> Iterator[h5py.File]:
+    """A new HDF5 file, filled in memory and written at the end, because HDF5 itself crashes on a full disk.
+
+    sealed: its kind, such as "captions", if it shall carry a digest (rnnlayers/files/sealed.py).
+    """
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
+    with new_sealed(buffer, sealed) if sealed else h5py.File(buffer, "w") as file:
         yield file
     try:
         Path(path).write_bytes(buffer.getbuffer())
@@ -85,6 +102,11 @@ def sha256(path: str | os.PathLike) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _read(dataset: h5py.Dataset) -> np.ndarray:
+    check_storage(dataset)
+    return np.asarray(dataset[()])
 
 
 def _existing(path: str | os.PathLike) -> Path:

@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 
 from data.feature_file import COUNT_KEYS, NAME_KEYS, as_text, check_distinct, few, readable
-from data.files import hdf5_errors, read_json, read_text
+from data.files import hdf5_errors, open_hdf5, read_json, read_text
+from rnnlayers.files.looking import check_storage
 
 BLOCK_BYTES = 2**24
 NAMES = (*NAME_KEYS, "names", "filenames")
@@ -198,11 +199,16 @@ def _hdf5(path: Path) -> tuple[dict[str, Entry], dict[str, Any]]:
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.shape is not None:
             # Opened anew to be read: each open dataset keeps what it read last.
-            entries[name] = Entry(item.shape, item.dtype, lambda: file[name])
+            entries[name] = Entry(item.shape, item.dtype, lambda: _whole(file[name]))
     with hdf5_errors(path):
-        file = h5py.File(path, "r")
+        file = open_hdf5(path)
         file.visititems(visit)
         return entries, dict(file.attrs)
+
+
+def _whole(dataset: h5py.Dataset) -> h5py.Dataset:
+    check_storage(dataset)
+    return dataset
 
 
 def _npy(path: Path) -> Entry:

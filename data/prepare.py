@@ -1,6 +1,7 @@
 """Making a dataset folder from captions and feature files.
 
-    captions.h5      {train,val,test}_captions int32 (N, T), {train,val,test}_image_idxs int32 (N,): rows of features
+    captions.h5      {train,val,test}_captions int32 (N, T), {train,val,test}_image_idxs int32 (N,): rows of features;
+                     with a digest (rnnlayers/files/sealed.py) and the attribute format = "rnnlayers captions 2"
     vocab.json       idx_to_word, word_to_idx
     references.json  split -> image name -> the captions as written, without markers around them, for scoring
     dataset.json     names, counts, shapes, fingerprints, how captions are cut, and the paths of the features
@@ -198,7 +199,7 @@ def _select(split: str, captions: Mapping[str, Sequence[str]], cut: Callable[[st
 
 
 def _write_captions(path: Path, ids: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> None:
-    with new_hdf5(path) as f:
+    with new_hdf5(path, "captions") as f:
         for split in ids:
             f[f"{split}_captions"] = ids[split]
             f[f"{split}_image_idxs"] = rows[split]

@@ -1,5 +1,8 @@
 """Checkpoints: a model, and what its training needs to continue bit for bit, in one HDF5 file without pickle.
 
+The file begins with a block of 512 bytes that holds the SHA-256 of the rest (rnnlayers/files/sealed.py), and the root
+group has the attribute format = "rnnlayers checkpoint 2". Version 0.1 wrote the same without block and attribute.
+
     /config /vocabulary /run /solver   JSON texts (the last two may be absent)
     /params/NAME                       the weights
     /feature_stats                     (2, D) mean and standard deviation, if the model has them
@@ -17,12 +20,18 @@ import h5py
 import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
-from models.options import STORED, attribute
 from models.solver import CaptioningSolver
+from models.stored_model import FAULTS, config_of, model_of, parsed
+from rnnlayers.files.looking import check_storage
+from rnnlayers.files.sealed import new_sealed, open_sealed
 from rnnlayers.workspace import aligned
 
 Path = str | os.PathLike[str]
-SCALARS = ("iteration", "epoch", "seconds", "best_val_loss", "history", "epoch_nll", "epoch_words", "own_seed")
+# A solver's state and the types of its values
+SCALARS: dict[str, tuple[type, ...]] = {
+    "iteration": (int,), "epoch": (int,), "seconds": (float, int), "best_val_loss": (float, int), "history": (list,),
+    "epoch_nll": (float, int), "epoch_words": (int,), "own_seed": (int, type(None))}
+REMEDY = "load_checkpoint and save_checkpoint (models.checkpoint), or training on, write one that has it"
 
 
 class Checkpoint(NamedTuple):
@@ -64,8 +73,8 @@ def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
     Raises OSError if the file cannot be written; an older file under the same name is then unchanged.
     """
     buffer = io.BytesIO()           # HDF5 in memory: a full disk then fails one plain write, not HDF5
-    with h5py.File(buffer, "w") as f:
-        f["config"], f["vocabulary"] = json.dumps(_config(model)), json.dumps(model.word_to_idx)
+    with new_sealed(buffer, "checkpoint") as f:
+        f["config"], f["vocabulary"] = json.dumps(config_of(model)), json.dumps(model.word_to_idx)
         f["run"] = json.dumps(run or {})
         for name in ("feature_stats", "pooled_stats"):
             if getattr(model, name) is not None:
@@ -74,20 +83,27 @@ def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
             f[f"params/{name}"] = w
         if solver is not None:
             _save_solver(f, solver)
-    write_atomically(path, buffer.getbuffer())
+    with buffer.getbuffer() as content:
+        write_atomically(path, content)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load what save_checkpoint wrote -> Checkpoint. Raises ValueError where the file is not a whole checkpoint."""
+    """Load what save_checkpoint wrote -> Checkpoint. Raises ValueError where the file is not a whole checkpoint.
+
+    A file of version 0.1, which has no digest, loads with a line on standard error.
+    """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
-        with h5py.File(path, "r") as f:
+        with open_sealed(path, "checkpoint", REMEDY) as f:
             model = _load_model(f)
-            solver = _load_solver(f) if "solver" in f else None
-            return Checkpoint(model, json.loads(f["run"][()]), solver, str(path))
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path}: not a whole checkpoint (truncated, or another kind of file): {error}") from error
+            solver = _load_solver(f, model) if "solver" in f else None
+            return Checkpoint(model, _json(f, "run"), solver, str(path))
+    except PermissionError:
+        raise
+    except FAULTS as error:
+        raise ValueError(f"{path}: not a whole checkpoint (truncated, or another kind of file): "
+                         f"{str(error) or type(error).__name__}") from error
 
 
 def restore_solver(solver: CaptioningSolver, checkpoint: Checkpoint) -> None:
@@ -98,28 +114,36 @@ def restore_solver(solver: CaptioningSolver, checkpoint: Checkpoint) -> None:
         setattr(solver, name, value)
 
 
-def _config(model: CaptioningRNN) -> dict[str, Any]:
-    return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
-            "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
-            **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
-
-
 def _load_model(f: h5py.File) -> CaptioningRNN:
-    config = json.loads(f["config"][()])
-    dtype = np.dtype(config.pop("dtype")).type
-    model = CaptioningRNN(json.loads(f["vocabulary"][()]), **config, dtype=dtype, seed=0)
-    for name, width in (("feature_stats", model.input_dim), ("pooled_stats", model.pooled_dim)):
+    stored = f["params"]
+    model = model_of(_json(f, "config"), _json(f, "vocabulary"), {name: _form(stored[name]) for name in stored},
+                     {name: _form(f[name]) for name in ("feature_stats", "pooled_stats") if name in f})
+    for name in ("feature_stats", "pooled_stats"):
         if name in f:
-            setattr(model, name, tuple(_like(np.zeros((2, width), np.float32), f[name])))
-    for name, w in model.params.items():
-        model.params[name] = aligned(_like(w, f[f"params/{name}"]))
+            setattr(model, name, tuple(_read(f[name])))
+    for name in model.params:
+        model.params[name] = aligned(_read(stored[name]))
     return model
 
 
-def _like(expected: np.ndarray, stored: h5py.Dataset) -> np.ndarray:
-    if stored.shape != expected.shape or stored.dtype != expected.dtype:
-        raise ValueError(f"{stored.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {expected.shape}")
+def _json(f: h5py.File, name: str) -> dict[str, Any]:
+    return parsed(_read(f[name]), name)
+
+
+def _form(stored: h5py.Dataset) -> tuple[tuple[int, ...], np.dtype]:
+    check_storage(stored)
+    return stored.shape, stored.dtype
+
+
+def _read(stored: h5py.Dataset) -> Any:
+    check_storage(stored)
     return stored[()]
+
+
+def _like(stored: h5py.Dataset, expected: np.ndarray) -> np.ndarray:
+    if _form(stored) != (expected.shape, expected.dtype):
+        raise ValueError(f"{stored.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {expected.shape}")
+    return _read(stored)
 
 
 def _save_solver(f: h5py.File, solver: CaptioningSolver) -> None:
@@ -138,10 +162,20 @@ def _save_solver(f: h5py.File, solver: CaptioningSolver) -> None:
     f["loss_history"] = np.array(solver.loss_history, np.float64)
 
 
-def _load_solver(f: h5py.File) -> dict[str, Any]:
-    state = json.loads(f["solver"][()])
-    for name, key in state.pop("arrays"):
-        value = _like(f[f"params/{name}"], f[f"optimiser/{name}/{key}"])
-        state["optim_configs"].setdefault(name, {})[key] = value
-    averages = {name: aligned(_like(f[f"params/{name}"], f[f"averages/{name}"])) for name in f.get("averages", ())}
-    return {**state, "averages": averages, "loss_history": f["loss_history"][()].tolist()}
+def _load_solver(f: h5py.File, model: CaptioningRNN) -> dict[str, Any]:
+    state = _json(f, "solver")
+    arrays, configs = state.pop("arrays"), state.pop("optim_configs")
+    for name, value in state.items():
+        if type(value) not in SCALARS[name]:
+            raise ValueError(f"{name} of the solver is {value!r:.60}")
+    configs = {name: {**configs.get(name, {})} for name in model.params}
+    for row in [*state["history"], *configs.values()]:
+        if not all(isinstance(value, (int, float, type(None))) for value in dict(row).values()):
+            raise ValueError(f"the solver has {row!r:.60}, expected numbers by their names")
+    for name, key in arrays:
+        configs[name][key] = _like(f[f"optimiser/{name}/{key}"], model.params[name])
+    averages = {name: aligned(_like(f[f"averages/{name}"], model.params[name])) for name in f.get("averages", ())}
+    losses = f["loss_history"]
+    if losses.dtype != np.float64 or losses.ndim != 1:
+        raise ValueError(f"loss_history is {losses.dtype} {losses.shape}, expected float64 (steps,)")
+    return {**state, "optim_configs": configs, "averages": averages, "loss_history": _read(losses).tolist()}

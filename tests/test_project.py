@@ -11,29 +11,32 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = {"rnnlayers", "models", "data", "gradcheck", "scripts", "tests"}
 ALLOWED = {          # folder -> what it may import besides itself and the standard library
     "rnnlayers": {"numpy"},
-    "models": {"numpy", "h5py", "rnnlayers"},
-    "data": {"numpy", "h5py", "PIL"},
+    "models": {"numpy", "h5py", "rnnlayers", "rnnlayers.files"},
+    "data": {"numpy", "h5py", "PIL", "rnnlayers.files"},
     "gradcheck": {"numpy"},
 }
 EXCEPTIONS = {"gradcheck/suite.py": {"rnnlayers", "models"}, "gradcheck/plot.py": {"matplotlib"},
-              "rnnlayers/engine": {"numba"}, "data/onnx_models.py": {"onnxruntime"},
+              "rnnlayers/engine": {"numba"}, "rnnlayers/files": {"h5py", "rnnlayers.files"},
+              "models/safetensors_file.py": {"safetensors"}, "data/onnx_models.py": {"onnxruntime"},
               "data/picture_formats.py": {"pillow_heif"}}
 
 
 def imports(path):
+    """The packages that a file imports, and rnnlayers.files apart from the layers."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module.split(".")[0]
+            parts = node.module.split(".")
+            yield ".".join(parts[:2]) if parts[:2] == ["rnnlayers", "files"] else parts[0]
 
 
 @pytest.mark.parametrize("folder", ALLOWED)
 def test_import_arrows(folder):
     for path in (ROOT / folder).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
-        if name.startswith("rnnlayers/engine/"):
-            name = "rnnlayers/engine"
+        if name.startswith(("rnnlayers/engine/", "rnnlayers/files/")):
+            name = name.rpartition("/")[0]
         allowed = {folder, *sys.stdlib_module_names, *ALLOWED[folder], *EXCEPTIONS.get(name, ())}
         foreign = set(imports(path)) - allowed
         assert not foreign, f"{name} imports {foreign}"

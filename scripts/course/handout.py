@@ -11,9 +11,12 @@ ALL = "*"                           # all modules of a folder, without its subfo
 HANDED_OUT = {                      # folder -> modules
     # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
+    # how HDF5 files are opened
+    "rnnlayers/files": "__init__ look looking sealed",
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
-                 likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
+                 likelihood metrics minibatches ngrams options read_ahead schedules safetensors_file search selection
+                 solver stored_model transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs
@@ -25,7 +28,7 @@ HANDED_OUT = {                      # folder -> modules
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
     "scripts/commandline": "__init__ catalogue command decoding_options image_model parser run_options",
-    "scripts/runs": "__init__ divergence folders photos settings start training training_files transfer",
+    "scripts/runs": "__init__ divergence folders photos settings start stored_run training training_files transfer",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",

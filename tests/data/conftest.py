@@ -1,11 +1,11 @@
 import contextlib
 import shutil
 
-import h5py
 import pytest
 
 from data.features import FeatureReader
 from tests.data.dataset_folders import write_all
+from tests.sealed_files import edited
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def fails():
 def put():
     """Function: write datasets {name: values} and attributes into an HDF5 file, in place of any of the same name."""
     def write(path, datasets, **attributes):
-        with h5py.File(path, "a") as f:
+        with edited(path) as f:
             for name, values in datasets.items():
                 if name in f:
                     del f[name]

@@ -12,6 +12,7 @@ from data.dataset import check_identity, open_dataset
 from data.features import write_features
 from data.prepare import describe
 from tests.data.dataset_folders import CAPTIONS, COURSE_WORDS, NAMES, ROWS, make
+from tests.sealed_files import edited
 
 # --- opening -----------------------------------------------------------------------------------------------------
 
@@ -213,7 +214,7 @@ def test_the_identity(pristine):
 def test_an_identity_with_other_captions_is_refused_where_captions_count(pristine, tmp_path, fails):
     then = open_dataset(pristine / "inside").identity()
     other = shutil.copytree(pristine / "inside", tmp_path / "data")
-    with h5py.File(other / "captions.h5", "a") as f:
+    with edited(other / "captions.h5") as f:
         f["train_captions"][0, 1] = 1
     check_identity(then, open_dataset(other))
     with fails(other, "not the captions the checkpoint was trained with"):
@@ -247,7 +248,7 @@ def test_a_vocabulary_that_is_not_the_datasets_is_noticed(folder, fails):
 
 
 def test_a_split_of_nothing_but_null_is_noticed(folder, fails):
-    with h5py.File(folder / "captions.h5", "a") as f:
+    with edited(folder / "captions.h5") as f:
         f["val_captions"][...] = 0
     with fails(folder / "captions.h5", "val_captions has only <NULL>"):
         open_dataset(folder)

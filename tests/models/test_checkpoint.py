@@ -1,13 +1,16 @@
 import errno
+import json
 import os
 
 import h5py
 import numpy as np
 import pytest
 
-from models import CaptioningRNN, CaptioningSolver
+from models import CaptioningRNN, CaptioningSolver, stored_model
 from models.checkpoint import load_checkpoint, restore_solver, save_checkpoint, write_atomically
+from rnnlayers.files import sealed
 from tests.cells import TAKE_A_VECTOR
+from tests.sealed_files import edited
 
 OPTIONS = {"update_rule": "adam", "batch_size": 8, "num_epochs": 3, "sampling": "epochs", "validate": True, "clip": 1.0,
            "seed": 4, "verbose": False, "schedule": "one-cycle", "optim_config": {"learning_rate": 1e-2}}
@@ -91,7 +94,7 @@ def test_other_files_are_one_clear_error(tmp_path):
 
 def test_weights_of_another_shape_are_an_error(word_to_idx, tmp_path):
     save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
-    with h5py.File(tmp_path / "a.h5", "a") as f:
+    with edited(tmp_path / "a.h5") as f:
         del f["params/Wx"]
         f["params/Wx"] = np.zeros((2, 2))
     with pytest.raises(ValueError, match=r"Wx is float64 \(2, 2\), expected float32 \(4, 28\)"):
@@ -116,3 +119,60 @@ def test_written_files_have_ordinary_permissions(tmp_path):
     write_atomically(tmp_path / "a", b"1")
     (tmp_path / "b").write_bytes(b"1")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+@pytest.mark.parametrize("entry, text", [
+    ("config", "[]"), ("config", "5"), ("config", "[" * 100_000), ("config", '{"hidden_dim": ' + "9" * 5000 + "}"),
+    ("vocabulary", "[]"), ("vocabulary", '{"a": []}'), ("vocabulary", "{"), ("run", "[]"), ("solver", "[]"),
+    ("solver", "{}"),
+])
+def test_json_of_another_form_is_one_clear_error(entry, text, word_to_idx, tmp_path):
+    save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
+    with edited(tmp_path / "a.h5") as f:
+        f.pop(entry, None)
+        f[entry] = text
+    with pytest.raises(ValueError, match="a.h5: not a whole checkpoint"):
+        load_checkpoint(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("change, found", [
+    ({"hidden_dim": 6000}, "expected float32"), ({"hidden_dim": 10**12}, "sizes are"),
+    ({"hidden_dim": 7.0}, "sizes are"), ({"input_dim": True}, "sizes are"), ({"wordvec_dim": "4"}, "sizes are"),
+    ({"pooled_dim": [1]}, "sizes are"), ({"dropout": float("nan")}, "a setting is nan"),
+    ({"feature_clip": {}}, "a setting is"), ({"dtype": "object"}, "dtype"), ({"cell_type": "gru2"}, "cell_type"),
+    ({"seed": 3}, "unknown"), ({"penalty": float("inf")}, "a setting is inf"),
+])
+def test_sizes_and_settings_are_checked_before_a_model_is_made(change, found, word_to_idx, tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
+    with edited(tmp_path / "a.h5") as f:
+        config = json.loads(f["config"][()])
+        del f["config"]
+        f["config"] = json.dumps({**config, **change})
+    monkeypatch.setattr(stored_model, "CaptioningRNN", None)
+    with pytest.raises(ValueError, match=f"a.h5: not a whole checkpoint.*{found}"):
+        load_checkpoint(tmp_path / "a.h5")
+
+
+def test_weights_that_are_claimed_and_not_stored_are_refused(word_to_idx, tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
+    with edited(tmp_path / "a.h5") as f:
+        config = json.loads(f["config"][()])
+        for name, shape in (("Wx", (4, 24000)), ("Wh", (6000, 24000)), ("b", (24000,)), ("W_proj", (5, 6000)),
+                            ("b_proj", (6000,)), ("W_vocab", (6000, len(word_to_idx)))):
+            del f[f"params/{name}"]
+            f.create_dataset(f"params/{name}", shape, np.float32)
+        del f["config"]
+        f["config"] = json.dumps({**config, "hidden_dim": 6000})
+    monkeypatch.setattr(stored_model, "CaptioningRNN", None)
+    with pytest.raises(ValueError, match="Wh claims 576,000,000 bytes"):
+        load_checkpoint(tmp_path / "a.h5")
+
+
+def test_a_file_that_may_not_be_read_is_said_as_such(word_to_idx, tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
+
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, "Permission denied", "a.h5")
+    monkeypatch.setattr(sealed, "open", refuse, raising=False)
+    with pytest.raises(PermissionError):
+        load_checkpoint(tmp_path / "a.h5")

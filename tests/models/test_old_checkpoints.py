@@ -57,10 +57,11 @@ def stored(request, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["engine", "textbook"])
-def test_a_file_of_version_0_1(backend, stored, monkeypatch):
+def test_a_file_of_version_0_1(backend, stored, monkeypatch, capsys):
     monkeypatch.setenv("RNNLAYERS_BACKEND", backend)
     path, expected = stored
     checkpoint, then = load_checkpoint(path), expected[backend]
+    assert capsys.readouterr().err.startswith(f"note: {path} is of an old format without a digest")
     model = checkpoint.model
     assert (model.cell_type, checkpoint.run) == (expected["cell"], {"note": "version 0.1"})
     captions, images, features = captions_and_features(model)

@@ -24,6 +24,7 @@ from scripts.campaigns import forks
 from scripts.commandline.command import run
 from scripts.runs.start import start_run
 from tests.cells import NAMES, RECURRENT
+from tests.sealed_files import edited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3"]
@@ -194,7 +195,7 @@ def test_show_batch(small_scenes, tmp_path, capsys):
 
 
 def damage(folder, name, change):
-    with h5py.File(folder / name, "a") as f:
+    with edited(folder / name) as f:
         change(f)
 
 

@@ -5,7 +5,6 @@ import shutil
 import sys
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import pytest
 
@@ -24,6 +23,7 @@ from scripts.runs.settings import DEFAULTS
 from scripts.runs.training import make_model, make_solver
 from tests.cells import RECURRENT, TAKE_A_VECTOR
 from tests.scripts.test_train import call
+from tests.sealed_files import edited
 
 SMALL = {"hidden": 48, "wordvec": 32, "batch": 32, "lr": 1e-2, "dropout": 0.1}
 PICTURE = {"attention": ("W_proj",), "bahdanau": ("W_init_h", "W_init_c", "Wattn")}
@@ -184,7 +184,7 @@ def change_features(folder, out, change):
     """The dataset with other features, properly described."""
     shutil.copytree(folder, out)
     for name in ("features_grid.h5", "features_pooled.h5"):
-        with h5py.File(out / name, "a") as f:
+        with edited(out / name) as f:
             values = change(f["features"][()].astype(np.float32))
             del f["features"]
             f["features"] = values

@@ -13,6 +13,7 @@ from models.checkpoint import load_checkpoint
 from scripts import diagnose, report, train
 from scripts.runs import training_files
 from scripts.runs.divergence import far_above_guessing
+from tests.sealed_files import edited
 
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3", "--model", "lstm"]   # 12 steps an epoch
 TOO_FAST = [*FAST, "--lr", "1000", "--clip", "0", "--schedule", "exponential", "--weight-decay", "0"]
@@ -62,7 +63,7 @@ def test_weights_of_another_run_that_are_sure_of_other_captions_have_not_diverge
         small_scenes, whole, tmp_path, capsys):
     """--from: the first epochs may be worse than guessing, without any learning rate at fault."""
     source = shutil.copy(whole[2] / "best.h5", tmp_path / "sure.h5")
-    with h5py.File(source, "a") as f:
+    with edited(source) as f:
         f["params/W_vocab"][...] = 60 * f["params/W_vocab"][...]
     small = ["--data", small_scenes, "--from", source, "--batch", "25", "--epochs", "1"]
     assert call(*small, "--lr", "1e-6", "--out", tmp_path / "sure") == 0
@@ -173,7 +174,7 @@ def test_the_last_finite_weights_stay_and_go_on(spoil, seconds, reason, step, sm
 def test_a_run_of_old_that_ended_in_nan_does_not_go_on(small_scenes, tmp_path, capsys):
     out = tmp_path / "run"
     assert call("--data", small_scenes, "--out", out, *FAST) == 0
-    with h5py.File(out / "last.h5", "a") as f:
+    with edited(out / "last.h5") as f:
         f["params/Wx"][0, 0] = np.nan
     capsys.readouterr()
     shutil.copy(out / "last.h5", tmp_path / "before.h5")

@@ -1,0 +1,82 @@
+"""What files store of a model beside its weights, settings and vocabulary, and a model made of that, all checked first.
+
+Files come from anywhere: sizes are compared with those of the stored weights before any array is made.
+"""
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.captioning_rnn import CaptioningRNN
+from models.cells import CELLS, cell_name
+from models.cells.cell import axis_sizes
+from models.options import STORED, attribute
+
+SIZES = ("input_dim", "wordvec_dim", "hidden_dim")
+FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError,
+          RuntimeError, MemoryError)         # what reading and checking a file of any content may raise
+
+Forms = Mapping[str, tuple[tuple[int, ...], np.dtype]]      # name -> shape and type of a stored array
+
+
+def config_of(model: CaptioningRNN) -> dict[str, Any]:
+    """The settings that make a model of the same shapes and behaviour, for JSON."""
+    return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
+            "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
+            **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
+
+
+def parsed(text: Any, name: str) -> dict[str, Any]:
+    """The JSON object in a text. Raises ValueError (RecursionError for thousands of nested brackets)."""
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"{name} is {content!r:.60}, expected a JSON object")
+    return content
+
+
+def model_of(config: Mapping[str, Any], vocabulary: dict[str, int], params: Forms, others: Forms) -> CaptioningRNN:
+    """A model with these settings and words; its weights are drawn, and still to be replaced by the stored ones.
+
+    params, others: forms of the stored weights, and of feature_stats and pooled_stats where they are stored. Raises
+    ValueError, or another of FAULTS, where something is not as the settings say.
+    """
+    sizes, dtype = _sizes(config, vocabulary), np.dtype(config["dtype"])
+    if dtype.kind != "f":
+        raise ValueError(f"dtype is {dtype}, expected a floating-point type")
+    cell = CELLS[cell_name(config["cell_type"])](config.get("start", "h"))
+    shapes = {"W_embed": "V W", **cell.shapes(), "W_vocab": "H V", "b_vocab": "V"}
+    for name, letters in shapes.items():
+        _check_form(name, params, axis_sizes(letters, sizes), dtype)
+    for name, size in (("feature_stats", sizes["D"]), ("pooled_stats", sizes["P"])):
+        if name in others:
+            _check_form(name, others, (2, size), np.dtype(np.float32))
+    options = {name: value for name, value in config.items() if name != "dtype"}
+    return CaptioningRNN(vocabulary, **options, dtype=dtype.type, seed=0)
+
+
+def _sizes(config: Mapping[str, Any], vocabulary: Mapping[str, Any]) -> dict[str, int]:
+    """Letter -> size, after a check that there are no other settings, and of the words' ids."""
+    known = {"cell_type", "dtype", *SIZES, *(option.name for option in STORED)}
+    if not known >= config.keys():
+        raise ValueError(f"settings {', '.join(sorted(config.keys() - known))!r:.60} are unknown: a later version may "
+                         "have written the file")
+    D, W, H = (config[name] for name in SIZES)
+    P = D if config.get("pooled_dim") is None else config["pooled_dim"]
+    sizes = {"V": len(vocabulary), "D": D, "P": P, "W": W, "H": H, "K": H}
+    if not all(type(size) is int and 0 < size < 2**31 for size in sizes.values()):
+        raise ValueError(f"sizes are {sizes!r:.100}, expected whole numbers from 1")
+    for value in config.values():
+        if isinstance(value, (bool, list, dict)) or isinstance(value, float) and not np.isfinite(value):
+            raise ValueError(f"a setting is {value!r:.60}, expected a name or a finite number")
+    if not all(type(i) is int and 0 <= i < len(vocabulary) for i in vocabulary.values()):
+        raise ValueError(f"the vocabulary has ids other than whole numbers from 0 to {len(vocabulary) - 1}")
+    return sizes
+
+
+def _check_form(name: str, stored: Forms, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if name not in stored:
+        raise ValueError(f"{name} is missing, expected {dtype} {shape}")
+    found_shape, found_dtype = stored[name]
+    if found_shape != shape or found_dtype != dtype:
+        raise ValueError(f"{name} is {found_dtype} {found_shape}, expected {dtype} {shape}")
