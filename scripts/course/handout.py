@@ -16,7 +16,7 @@ HANDED_OUT = {                      # folder -> modules
                  likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs
+    "data": """__init__ coco dataset encoder feature_file features files letters locks markers matching model_outputs
                onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
                scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
