@@ -1,27 +1,50 @@
 """Run folders: how training makes them and other commands find their files."""
+import contextlib
 import csv
 import io
 from pathlib import Path
 from typing import Any
 
 from data.dataset import Dataset, check_identity, open_dataset
+from data.locks import Lock
 from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 
+LOCK = ".training.lock"
 
-def new_run(out: str | Path | None, name: str) -> Path:
+
+def new_run(out: str | Path | None, name: str, held: contextlib.ExitStack | None = None) -> Path:
     """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
 
-    Raises FileExistsError if `out` is not empty.
+    held: takes the lock on the folder, before anything in it is looked at. Raises FileExistsError if `out` is not
+    empty, ValueError if another process trains in it.
     """
-    if out is not None:
-        folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir())):
-            raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
-                                  f"choose another --out, or go on with it by --resume {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+    folder = _numbered(name) if out is None else Path(out)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+    if folder.is_dir():
+        hold_run(folder, held)
+    if not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir()):
+        raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
+                              f"choose another --out, or go on with it by --resume {folder}")
+    return folder
+
+
+def hold_run(folder: Path, held: contextlib.ExitStack | None) -> None:
+    """Lock a run folder for this process until `held` is closed; None: no lock.
+
+    Raises ValueError that says which process trains in it.
+    """
+    if held is None:
+        return
+    lock = held.enter_context(Lock(folder / LOCK, f"{folder}: another process trains in it, nothing was touched"))
+    if not lock.works:
+        print(f"note: {folder}: this file system has no locks, see to it that one process at a time trains in it")
+
+
+def _numbered(name: str) -> Path:
+    """A new folder runs/NAME-K."""
     k = 1
     while True:
         folder = Path("runs") / f"{name}-{k}"
