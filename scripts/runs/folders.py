@@ -5,7 +5,9 @@ import io
 from pathlib import Path
 from typing import Any
 
+from data.contents import check_contents, contents
 from data.dataset import Dataset, check_identity, open_dataset
+from data.fingerprints import Progress
 from data.locks import Lock
 from data.vocabulary import Vocabulary
 from models.cells import CELLS
@@ -91,6 +93,23 @@ def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, capt
     dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)
     check_identity(then, dataset, captions, features)
     return dataset
+
+
+def open_same_data(checkpoint: Checkpoint, folder: str | Path | None, progress: Progress = iter
+                   ) -> tuple[Dataset, dict[str, Any]]:
+    """The dataset of a run that goes on -> Dataset, its contents. Raises ValueError where any part of it has changed.
+
+    A checkpoint of version 0.1 does not say what all of it was: then a line says what was compared.
+    """
+    complete = "contents" in checkpoint.run.get("data", {})
+    dataset = open_run_data(checkpoint, folder, captions=not complete, features=not complete)
+    now = contents(dataset, progress)
+    if complete:
+        check_contents(checkpoint.run["data"], dataset, now)
+    else:
+        print(f"note: {checkpoint.path}: of an older version, which did not record its validation captions, references "
+              "and all features: only vocabulary, training captions and 16 rows of features were compared")
+    return dataset, now
 
 
 def load_attending_run(run: str | Path, folder: str | Path | None = None,

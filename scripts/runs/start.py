@@ -3,13 +3,15 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
+from data.contents import contents
 from data.dataset import Dataset, open_dataset
 from models import CaptioningSolver
 from models.cells import CELLS
 from models.checkpoint import restore_solver
+from scripts.commandline.progress import reading
 from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
-from scripts.runs import load_run, new_run, open_run_data
-from scripts.runs.folders import hold_run
+from scripts.runs import load_run, new_run
+from scripts.runs.folders import hold_run, open_same_data
 from scripts.runs.settings import DEFAULTS, settings_of
 from scripts.runs.training import make_model, make_solver
 from scripts.runs.training_files import TrainingFiles, say
@@ -33,7 +35,8 @@ def start_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple[
     start = source and take_over(model, source, dataset)
     solver = make_solver(model, settings, dataset)
     name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
-    return solver, TrainingFiles(new_run(args.out, name, held), dataset, settings, start)
+    now = contents(dataset, reading)
+    return solver, TrainingFiles(new_run(args.out, name, held), dataset, settings, now, start)
 
 
 def _note_single_region(dataset: Dataset) -> None:
@@ -58,7 +61,7 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     if folder.is_dir():
         hold_run(folder, held)                              # before anything in it is read
     checkpoint = load_run(run, "last")
-    dataset = open_run_data(checkpoint, args.data, captions=True)
+    dataset, now = open_same_data(checkpoint, args.data, reading)
     settings = {**DEFAULTS, **checkpoint.run["settings"]}
     for name in DEFAULTS:
         asked = getattr(args, name)
@@ -77,4 +80,4 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     restore_solver(solver, checkpoint)
     if solver.best_epoch:
         solver.best_params = load_run(folder, "best").model.params
-    return solver, TrainingFiles(folder, dataset, settings, checkpoint.run.get("from"))
+    return solver, TrainingFiles(folder, dataset, settings, now, checkpoint.run.get("from"))
