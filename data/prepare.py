@@ -221,8 +221,8 @@ def _check_numbers(folder: Path, parts: Sequence[Mapping[str, str | os.PathLike]
                              f"{f', and {len(bad) - 1:,} more' if bad[1:] else ''}), expected finite numbers: extract "
                              "that image's features again")
         if broken:
-            notes.append(f"{path}: {len(broken):,} rows of features have NaN or infinity, the first is {broken[0]}; no "
-                         "caption uses them")
+            notes.append(f"{path}: NaN or infinity among the features of images without captions: {len(broken):,} "
+                         f"rows, the first is {broken[0]}")
     return notes
 
 

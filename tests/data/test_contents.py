@@ -89,8 +89,8 @@ def test_each_change_is_named(name, place, part, where, copy, fails):
         forget_samples(folder)
     else:                                                # what was compared before did not notice
         check_identity(then, open_dataset(folder, "both"), captions=part != "training captions" and place[1] != 5)
-    with fails(f"{at}: not the {part} the checkpoint was trained with (the first that differs is {where}", f"trained on {then['folder']}",
-               "use those, or train again"):
+    with fails(f"{at}: not the {part} the checkpoint was trained with (the first that differs is {where}",
+               f"trained on {then['folder']}): use those, or train again"):
         check(then, folder)
 
 
