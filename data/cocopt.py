@@ -84,7 +84,7 @@ def make_cocopt_dataset(out: str | os.PathLike, path: str | os.PathLike, encoder
 
 def _encode(path: Path, pictures: Sequence[np.ndarray], names: list[str], encoder: Encoder,
             progress: Callable[[Iterable[int]], Iterable[int]]) -> None:
-    with FeatureRows(path, encoder.shape, encoder.attributes()) as rows:
+    with FeatureRows(path, encoder.shape, encoder.attributes(), len(names)) as rows:
         for i in progress(range(0, len(names), BATCH)):
             batch = [np.ascontiguousarray(picture.transpose(1, 2, 0)) for picture in pictures[i:i + BATCH]]
             for name, features in zip(names[i:], encoder.encode(batch)):

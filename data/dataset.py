@@ -144,11 +144,13 @@ def check_identity(then: Mapping[str, Any], dataset: Dataset, captions: bool = F
     for split in then["features"].keys() & now["features"].keys() if features else ():
         before, after = then["features"][split], now["features"][split]
         if before["fingerprint"] != after["fingerprint"]:
+            how = attribute_differences(before["attributes"], after["attributes"])
             raise ValueError(f"{after['path']}: not the features the checkpoint was trained with ({before['path']}; "
-                             f"{_differences(before['attributes'], after['attributes'])}): use those, or train again")
+                             f"{how}): use those, or train again")
 
 
-def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def attribute_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first two attributes that differ, in words."""
     keys = [key for key in sorted({*then, *now}) if then.get(key) != now.get(key)]
     return "; ".join(f"{key} {then.get(key, 'absent')!r} then, {now.get(key, 'absent')!r} now" for key in keys[:2]) or (
         "same model and layer, different numbers")

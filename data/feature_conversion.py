@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.feature_axes import Layout, arrange, check_layout, describe_axes, find_layout, parse_layout, sizes
-from data.feature_file import grid_attributes, new_feature_file, stated_grid, trailing_zeros
+from data.feature_file import grid_attributes, new_feature_file, stated_grid, trailing_zeros, writing
+from data.files import is_full, megabytes
 from data.foreign_features import Foreign
 
 Progress = Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]]
@@ -65,12 +66,13 @@ def survey(foreign: Foreign, layout: Layout, path: Path, half: bool = False, pro
 
 
 def write(conversion: Conversion, out: Path, progress: Progress = iter) -> None:
-    """Write the feature file, row by row. Raises OSError; then there is no file."""
+    """Write the feature file, row by row. Raises OSError, or ValueError if another run writes it; it is then absent."""
     foreign, shape = conversion.foreign, conversion.shape
     out.parent.mkdir(parents=True, exist_ok=True)
     regions = conversion.regions
     try:
-        with new_feature_file(out, shape, conversion.dtype, foreign.names, conversion.attributes, regions) as file:
+        with writing(out, out), new_feature_file(out, shape, conversion.dtype, foreign.names, conversion.attributes,
+                                                 regions) as file:
             for row, x in enumerate(_images(foreign, conversion.layout, progress)):
                 full = np.zeros(shape[1:], conversion.dtype)
                 if len(shape) == 2:
@@ -80,7 +82,8 @@ def write(conversion: Conversion, out: Path, progress: Progress = iter) -> None:
                     full[:count] = x[:count]
                 file.write(full.tobytes())
     except OSError as error:
-        raise OSError(f"{out}: {error.strerror or error}: nothing was written") from error
+        needed = f", {megabytes(math.prod(shape) * conversion.dtype.itemsize)} are needed" if is_full(error) else ""
+        raise OSError(f"{out}: {error.strerror or error}: nothing was written{needed}") from error
 
 
 def _attributes(foreign: Foreign, layout: Layout, regions: int) -> dict[str, Any]:

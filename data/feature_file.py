@@ -5,6 +5,7 @@
     regions       (rows,) integers 1..L, optional: so many of an image's L regions are real, those after them padding
 """
 import contextlib
+import io
 import math
 import os
 import re
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 
 from data.files import hdf5_errors, open_hdf5
+from data.locks import Lock
 from rnnlayers.files.looking import check_storage
 
 NAME_KEYS = ("image_names", "image_id", "image_ids", "ids")
@@ -147,31 +149,44 @@ def trailing_zeros(x: np.ndarray) -> np.ndarray:
     return np.where(used.any(axis=1), used[:, ::-1].argmax(axis=1), x.shape[1])
 
 
-def _write_frame(path: str | os.PathLike, shape: Sequence[int], dtype: Any, names: Sequence[str],
-                attributes: Mapping[str, Any], regions: np.ndarray | None = None) -> int:
-    """Write a feature file that lacks only the numbers -> the offset at which they belong."""
-    with h5py.File(path, "w") as file:
+def writing(path: str | os.PathLike, where: object) -> Lock:
+    """The lock on writing a feature file. where: what is written, for the others' message."""
+    path = Path(path)
+    return Lock(path.with_name(f".{path.name}.lock"), f"{where}: another run is writing it, expected one at a time")
+
+
+def _frame(shape: Sequence[int], dtype: Any, names: Sequence[str], attributes: Mapping[str, Any],
+           regions: np.ndarray | None = None) -> tuple[memoryview, int]:
+    """A feature file that lacks only the numbers -> its bytes, the offset at which the numbers belong.
+
+    It is made in memory, because HDF5 crashes on a full disk. HDF5 allocates the numbers' space last, so that it
+    neither writes nor stores it.
+    """
+    buffer, early = io.BytesIO(), h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    with h5py.File(buffer, "w") as file:
         file.attrs.update(attributes)
         file.create_dataset("image_names", data=list(names), dtype=h5py.string_dtype())
         if regions is not None:
             file["regions"] = regions
-        features = file.create_dataset("features", shape, dtype, fill_time="never")
-        features[-1] = 0                                                # makes HDF5 allocate the space for all rows
-        return features.id.get_offset()
+        features = file.create_dataset("features", shape, dtype, fill_time="never", dcpl=early)
+        offset = features.id.get_offset()
+    return buffer.getbuffer(), offset
 
 
 @contextlib.contextmanager
 def new_feature_file(path: str | os.PathLike, *frame: Any) -> Iterator[BinaryIO]:
     """A new feature file, open where the numbers of its rows belong: write their bytes, one row after the other.
 
-    frame: what _write_frame takes. The file is complete at the end of the block; if the block fails there is none.
+    frame: what _frame takes. The file is complete at the end of the block; if the block fails there is none.
     Raises OSError on a full disk.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.h5.part")
     try:
-        offset = _write_frame(temporary, *frame)
-        with open(temporary, "r+b") as out:                             # plain writes: HDF5 would crash on a full disk
+        content, offset = _frame(*frame)
+        with open(temporary, "wb") as out:
+            out.write(content)
             out.seek(offset)
             yield out
             out.flush()

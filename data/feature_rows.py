@@ -11,54 +11,50 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from data.encoder import differences
-from data.feature_file import new_feature_file
-
-try:
-    import fcntl
-except ImportError:                                      # Windows, where two runs at once go unnoticed
-    fcntl = None                                         # type: ignore[assignment]
+from data.feature_file import new_feature_file, writing
+from data.files import is_full, megabytes
 
 
 class FeatureRows:
     """The finished rows of a feature file: `rows` is picture's name -> (stamp, offset in PATH.part).
 
-    A context manager. shape: of one picture's features; attributes: of the encoder. On entering, raises ValueError if
-    PATH.part holds features of another encoder, or if another run is writing it. On a full disk raises OSError that
-    says what to do.
+    A context manager. shape: of one picture's features; attributes: of the encoder; total: rows that are expected. On
+    entering, raises ValueError if PATH.part holds features of another encoder, or if another run is writing it. On a
+    full disk raises OSError that says how much is needed and what to do.
     """
 
-    def __init__(self, path: str | os.PathLike, shape: Sequence[int], attributes: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | os.PathLike, shape: Sequence[int], attributes: Mapping[str, Any],
+                 total: int = 0) -> None:
         self.path, self.part = Path(path), Path(f"{path}.part")
-        self.shape, self.attributes = tuple(shape), attributes
+        self.shape, self.attributes, self.total = tuple(shape), attributes, total
         self.bytes = 2 * math.prod(shape)
         self.rows: dict[str, tuple[Any, int]] = {}
 
     def __enter__(self) -> FeatureRows:
-        self._file = open(self.part, "a+b")              # noqa: SIM115
-        try:
-            _lock(self._file, self.part)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(writing(self.path, self.part))
+            self._file = stack.enter_context(open(self.part, "a+b"))
             self._file.seek(0)
             self._check(self._file.readline())
             self._read()
-        except BaseException:
-            self._file.close()
-            raise
+            self._held = stack.pop_all()
         return self
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         try:
-            self._file.close()                           # tries again to write what did not fit
+            self._held.close()                           # tries again to write what did not fit
         except OSError as again:
             error = again
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not (
                 isinstance(error.__cause__, OSError)):   # said already, of another file of the same run
+            needed = f", with about {megabytes(self._needed())} free for it" if is_full(error) else ""
             raise OSError(f"{self.path}: {error.strerror or error}: finished rows are kept in {self.part}; run the "
-                          "same command to continue") from error
+                          f"same command to continue{needed}") from error
 
     def append(self, name: str, stamp: Any, features: np.ndarray) -> None:
         """Store the features of one picture. Raises ValueError if one is beyond float16's range."""
@@ -92,6 +88,11 @@ class FeatureRows:
         """Remove PATH.part."""
         self._file.close()
         self.part.unlink()
+
+    def _needed(self) -> int:
+        """Bytes of the rows that are missing and of the file that is made of all, which PATH.part outlives."""
+        total = max(self.total, len(self.rows))
+        return (2 * total - len(self.rows)) * (self.bytes + 100)         # 100: name and stamp
 
     def _write(self, content: Any) -> None:
         self._file.write(json.dumps(content).encode() + b"\n")
@@ -129,14 +130,3 @@ class FeatureRows:
             self.rows[name] = (stamp, start)
             end = self._file.seek(start + self.bytes)
         self._file.truncate(end)
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    """Lock the file for this process until it is closed. Raises ValueError if another process has locked it."""
-    try:
-        if fcntl:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(f"{path}: another run is writing it, expected one at a time: wait for it or stop it") from None
-    except OSError:                                      # this file system has no locks
-        pass

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -130,6 +130,21 @@ class FeatureReader:
                 notes.append(f"{self.path}: {key} is not read, all regions count; if some are padding, convert the "
                              f"file with python -m scripts.convert_features {self.path} --out NEW.h5")
         return notes
+
+    def pieces(self, first: int, end: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Rows first..end-1 as stored, in pieces that fit into memory: (row, the numbers from that row on)."""
+        row_bytes = math.prod(self.file_shape[1:]) * self.dtype.itemsize
+        size = max(1, BLOCK_BYTES // row_bytes // self._block) * self._block
+        for row in range(first, end, size):
+            yield row, self._load(row, min(row + size, end) - 1)
+
+    def broken(self, first: int, x: np.ndarray) -> np.ndarray:
+        """Which rows have NaN or infinity, padding aside. x: numbers as stored, from row `first` on."""
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(x if x.dtype.itemsize <= 4 else x.astype(np.float32))
+        if self.counts is not None:
+            finite |= (np.arange(x.shape[1]) >= self.counts[first:first + len(x), None])[..., None]
+        return first + np.flatnonzero(~finite.reshape(len(x), -1).all(axis=1))
 
     def _sample(self, limit: int) -> np.ndarray:
         """Up to `limit` evenly spaced rows."""

@@ -1,9 +1,11 @@
 """Reading text, JSON and HDF5 files with one-line errors that name the file; writing HDF5."""
 import codecs
 import contextlib
+import errno
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -93,6 +95,16 @@ def new_hdf5(path: str | os.PathLike, sealed: str = "") -> Iterator[h5py.File]:
         Path(path).write_bytes(buffer.getbuffer())
     except OSError as error:
         raise OSError(f"{path}: {error.strerror or error}") from error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or a user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
+
+
+def megabytes(size: float) -> str:
+    """Bytes in words, rounded up."""
+    return f"{math.ceil(size / 1e5) / 10:,} MB"
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 
 from data.features import FeatureReader, check_same_kind
 from data.files import new_hdf5
+from data.fingerprints import Fingerprints, Progress
 from data.markers import strip_source
 from data.matching import examples, match_names
 from data.sources import Source
@@ -53,17 +54,18 @@ def new_folder(out: str | os.PathLike) -> Iterator[Path]:
 
 def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[str, str | os.PathLike],
                   pooled: Mapping[str, str | os.PathLike] | None = None, *, min_count: int | None = None,
-                  max_words: int = 20, tokens: str = "treebank", pictures: str | None = None) -> dict[str, Any]:
+                  max_words: int = 20, tokens: str = "treebank", pictures: str | None = None,
+                  progress: Progress = iter) -> dict[str, Any]:
     """Write the four files of a dataset folder -> the content of dataset.json.
 
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
     min_count: None to choose by the number of training captions; tokens: how captions are cut into words, a name in
-    data.tokenizer.TOKENS; pictures: an HDF5 file in the folder with the images, or None. Relative paths start from the
-    folder.
+    data.tokenizer.TOKENS; pictures: an HDF5 file in the folder with the images, or None; progress: wraps the blocks of
+    a feature file, all of which are read. Relative paths start from the folder.
     Images are found in the feature files by their names (data.matching) and stored in the order of their rows there.
     Markers around captions are stripped. Captions of images without features, and captions without a word, are left
-    out. All are counted. Raises ValueError if a split or the vocabulary ends up empty or if the feature files do not
-    fit together.
+    out. All are counted. Raises ValueError if a split or the vocabulary ends up empty, if the feature files do not fit
+    together, or if an image with captions has NaN or infinity among its features.
     """
     check_splits(source)
     stripped, markers = strip_source(source.captions)
@@ -85,6 +87,7 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     _write_captions(folder / "captions.h5", ids, rows)
     vocabulary.save(folder / "vocab.json")
     _write_json(folder / "references.json", references)
+    notes += _check_numbers(folder, [features, *([pooled] if pooled else [])], rows, progress)
     return write_description(
         folder, source.name, {split: (len(references[split]), len(texts[split])) for split in texts}, vocabulary,
         features, pooled, min_count=min_count, max_words=max_words, pictures=pictures, tokens=tokens,
@@ -196,6 +199,32 @@ def _select(split: str, captions: Mapping[str, Sequence[str]], cut: Callable[[st
             texts += [text for _, text in pairs]
             rows += [row] * len(pairs)
     return texts, np.array(rows, np.int32), references
+
+
+def _check_numbers(folder: Path, parts: Sequence[Mapping[str, str | os.PathLike]], rows: Mapping[str, np.ndarray],
+                   progress: Progress) -> list[str]:
+    """Read all features once -> notes on rows with NaN or infinity that no caption uses.
+
+    rows: split -> those that captions use. Raises ValueError if one of them has NaN or infinity. The fingerprints of
+    the files are kept, so that training need not read the files for them again.
+    """
+    used: dict[Path, set[int]] = {}
+    for part in parts:
+        for split in rows:
+            used.setdefault(folder / part[split], set()).update(rows[split].tolist())
+    notes = []
+    for path, wanted in used.items():
+        broken: list[int] = []
+        Fingerprints(folder).of(path, progress, broken)
+        if bad := [row for row in broken if row in wanted]:
+            names = FeatureReader(path).image_names() or []
+            raise ValueError(f"{path}: row {bad[0]} of features has NaN or infinity (image {names[bad[0]]}"
+                             f"{f', and {len(bad) - 1:,} more' if bad[1:] else ''}), expected finite numbers: extract "
+                             "that image's features again")
+        if broken:
+            notes.append(f"{path}: NaN or infinity among the features of images without captions: {len(broken):,} "
+                         f"rows, the first is {broken[0]}")
+    return notes
 
 
 def _write_captions(path: Path, ids: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> None:

@@ -1,4 +1,5 @@
 """Train a captioner. Without arguments: an LSTM with attention on the built-in scenes, in under three minutes."""
+import contextlib
 import math
 import sys
 
@@ -36,7 +37,13 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
     set_threads(args.threads)
-    solver, files = resume_run(args) if args.resume else start_run(args)
+    with contextlib.ExitStack() as held:                    # the lock on the run, until all files are written
+        solver, files = resume_run(args, held) if args.resume else start_run(args, held)
+        return train_and_judge(solver, files, report=not argv)
+
+
+def train_and_judge(solver, files, report):
+    """Train, and print what came of it -> the exit code. report: write the report if training was not stopped."""
     say(files.describe(solver))
     try:
         stopped = train(solver, files)
@@ -54,7 +61,7 @@ def main(argv=None):
     for line in files.samples:
         say(line)
     say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
-    if not argv:
+    if report:
         show_report(files.folder)
     learnt = files.settings["overfit"] is None or judge_overfit(solver, files.settings["model"])
     return 0 if learnt else 1

@@ -56,7 +56,7 @@ def extract(encoders: Mapping[str | os.PathLike, Encoder], pictures: dict[str, P
             raise FileExistsError(f"{path}: is there already, nothing was done: remove it or choose another name")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(FeatureRows(path, encoder.shape, encoder.attributes()))
+        files = [stack.enter_context(FeatureRows(path, encoder.shape, encoder.attributes(), len(pictures)))
                  for path, encoder in encoders.items()]
         try:
             failed = _append(list(encoders.values()), pictures, files, batch)

@@ -14,6 +14,7 @@ from data.matching import examples, match_names
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from scripts.commandline.image_model import listed, model_options
+from scripts.commandline.progress import reading
 from scripts.datasets.captions import with_splits
 from scripts.datasets.extraction import extract_to
 
@@ -41,8 +42,9 @@ def dataset_of_pictures(args: argparse.Namespace, source: Source, options: dict[
         for name, path in written.items():
             os.replace(path, folder / name)
         files = [dict.fromkeys(source.captions, name) for name in written]
+        source = source._replace(notes=(*source.notes, *made.notes))
         with keeping(written, folder):
-            return write_dataset(folder, source._replace(notes=(*source.notes, *made.notes)), *files, **options)
+            return write_dataset(folder, source, *files, progress=reading, **options)
 
 
 @contextlib.contextmanager

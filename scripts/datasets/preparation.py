@@ -11,6 +11,7 @@ from data.features import FeatureReader
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from scripts.commandline.image_model import encoder_of
+from scripts.commandline.progress import reading
 from scripts.commandline.run_options import check_least
 from scripts.datasets.captions import read_source, with_splits
 from scripts.datasets.pictured import dataset_of_pictures
@@ -34,7 +35,7 @@ def prepare(args: argparse.Namespace) -> dict[str, Any]:
     features, pooled = (files(args, name, list(source.captions)) for name in ("features", "pooled"))
     assert features is not None                             # parse has seen to it
     with new_folder(args.out) as folder:
-        return write_dataset(folder, source, features, pooled, **options)
+        return write_dataset(folder, source, features, pooled, progress=reading, **options)
 
 
 def files(args: argparse.Namespace, name: str, splits: list[str]) -> dict[str, str] | None:

@@ -1,29 +1,54 @@
 """Run folders: how training makes them and other commands find their files."""
+import contextlib
 import csv
 import io
 from pathlib import Path
 from typing import Any
 
+from data.contents import check_contents, contents
 from data.dataset import Dataset, check_identity, open_dataset
+from data.fingerprints import Progress
+from data.locks import Lock
 from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 from models.safetensors_file import load_model
 from scripts.runs.stored_run import checked
 
+LOCK = ".training.lock"
 
-def new_run(out: str | Path | None, name: str) -> Path:
+
+def new_run(out: str | Path | None, name: str, held: contextlib.ExitStack | None = None) -> Path:
     """An empty folder for a run: `out`, or runs/NAME-K with the next free K -> Path.
 
-    Raises FileExistsError if `out` is not empty.
+    held: takes the lock on the folder, before anything in it is looked at. Raises FileExistsError if `out` is not
+    empty, ValueError if another process trains in it.
     """
-    if out is not None:
-        folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir())):
-            raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
-                                  f"choose another --out, or go on with it by --resume {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+    folder = _numbered(name) if out is None else Path(out)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+    if folder.is_dir():
+        hold_run(folder, held)
+    if not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir()):
+        raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
+                              f"choose another --out, or go on with it by --resume {folder}")
+    return folder
+
+
+def hold_run(folder: Path, held: contextlib.ExitStack | None) -> None:
+    """Lock a run folder for this process until `held` is closed; None: no lock.
+
+    Raises ValueError that says which process trains in it.
+    """
+    if held is None:
+        return
+    lock = held.enter_context(Lock(folder / LOCK, f"{folder}: another process trains in it, nothing was touched"))
+    if not lock.works:
+        print(f"note: {folder}: this file system has no locks, see to it that one process at a time trains in it")
+
+
+def _numbered(name: str) -> Path:
+    """A new folder runs/NAME-K."""
     k = 1
     while True:
         folder = Path("runs") / f"{name}-{k}"
@@ -72,6 +97,23 @@ def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, capt
     dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)
     check_identity(then, dataset, captions, features)
     return dataset
+
+
+def open_same_data(checkpoint: Checkpoint, folder: str | Path | None, progress: Progress = iter
+                   ) -> tuple[Dataset, dict[str, Any]]:
+    """The dataset of a run that goes on -> Dataset, its contents. Raises ValueError where any part of it has changed.
+
+    A checkpoint of version 0.1 does not say what all of it was: then a line says what was compared.
+    """
+    complete = "contents" in checkpoint.run.get("data", {})
+    dataset = open_run_data(checkpoint, folder, captions=not complete, features=not complete)
+    now = contents(dataset, progress)
+    if complete:
+        check_contents(checkpoint.run["data"], dataset, now)
+    else:
+        print(f"note: {checkpoint.path}: of an older version, which did not record its validation captions, references "
+              "and all features: only vocabulary, training captions and 16 rows of features were compared")
+    return dataset, now
 
 
 def load_attending_run(run: str | Path, folder: str | Path | None = None,

@@ -1,21 +1,25 @@
 """How training begins: a new run, or one that was stopped and goes on. args: the options of scripts.train."""
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
+from data.contents import contents
 from data.dataset import Dataset, open_dataset
 from models import CaptioningSolver
 from models.cells import CELLS
 from models.checkpoint import restore_solver
+from scripts.commandline.progress import reading
 from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
-from scripts.runs import load_run, new_run, open_run_data
+from scripts.runs import load_run, new_run
+from scripts.runs.folders import hold_run, open_same_data
 from scripts.runs.settings import DEFAULTS, settings_of
 from scripts.runs.training import make_model, make_solver
 from scripts.runs.training_files import TrainingFiles, say
 from scripts.runs.transfer import settings_taken, take_over
 
 
-def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
-    """A new run -> solver, its files."""
+def start_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple[CaptioningSolver, TrainingFiles]:
+    """A new run -> solver, its files. held: takes the lock on its folder, if given."""
     source = None if args.from_run is None else load_run(args.from_run)
     folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
     settings = settings_of(args, (folder / "objects.json").is_file(), source and settings_taken(source))
@@ -31,7 +35,8 @@ def start_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles
     start = source and take_over(model, source, dataset)
     solver = make_solver(model, settings, dataset)
     name = f"{dataset.name}-{settings['model']}" + ("-overfit" if settings["overfit"] is not None else "")
-    return solver, TrainingFiles(new_run(args.out, name), dataset, settings, start)
+    now = contents(dataset, reading)
+    return solver, TrainingFiles(new_run(args.out, name, held), dataset, settings, now, start)
 
 
 def _note_single_region(dataset: Dataset) -> None:
@@ -42,14 +47,21 @@ def _note_single_region(dataset: Dataset) -> None:
             "(scripts.extract_features --list MODEL shows which outputs have them), or use --model lstm")
 
 
-def resume_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFiles]:
-    """A stopped run, as it was at its last checkpoint -> solver, its files. Raises ValueError if settings differ."""
+def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple[CaptioningSolver, TrainingFiles]:
+    """A stopped run, as it was at its last checkpoint -> solver, its files.
+
+    held: takes the lock on its folder, if given. Raises ValueError if settings or data differ, or if another process
+    trains in the folder.
+    """
     if args.from_run is not None:
         raise ValueError(f"--from {args.from_run} with --resume {args.resume}: a run that goes on has its own weights, "
                          "leave one of the two out")
-    checkpoint = load_run(args.resume, "last")
-    folder = Path(checkpoint.path).parent
-    dataset = open_run_data(checkpoint, args.data, captions=True)
+    run = Path(args.resume)
+    folder = run.parent if run.is_file() else run
+    if folder.is_dir():
+        hold_run(folder, held)                              # before anything in it is read
+    checkpoint = load_run(run, "last")
+    dataset, now = open_same_data(checkpoint, args.data, reading)
     settings = {**DEFAULTS, **checkpoint.run["settings"]}
     for name in DEFAULTS:
         asked = getattr(args, name)
@@ -68,4 +80,4 @@ def resume_run(args: argparse.Namespace) -> tuple[CaptioningSolver, TrainingFile
     restore_solver(solver, checkpoint)
     if solver.best_epoch:
         solver.best_params = load_run(folder, "best").model.params
-    return solver, TrainingFiles(folder, dataset, settings, checkpoint.run.get("from"))
+    return solver, TrainingFiles(folder, dataset, settings, now, checkpoint.run.get("from"))

@@ -24,10 +24,11 @@ SAVE_SECONDS = 300          # between checkpoints within a long epoch
 class TrainingFiles:
     """A callback of the solver that keeps the run's folder up to date."""
 
-    def __init__(self, folder, dataset, settings, start=None):
-        """start: what scripts.runs.transfer says of a run that began from another one's weights."""
+    def __init__(self, folder, dataset, settings, contents, start=None):
+        """contents: data.contents of the dataset; start: what scripts.runs.transfer says of where weights come from."""
         self.folder, self.dataset, self.settings, self.start = folder, dataset, settings, start
-        self.run = {"settings": settings, "data": dataset.identity(), **({"from": start} if start else {})}
+        self.run = {"settings": settings, "data": {**dataset.identity(), "contents": contents},
+                    **({"from": start} if start else {})}
         self.samples = []           # lines about captions of validation images
         for left in Path(folder).glob(".*.part"):           # by a process that was killed while writing
             left.unlink()
