@@ -7,9 +7,10 @@ import numpy as np
 
 from data.prepare import new_folder
 from data.scene_dataset import make_scene_dataset
+from scripts.commandline.outputs import write_whole
 from scripts.course.course_form import in_course_form
 from scripts.course.draws import PUBLIC
-from scripts.course.files import write_whole, zipped
+from scripts.course.files import zipped
 from scripts.course.grading import goldens_of
 from scripts.course.handout import handed_out
 from scripts.course.lab import DATASET, SIZES
