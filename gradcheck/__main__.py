@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gradcheck.outputs import FIGURE, add_force, check_output, json_kind, write_output
+from gradcheck.outputs import FIGURE, STREAM, add_force, check_output, json_kind, write_output
 
 RESULTS = json_kind("results of gradcheck", "pairs", "models", "skipped")
 LONGEST = 600               # characters of an error, with its line end
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
         """As argparse does, but for an empty text, which no option takes, and no word at all (--shapes=--)."""
         found = super()._get_values(action, arg_strings)
         if "" in arg_strings or found == [] and action.nargs is None:
-            raise argparse.ArgumentError(action, "expected a value, found an empty text")
+            raise argparse.ArgumentError(action, "is empty, expected a value")
         return found
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
@@ -107,6 +107,8 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     """
     if arguments.json:
         arguments.json = arguments.json.absolute()
+        if STREAM.fullmatch(str(arguments.json)):
+            raise ValueError(f"--json {arguments.json}: expected the name of a file; standard output has the lines")
         check_output("--json", arguments.json, RESULTS, arguments.force)
     if arguments.plot:
         arguments.plot = arguments.plot.absolute()

@@ -22,7 +22,7 @@ LARGEST = 1 << 28               # bytes of a file that is looked at; what we wri
 
 class Kind(NamedTuple):
     """A kind of file that a command writes."""
-    words: str                              # "a table of scripts.score"
+    words: str                              # "table of scripts.score"
     holds: Callable[[Path], bool]           # whether a file is one, by its content
 
 
@@ -46,7 +46,7 @@ def json_kind(words: str, *keys: str) -> Kind:
 
 
 # `Software`, which every figure of ours states, is in the first bytes of a PNG
-FIGURE = text_kind("a figure of rnnlayers", r"\x89PNG\r\n\x1a\n.*tEXtSoftware\0rnnlayers")
+FIGURE = text_kind("figure of rnnlayers", r"\x89PNG\r\n\x1a\n.*tEXtSoftware\0rnnlayers")
 
 
 def _head(path: Path) -> bytes:
@@ -75,8 +75,8 @@ def check_output(option: str, path: str | Path | None, kind: Kind, force: bool =
     if path.name == "-":
         raise ValueError(f"{where}: expected the name of a file; /dev/stdout is standard output")
     if path.is_symlink() and not force:
-        raise ValueError(f"{where}: is a link to {os.readlink(path)}, nothing was done: name that file, or --force "
-                         "writes it")
+        raise ValueError(f"{where}: is a link to {os.readlink(path)} and no {kind.words}, nothing was done: name that "
+                         "file, or --force writes it")
     target = Path(os.path.realpath(path))
     try:
         os.lstat(target)
@@ -85,7 +85,7 @@ def check_output(option: str, path: str | Path | None, kind: Kind, force: bool =
         pass
     except OSError as error:                                # a name that is too long, say
         raise type(error)(f"{where}: {error.strerror or error}") from error
-    _check_folder(where, target.parent)
+    check_folder(where, target.parent)
 
 
 def write_output(path: str | Path, content: bytes) -> None:
@@ -124,9 +124,9 @@ def _check_replaced(where: str, target: Path, kind: Kind, force: bool) -> None:
     """Raises ValueError or PermissionError where the file that is there must not be replaced."""
     found = "a folder" if target.is_dir() else "no regular file" if not target.is_file() else ""
     if found:
-        raise ValueError(f"{where}: is {found}, expected the name of a file")
+        raise ValueError(f"{where}: is {found} and no {kind.words}, expected the name of a file")
     if not force and not _is_of(kind, target):
-        raise ValueError(f"{where}: is there already and not {kind.words}, nothing was done: choose another name, or "
+        raise ValueError(f"{where}: is there already and no {kind.words}, nothing was done: choose another name, or "
                          "--force replaces it")
     if not os.access(target, os.W_OK):
         raise PermissionError(f"{where}: cannot be replaced: it is read-only, or not yours to write")
@@ -140,10 +140,10 @@ def _is_of(kind: Kind, target: Path) -> bool:
     return False
 
 
-def _check_folder(where: str, folder: Path) -> None:
-    """Raises OSError where the folder takes no new file: there is none, it is not the user's, or read-only."""
+def check_folder(where: str, folder: Path) -> None:
+    """Raises ValueError where there is no such folder, OSError where it takes no new file: not the user's, read-only."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{where}: there is no folder {folder}: make it first")
+        raise ValueError(f"{where}: no such folder {folder}, expected the name of a file in a folder that exists")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

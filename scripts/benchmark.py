@@ -14,6 +14,7 @@ from scripts.benchmarks.work import CONFIGS, SIDES, config_of
 from scripts.commandline.command import run
 from scripts.commandline.outputs import FIGURE, add_force, check_output, json_kind, write_output
 from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import check_least
 
 TIMES = json_kind("figures of scripts.benchmark", "threads", "sgemm_peak_flops", "found")
 
@@ -39,8 +40,7 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    if args.rounds < 1 or args.steps < 1 or args.threads < 1:
-        raise ValueError("--rounds, --steps and --threads: expected numbers of at least 1")
+    check_least(args, rounds=1, steps=1, threads=1)
     names = [config_of(name).name for name in args.config or CONFIGS]
     check_output("--json", args.json, TIMES, args.force)
     check_output("--growth", args.growth, FIGURE, args.force)

@@ -13,7 +13,7 @@ from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.attention import judge_attention, summary
 from scripts.runs import load_attending_run
 
-JUDGED = json_kind("a result of scripts.check_attention", "run", "verdict", "words")
+JUDGED = json_kind("result of scripts.check_attention", "run", "verdict", "words")
 
 
 def parse(argv=None):

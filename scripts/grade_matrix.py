@@ -21,7 +21,7 @@ from scripts.course.grader_mutants import GRADED
 from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
 
-TABLE = text_kind("a table of scripts.grade_matrix", "# The grader, tested\n")
+TABLE = text_kind("table of scripts.grade_matrix", "# The grader, tested\n")
 
 
 def main(argv=None):

@@ -20,7 +20,7 @@ from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
 from scripts.course.variants import graded, load_variants, page, table
 
-TABLE = text_kind("a table of scripts.grade_variants", "# Solutions of students, graded\n")
+TABLE = text_kind("table of scripts.grade_variants", "# Solutions of students, graded\n")
 
 
 def main(argv=None):

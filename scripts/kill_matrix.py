@@ -16,7 +16,7 @@ from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.course.kill_matrix import TITLES, judge_correct, judge_mutants, page
 
-TABLE = text_kind("a table of scripts.kill_matrix", "# The kill matrix\n")
+TABLE = text_kind("table of scripts.kill_matrix", "# The kill matrix\n")
 
 
 def main(argv=None):

@@ -3,6 +3,7 @@
 No traceback, unless RNNLAYERS_TRACEBACK=1 asks for it.
 """
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -11,6 +12,7 @@ from typing import NoReturn
 
 # What bad input raises. Readers turn odd content of files into ValueError; RuntimeError is HDF5's for damaged files.
 INPUT = (ValueError, OSError, ArithmeticError, MemoryError, RecursionError, RuntimeError)
+ROOT = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "")      # of the project
 THREADS = 4096              # the most that --threads takes
 LONGEST = 600               # characters of an error, with its line end
 
@@ -19,14 +21,17 @@ class OneLineParser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are lines of a bounded length; it imports nothing of the project."""
 
     def _get_values(self, action, arg_strings):
-        """As argparse does, but for what no option takes: an empty text, no word at all (--n=--), nan and the like."""
+        """As argparse does, but for what no option takes: an empty text, no word at all (--n=--), endless digits.
+
+        Raises ValueError.
+        """
         found = super()._get_values(action, arg_strings)
+        name = "/".join(action.option_strings) or action.metavar or action.dest
         if "" in arg_strings or found == [] and action.nargs is None:
-            raise argparse.ArgumentError(action, "expected a value, found an empty text")
+            raise ValueError(f"{name}: is empty, expected a value")
         for number in found if isinstance(found, list) else [found]:
-            if isinstance(number, (int, float)) and not abs(number) < 2**63:
-                raise argparse.ArgumentError(action, f"expected an ordinary number, found {number:.40g}"
-                                             if isinstance(number, float) else "expected a smaller number")
+            if isinstance(number, int) and abs(number) >= 2**63:
+                raise ValueError(f"{name} {number:.3g}: expected a smaller number")
         return found
 
     def exit(self, status=0, message=None):
@@ -57,33 +62,29 @@ def _failed(error):
     """Print the line of an exception -> the exit code."""
     if isinstance(error, INPUT):
         return _say(f"error: {said(error)}", 2)
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = "/".join(os.path.normpath(last.filename).split(os.sep)[-2:])
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((frame for frame in reversed(frames) if frame.filename.startswith(ROOT)), frames[-1])
+    place = last.filename.removeprefix(ROOT)
     return _say(f"error: {type(error).__name__} at {place}:{last.lineno}, {said(error)}: a fault in the program, not "
                 "in what it was given; RNNLAYERS_TRACEBACK=1 before the command shows how it came about", 70)
 
 
 def said(error: BaseException) -> str:
-    """An error in words: an OSError of the system as its file and its reason."""
+    """An error in words: an OSError of the system as its file, what was tried, and the reason."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    for kind, words in ((MemoryError, "not enough memory"), (RecursionError, "nested too deeply")):
-        if isinstance(error, kind):
-            return f"{words} ({error})" if str(error) else words
-    return str(error) or type(error).__name__
-
-
-def check_threads(number: int | None) -> None:
-    """Raises ValueError for a number of threads that no machine has."""
-    if number is not None and not 1 <= number <= THREADS:
-        raise ValueError(f"--threads {number}: expected 1 to {THREADS}")
+        tried = "cannot be read or written: " if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else ""
+        return f"{os.fsdecode(error.filename)}: {tried}{error.strerror}"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error) or ("not enough memory" if isinstance(error, MemoryError) else type(error).__name__)
 
 
 def set_threads(number: int | None) -> None:
     """Set the number of BLAS threads; None leaves it as it is. Raises ValueError."""
     if number is None:
         return
-    check_threads(number)
+    if not 1 <= number <= THREADS:
+        raise ValueError(f"--threads {number}: expected at least 1, and at most {THREADS:,}")
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:

@@ -16,7 +16,7 @@ HANDED_OUT = {                      # folder -> modules
                  likelihood metrics minibatches ngrams options read_ahead schedules search selection solver transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": """__init__ coco dataset encoder feature_file features files letters markers matching model_outputs
+    "data": """__init__ coco dataset encoder feature_file features files forms letters markers matching model_outputs
                onnx_models photos picture_formats pictures prepare records scene_captions scene_dataset
                scene_features scenes sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
@@ -25,7 +25,7 @@ HANDED_OUT = {                      # folder -> modules
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
     "scripts/commandline": "__init__ catalogue command decoding_options image_model outputs parser run_options",
-    "scripts/runs": "__init__ divergence folders photos settings start training training_files transfer",
+    "scripts/runs": "__init__ divergence folders photos settings start stored training training_files transfer",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",

@@ -12,7 +12,7 @@ from scripts.course.submission import MANIFEST, read_submission
 from scripts.course.tasks import NOTEBOOKS
 
 ASSIGNMENT = "rnnlayers captioning"
-PACKED = zip_kind("a zip of scripts.pack_submission", MANIFEST, "assignment", ASSIGNMENT)
+PACKED = zip_kind("zip of scripts.pack_submission", MANIFEST, "assignment", ASSIGNMENT)
 
 
 def files_to_pack(project: Project) -> tuple[list[str], list[str]]:

@@ -1,6 +1,7 @@
 """The files of a student's tree: the project without its solutions and without files that give them away."""
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def make_tree(project: Project, out: Path, names: list[str], solution: bool = Fa
     """
     solved = set(project.tasks) if solution else set(closure(names, project.tasks)) - set(names)
     archive = Path(f"{Path(out)}.zip")
-    if archive.exists():
+    if os.path.lexists(archive):
         raise FileExistsError(f"{archive}: is there already, nothing was written: remove it or choose another folder")
     with new_folder(out) as folder:
         for path, content in _texts(project, names, solved).items():

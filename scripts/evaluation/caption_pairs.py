@@ -15,7 +15,7 @@ from data.word_counts import WITHOUT_BLANKS, not_cut
 from models.metrics import MEASURES, CaptionScores
 from scripts.commandline.outputs import text_kind
 
-SCORES = text_kind("a table of scripts.score", ",".join(["image_id", *map(re.escape, MEASURES)]) + "\n")
+SCORES = text_kind("table of scripts.score", ",".join(["image_id", *map(re.escape, MEASURES)]) + "\n")
 
 
 class Pairs(NamedTuple):

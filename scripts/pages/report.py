@@ -76,7 +76,7 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
 
 def shown_settings(run):
     """The rows of the table of settings: name -> (value, meaning)."""
-    shown = {key: (value, HELP.get(key, "")) for key, value in run["settings"].items()}
+    shown = {key: (value, HELP.get(key, "")) for key, value in run.get("settings", {}).items()}
     return {**shown, **({"from": (run["from"]["path"], describe_start(run["from"]))} if "from" in run else {})}
 
 

@@ -8,6 +8,7 @@ from data.dataset import Dataset, check_identity, open_dataset
 from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
+from scripts.runs.stored import checked, identity_of
 
 
 def new_run(out: str | Path | None, name: str) -> Path:
@@ -39,14 +40,14 @@ def load_run(run: str | Path, which: str = "best") -> Checkpoint:
     """
     run = Path(run)
     if run.is_file():
-        return load_checkpoint(run)
+        return checked(load_checkpoint(run))
     if not run.is_dir():
         raise FileNotFoundError(f"{run}: no such run, expected a folder that scripts.train wrote")
     best, last = run / "best.h5", run / "last.h5"
     if not last.exists() and not best.exists():
         raise FileNotFoundError(f"{run}: has no checkpoint (best.h5, last.h5): it is no run, or one that was stopped "
                                 "before its first step; start it again with scripts.train --out")
-    return load_checkpoint(best if which == "best" and best.exists() else last)
+    return checked(load_checkpoint(best if which == "best" and best.exists() else last))
 
 
 def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
@@ -60,9 +61,7 @@ def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, capt
 
     captions: the training captions have to be the same too, as for resuming; features=False: features may differ.
     """
-    if "data" not in checkpoint.run:
-        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
-    then = checkpoint.run["data"]
+    then = identity_of(checkpoint)
     if folder is None and not Path(then["folder"]).is_dir():
         raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
     dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)

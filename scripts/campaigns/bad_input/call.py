@@ -13,8 +13,13 @@ from typing import NamedTuple, NoReturn
 from scripts.commandline.command import LONGEST, run
 
 SECONDS, MEMORY, LARGEST_FILE = 20, 3 << 30, 64 << 20
-AT_WORK = 77                    # the status of a child that got as far as the work that a call of this kind begins
-WARNING = re.compile(r"^\S+\.py:\d+: \w*Warning: ", re.M)
+AT_WORK = 77                    # the status of a child that got as far as the work that a call of its kind begins
+TIMED_OUT = -signal.SIGALRM
+PROMISES = TRACEBACKS, CODES, SILENT, SLOW, LONG, WARNINGS = (
+    "tracebacks, and faults of the program (exit code 70)", "undocumented exit codes",
+    "exits with 2 and no line about it", f"calls over {SECONDS} s", f"lines of {LONGEST} characters or more",
+    "warnings of Python")
+WARNING = re.compile(r"^\S+\.py:\d+: \w*Warning: .*", re.M)
 
 
 class Ended(NamedTuple):
@@ -25,13 +30,13 @@ class Ended(NamedTuple):
     seconds: float
 
 
-def call(main: Callable, argv: list[str], folder: Path, seconds: float = SECONDS) -> Ended:
-    """Call a command's main with these arguments in a child that works in `folder`."""
+def call(main: Callable, argv: list[str], folder: Path) -> Ended:
+    """Call a command's main with these arguments in a child that works in `folder`; what it prints goes beside it."""
     out, err = folder.with_name("stdout"), folder.with_name("stderr")
     began, child = time.monotonic(), os.fork()
     if child == 0:
         _child(main, argv, folder, out, err)
-    status = _wait(child, began + seconds)
+    status = _wait(child, began + SECONDS)
     texts = (path.read_bytes().decode("utf-8", "backslashreplace") for path in (out, err))
     return Ended(status, *texts, time.monotonic() - began)
 
@@ -41,11 +46,7 @@ def _child(main, argv, folder, out, err) -> NoReturn:
     try:
         os.setsid()
         os.chdir(folder)
-        for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-                                    (2, err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)):
-            os.dup2(os.open(path, flags, 0o666), number)
-        for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
-            setattr(sys, name, open(number, "r" if number == 0 else "w", errors="backslashreplace", closefd=False))  # noqa: SIM115
+        _redirect(out, err)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
         sys.argv = ["-m", *argv]
@@ -54,14 +55,32 @@ def _child(main, argv, folder, out, err) -> NoReturn:
         status = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
     except BaseException:
         traceback.print_exc()
-        status = 1
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(status & 0xFF)
+        _leave(status)
 
 
-def _wait(child: int, end: float) -> int:
+def _redirect(out, err):
+    """Read nothing, and print into files."""
+    new = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, new), (2, err, new)):
+        os.dup2(os.open(path, flags, 0o666), number)
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        mode = "w" if number else "r"
+        setattr(sys, name, open(number, mode, errors="backslashreplace", closefd=False))        # noqa: SIM115
+
+
+def _leave(status) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status & 0xFF)
+
+
+def at_work(*_, **__) -> NoReturn:
+    """In place of long work: the call was good enough to begin it."""
+    _leave(AT_WORK)
+
+
+def _wait(child, end):
     """The status of a child, which is killed with its group at the end of its time."""
     pause = 0.001
     while True:
@@ -71,35 +90,25 @@ def _wait(child: int, end: float) -> int:
         if time.monotonic() > end:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return -signal.SIGALRM
+            return TIMED_OUT
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
 
 
-def at_work(*_, **__) -> NoReturn:
-    """In place of long work: the call was good enough to begin it."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(AT_WORK)
-
-
 def faults(ended: Ended, statuses: set[int]) -> dict[str, str]:
-    """What is wrong with how a call ended: kind -> what was seen. statuses: those that the command documents."""
-    lines = ended.err.strip().splitlines()
+    """The promises that a call broke -> what was seen. statuses: the exit codes that the command documents."""
+    said = ended.err.strip().splitlines() or [""]
     found = {}
-    if "Traceback (most recent call last)" in ended.err + ended.out:
-        found["tracebacks"] = next((line for line in reversed(lines) if line and not line.startswith(" ")), "")
-    elif ended.status == 70:
-        found["tracebacks"] = lines[-1] if lines else ""
-    elif ended.status == -signal.SIGALRM:
-        found["calls over 20 s"] = f"{ended.seconds:.0f} s"
+    if "Traceback (most recent call last)" in ended.err + ended.out or ended.status == 70:
+        found[TRACEBACKS] = said[-1]
+    elif ended.status == TIMED_OUT:
+        found[SLOW] = f"{ended.seconds:.0f} s"
     elif ended.status not in {*statuses, AT_WORK}:
-        found["undocumented exit codes"] = f"{ended.status}: {lines[-1] if lines else ''}"
-    elif ended.status == 2 and not ("error: " in ended.err or "gradcheck: " in ended.err + ended.out
-                                    or "could not be checked: " in ended.out):
-        found["exits with 2 and no line about it"] = ended.err[-200:]
-    if any(len(line) >= LONGEST for line in lines if not line.startswith("usage:") and "Traceback" not in ended.err):
-        found["lines of 600 characters or more"] = max(lines, key=len)[:200]
-    if WARNING.search(ended.err):
-        found["warnings of Python"] = WARNING.search(ended.err).group() + lines[-1]
+        found[CODES] = f"{ended.status}: {said[-1]}"
+    elif ended.status == 2 and not re.search("error: |gradcheck: |could not be checked: ", ended.err + ended.out):
+        found[SILENT] = said[-1]
+    if TRACEBACKS not in found and any(len(line) >= LONGEST for line in said if not line.startswith("usage:")):
+        found[LONG] = max(said, key=len)
+    if warning := WARNING.search(ended.err):
+        found[WARNINGS] = warning[0]
     return found

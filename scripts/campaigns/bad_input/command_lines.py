@@ -1,4 +1,4 @@
-"""Command lines from each command's own parser: a good one, of which one to three parts are replaced by bad ones."""
+"""Command lines from each command's own parser: a good one, of which up to three parts are replaced by bad ones."""
 import argparse
 import importlib
 import os
@@ -10,12 +10,14 @@ from typing import NamedTuple
 from scripts.campaigns.bad_input.odd_files import odd_file
 from scripts.campaigns.bad_input.usual import OUTPUTS, PATHS, USUAL, WEIGHTS
 
-NUMBERS = ("0", "-1", "1", "2", "7", "1000", "99999999999999999999", "-99999999999999999999", "1e3", "1.5", "-0.0", "nan",
-           "inf", "-inf", "", " ", "x", "٣", "0x10", "1_000", str(2**31), str(2**63), str(2**64), "1000000000",
+NUMBERS = ("0", "-1", "1", "2", "7", "1000", "99999999999999999999", "-99999999999999999999", "1e3", "1.5", "-0.0",
+           "nan", "inf", "-inf", "", " ", "x", "٣", "0x10", "1_000", str(2**31), str(2**63), str(2**64), "1000000000",
            "1000000000000", "9" * 5000, "1e308", "-1e308", "1e-308", "1e999", "0.5", "--", "-x", "3 4")
-WORDS = ("", " ", "nosuch", "train", "val", "test", "-", "--", "-x", "a\nb", "\udcff", "x" * 5000, "../..", ".", "/", "%s", "1,2", "9.9",
-         "1x1", "0x0", "-1x5", "99999999999999999999x2", "x", "rows,D", "D,D", "treebank", "raw", "1,2,3/0,0,0", "nan,1,1/1,1,1",
-         "grid", "localhost", "::", "999.1.1.1", "http://[", "ftp://x", "*", "é", "\u2028", "[]", "{}", "tab", "\t", "N=2,T<3", "lstm-batch:N=-1")
+WORDS = ("", " ", "nosuch", "train", "val", "test", "-", "--", "-x", "a\nb", "\udcff", "x" * 5000, "../..", ".", "/", "%s",
+         "1,2", "9.9", "1x1", "0x0", "-1x5", "99999999999999999999x2", "x", "rows,D", "D,D", "treebank", "raw", "tab",
+         "1,2,3/0,0,0", "nan,1,1/1,1,1", "grid", "localhost", "::", "999.1.1.1", "http://[", "ftp://x", "*", "é", "\u2028",
+         "[]", "{}", "\t", "N=2,T<3", "lstm-batch:N=-1")
+PLACES = ("", ".", "..", "nowhere/x", "x" * 300, "a\nb", "-", "new.json", "new", "/proc/x", "/proc/self/status", "\udcff")
 
 
 class Line(NamedTuple):
@@ -23,7 +25,7 @@ class Line(NamedTuple):
     command: str
     main: Callable
     argv: list[str]
-    outputs: list[str]              # what the options name that say where a file goes
+    outputs: list[str]              # paths in the world of the files that the options name to be written
 
 
 class _Found(BaseException):
@@ -35,13 +37,13 @@ def parser_of(main: Callable) -> argparse.ArgumentParser:
     def found(self, *_):
         raise _Found(self)
     before = argparse.ArgumentParser.parse_known_args
-    argparse.ArgumentParser.parse_known_args = found                # type: ignore[method-assign, assignment]
+    argparse.ArgumentParser.parse_known_args = found
     try:
         main([])
-    except _Found as found_parser:
-        return found_parser.args[0]
+    except _Found as carrier:
+        return carrier.args[0]
     finally:
-        argparse.ArgumentParser.parse_known_args = before           # type: ignore[method-assign]
+        argparse.ArgumentParser.parse_known_args = before
     raise ValueError(f"{main.__module__}: main made no parser")
 
 
@@ -53,54 +55,55 @@ def main_of(command: str) -> Callable:
 
 def actions_of(command: str) -> list[argparse.Action]:
     """The options and arguments of a command, or of its kind, but for --help."""
-    parser, _, kind = parser_of(main_of(command)), *command.partition(" ")[1:]
+    parser, (_, *kind) = parser_of(main_of(command)), command.split()
     if kind:
-        parser = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction)).choices[kind]
+        kinds = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        parser = kinds.choices[kind[0]]
     return [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
 
 
 class Lines:
     """Makes command lines for a world of files."""
 
-    def __init__(self, random: Random, world: Path):
-        self.random, self.world = random, world
+    def __init__(self, world: Path):
+        self.random, self.world = Random(), world
+        self.precious = sorted((world / "precious").iterdir())
+        self.inputs = sorted(path for path in world.rglob("*") if path.is_file() and "precious" not in path.parts)
         self.commands = {command: (main_of(command), actions_of(command)) for command in USUAL}
+        self.weights = [WEIGHTS.get(command, 4) for command in USUAL]
 
-    def line(self, folder: Path) -> Line:
-        """A command line; odd files are made in `folder`, which is also the current one of the call."""
-        command = self.random.choices(list(self.commands), [WEIGHTS.get(name, 4) for name in self.commands])[0]
+    def line(self, folder: Path, seed: str) -> Line:
+        """The command line of a seed; odd files for it are made in `folder`."""
+        self.random.seed(seed)
+        command = self.random.choices(list(self.commands), self.weights)[0]
         main, actions = self.commands[command]
-        usual = self.random.choice(USUAL[command])
-        values = {dest: self._usual(value) for dest, value in usual.items()}
-        spoilt = self.random.sample(actions, min(len(actions), self.random.choice([0, 0, 0, 1, 1, 1, 2, 3])))
-        given = [action for action in actions if action.dest in values]
-        if given and self.random.random() < 0.75:               # what matters is more often what is bad
-            spoilt = [*spoilt[:1], self.random.choice(given)]
-        for number, action in enumerate(spoilt):
-            values[action.dest] = self._bad(command, action, folder / str(number))
-        argv = [*command.split()[1:], *self._written(actions, values)]
-        outputs = [value for action in actions if self._kind(command, action) in OUTPUTS
-                   for value in values.get(action.dest, ()) if isinstance(value, str) and value]
-        outputs = [os.path.relpath(place, self.world) for value in outputs for place in (value, os.path.realpath(value))]
-        return Line(command, main, argv, outputs)
+        values = {dest: self._usual(value) for dest, value in self.random.choice(USUAL[command]).items()}
+        for number, action in enumerate(self._spoilt(actions, values)):
+            values[action.dest] = self._bad(_kind(command, action), action, folder / str(number))
+        named = [word for action in actions if _kind(command, action) in OUTPUTS
+                 for word in values.get(action.dest, ()) if word]
+        outputs = [os.path.relpath(place, self.world) for word in named for place in (word, os.path.realpath(word))]
+        return Line(command, main, [*command.split()[1:], *self._written(actions, values)], outputs)
 
     def _usual(self, value):
         """The words of a good value; world/ stands for the world's folder."""
         words = value if isinstance(value, list) else [value]
         return [word.replace("world/", f"{self.world}/") if isinstance(word, str) else word for word in words]
 
-    def _kind(self, command, action):
-        return PATHS.get((command.split()[0], action.dest), PATHS.get(action.dest))
+    def _spoilt(self, actions, values):
+        """The options to be replaced: any, and more often those that the good command line gives."""
+        some = self.random.sample(actions, min(len(actions), self.random.choice([0, 0, 0, 1, 1, 1, 2, 3])))
+        given = [action for action in actions if action.dest in values]
+        return [*some[:1], self.random.choice(given)] if given and self.random.random() < 0.75 else some
 
-    def _bad(self, command, action, folder):
+    def _bad(self, kind, action, folder):
         """Words for an option, of which one at least is likely to be wrong."""
         if action.nargs == 0:
             return [True]
-        kind = self._kind(command, action)
         count = 1 if action.nargs in (None, "?") else self.random.choice([0, 1, 1, 2, 3])
-        return [self._word(action, kind, folder / str(n)) for n in range(count)]
+        return [self._word(kind, action, folder / str(number)) for number in range(count)]
 
-    def _word(self, action, kind, folder):
+    def _word(self, kind, action, folder):
         random = self.random
         if action.type in (int, float) and random.random() < 0.95:
             return random.choice(NUMBERS)
@@ -109,15 +112,13 @@ class Lines:
         if kind is not None and random.random() < 0.9:
             folder.mkdir(parents=True)
             return str(odd_file(random, self.world / random.choice(kind.split("|")), self.world, folder))
-        return random.choice([*WORDS, *map(str, action.choices)] if action.choices else WORDS)
+        return random.choice([*WORDS, *map(str, action.choices or ())])
 
     def _place(self, good):
-        """Where an output may be asked to go: a file of the user's own, a new one, or nowhere."""
-        random, precious = self.random, sorted(path for path in (self.world / "precious").iterdir())
-        inputs = sorted(path for path in self.world.rglob("*") if path.is_file() and "precious" not in path.parts)
-        return random.choice([str(random.choice(precious)), str(random.choice(precious)), str(random.choice(inputs)), good,
-                              random.choice(["", ".", "..", "nowhere/x", "x" * 300, "a\nb", "-", "new.json", "new", "/proc/x",
-                                             "/proc/self/status", "\udcff", f"{good}/", f"{precious[0]}/x"])])
+        """Where an output may be asked to go: onto a file of the user's own, to a new one, or nowhere."""
+        odd = (*PLACES, f"{good}/", f"{self.precious[0]}/x")
+        return str(self.random.choice([*self.random.choices(self.precious, k=2), self.random.choice(self.inputs), good,
+                                       self.random.choice(odd)]))
 
     def _written(self, actions, values):
         """The words of the command line, options in any order."""
@@ -127,16 +128,15 @@ class Lines:
             if words is None or not action.option_strings:
                 continue
             flag = action.option_strings[-1]
-            if words == [True]:
-                options.append([flag])
-            elif len(words) == 1 and self.random.random() < 0.7:
-                options.append([f"{flag}={words[0]}"])
-            else:
-                options.append([flag, *words])
+            joined = len(words) == 1 and self.random.random() < 0.7
+            options += [flag] if words == [True] else [f"{flag}={words[0]}"] if joined else [flag, *words]
         for action in actions:
-            if not action.option_strings and action.dest in values:
-                places += values[action.dest]
+            places += [] if action.option_strings else values.get(action.dest, [])
         if any(word.startswith("-") and word != "-" for word in places):
-            places = ["--", *places]
-        return [word for option in options for word in option] + places if places[:1] == ["--"] else [
-            *places, *(word for option in options for word in option)]
+            return [*options, "--", *places]
+        return [*places, *options]
+
+
+def _kind(command, action):
+    """What the path ought to lead to, the key of an output, or None for what is no path."""
+    return PATHS.get((command.split()[0], action.dest), PATHS.get(action.dest))

@@ -5,9 +5,9 @@ import io
 import json
 import os
 import shutil
-import sys
 import zipfile
 from pathlib import Path
+from stat import S_ISDIR
 
 import h5py
 import numpy as np
@@ -46,21 +46,21 @@ class World:
         self._stats = self._now()
 
     def restore(self) -> list[str]:
-        """The files that were changed, removed or added since the last time, by their path in the world."""
-        now = self._now()
-        differ = sorted(path for path in self._stats.keys() | now if self._stats.get(path) != now.get(path))
+        """Undo what was changed since the last time -> paths in the world of files that were changed or removed.
+
+        What was added is removed too, and not counted.
+        """
+        before, now = self._stats, self._now()
+        differ = sorted(path for path in before.keys() | now if before.get(path) != now.get(path))
         for part in {path.split(os.sep)[0] for path in differ}:
             _remove(self.place / part)
             if part == "precious":
                 _make_precious(self.place / part)
             elif (self._kept / part).is_dir():
                 shutil.copytree(self._kept / part, self.place / part)
-        self._stats = self._now()
-        return differ
-
-    def names(self) -> set[str]:
-        """The paths of all files and folders that the world ought to have."""
-        return set(self._stats)
+        if differ:
+            self._stats = self._now()
+        return [path for path in differ if path in before]
 
     def _now(self) -> dict[str, tuple]:
         found = {}
@@ -68,8 +68,8 @@ class World:
             for name in [*folders, *names]:
                 stat = os.lstat(os.path.join(folder, name))
                 path = os.path.relpath(os.path.join(folder, name), self.place)
-                is_folder = name in folders and not os.path.islink(os.path.join(folder, name))
-                found[path] = (stat.st_mode,) if is_folder else (stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+                found[path] = (stat.st_mode,) if S_ISDIR(stat.st_mode) else (
+                    stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ino)
         return found
 
 
@@ -159,7 +159,3 @@ def _make_precious(folder: Path) -> None:
     os.mkfifo(folder / "fifo")
     with contextlib.suppress(OSError):                  # for root alone
         os.mknod(folder / "device", 0o666 | 0o020000, os.makedev(1, 3))
-
-
-if sys.platform == "win32":
-    raise ImportError("the campaign forks: Linux and macOS only")
