@@ -74,7 +74,7 @@ def check_output(option: str, path: str | Path | None, kind: Kind, force: bool =
         return
     if path.name == "-":
         raise ValueError(f"{where}: expected the name of a file; /dev/stdout is standard output")
-    if path.is_symlink() and not force:
+    if os.path.islink(path) and not force:
         raise ValueError(f"{where}: is a link to {os.readlink(path)} and no {kind.words}, nothing was done: name that "
                          "file, or --force writes it")
     target = Path(os.path.realpath(path))
@@ -141,7 +141,7 @@ def _is_of(kind: Kind, target: Path) -> bool:
 
 
 def check_folder(where: str, folder: Path) -> None:
-    """Raises ValueError where there is no such folder, OSError where it takes no new file: not the user's, read-only."""
+    """Raises ValueError where there is no such folder, OSError where it takes no new file: read-only, not yours."""
     if not folder.is_dir():
         raise ValueError(f"{where}: no such folder {folder}, expected the name of a file in a folder that exists")
     try:

@@ -13,11 +13,12 @@ from scripts.campaigns.bad_input.usual import OUTPUTS, PATHS, USUAL, WEIGHTS
 NUMBERS = ("0", "-1", "1", "2", "7", "1000", "99999999999999999999", "-99999999999999999999", "1e3", "1.5", "-0.0",
            "nan", "inf", "-inf", "", " ", "x", "٣", "0x10", "1_000", str(2**31), str(2**63), str(2**64), "1000000000",
            "1000000000000", "9" * 5000, "1e308", "-1e308", "1e-308", "1e999", "0.5", "--", "-x", "3 4")
-WORDS = ("", " ", "nosuch", "train", "val", "test", "-", "--", "-x", "a\nb", "\udcff", "x" * 5000, "../..", ".", "/", "%s",
-         "1,2", "9.9", "1x1", "0x0", "-1x5", "99999999999999999999x2", "x", "rows,D", "D,D", "treebank", "raw", "tab",
-         "1,2,3/0,0,0", "nan,1,1/1,1,1", "grid", "localhost", "::", "999.1.1.1", "http://[", "ftp://x", "*", "é", "\u2028",
-         "[]", "{}", "\t", "N=2,T<3", "lstm-batch:N=-1")
-PLACES = ("", ".", "..", "nowhere/x", "x" * 300, "a\nb", "-", "new.json", "new", "/proc/x", "/proc/self/status", "\udcff")
+WORDS = ("", " ", "nosuch", "train", "val", "test", "-", "--", "-x", "a\nb", "\udcff", "x" * 5000, "../..", ".", "/",
+         "%s", "1,2", "9.9", "1x1", "0x0", "-1x5", "99999999999999999999x2", "x", "rows,D", "D,D", "treebank", "raw",
+         "tab", "1,2,3/0,0,0", "nan,1,1/1,1,1", "grid", "localhost", "::", "999.1.1.1", "http://[", "ftp://x", "*", "é",
+         "\u2028", "[]", "{}", "\t", "N=2,T<3", "lstm-batch:N=-1")
+PLACES = ("", ".", "..", "nowhere/x", "x" * 300, "a\nb", "-", "new.json", "new", "/proc/x", "/proc/self/status",
+          "\udcff")
 
 
 class Line(NamedTuple):

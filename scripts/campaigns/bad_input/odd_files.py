@@ -6,11 +6,12 @@ from random import Random
 
 from scripts.campaigns.bad_input.odd_values import DEEP, change_hdf5, change_json
 
-TEXTS = ("", " ", "\n", "null", "[]", "{}", "0", '"x"', "[1", '{"a": ', "NaN", "[[],[]]", '[{"image": 3}]',
-         "a,b\n1,2\n", "image,caption\n", "\ufeff", "\x00" * 300, ",,,,\n" * 9, '"', "[" * DEEP, "[" * DEEP + "]" * DEEP,
-         '{"a":' * DEEP, "[{}]", '{"images": 3}', '{"images": [3]}', '{"annotations": {}}', "9" * 6000, '{"x": [1, {}]}')
-HEADS = (b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\x93NUMPY\x01\x00", b"\x80\x04",
-         b"\xff\xfe", b"\xef\xbb\xbf")
+TEXTS = ("", " ", "\n", "null", "[]", "{}", "0", '"x"', "[1", '{"a": ', "NaN", "[[],[]]", '[{"image": 3}]', "[{}]",
+         "a,b\n1,2\n", "image,caption\n", "\ufeff", "\x00" * 300, ",,,,\n" * 9, '"', "[" * DEEP,
+         "[" * DEEP + "]" * DEEP, '{"a":' * DEEP, '{"images": 3}', '{"images": [3]}', '{"annotations": {}}', "9" * 6000,
+         '{"x": [1, {}]}')
+HEADS = (b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\x93NUMPY\x01\x00",
+         b"\x80\x04", b"\xff\xfe", b"\xef\xbb\xbf")
 NAMES = ("a\nb", "-", "--", " ", "\udcff", "ä" * 100, "x" * 300, "x" * 5000, "a\tb", "%s%n", "*", "~", "CON")
 LINKS = {"dangling": "nowhere", "loop": "loop", "root": "/", "up": ".."}
 SPECIAL = ("missing", "folder", "fifo", "device", "round", "under", *LINKS)

@@ -19,7 +19,7 @@ def few_steps(files, solver, call=TrainingFiles.__call__):
 
 
 class NoLooker:
-    """In place of the process that looks at HDF5 files first: one more for each call would take longer than the call."""
+    """In place of the process that looks at HDF5 files first: it would take longer than the call."""
 
     def answers(self, path, seconds):
         return True
