@@ -68,12 +68,14 @@ def open_hdf5(path: str | os.PathLike) -> h5py.File:
 def hdf5_errors(where: object) -> Iterator[None]:
     """Turn the errors of a damaged HDF5 file, inside this block, into ValueError; all ValueError begin with `where`.
 
-    FileNotFoundError passes unchanged.
+    FileNotFoundError passes unchanged, and PermissionError says so.
     """
     try:
         yield
     except FileNotFoundError:
         raise
+    except PermissionError as error:
+        raise PermissionError(f"{where}: cannot be read: permission denied") from error
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:      # what damaged files raise
         found = " ".join(str(error).split())
         raise ValueError(f"{where}: expected an HDF5 file, found one that is not an HDF5 file or is damaged: "

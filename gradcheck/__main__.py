@@ -10,22 +10,34 @@ shape (N, D)"), or given by --shapes for all pairs at once; a pair that has neit
 Shapes, in the order of forward's arguments: x=N,T,D random numbers with these axes (a letter stands for a small size,
 a number for itself); Wh=H,4H:ifog an axis of four named blocks; ids=N,T<V whole numbers below V; mask=N,T<bool true or
 false; alpha= a number with a gradient; eps=(1e-5) a setting. Exit code 0: all gradients are right, 1: a gradient is
-wrong, 2: none is wrong, but a part of a file could not be checked, there is no pair, or the command is wrong.
+wrong, 2: none is wrong, but a part of a file could not be checked, there is no pair, or the command is wrong, 70: a
+fault in this program, of which RNNLAYERS_TRACEBACK=1 shows more.
 """
 import argparse
 import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gradcheck.outputs import FIGURE, STREAM, add_force, check_output, json_kind, write_output
+
+RESULTS = json_kind("results of gradcheck", "pairs", "models", "skipped")
 LONGEST = 600               # characters of an error, with its line end
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line."""
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """As argparse does, but for an empty text, which no option takes, and no word at all (--shapes=--)."""
+        found = super()._get_values(action, arg_strings)
+        if "" in arg_strings or found == [] and action.nargs is None:
+            raise argparse.ArgumentError(action, "is empty, expected a value")
+        return found
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """As argparse does, with a message of one line."""
@@ -40,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--shapes", help="shapes of forward's arguments (see above)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw a heat map of the errors of each check into DIR")
+    add_force(parser)
     arguments = parser.parse_args(argv)
     try:
         check_names(arguments, parser)
@@ -48,11 +61,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:                     # somebody has read enough, as in "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
-    except (ValueError, OSError, MemoryError) as error:
-        print(one_line(f"gradcheck: {error}"), file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        return failed(error)
+
+
+def failed(error: Exception) -> int:
+    """Print the line of an exception -> the exit code."""
+    if os.environ.get("RNNLAYERS_TRACEBACK"):
+        traceback.print_exc()
+    known = isinstance(error, (ValueError, OSError, ArithmeticError, MemoryError, RecursionError))
+    text = str(error) or type(error).__name__
+    print(one_line(f"gradcheck: {text}" if known else f"gradcheck: {type(error).__name__}, {text}: a fault in the "
+                   "program, not in what it was given; RNNLAYERS_TRACEBACK=1 before the command shows how it came "
+                   "about"), file=sys.stderr)
+    return 2 if known else 70
 
 
 def one_line(text: str) -> str:
@@ -77,12 +101,15 @@ def check_names(arguments: argparse.Namespace, parser: Parser) -> None:
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
-    """Make the outputs' paths absolute, since files may change the folder. Raises ValueError, before any check."""
+    """Make the outputs' paths absolute, since files may change the folder.
+
+    Raises ValueError or OSError, before any check, where they cannot or must not be written.
+    """
     if arguments.json:
-        path = arguments.json = arguments.json.absolute()
-        device = path.parts[1:2] == ("dev",)        # /dev/stdout may be a link to a regular file, and is to stay one
-        if path.name == "-" or device or (path.exists() and not path.is_file()) or not path.parent.is_dir():
-            raise ValueError(f"--json {path}: expected the name of a file in a folder that exists")
+        arguments.json = arguments.json.absolute()
+        if STREAM.fullmatch(str(arguments.json)):
+            raise ValueError(f"--json {arguments.json}: expected the name of a file; standard output has the lines")
+        check_output("--json", arguments.json, RESULTS, arguments.force)
     if arguments.plot:
         arguments.plot = arguments.plot.absolute()
         if arguments.plot.exists() and not arguments.plot.is_dir():
@@ -97,7 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append(row)
         print_row(row, full=bool(arguments.functions) and not are_files(arguments.functions))
         if arguments.plot and "report" in row and row["report"].verdicts:
-            row["report"].plot(arguments.plot / f"{file_name(row)}.png")
+            path = arguments.plot / f"{file_name(row)}.png"
+            check_output("--plot", path, FIGURE, arguments.force)
+            row["report"].plot(path)
     print(summary(rows, time.monotonic() - started))
     if arguments.json:
         write_json(arguments.json, rows)
@@ -159,12 +188,10 @@ def file_name(row: dict[str, Any]) -> str:
 
 
 def write_json(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write {"pairs": [...], "models": [...], "skipped": [...]} beside the file, then rename it into place."""
+    """Write {"pairs": [...], "models": [...], "skipped": [...]}."""
     groups = {kind: [{key: value for key, value in row.items() if key not in ("report", "kind")}
                      for row in rows if row["kind"] == kind] for kind in ("pairs", "models", "skipped")}
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(json.dumps(groups, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_output(path, (json.dumps(groups, indent=1, allow_nan=False) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Heat maps of a report: one panel for each array, its last axis across, all others down."""
+import io
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes as Panel
@@ -9,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gradcheck.judge import Verdict
 from gradcheck.notation import Axis
+from gradcheck.outputs import write_whole
 from gradcheck.report import Report, error_map
 
 
@@ -27,7 +30,9 @@ def heat_maps(report: Report, path: str | PathLike) -> None:
     bar = figure.colorbar(picture, ax=list(axes), label="log10 |yours - numeric| / max |numeric|")
     bar.ax.tick_params(labelsize=8)
     figure.suptitle(f"{report.name}, {report.dtype}: {'ok' if report.ok else 'WRONG'}")
-    figure.savefig(path, dpi=120)
+    form, buffer = Path(path).suffix[1:].lower() or "png", io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=120, metadata={"Software": "rnnlayers"} if form == "png" else None)
+    write_whole(path, buffer.getvalue())
 
 
 def _panel(axis: Panel, verdict: Verdict) -> AxesImage:

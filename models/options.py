@@ -51,6 +51,7 @@ class Option(NamedTuple):
 
 AT_LEAST_0 = Bound(lambda x: x >= 0, "at least 0")
 AT_LEAST_1 = Bound(lambda x: x >= 1, "at least 1")
+SIZE = Bound(lambda x: 1 <= x <= 2**14, "1 to 16,384")       # weights beyond fit no memory
 POSITIVE = Bound(lambda x: x > 0, "a number above 0")
 NOT_NEGATIVE = Bound(lambda x: x >= 0, "a number of at least 0")
 FINITE = Bound(math.isfinite, "a finite number")
@@ -60,9 +61,9 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("cell_type", (MODEL,), str, "rnn", "cell that predicts the next word from the image and the words before it",
            setting=Setting("lstm", "model"), argument=True),
     Option("hidden_dim", (MODEL,), int, 128, "size of the hidden state", AT_LEAST_1,
-           setting=Setting(512, "hidden"), argument=True),
+           setting=Setting(512, "hidden", SIZE), argument=True),
     Option("wordvec_dim", (MODEL,), int, 128, "size of the word vectors", AT_LEAST_1,
-           setting=Setting(512, "wordvec"), argument=True),
+           setting=Setting(512, "wordvec", SIZE), argument=True),
     Option("dtype", (MODEL,), type, np.float32, "floating-point type of the parameters", argument=True),
     Option("update_rule", (SOLVER,), str, "sgd", "update rule of rnnlayers.optim",
            choices=("sgd", "sgd_momentum", "rmsprop", "adam")),

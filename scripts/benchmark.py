@@ -8,13 +8,15 @@ import argparse
 import importlib.util
 import json
 import os
-from pathlib import Path
 
-from models.checkpoint import write_atomically
 from scripts.benchmarks.compare import Effort, compare, draw_growth, growth, measure, table
 from scripts.benchmarks.work import CONFIGS, SIDES, config_of
 from scripts.commandline.command import run
+from scripts.commandline.outputs import FIGURE, add_force, check_output, json_kind, write_output
 from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import check_least
+
+TIMES = json_kind("figures of scripts.benchmark", "threads", "sgemm_peak_flops", "found")
 
 
 def parse(argv=None):
@@ -32,17 +34,16 @@ def parse(argv=None):
                         help="threads of BLAS and of the peer (default: all cores)")
     parser.add_argument("--json", metavar="FILE", help="also write all figures to FILE")
     parser.add_argument("--growth", metavar="PNG", help="draw how a step's time grows with N, T, H and V instead")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse(argv)
-    if args.rounds < 1 or args.steps < 1 or args.threads < 1:
-        raise ValueError("--rounds, --steps and --threads: expected numbers of at least 1")
+    check_least(args, rounds=1, steps=1, threads=1)
     names = [config_of(name).name for name in args.config or CONFIGS]
-    for path in filter(None, (args.json, args.growth)):
-        if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path}: its folder is not there")
+    check_output("--json", args.json, TIMES, args.force)
+    check_output("--growth", args.growth, FIGURE, args.force)
     if args.peers and not importlib.util.find_spec("torch"):
         raise ValueError('--peers needs PyTorch: pip install -e ".[bench]"')
     sides = [side for side in SIDES if side in ("engine", *args.peers) or side == "textbook" and not args.no_textbook]
@@ -52,7 +53,7 @@ def main(argv=None):
           flush=True)
     if args.growth:
         found = growth([side for side in sides if side != "textbook"], effort)
-        draw_growth(found, args.growth)
+        write_output(args.growth, draw_growth(found))
     else:
         found = {}
         for name in names:
@@ -60,7 +61,7 @@ def main(argv=None):
             print(table(name, found[name], peak), flush=True)
     if args.json:
         text = json.dumps({"threads": args.threads, "sgemm_peak_flops": peak, "found": found}, indent=1)
-        write_atomically(Path(args.json), text.encode())
+        write_output(args.json, text.encode())
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts.commandline.command import run
 from scripts.commandline.decoding_options import add_decoding, check_decoding
 from scripts.commandline.image_model import add_model
+from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, check_least
 from scripts.evaluation.caption_output import caption_own_photos, caption_run_split
@@ -26,6 +27,7 @@ def parse(argv=None):
     photos.add_argument("--images", nargs="+", metavar="PATH", help="folders of photos, or files, instead of a split")
     photos.add_argument("--html", type=Path, metavar="FILE", help="write a page with the photos, their captions and "
                         "where an attention model looked for each word")
+    add_force(photos)
     add_model(photos, "what the run was trained on")
     args = parser.parse_args(argv)
     check_least(args, n=0, seed=0, beam=1, alternatives=1)

@@ -6,12 +6,14 @@ or cannot be judged.
 import json
 from pathlib import Path
 
-from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force, check_output, json_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.attention import judge_attention, summary
 from scripts.runs import load_attending_run
+
+JUDGED = json_kind("result of scripts.check_attention", "run", "verdict", "words")
 
 
 def parse(argv=None):
@@ -20,6 +22,7 @@ def parse(argv=None):
     add_split(parser)
     add_data(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: RUN/attention.json)")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -27,10 +30,9 @@ def main(argv=None):
     args = parse(argv)
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)
     out = args.out or Path(checkpoint.path).parent / "attention.json"
-    if not out.absolute().parent.is_dir() or out.is_dir():
-        raise ValueError(f"--out {out}: expected a file in a folder that exists")
+    check_output("--out", out, JUDGED, args.force)
     result = {"run": str(args.run), **judge_attention(checkpoint.model, dataset, split)}
-    write_atomically(out, json.dumps(result, indent=1).encode())
+    write_output(out, json.dumps(result, indent=1).encode())
     print(summary(result))
     print(f"written to {out}")
     return 0 if result["verdict"] == "alive" else 1

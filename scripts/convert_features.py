@@ -12,6 +12,7 @@ from tqdm import tqdm
 from data.feature_conversion import axes, layout_of, survey, write
 from data.foreign_features import open_foreign
 from scripts.commandline.command import run
+from scripts.commandline.outputs import check_new
 from scripts.commandline.parser import Parser
 
 
@@ -31,8 +32,7 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    if args.out.exists():
-        raise FileExistsError(f"{args.out}: is there already, nothing was done: remove it or choose another name")
+    check_new("--out", args.out)
     foreign = open_foreign(args.input, args.names, args.dataset)
     layout = layout_of(foreign, args.input, args.layout)
     print(f"{args.input}: {foreign.key}, {foreign.dtype.name}, {len(foreign.names):,} images with names like "

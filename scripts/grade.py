@@ -9,10 +9,11 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import OneLineParser, run
+from scripts.commandline.outputs import add_force, check_output
 from scripts.course.channel import Limits
 from scripts.course.class_grading import grade_and_report, grade_class, wanted_tasks
-from scripts.course.files import check_place
 from scripts.course.project import load_project
+from scripts.course.results import GRADES, RESULTS
 
 CLASS_OUT = Path("grades.csv")
 
@@ -28,6 +29,7 @@ def parse(argv=None):
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time limit for the checks of one task (default %(default)g)")
+    add_force(parser)
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):
         parser.error("give a submission, or --class with a folder of them")
@@ -41,11 +43,10 @@ def main(argv=None):
     wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds)
     if args.folder:
         out = args.out or CLASS_OUT
-        check_place(out)
+        check_output("--out", out, GRADES, args.force)
         grade_class(args.folder, wanted, out)
         return 0
-    if args.out:
-        check_place(args.out)
+    check_output("--out", args.out, RESULTS, args.force)
     grade_and_report(args.submission, wanted, args.out)
     return 0
 

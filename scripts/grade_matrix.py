@@ -11,8 +11,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.course.channel import Remote
@@ -20,6 +20,8 @@ from scripts.course.grade_matrix import STUDENTS, Matrix, by_task, one_of_each, 
 from scripts.course.grader_mutants import GRADED
 from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
+
+TABLE = text_kind("table of scripts.grade_matrix", "# The grader, tested\n")
 
 
 def main(argv=None):
@@ -30,8 +32,10 @@ def main(argv=None):
                         help="the same checks without a process for each task, which is faster")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
+    add_force(parser)
     args = parser.parse_args(argv)
     check_least(args, jobs=1)
+    check_output("--out", args.out, TABLE, args.force)
     started, project = time.monotonic(), load_project()
     chosen = one_of_each(GRADED, project) if args.one else GRADED
     tables = {}
@@ -45,7 +49,7 @@ def main(argv=None):
     print(f"{len(chosen)} mutants, the solution and nothing, {len(tables)} students: {len(wrong)} graded wrong, "
           f"{time.monotonic() - started:.0f} s")
     if args.out:
-        write_atomically(args.out, page(tables, project).encode())
+        write_output(args.out, page(tables, project).encode())
     return 1 if wrong else 0
 
 

@@ -11,14 +11,16 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.course.channel import Remote
 from scripts.course.in_process import InProcess
 from scripts.course.project import load_project
 from scripts.course.variants import graded, load_variants, page, table
+
+TABLE = text_kind("table of scripts.grade_variants", "# Solutions of students, graded\n")
 
 
 def main(argv=None):
@@ -29,8 +31,10 @@ def main(argv=None):
                         help="the same checks without a process for each task, which is faster")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
+    add_force(parser)
     args = parser.parse_args(argv)
     check_least(args, ids=1, jobs=1)
+    check_output("--out", args.out, TABLE, args.force)
     started, variants, project = time.monotonic(), load_variants(), load_project()
     work = functools.partial(_under, args.ids, InProcess if args.in_process else Remote)
     with ProcessPoolExecutor(args.jobs) as pool:
@@ -42,7 +46,7 @@ def main(argv=None):
     wrong = sum(bool(row.wrong) for row in rows)
     print(f"{len(variants)} solutions, {len(found)} times graded: {wrong} wrong, {time.monotonic() - started:.0f} s")
     if args.out:
-        write_atomically(args.out, page(rows, project, args.ids).encode())
+        write_output(args.out, page(rows, project, args.ids).encode())
     return 1 if wrong else 0
 
 

@@ -10,11 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.course.kill_matrix import TITLES, judge_correct, judge_mutants, page
+
+TABLE = text_kind("table of scripts.kill_matrix", "# The kill matrix\n")
 
 
 def main(argv=None):
@@ -24,13 +26,15 @@ def main(argv=None):
     parser.add_argument("--correct-seeds", type=int, default=200, help="random seeds for correct code (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
+    add_force(parser)
     arguments = parser.parse_args(argv)
     check_least(arguments, seeds=1, correct_seeds=1, jobs=1)
+    check_output("--out", arguments.out, TABLE, arguments.force)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         mutants = pool.map(partial(judge_mutants, seeds=arguments.seeds), TITLES)
         correct = pool.map(partial(judge_correct, seeds=arguments.correct_seeds, rule_seeds=arguments.seeds), TITLES)
         counts, correct = [count for part in mutants for count in part], dict(zip(TITLES, correct))
-    write_atomically(arguments.out, page(counts, correct, arguments.seeds, arguments.correct_seeds).encode())
+    write_output(arguments.out, page(counts, correct, arguments.seeds, arguments.correct_seeds).encode())
     survived = sum(count.runs - count.rejected for count in counts)
     alarms = sum(wrong for _, wrong, _, _ in correct.values())
     print(f"{len(counts)} mutants, {survived} runs survived; {alarms} false alarms on correct code; {arguments.out}")

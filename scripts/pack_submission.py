@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from scripts.commandline.command import OneLineParser, run
-from scripts.course.files import check_place, write_whole, zipped
-from scripts.course.packing import files_to_pack, print_public_checks, with_manifest
+from scripts.commandline.outputs import add_force, check_output, write_output
+from scripts.course.files import zipped
+from scripts.course.packing import PACKED, files_to_pack, print_public_checks, with_manifest
 from scripts.course.project import load_project
 
 
@@ -21,6 +22,7 @@ def parse(argv=None):
                         help="your id, as the course knows it (default: the name that the zip will have)")
     parser.add_argument("--out", type=Path, metavar="ZIP",
                         help="the zip to write (default: ID.zip, without an id submission.zip)")
+    add_force(parser)
     args = parser.parse_args(argv)
     if set(args.student) & set("/\\:"):
         parser.error(f"--student {args.student!r}: expected an id without slashes")
@@ -30,7 +32,7 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     out = args.out or Path(f"{args.student or 'submission'}.zip")
-    check_place(out)
+    check_output("--out", out, PACKED, args.force)
     project = load_project()
     wanted, missing = files_to_pack(project)
     if missing:
@@ -38,7 +40,7 @@ def main(argv=None):
         return 1
     print_public_checks(project)
     files = with_manifest(project, wanted, args.student)
-    write_whole(out, zipped(files))
+    write_output(out, zipped(files))
     print(f"\n{out}:")
     for path, content in files.items():
         print(f"  {len(content):8,d}  {path}")

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.pages.report import write_report
@@ -23,6 +24,7 @@ def parse(argv=None):
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
     add_data(parser)
     add_threads(parser)
+    add_force(parser)
     args = parser.parse_args(argv)
     check_least(args, n=1, beam=1)
     if args.images is not None and not args.images.is_dir():
@@ -33,7 +35,7 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     set_threads(args.threads)
-    report = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data)
+    report = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data, args.force)
     print(*report.lines(), sep="\n")
 
 

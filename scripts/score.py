@@ -11,11 +11,19 @@ from pathlib import Path
 
 from data.caption_files import STANDARD_INPUT, read_captions
 from data.tokenizer import TOKENS
-from models.checkpoint import write_atomically
 from models.metrics import score_captions
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force, check_output, write_output
 from scripts.commandline.parser import Parser, choice
-from scripts.evaluation.caption_pairs import check_output, pair, per_image_csv, score_lines, tokens_of, words_of
+from scripts.evaluation.caption_pairs import (
+    SCORES,
+    check_not_read,
+    pair,
+    per_image_csv,
+    score_lines,
+    tokens_of,
+    words_of,
+)
 from scripts.evaluation.java_scores import java_scores
 
 
@@ -29,11 +37,13 @@ def parse(argv=None):
     parser.add_argument("--per-image", type=Path, metavar="out.csv", help="also write the scores of each image")
     parser.add_argument("--tokens", type=choice(list(TOKENS)), metavar="HOW", help="how captions are cut into words: "
                         f"{', '.join(TOKENS)} (default: as dataset.json beside references.json says, else treebank)")
+    add_force(parser)
     args = parser.parse_args(argv)
     if args.candidates == args.references == STANDARD_INPUT:
         raise ValueError("candidates and references are both -, standard input: expected a file for one of them")
     if args.per_image is not None:
-        check_output(args.per_image, (args.candidates, args.references))
+        check_not_read(args.per_image, (args.candidates, args.references))
+        check_output("--per-image", args.per_image, SCORES, args.force)
     return args
 
 
@@ -45,7 +55,7 @@ def main(argv=None):
     for line in pairs.notes + notes:
         print(line, file=sys.stderr)
     if args.per_image is not None:
-        write_atomically(args.per_image.resolve(), per_image_csv(scores))
+        write_output(args.per_image, per_image_csv(scores))
     print(f"{len(candidates):,} images")
     print(*score_lines(scores.corpus), sep="\n", flush=True)
     extra, note = java_scores(candidates, references)       # slow

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, check_least
 from scripts.pages.attention_figures import choose_images, draw_attention
@@ -18,6 +19,7 @@ def parse(argv=None):
                         "without --image-names, the first N found there are drawn")
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the figures")
+    add_force(parser)
     args = parser.parse_args(argv)
     check_least(args, n=1)
     if args.images is not None and not args.images.is_dir():
@@ -31,7 +33,8 @@ def main(argv=None):
     rows, names = choose_images(dataset, split, args.image_names, args.n, args.images)
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out}: a file, expected a folder for the figures")
-    return 2 if draw_attention(checkpoint.model, dataset, split, rows, names, args.images, args.out) else 0
+    return 2 if draw_attention(checkpoint.model, dataset, split, rows, names, args.images, args.out,
+                               args.force) else 0
 
 
 if __name__ == "__main__":

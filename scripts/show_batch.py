@@ -2,11 +2,13 @@
 from pathlib import Path
 
 from data.dataset import open_dataset
-from models.checkpoint import write_atomically
 from scripts.commandline.command import run
+from scripts.commandline.outputs import FIGURE, add_force, check_output, write_output
 from scripts.commandline.parser import Parser
 from scripts.datasets.defaults import SCENES, batch_lines, batch_tiles, draw_batch, ensure_dataset
 from scripts.pages.figures import sheet
+
+BATCH = Path("runs/batch.png")
 
 
 def parse(argv=None):
@@ -15,20 +17,24 @@ def parse(argv=None):
     parser.add_argument("--split", default="train", help="train, val or test (default train)")
     parser.add_argument("--n", type=int, default=8, metavar="N", help="captions in the batch (default 8)")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="random seed of the choice (default 0)")
-    parser.add_argument("--out", metavar="PNG", default="runs/batch.png",
-                        help="where the figure goes, if the dataset has pictures (default runs/batch.png)")
+    parser.add_argument("--out", metavar="PNG", type=Path, default=BATCH,
+                        help="where the figure goes, if the dataset has pictures (default %(default)s)")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse(argv)
     dataset = open_dataset(ensure_dataset(args.data))
+    if dataset.pictures is not None:
+        if args.out == BATCH:
+            BATCH.parent.mkdir(exist_ok=True)
+        check_output("--out", args.out, FIGURE, args.force)
     captions, rows = draw_batch(dataset, args.split, args.n, args.seed)
     print(*batch_lines(dataset, args.split, captions, rows), sep="\n")
     if dataset.pictures is not None:
         tiles = batch_tiles(dataset, args.split, captions, rows)
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(args.out), sheet({f"a batch of {dataset.name}, {args.split}": tiles}))
+        write_output(args.out, sheet({f"a batch of {dataset.name}, {args.split}": tiles}))
         print(f"\npicture: {args.out}")
 
 

@@ -1,4 +1,5 @@
 """The sides of the benchmark, measured in turn, each in its own process."""
+import io
 import json
 import os
 import statistics
@@ -66,7 +67,8 @@ def growth(sides, effort):
     return found
 
 
-def draw_growth(found, path):
+def draw_growth(found):
+    """The figure of scripts.benchmark --growth -> PNG as bytes."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
@@ -83,4 +85,6 @@ def draw_growth(found, path):
     axes[0].legend(frameon=False)
     base = CONFIGS[GROWING]
     figure.suptitle(f"LSTM, W={base.W}, and N={base.N}, T={base.T}, H={base.H}, V={base.V} but for the one that varies")
-    figure.savefig(path, dpi=110)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": "rnnlayers"})
+    return buffer.getvalue()

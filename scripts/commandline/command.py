@@ -1,16 +1,38 @@
-"""How commands exit: 0; 2 with one line for bad input; 130 after Ctrl-C; 141 on a closed pipe. No traceback."""
+"""How commands exit: 0; 2 with one line for bad input; 130 after Ctrl-C; 141 on a closed pipe; 70 for a fault of ours.
+
+No traceback, unless RNNLAYERS_TRACEBACK=1 asks for it.
+"""
 import argparse
+import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
+# What bad input raises. Readers turn odd content of files into ValueError; RuntimeError is HDF5's for damaged files.
+INPUT = (ValueError, OSError, ArithmeticError, MemoryError, RecursionError, RuntimeError)
+ROOT = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "")      # of the project
+THREADS = 4096              # the most that --threads takes
 LONGEST = 600               # characters of an error, with its line end
 
 
 class OneLineParser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are lines of a bounded length; it imports nothing of the project."""
+
+    def _get_values(self, action, arg_strings):
+        """As argparse does, but for what no option takes: an empty text, no word at all (--n=--), endless digits.
+
+        Raises ValueError.
+        """
+        found = super()._get_values(action, arg_strings)
+        name = "/".join(action.option_strings) or action.metavar or action.dest
+        if "" in arg_strings or found == [] and action.nargs is None:
+            raise ValueError(f"{name}: is empty, expected a value")
+        for number in found if isinstance(found, list) else [found]:
+            if isinstance(number, int) and abs(number) >= 2**63:
+                raise ValueError(f"{name} {number:.3g}: expected a smaller number")
+        return found
 
     def exit(self, status=0, message=None):
         """As argparse does, with a message of one line."""
@@ -31,25 +53,38 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:                                  # the reader of the pipe ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141                                         # as shells do; 0 would mean that everything was printed
-    except (ValueError, OSError, ArithmeticError, MemoryError) as error:
-        status = _say(f"error: {str(error) or type(error).__name__}", 2)
+    except Exception as error:
+        status = _failed(error)
     sys.exit(status)
 
 
-def check_page(option: str, path: Path) -> None:
-    """Raises ValueError or FileNotFoundError if a page written to `path` would replace another kind of file."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{option} {path}: no such folder {path.parent}")
-    if path.is_symlink() or path.exists() and not (path.is_file() and path.read_bytes()[:9].lower() == b"<!doctype"):
-        raise ValueError(f"{option} {path}: is there already and no page, nothing was done: choose another name")
+def _failed(error):
+    """Print the line of an exception -> the exit code."""
+    if isinstance(error, INPUT):
+        return _say(f"error: {said(error)}", 2)
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((frame for frame in reversed(frames) if frame.filename.startswith(ROOT)), frames[-1])
+    place = last.filename.removeprefix(ROOT)
+    return _say(f"error: {type(error).__name__} at {place}:{last.lineno}, {said(error)}: a fault in the program, not "
+                "in what it was given; RNNLAYERS_TRACEBACK=1 before the command shows how it came about", 70)
+
+
+def said(error: BaseException) -> str:
+    """An error in words: an OSError of the system as its file, what was tried, and the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        tried = "cannot be read or written: " if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else ""
+        return f"{os.fsdecode(error.filename)}: {tried}{error.strerror}"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error) or ("not enough memory" if isinstance(error, MemoryError) else type(error).__name__)
 
 
 def set_threads(number: int | None) -> None:
     """Set the number of BLAS threads; None leaves it as it is. Raises ValueError."""
     if number is None:
         return
-    if number < 1:
-        raise ValueError(f"--threads {number}: expected at least 1")
+    if not 1 <= number <= THREADS:
+        raise ValueError(f"--threads {number}: expected at least 1, and at most {THREADS:,}")
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
@@ -65,5 +100,7 @@ def one_line(text: str) -> str:
 
 
 def _say(text, status):
+    if os.environ.get("RNNLAYERS_TRACEBACK"):
+        traceback.print_exc()
     print(one_line(text), file=sys.stderr)
     return status

@@ -1,6 +1,11 @@
 """Options that many commands share, and the check of their numbers."""
 from argparse import ArgumentParser, Namespace
 
+from scripts.commandline.command import THREADS
+
+# beyond these the machine would be out of memory or processes, or at work for days, before it said so
+MOST = {"beam": 100, "alternatives": 1000, "max_length": 1000, "clients": 1000, "jobs": 1000, "threads": THREADS}
+
 
 def add_run(parser: ArgumentParser, words: str = "folder that scripts.train wrote, or a checkpoint file in it") -> None:
     parser.add_argument("run", metavar="RUN", help=words)
@@ -22,8 +27,10 @@ def add_threads(parser: ArgumentParser) -> None:
 
 
 def check_least(args: Namespace, **least: int) -> None:
-    """Raises ValueError for an option below its smallest value; an option that was not given is None."""
+    """Raises ValueError for an option below its smallest value, or above MOST; an option that was not given is None."""
     for name, bound in least.items():
-        value = getattr(args, name)
+        value, most = getattr(args, name), MOST.get(name)
         if value is not None and value < bound:
             raise ValueError(f"--{name.replace('_', '-')} {value}: expected at least {bound}")
+        if value is not None and most is not None and value > most:
+            raise ValueError(f"--{name.replace('_', '-')} {value}: expected at most {most:,}")

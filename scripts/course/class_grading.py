@@ -3,9 +3,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.commandline.outputs import write_output
 from scripts.course.channel import Limits
 from scripts.course.draws import PUBLIC, draw_for
-from scripts.course.files import write_whole
 from scripts.course.grading import Graded, goldens_of, grade
 from scripts.course.project import Project
 from scripts.course.results import class_csv, feedback, results_json, summary, total
@@ -62,12 +62,12 @@ def grade_and_report(path: Path, wanted: Wanted, out: Path | None) -> None:
         submission, graded = grade_one(path, wanted, show=True)
     except ValueError as error:
         if out:
-            write_whole(out, results_json([], [str(error)]))
+            write_output(out, results_json([], [str(error)]))
         raise
     got, of = total(graded)
     print(f"\n{submission.student}: {got:g} of {of:g} points")
     if out:
-        write_whole(out, results_json(graded, submission.notes))
+        write_output(out, results_json(graded, submission.notes))
 
 
 def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:
@@ -85,7 +85,7 @@ def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:
         except Exception as error:                      # one submission must not cost the results of the others
             rows.append((path.name, None, f"the grader failed, look into it: {type(error).__name__}: {error}"))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
-    write_whole(out, class_csv(rows, wanted.names))
+    write_output(out, class_csv(rows, wanted.names))
     print(f"{len(rows)} submissions: {out}")
 
 

@@ -3,6 +3,8 @@ import json
 import re
 from pathlib import Path
 
+from data.files import read_text
+
 SOURCES = "assignments/*_Captioning.md"
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
@@ -35,7 +37,11 @@ def execute(path):
         from nbclient.exceptions import CellExecutionError
     except ImportError:
         raise ValueError("running notebooks needs nbclient and ipykernel: pip install -e \".[notebooks]\"") from None
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.reads(read_text(path), as_version=4)
+    except (nbformat.ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a notebook, found something else ({' '.join(str(error).split())[:200]})"
+                         ) from error
     try:
         NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
     except CellExecutionError as error:

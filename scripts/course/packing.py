@@ -3,6 +3,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from scripts.commandline.outputs import zip_kind
 from scripts.course.draws import PUBLIC
 from scripts.course.grading import goldens_of, grade
 from scripts.course.project import Project
@@ -11,6 +12,7 @@ from scripts.course.submission import MANIFEST, read_submission
 from scripts.course.tasks import NOTEBOOKS
 
 ASSIGNMENT = "rnnlayers captioning"
+PACKED = zip_kind("zip of scripts.pack_submission", MANIFEST, "assignment", ASSIGNMENT)
 
 
 def files_to_pack(project: Project) -> tuple[list[str], list[str]]:

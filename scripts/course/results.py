@@ -3,6 +3,10 @@ import csv
 import io
 import json
 
+from scripts.commandline.outputs import json_kind, text_kind
+
+RESULTS = json_kind("results.json of scripts.grade", "score", "output", "tests")
+GRADES = text_kind("table of scripts.grade", r"student,[^\n]*,total,remark\n")
 LINES = 40                          # of feedback, for one task
 
 

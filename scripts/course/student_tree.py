@@ -1,15 +1,17 @@
 """The files of a student's tree: the project without its solutions and without files that give them away."""
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
 from data.prepare import new_folder
 from data.scene_dataset import make_scene_dataset
+from scripts.commandline.outputs import write_whole
 from scripts.course.course_form import in_course_form
 from scripts.course.draws import PUBLIC
-from scripts.course.files import write_whole, zipped
+from scripts.course.files import zipped
 from scripts.course.grading import goldens_of
 from scripts.course.handout import handed_out
 from scripts.course.lab import DATASET, SIZES
@@ -28,7 +30,7 @@ def make_tree(project: Project, out: Path, names: list[str], solution: bool = Fa
     """
     solved = set(project.tasks) if solution else set(closure(names, project.tasks)) - set(names)
     archive = Path(f"{Path(out)}.zip")
-    if archive.exists():
+    if os.path.lexists(archive):
         raise FileExistsError(f"{archive}: is there already, nothing was written: remove it or choose another folder")
     with new_folder(out) as folder:
         for path, content in _texts(project, names, solved).items():

@@ -13,6 +13,7 @@ from data.encoder import Encoder
 from data.feature_rows import FeatureRows
 from data.photos import open_picture
 from scripts.commandline.image_model import noting_errors
+from scripts.commandline.outputs import check_new
 
 
 class Extracted(NamedTuple):
@@ -52,9 +53,8 @@ def extract(encoders: Mapping[str | os.PathLike, Encoder], pictures: dict[str, P
     encoders: {feature file: encoder}, one, or two that differ only in layer and pool. Raises as extract_to.
     """
     for path in encoders:
-        if Path(path).exists():
-            raise FileExistsError(f"{path}: is there already, nothing was done: remove it or choose another name")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        check_new("--out", path)
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FeatureRows(path, encoder.shape, encoder.attributes(), len(pictures)))
                  for path, encoder in encoders.items()]

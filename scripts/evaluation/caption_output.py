@@ -9,11 +9,11 @@ from PIL import Image
 from data.photos import open_picture
 from data.vocabulary import Vocabulary
 from models import CaptioningRNN
-from models.checkpoint import Checkpoint, write_atomically
+from models.checkpoint import Checkpoint
 from models.decoding import Hypothesis
-from scripts.commandline.command import check_page
 from scripts.commandline.decoding_options import decoder_of
 from scripts.commandline.image_model import listed, model_options, noting_errors
+from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.evaluation.captions import Decoder, caption_split
 from scripts.pages.caption_page import caption_page
 from scripts.runs import choose_split, open_run_data, vocabulary_of
@@ -35,8 +35,7 @@ def caption_run_split(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
 
 def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     """Print captions of the photos of --images, write the page -> how many photos failed."""
-    if args.html:
-        check_page("--html", args.html)                 # before hours of work
+    check_output("--html", args.html, PAGE, args.force)             # before hours of work
     features = picture_features(checkpoint, args.encoder, **model_options(args))
     pictures, failed = listed(args.images)
     print(f"{features.note}\n" if features.note else "", end="", file=sys.stderr)
@@ -47,7 +46,7 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
         print(*caption_lines(name, hypotheses[:count], vocabulary, bool(args.alternatives)), sep="\n", flush=True)
         items += [(name, picture, hypotheses[:count])] if args.html else []
     if args.html:
-        write_atomically(args.html, caption_page(items, vocabulary, features.grid, args.run).encode())
+        write_output(args.html, caption_page(items, vocabulary, features.grid, args.run).encode())
         print(f"written to {args.html}", file=sys.stderr)
     return len(failed)
 

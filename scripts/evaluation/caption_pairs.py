@@ -1,6 +1,7 @@
 """Candidates and references of files: which images are scored, with which words, and tables of their scores."""
 import csv
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from data.matching import match_names
 from data.tokenizer import TOKENS
 from data.word_counts import WITHOUT_BLANKS, not_cut
 from models.metrics import MEASURES, CaptionScores
+from scripts.commandline.outputs import text_kind
+
+SCORES = text_kind("table of scripts.score", ",".join(["image_id", *map(re.escape, MEASURES)]) + "\n")
 
 
 class Pairs(NamedTuple):
@@ -101,10 +105,8 @@ def per_image_csv(scores: CaptionScores) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def check_output(path: Path, inputs: Iterable[Path]) -> None:
-    """Raises ValueError where a file cannot be written at `path`, or should not be."""
-    if not path.absolute().parent.is_dir() or path.exists() and not path.is_file():
-        raise ValueError(f"--per-image {path}: expected a file in a folder that exists")
+def check_not_read(path: Path, inputs: Iterable[Path]) -> None:
+    """Raises ValueError where the file to write is one of those to read."""
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
         raise ValueError(f"--per-image {path}: that is one of the files to read")
 

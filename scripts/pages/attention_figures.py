@@ -8,8 +8,8 @@ import numpy as np
 from data.dataset import Dataset
 from data.tokenizer import written
 from models import CaptioningRNN
-from models.checkpoint import write_atomically
 from scripts.commandline.command import one_line
+from scripts.commandline.outputs import FIGURE, check_output, write_output
 from scripts.evaluation.captions import attend_images
 from scripts.pages.figures import attention_figure
 from scripts.pages.pictures import picture_of
@@ -37,20 +37,25 @@ def choose_images(dataset: Dataset, split: str, names: list[str] | None, n: int,
 
 
 def draw_attention(model: CaptioningRNN, dataset: Dataset, split: str, rows: list[int], names: list[str],
-                   pictures: Path | None, out: Path) -> int:
-    """Write a figure for each image into the folder `out`, print its name and caption -> how many pictures failed."""
-    captions, maps = attend_images(model, dataset, split, np.array(rows))
+                   pictures: Path | None, out: Path, force: bool = False) -> int:
+    """Write a figure for each image into the folder `out`, print its name and caption -> how many pictures failed.
+
+    force: replace also what is no figure of ours.
+    """
+    taken: set[str] = set()
+    paths, broken = [out / figure_name(name, taken) for name in names], 0
     out.mkdir(parents=True, exist_ok=True)
-    taken, broken = set(), 0
-    for row, name, words, weights in zip(rows, names, captions, maps):
+    for path in paths:
+        check_output("--out", path, FIGURE, force)
+    captions, maps = attend_images(model, dataset, split, np.array(rows))
+    for row, name, path, words, weights in zip(rows, names, paths, captions, maps):
         try:
             picture = picture_of(dataset, row, name, pictures)
         except ValueError as error:                                     # the others are drawn all the same
             print(one_line(f"error: {error}"), file=sys.stderr)
             broken += 1
             continue
-        path = out / figure_name(name, taken)
-        write_atomically(path, attention_figure(picture, words, weights, name))
+        write_output(path, attention_figure(picture, words, weights, name))
         print(f"{path}: {written(' '.join(words), dataset.vocabulary.tokens) or '(no words)'}")
     return broken
 

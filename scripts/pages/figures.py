@@ -180,5 +180,5 @@ def _png(figure):
         text.set_fontfamily(names)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")      # letters that the font lacks become boxes
-        figure.savefig(buffer, format="png", dpi=110)
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": "rnnlayers"})
     return buffer.getvalue()

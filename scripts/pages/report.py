@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.tokenizer import written
-from models.checkpoint import write_atomically
-from scripts.commandline.command import check_page
+from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.diagnosis.bounds import STEPS
 from scripts.evaluation.captioner import BUDGET, Options, load_captioner
 from scripts.evaluation.captions import caption_split
@@ -50,18 +49,18 @@ class Written(NamedTuple):
         return [*lines, f"{self.path}: {self.shown:,} images, {size:.1f} MB; it opens in any browser"]
 
 
-def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None) -> Written:
+def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None, force=False) -> Written:
     """Make the page of a run.
 
     pictures: a folder, if the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
-    if it has moved since training.
+    if it has moved since training; force: replace also what is no page of ours.
     """
     template = page_template()
     captioner, checkpoint = load_captioner([run], data), load_run(run)
     split = choose_split(captioner.dataset, split)
     folder = Path(captioner.checkpoint).resolve().parent
     out = out or folder / "report.html"
-    check_page("--out", out)
+    check_output("--out", out, PAGE, force)
     content = gather(captioner, split, n, beam, pictures)
     history, content["drawn"]["charts"] = training_charts(folder)
     about = captioner.model.cell.about
@@ -71,13 +70,13 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
         checkpoint=checkpoint, history=history,
         settings=shown_settings(checkpoint.run),
         weights=sum(w.size for w in captioner.model.params.values()))
-    write_atomically(out, html.encode())
+    write_output(out, html.encode())
     return Written(out, content["missing"], len(content["tiles"]), pictures)
 
 
 def shown_settings(run):
     """The rows of the table of settings: name -> (value, meaning)."""
-    shown = {key: (value, HELP.get(key, "")) for key, value in run["settings"].items()}
+    shown = {key: (value, HELP.get(key, "")) for key, value in run.get("settings", {}).items()}
     return {**shown, **({"from": (run["from"]["path"], describe_start(run["from"]))} if "from" in run else {})}
 
 

@@ -13,7 +13,7 @@ from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 from models.safetensors_file import load_model
-from scripts.runs.stored_run import checked
+from scripts.runs.stored import checked, identity_of
 
 LOCK = ".training.lock"
 
@@ -87,11 +87,7 @@ def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, capt
 
     captions: the training captions have to be the same too, as for resuming; features=False: features may differ.
     """
-    if "data" not in checkpoint.run:
-        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
-    then = checkpoint.run["data"]
-    if missing := {"folder", "vocabulary", "captions", "features"} - then.keys():
-        raise ValueError(f"{checkpoint.path}: does not say which {' and '.join(sorted(missing))} its data had")
+    then = identity_of(checkpoint)
     if folder is None and not Path(then["folder"]).is_dir():
         raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
     dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)

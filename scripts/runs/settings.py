@@ -81,7 +81,7 @@ def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any]
         asked = {**taken, **asked}
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
     for name, setting in SETTINGS.items():
-        _check(setting, chosen[name])
+        check_setting(setting, chosen[name])
     _check_cell(chosen, args.preset)
     if chosen["overfit"] is not None and (chosen["score_every"] or chosen["select"] != "loss" or chosen["patience"]):
         raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
@@ -104,7 +104,8 @@ def _defaults(args, model, scenes):
     return {**DEFAULTS_SCENES, **(SCENES_SEEN_ONCE if model in CELLS and CELLS[model].features == VECTOR else {})}
 
 
-def _check(setting: Setting, value: Any) -> None:
+def check_setting(setting: Setting, value: Any) -> None:
+    """Raises ValueError for a value that is out of bounds."""
     bound = setting.bound
     if value is not None and bound is not None and not (math.isfinite(value) and bound.fits(value)):
         raise ValueError(f"{flag(setting.name)} {value}: expected {bound.words}")

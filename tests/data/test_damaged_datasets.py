@@ -149,3 +149,13 @@ def test_the_courses_folder_with_ids_out_of_range(pristine, tmp_path, put, fails
     put(folder / "coco2014_captions.h5", {"val_image_idxs": [0, 2]})                   # train has row 2, val has not
     with fails(folder / "coco2014_captions.h5", "val_image_idxs[1] is 2, expected 0..1"):
         open_dataset(folder)
+
+
+def test_a_file_that_may_not_be_read_is_no_damaged_one(monkeypatch, tmp_path):
+    (tmp_path / "f.h5").write_bytes(b"x")
+
+    def denied(*_):
+        raise PermissionError(13, "Unable to synchronously open file (unable to open file: errno = 13)")
+    monkeypatch.setattr(files.h5py, "File", denied)             # tests may run as root
+    with pytest.raises(PermissionError, match=r"f\.h5: cannot be read: permission denied$"):
+        files.read_hdf5(tmp_path / "f.h5")

@@ -1,12 +1,17 @@
 """How commands end: one line for an error, of a bounded length."""
+import re
+from argparse import Namespace
+from pathlib import Path
+
 import pytest
 
 import gradcheck.__main__
 from scripts import extract_features, grade, pack_submission
 from scripts.commandline import image_model
-from scripts.commandline.command import LONGEST, one_line, run
+from scripts.commandline.command import LONGEST, OneLineParser, one_line, run, set_threads
 from scripts.commandline.image_model import noting_errors
 from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import MOST, check_least
 
 NAMES = ", ".join(f"{i:012d}" for i in range(8000))         # as in an error that was 112,000 characters long
 REMEDY = "expected a dataset 'features': run scripts.convert_features"
@@ -82,3 +87,77 @@ def test_so_have_commands_with_parsers_of_their_own(command, capsys):
         command([f"--{'x' * 10**5}"])
     *_, line = capsys.readouterr().err.splitlines(keepends=True)
     assert stop.value.code == 2 and len(line) <= 600 and ": error: unrecognized arguments: --xxx" in line
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--out", ""], "--out: is empty"), (["--out="], "--out: is empty"), (["--n=--"], "--n: is empty"),
+    (["--n", "99999999999999999999"], "--n 1e+20: expected a smaller number"), ([""], "FILE: is empty"),
+    (["a", ""], "FILE: is empty"), (["--n", "-9" + "0" * 19], "--n -9e+19: expected a smaller number")])
+def test_no_option_takes_an_empty_text_or_endless_digits(argv, words):
+    parser = OneLineParser(prog="x")
+    parser.add_argument("files", nargs="*", metavar="FILE")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--n", type=int)
+    assert vars(parser.parse_args(["--n", "-7", "a"])) == {"files": ["a"], "out": None, "n": -7}
+    with pytest.raises(ValueError, match=re.escape(words)):
+        parser.parse_args(argv)
+
+
+def test_nothing_is_graded_for_an_empty_name(capsys):
+    for argv in ([""], ["--class", ""], ["x", "--task", ""]):
+        assert fails_by(lambda argv=argv: grade.main(argv)) == 2
+        assert "is empty, expected a value" in capsys.readouterr().err
+
+
+def fails_by(main):
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    return stop.value.code
+
+
+@pytest.mark.parametrize("error, words", [
+    (MemoryError(), "error: not enough memory"),
+    (RecursionError("maximum recursion depth"), "error: nested too deeply"),
+    (RuntimeError("HDF5"), "error: HDF5"), (OverflowError("too long"), "error: too long"),
+    (PermissionError(13, "Permission denied", "a/b"), "error: a/b: cannot be read or written: Permission denied"),
+    (OSError(30, "Read-only file system", b"a"), "error: a: cannot be read or written: Read-only file system"),
+    (OSError(28, "No space left on device", "a"), "error: a: No space left on device")])
+def test_what_input_and_system_raise_is_a_line(error, words, capsys):
+    assert fails_with(error) == 2 and capsys.readouterr().err == f"{words}\n"
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TypeError("odd"), AttributeError("odd"), AssertionError()])
+def test_any_other_exception_is_a_fault_of_ours_and_says_where(error, capsys, monkeypatch):
+    assert fails_with(error) == 70
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {type(error).__name__} at tests/scripts/commandline/test_command.py:")
+    assert line.count("\n") == 1 and "RNNLAYERS_TRACEBACK=1" in line
+    monkeypatch.setenv("RNNLAYERS_TRACEBACK", "1")
+    assert fails_with(error) == 70 and "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_so_it_is_in_gradcheck(capsys, monkeypatch):
+    from gradcheck import __main__ as command
+
+    def fails(arguments):
+        raise KeyError("x")
+    monkeypatch.setattr(command, "run", fails)
+    assert command.main([]) == 70
+    assert capsys.readouterr().err.startswith("gradcheck: KeyError, 'x': a fault in the program")
+    for argv in (["--shapes", ""], ["--shapes=--"], [""]):
+        with pytest.raises(SystemExit):
+            command.main(argv)
+        assert "is empty, expected a value" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [0, -1, 4097, 10**9])
+def test_a_number_of_threads_that_no_machine_has(number):
+    with pytest.raises(ValueError, match=f"--threads {number}: expected at least 1, and at most 4,096"):
+        set_threads(number)
+
+
+def test_what_would_need_days_or_all_processes_is_refused():
+    for name, most in MOST.items():
+        check_least(Namespace(**{name: most}), **{name: 1})
+        with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} {most + 1}: expected at most {most:,}"):
+            check_least(Namespace(**{name: most + 1}), **{name: 1})

@@ -1,0 +1,45 @@
+"""What scripts.train stores of a run in its checkpoints, checked where it is read: a file may hold anything."""
+from typing import Any
+
+from data.forms import check_form
+from data.tokenizer import TOKENS
+from models.checkpoint import Checkpoint
+from scripts.runs.settings import SETTINGS, check_setting
+
+NONE = type(None)
+TRAIN = {"attributes": {str: str}}
+IDENTITY = {"folder": str, "vocabulary": str, "captions": str,
+            "features": {str: {"path": str, "fingerprint": str, "attributes": {str: str}}}}
+RUN = {"data?": {"tokens?": str, "features": {"train": TRAIN}}, "settings?": dict, "epoch?": (int, NONE),
+       "from?": {"path": str, "words": int, "kept_words": int, "epoch": (int, NONE), "picture": str}}
+
+
+def checked(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint. Raises ValueError if what it stores of its run is not what scripts.train stores."""
+    where = f"{checkpoint.path}: its run"
+    check_form(checkpoint.run, RUN, where)
+    for name, value in checkpoint.run.get("settings", {}).items():
+        if name in SETTINGS:
+            _check(name, value, where)
+    tokens = checkpoint.run.get("data", {}).get("tokens", "treebank")
+    if tokens not in TOKENS:
+        raise ValueError(f"{where}, tokens: is {tokens!r:.60}, expected one of {', '.join(TOKENS)}")
+    return checkpoint
+
+
+def identity_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a checkpoint stores of its data set. Raises ValueError where there is none, or it is not one's identity."""
+    if "data" not in checkpoint.run:
+        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
+    check_form(checkpoint.run["data"], IDENTITY, f"{checkpoint.path}: its run, data")
+    return checkpoint.run["data"]
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    setting = SETTINGS[name]
+    check_form(value, (setting.kind, NONE), f"{where}, {name}")
+    if value is None and setting.default is not None:
+        raise ValueError(f"{where}, {name}: is null, expected {setting.kind.__name__}")
+    if setting.choices and value not in (*setting.choices, None):
+        raise ValueError(f"{where}, {name}: is {value!r:.60}, expected one of {', '.join(setting.choices)}")
+    check_setting(setting, value)
