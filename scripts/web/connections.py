@@ -17,6 +17,7 @@ from waitress.utilities import Error
 from scripts.web.service import BODY, CODES, HEADERS, error_body
 
 TURN = 0.25                             # seconds between two looks at the deadlines
+AT_ONCE = 8                             # connections that are accepted before others are read
 
 
 class Limits(NamedTuple):
@@ -118,7 +119,7 @@ class Server(TcpWSGIServer):
     channel_class = Channel
 
     def __init__(self, app, listener, limits, metrics, adjustments):
-        self.limits, self.metrics, self._next = limits, metrics, 0.0
+        self.limits, self.metrics, self._next, self._more = limits, metrics, 0.0, 0
         info = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(app, _sock=listener, adj=adjustments, sockinfo=info, bind_socket=False)
 
@@ -138,14 +139,29 @@ class Server(TcpWSGIServer):
         return self.accepting and (len(channels) < self.limits.connections or any(c.waits for c in channels))
 
     def handle_accept(self):
-        super().handle_accept()
-        *others, newest = list(self.active_channels.values()) or [None]
-        crowds = Counter(channel.addr[0] for channel in others)
-        self.metrics.count("accepted")
-        if others and crowds[newest.addr[0]] >= self.limits.address:
-            self._evict([channel for channel in others if channel.addr[0] == newest.addr[0]], crowds)
-        elif len(others) >= self.limits.connections:
-            self._evict(others, crowds)
+        """Several at a time, but few enough that each is read before it has waited longest."""
+        self._more = AT_ONCE
+        while self._more:
+            self._more -= 1
+            super().handle_accept()
+
+    def accept(self):
+        found = super().accept()
+        if found is None:
+            self._more = 0
+        else:
+            self.metrics.count("accepted")
+            self._make_room(found[1][0])
+        return found
+
+    def _make_room(self, address):
+        """Close a connection, if need be, for a new one of this address."""
+        channels = list(self.active_channels.values())
+        crowds = Counter(channel.addr[0] for channel in channels)
+        if crowds[address] >= self.limits.address:
+            self._evict([channel for channel in channels if channel.addr[0] == address], crowds)
+        elif len(channels) >= self.limits.connections:
+            self._evict(channels, crowds)
 
     def _tend(self):
         """Close what is past its deadline, and bodies if all together grow too large."""
