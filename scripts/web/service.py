@@ -84,7 +84,7 @@ def make_app(answers, worker, about, scenes=(), names=None):
     def measured():
         if not local_request(request.environ):
             raise Refusal(403, "other_machine", "The metrics are for this machine only.")
-        restarts = answers.decoder.restarts if answers else 0
+        restarts = getattr(getattr(answers, "decoder", None), "restarts", 0)
         return jsonify({**metrics.told(), "queue_ms": worker.waited.told(), "decoder": {"restarts": restarts}})
 
     @app.get("/scenes/<int:k>.png")
