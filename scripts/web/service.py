@@ -22,7 +22,9 @@ from werkzeug.exceptions import HTTPException
 from data.photos import MAX_SIDE
 from data.pictures import MAX_PIXELS
 from scripts.web.answers import BadPicture
+from scripts.web.decoder import DECODED
 from scripts.web.metrics import Metrics
+from scripts.web.openapi import description
 from scripts.web.sites import foreign_host, foreign_page, local_request
 from scripts.web.worker import Busy, Late
 
@@ -36,6 +38,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 NUMBERS = {"beam": (int, 1, 10), "temperature": (float, 0, 5), "seed": (int, 0, 2**32 - 1)}
+PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")     # a number in a form
 DATA_URL = re.compile(r"\A\s*data:[^,]{0,200};base64,", re.IGNORECASE)
 CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large",
          431: "too_large"}
@@ -79,6 +82,10 @@ def make_app(answers, worker, about, scenes=(), names=None):
     @app.get("/api/health")
     def tell():
         return jsonify(health)
+
+    @app.get("/api/openapi.json")
+    def described():
+        return jsonify(description(NUMBERS, UPLOAD, HEADERS, len(scenes)))
 
     @app.get("/api/metrics")
     def measured():
@@ -125,7 +132,8 @@ def _measure(app, metrics):
 def _health(worker, about, scenes):
     """The content of /api/health."""
     return {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
-            "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
+            "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "decoded_bytes": DECODED, "side": MAX_SIDE,
+                       "in_flight": worker.in_flight,
                        **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
 
 
@@ -187,6 +195,8 @@ def _number(name, value):
     """A field as a number within its bounds."""
     kind, least, most = NUMBERS[name]
     try:
+        if isinstance(value, str) and (request.is_json or not PLAIN.fullmatch(value)):
+            raise ValueError
         number = kind(value)
         if isinstance(value, bool) or number != float(value) or not least <= number <= most:
             raise ValueError
