@@ -1,4 +1,4 @@
-"""Connections of the service: deadlines, whatever trickles in, and room for new ones instead of those that wait longest.
+"""Connections of the service: deadlines, whatever trickles in, and room for new ones in place of the longest waiting.
 
 A connection waits while it has no complete request: nobody works for it, and it can be closed without harm to others.
 """
@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
 from scripts.web.service import BODY, CODES, HEADERS, error_body
 
+PIECE = 2**12                           # bytes that show that a client is sending, and not keeping a connection open
 TURN = 0.25                             # seconds between two looks at the deadlines
 AT_ONCE = 8                             # connections that are accepted before others are read
 
@@ -60,12 +61,12 @@ class Task(WSGITask):
 
 
 class CarefulParser(HTTPRequestParser):
-    """waitress's parser crashes on a Content-Length with more digits than Python converts; this one refuses it."""
+    """waitress's parser crashes on a Content-Length of very many digits; and what it does not support is status 400."""
 
     def parse_header(self, header_plus):
         try:
             super().parse_header(header_plus)
-        except ValueError as error:
+        except (ValueError, TransferEncodingNotImplemented) as error:
             raise ParsingError(str(error)) from error
 
 
@@ -74,17 +75,22 @@ class Channel(HTTPChannel):
     task_class, error_task_class, parser_class = Task, JsonErrorTask, CarefulParser
 
     def __init__(self, *args, **kwargs):
-        self.since, self.between = time.monotonic(), True      # between two requests: since the last one's end
+        self.since = self.moved = time.monotonic()              # its state began; it sent or was sent something
+        self.between, self._sent = True, 0                      # between two requests; bytes of a piece
         super().__init__(*args, **kwargs)
 
     def received(self, data):
+        self._sent += len(data)
         if self.between:
             self.since, self.between = time.monotonic(), False
+        if self._sent >= PIECE:
+            self.moved, self._sent = time.monotonic(), 0
         return super().received(data)
 
     def service(self):
         super().service()
-        self.since, self.between = time.monotonic(), True
+        self.since = self.moved = time.monotonic()
+        self.between = True
 
     @property
     def waits(self):
@@ -178,9 +184,9 @@ class Server(TcpWSGIServer):
         self.metrics.open = len(self.active_channels)
 
     def _evict(self, channels, crowds=None):
-        """Close the one that has waited longest, of the address with most connections."""
+        """Close the one that has sent nothing for longest, of the address with most connections."""
         waiting = [channel for channel in channels if channel.waits]
         if waiting:
             crowds = crowds or Counter()
-            min(waiting, key=lambda channel: (-crowds[channel.addr[0]], channel.since)).handle_close()
+            min(waiting, key=lambda channel: (-crowds[channel.addr[0]], channel.moved)).handle_close()
             self.metrics.count("evicted")

@@ -26,8 +26,8 @@ COUNT = {"type": "integer", "minimum": 0}
 def description(numbers, upload, headers, scenes):
     """The description -> dict.
 
-    numbers: of the service, field -> (type, least, most); upload: bytes of a picture; headers: of all responses; scenes:
-    how many are offered.
+    numbers: of the service, field -> (type, least, most); upload: bytes of a picture; headers: of all responses;
+    scenes: how many are offered.
     """
     def paths():
         yield "/", _get("The page", "text/html", TEXT)
