@@ -15,7 +15,7 @@ from PIL import Image
 from data.scenes import make_scenes
 
 CROWD, PATIENCE = 200, 30.0             # connections that are never done; seconds that a client of ours waits
-PAUSE, AGAIN = 0.1, 5                   # seconds between two bytes of a connection; connections opened again in that time
+PAUSE, AGAIN = 0.1, 5                   # seconds between two bytes of a connection; how many are opened again meanwhile
 UPLOAD = (b"POST /api/caption HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
           b"Content-Length: 900000\r\n\r\n")
 PAGES = 20 * b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"

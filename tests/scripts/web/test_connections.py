@@ -130,17 +130,17 @@ def test_a_slow_upload_that_ends_is_answered():
     with served(headers=0.3, request=PATIENT) as (connect, _):
         connection = connect(UPLOAD)
         for _ in range(8):
-            time.sleep(0.1)
+            time.sleep(0.06)
             connection.sendall(b" " * 500)
         status, error = answer(connection)
         assert (status, error["error"]["code"]) == (400, "bad_json")
 
 
 def test_a_kept_connection_may_ask_again():
-    with served(headers=0.4, request=0.4, idle=PATIENT) as (connect, app):
+    with served(headers=0.2, request=0.2, idle=PATIENT) as (connect, app):
         connection = connect(HEALTH)
         assert answer(connection)[0] == 200
-        time.sleep(0.8)                                     # between two requests, more than one may take
+        time.sleep(0.5)                                     # between two requests, more than one may take
         connection.sendall(HEALTH)
         assert answer(connection)[0] == 200 and not counts(app)["late"]
 
@@ -157,6 +157,20 @@ def test_who_has_waited_longest_has_to_go(limits):
         wait_for(lambda: counts(app)["evicted"] == 1)
         first[1].sendall(b" " * 3999)
         assert answer(first[1])[0] == 400                   # was not done, and still there
+
+
+def test_an_upload_that_moves_has_not_waited():
+    with served(connections=2) as (connect, app):
+        upload = connect(UPLOAD.replace(b"4000", b"90000"))
+        wait_for(lambda: counts(app)["accepted"] == 1)
+        silent = connect()
+        wait_for(lambda: counts(app)["open"] == 2)
+        upload.sendall(b" " * 30_000)
+        time.sleep(0.3)                                     # is read
+        connect()
+        assert closed(silent)
+        upload.sendall(b" " * 60_000)
+        assert answer(upload)[0] == 400
 
 
 def test_who_is_being_answered_does_not_have_to_go():
