@@ -101,7 +101,7 @@ def test_a_request_that_does_not_end_is_told_so(sent, trickle):
             with contextlib.suppress(OSError):
                 while trickle and not over.wait(0.05):
                     connection.sendall(trickle)
-        thread = threading.Thread(target=dribble)
+        thread = threading.Thread(target=dribble, daemon=True)
         thread.start()
         status, error = answer(connection)
         over.set()
