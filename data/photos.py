@@ -7,25 +7,31 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from data.picture_formats import lacking, left_out_line, readable
-from data.pictures import MAX_PIXELS, to_rgb
+from data.pictures import MAX_DECODED, MAX_PIXELS, check_decoded, rgb_in_strips
 
 MIN_SIDE, MAX_SIDE = 8, 16_384
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90}       # EXIF orientation -> what sets it right
 
 
-def open_picture(file: str | os.PathLike | BinaryIO, side: int | None = None) -> Image.Image:
+def open_picture(file: str | os.PathLike | BinaryIO, side: int | None = None,
+                 most: int = MAX_DECODED) -> Image.Image:
     """Open a photograph, turned upright by its EXIF data, transparent parts white -> PIL.Image in RGB.
 
-    file: a path or a binary file; side: a large JPEG may be reduced, but to no less than (side, side).
+    file: a path or a binary file; side: a large picture may be reduced, but to no less than (side, side);
+    most: bytes that it may take when it is decoded.
     Raises ValueError, one line, for a file that is missing, not a picture, damaged, too small or too large.
     """
     where = f"{os.fspath(file)!s}: " if isinstance(file, (str, os.PathLike)) else ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")             # about odd metadata; sizes are checked below
-            return _read(file, side)
+            return _read(file, side, most)
     except UnidentifiedImageError:
         found = lacking(_head(file)) or "found something else"
         raise ValueError(f"{where}expected a picture ({', '.join(readable()[0])}), {found}") from None
@@ -36,7 +42,7 @@ def open_picture(file: str | os.PathLike | BinaryIO, side: int | None = None) ->
         raise ValueError(f"{where}cannot be used: {reason}") from error
 
 
-def _read(file: str | os.PathLike | BinaryIO, side: int | None) -> Image.Image:
+def _read(file: str | os.PathLike | BinaryIO, side: int | None, most: int) -> Image.Image:
     if isinstance(file, (str, os.PathLike)) and (Path(file).is_fifo() or Path(file).is_char_device()):
         raise ValueError("expected a file, found a pipe or a device")       # reading it might never end
     with Image.open(file, formats=readable()[0]) as image:     # reads the size, not yet the pixels
@@ -48,8 +54,10 @@ def _read(file: str | os.PathLike | BinaryIO, side: int | None) -> Image.Image:
             raise ValueError("32 bits a pixel with an unknown value for white, expected 8 or 16 bits")
         if side is not None:
             image.draft("RGB", (side, side))
+        check_decoded(image, most)
         image.load()                                    # first, since the EXIF data alone may be damaged
-        return to_rgb(_upright(image))
+        factor = 1 if side is None else max(1, min(image.size) // (side * 3 // 2))      # 3/2: as in a JPEG's steps
+        return _upright(rgb_in_strips(image, factor), image)
 
 
 def _head(file: str | os.PathLike | BinaryIO) -> bytes:
@@ -61,11 +69,13 @@ def _head(file: str | os.PathLike | BinaryIO) -> bytes:
     return file.read(12)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(picture: Image.Image, image: Image.Image) -> Image.Image:
+    """The picture turned by the EXIF data of the image that it was made of."""
     try:
-        return ImageOps.exif_transpose(image)
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:                                   # damaged EXIF data: the picture stays as it is
-        return image
+        turn = None
+    return picture if turn is None else picture.transpose(turn)
 
 
 class Listing(NamedTuple):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DEADLINE = 10.0  # seconds for one picture, from the look-up of the host to the last pixel
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000  # a few kilobytes can unpack to gigabytes
+MAX_DECODED = 4 * MAX_PIXELS  # bytes: Pillow keeps four a pixel for all that is neither grey nor has a palette
+STRIP = 1_000_000  # pixels that are converted at a time
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow runs other programs to read some further formats
 
 
@@ -135,7 +137,35 @@ def _decode(body: io.BytesIO) -> np.ndarray:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS / 1e6:g} million")
-        return np.array(to_rgb(image))
+        check_decoded(image)
+        return np.array(rgb_in_strips(image))
+
+
+def check_decoded(image: PillowImage, most: int = MAX_DECODED) -> None:
+    """Raise ValueError if an image that is not decoded yet would take more than `most` bytes.
+
+    An animation counts as its first frame: no other is decoded.
+    """
+    tiles = getattr(image, "tile", [])
+    deep = any(";16" in str(tile) for tile in tiles[:1])  # 16 bits a sample, which Pillow reads and halves
+    pixel = max({"1": 1, "L": 1, "P": 1, "I;16": 2}.get(image.mode, 4), 2 * deep * len(image.getbands()))
+    found = image.width * image.height * pixel
+    if found > most:
+        raise ValueError(f"would unpack to {found / 1e6:,.0f} MB, expected at most {most / 1e6:g} MB: "
+                         "save it with fewer pixels or with 8 bits a colour")
+
+
+def rgb_in_strips(image: PillowImage, factor: int = 1) -> PillowImage:
+    """to_rgb of an image, then its mean over squares of (factor, factor), with little memory besides the two."""
+    from PIL import Image
+
+    width, height = image.size
+    rows = factor * max(1, STRIP // (factor * width))
+    whole = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        strip = to_rgb(image.crop((0, top, width, min(top + rows, height))))
+        whole.paste(strip.reduce(factor), (0, top // factor))
+    return whole
 
 
 def to_rgb(image: PillowImage) -> PillowImage:

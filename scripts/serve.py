@@ -29,13 +29,16 @@ def main(argv=None):
     args = parse(argv)
     try:
         from scripts.web.application import host_names, make_service
-        from scripts.web.server import listen, make_server
+        from scripts.web.memory import keep_little
+        from scripts.web.server import Limits, listen, make_server
     except ImportError as error:
         raise ValueError(f"the page needs Flask and waitress ({error}): pip install -e \".[serve]\"") from error
+    keep_little()
     with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded
         app, worker, note = make_service(args.run, args.encoder, model_options(args), args.scenes,
                                          host_names(args.host, args.name))
-        server = make_server(app, worker.in_flight, listener)
+        all_from_one = Limits(address=Limits().connections)          # the front server's address
+        server = make_server(app, worker.in_flight, listener, all_from_one if args.name else Limits())
         if note:
             print(note)
         host = f"[{args.host}]" if ":" in args.host else args.host

@@ -1,12 +1,10 @@
 """The service's answer about one picture: captions, the log-probability of each word, attention maps."""
-import io
-
 import numpy as np
 
-from data.photos import open_picture
 from data.tokenizer import written
 from models.search import log_softmax
 from scripts.evaluation.captions import beams_of, draws_of
+from scripts.web.decoder import Decoder
 
 OTHERS = 3                              # alternatives for each word
 
@@ -19,11 +17,11 @@ class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
     features: of scripts.runs.photos, turns a list of pictures into the model's input; tokens: of data.tokenizer.TOKENS,
-    how the captions that the model learnt were cut into words.
+    how the captions that the model learnt were cut into words. `decoder` opens the pictures.
     """
 
     def __init__(self, model, features, tokens="treebank"):
-        self.model, self.features, self.tokens = model, features, tokens
+        self.model, self.features, self.tokens, self.decoder = model, features, tokens, Decoder()
         self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
 
     def __call__(self, content, beam=3, temperature=0.0, seed=0):
@@ -35,7 +33,7 @@ class Answers:
         likewise. Raises BadPicture.
         """
         try:
-            picture = open_picture(io.BytesIO(content), 2 * max(self.features.size))
+            picture = self.decoder.open(content, 2 * max(self.features.size))
         except ValueError as error:
             raise BadPicture(str(error)) from error
         features = self.features([picture])

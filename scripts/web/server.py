@@ -1,57 +1,27 @@
-"""The waitress server that runs the service: limits on connections and bodies, and its own errors as JSON."""
+"""The waitress server that runs the service."""
 import logging
 import socket
 
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import create_server
-from waitress.task import ErrorTask
+from waitress.adjustments import Adjustments
 
-from scripts.web.service import BODY, CODES, HEADERS, error_body
+from scripts.web.connections import Limits, Server
+from scripts.web.service import BODY
 
-IDLE = 30                               # seconds after which an idle connection is closed
-CONNECTIONS = 100
+HEADERS = 2**15                         # bytes of a request's headers
 
 
-class JsonErrorTask(ErrorTask):
-    """waitress's own answer to requests that it cannot read or that are too large."""
-
-    def execute(self):
-        error = self.request.error
-        body = error_body(CODES.get(error.code, "bad_request"), f"{error.reason}.").encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.extend([("Content-Type", "application/json"), *HEADERS.items()])
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class CarefulParser(HTTPRequestParser):
-    """waitress's parser crashes on a Content-Length with more digits than Python converts; this one refuses it."""
-
-    def parse_header(self, header_plus):
-        try:
-            super().parse_header(header_plus)
-        except ValueError as error:
-            raise ParsingError(str(error)) from error
-
-
-class JsonChannel(HTTPChannel):
-    error_task_class, parser_class = JsonErrorTask, CarefulParser
-
-
-def make_server(app, in_flight, listener):
+def make_server(app, in_flight, listener, limits=None):
     """A server for the application on a listening socket; server.run() ends with Ctrl-C.
 
     It has more threads than requests may wait for the model, so that refusals and /api/health are answered at once.
-    Bodies stay in memory.
+    Bodies stay in memory. limits: scripts.web.connections.Limits.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)     # a queue is normal: the worker bounds it
-    server = create_server(app, sockets=[listener], threads=in_flight + 4, channel_timeout=IDLE, cleanup_interval=5,
-                           connection_limit=CONNECTIONS, max_request_body_size=BODY, inbuf_overflow=2 * BODY,
-                           ident=None)
-    server.channel_class = JsonChannel
-    return server
+    # Few bytes at a time: the answers to all requests that fit in them wait in memory if nobody reads them.
+    adjustments = Adjustments(sockets=[listener], threads=in_flight + 4, ident=None, recv_bytes=2**13,
+                              max_request_header_size=HEADERS, max_request_body_size=BODY, inbuf_overflow=2 * BODY,
+                              clear_untrusted_proxy_headers=False)      # nobody trusts them, and they show a proxy
+    return Server(app, listener, limits or Limits(), app.extensions["metrics"], adjustments)
 
 
 def listen(host, port):

@@ -4,6 +4,8 @@
     GET  /api/health      which run is served, and the limits
     POST /api/caption     one picture as multipart/form-data or application/json -> captions (scripts/web/answers.py)
     GET  /scenes/K.png    a scene, if the model was trained on scenes
+    GET  /api/metrics     counts and latencies, to this machine only (scripts/web/metrics.py)
+    GET  /api/openapi.json    all this for programs (scripts/web/openapi.py)
 
 Nothing of a request is written to disk, and no path in a request is ever opened.
 """
@@ -11,14 +13,19 @@ import base64
 import io
 import json
 import re
+import time
 from pathlib import Path
 
-from flask import Flask, Request, Response, jsonify, request
+from flask import Flask, Request, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from data.photos import MAX_SIDE
 from data.pictures import MAX_PIXELS
 from scripts.web.answers import BadPicture
+from scripts.web.decoder import DECODED
+from scripts.web.metrics import Metrics
+from scripts.web.openapi import description
+from scripts.web.sites import foreign_host, foreign_page, local_request
 from scripts.web.worker import Busy, Late
 
 UPLOAD = 10 * 2**20                     # bytes of a picture file
@@ -31,8 +38,10 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 NUMBERS = {"beam": (int, 1, 10), "temperature": (float, 0, 5), "seed": (int, 0, 2**32 - 1)}
+PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")     # a number in a form
 DATA_URL = re.compile(r"\A\s*data:[^,]{0,200};base64,", re.IGNORECASE)
-CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large",
+         431: "too_large"}
 
 
 class Refusal(Exception):
@@ -59,6 +68,8 @@ def make_app(answers, worker, about, scenes=(), names=None):
     for kind, handler in {Refusal: _refused, HTTPException: _http_error, Exception: _failed}.items():
         app.register_error_handler(kind, handler)
     health = _health(worker, about, scenes)
+    metrics = app.extensions["metrics"] = Metrics()
+    _measure(app, metrics)
     app.before_request(lambda: _check_site(names))
 
     @app.get("/")
@@ -71,6 +82,17 @@ def make_app(answers, worker, about, scenes=(), names=None):
     @app.get("/api/health")
     def tell():
         return jsonify(health)
+
+    @app.get("/api/openapi.json")
+    def described():
+        return jsonify(description(NUMBERS, UPLOAD, HEADERS, len(scenes)))
+
+    @app.get("/api/metrics")
+    def measured():
+        if not local_request(request.environ):
+            raise Refusal(403, "other_machine", "The metrics are for this machine only.")
+        restarts = getattr(getattr(answers, "decoder", None), "restarts", 0)
+        return jsonify({**metrics.told(), "queue_ms": worker.waited.told(), "decoder": {"restarts": restarts}})
 
     @app.get("/scenes/<int:k>.png")
     def scene(k):
@@ -93,22 +115,34 @@ def make_app(answers, worker, about, scenes=(), names=None):
     return app
 
 
+def _measure(app, metrics):
+    """Count and time the requests of an application."""
+    def begin():
+        g.began = time.monotonic()
+        metrics.began()
+
+    def end(response):
+        route = f"{request.method} {request.url_rule}" if request.url_rule else "(no route)"
+        metrics.ended(route, response.status_code, time.monotonic() - g.began)
+        return response
+    app.before_request(begin)
+    app.after_request(end)
+
+
 def _health(worker, about, scenes):
     """The content of /api/health."""
     return {"status": "ok", **about, "scenes": len(scenes), "seconds": worker.seconds,
-            "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "side": MAX_SIDE, "in_flight": worker.in_flight,
+            "bounds": {"upload_bytes": UPLOAD, "pixels": MAX_PIXELS, "decoded_bytes": DECODED, "side": MAX_SIDE,
+                       "in_flight": worker.in_flight,
                        **{name: list(most) for name, (_, *most) in NUMBERS.items()}}}
 
 
 def _check_site(names):
-    """Raises Refusal if a page of another site made the browser send the request.
-
-    Sec-Fetch-Site shows that; Host shows a site that points its own name at this machine (DNS rebinding).
-    """
-    host = re.sub(r":\d*$", "", request.headers.get("Host", "localhost")).strip("[]").lower()
-    if names is not None and host not in names:
+    """Raises Refusal if a page of another site made the browser send the request."""
+    host = foreign_host(request.headers, names)
+    if host is not None:
         raise Refusal(403, "other_site", f"{host!r:.80} is not a name of this service; scripts.serve has --name.")
-    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+    if foreign_page(request.method, request.headers, names):
         raise Refusal(403, "other_site", "A page of another site may not ask here.")
 
 
@@ -161,6 +195,8 @@ def _number(name, value):
     """A field as a number within its bounds."""
     kind, least, most = NUMBERS[name]
     try:
+        if isinstance(value, str) and (request.is_json or not PLAIN.fullmatch(value)):
+            raise ValueError
         number = kind(value)
         if isinstance(value, bool) or number != float(value) or not least <= number <= most:
             raise ValueError

@@ -5,8 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from data import pictures
 from data.photos import list_pictures, open_picture
 from data.picture_formats import readable
 
@@ -64,6 +65,55 @@ def test_a_large_jpeg_may_come_smaller_but_not_too_small():
     large = saved(two_halves(1600, 1200), "JPEG")
     assert open_picture(large).size == (1600, 1200)
     assert open_picture(large, side=300).size == (400, 300)
+
+
+def of_mode(mode, width, height):
+    """Noise; transparent in parts where the mode can be."""
+    rng = np.random.default_rng(2)
+    if mode == "I;16":
+        return Image.fromarray(rng.integers(0, 65535, (height, width), np.uint16))
+    image = Image.fromarray(rng.integers(0, 255, (height, width, 4), np.uint8))
+    if mode != "P":
+        return image.convert(mode)
+    image = image.convert("RGB").quantize(20)
+    image.info["transparency"] = 3
+    return image
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("factor", [1, 3])
+def test_strips_give_the_picture_that_all_at_once_gives(mode, factor, monkeypatch):
+    monkeypatch.setattr(pictures, "STRIP", 200)             # pixels: strips of 3 and 5 rows
+    image = of_mode(mode, 41, 53)
+    expected = pictures.to_rgb(image).reduce(factor)
+    assert np.array_equal(pictures.rgb_in_strips(image, factor), expected)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_large_picture_comes_smaller_and_upright(turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    image = of_mode("RGB", 96, 60)
+    small = open_picture(saved(image, "PNG", exif=exif), side=13)              # 60 // 19 = 3: 32 x 20, exactly
+    expected = ImageOps.exif_transpose(Image.open(saved(image, "PNG", exif=exif))).reduce(3)
+    assert small.size == ((20, 32) if turn > 4 else (32, 20)) and np.array_equal(small, expected)
+
+
+@pytest.mark.parametrize("mode, form, pixel", [("L", "PNG", 1), ("P", "GIF", 1), ("1", "TIFF", 1), ("I;16", "PNG", 2),
+                                               ("RGB", "PNG", 4), ("RGBA", "WEBP", 4), ("CMYK", "JPEG", 4)])
+def test_a_picture_is_bounded_by_the_bytes_that_it_unpacks_to(mode, form, pixel):
+    file = saved(of_mode(mode, 40, 50), form)
+    assert open_picture(file, most=40 * 50 * pixel).size == (40, 50)
+    with pytest.raises(ValueError, match="would unpack to 0 MB, expected at most 0.0"):
+        open_picture(file, most=40 * 50 * pixel - 1)
+
+
+def test_a_jpeg_that_comes_smaller_counts_as_that_and_an_animation_as_its_first_picture():
+    large = saved(two_halves(1600, 1200), "JPEG")
+    assert open_picture(large, side=300, most=400 * 300 * 4).size == (400, 300)
+    frames = [of_mode("P", 40, 50).rotate(90 * k) for k in range(4)]
+    animation = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert open_picture(animation, most=40 * 50).size == (40, 50)
 
 
 BROKEN = {
