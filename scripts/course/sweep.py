@@ -31,11 +31,15 @@ def objects(user: int, since: float = 0.0) -> list[tuple[str, int]]:
     return found
 
 
+def remove(found: list[tuple[str, int]]) -> None:
+    """Remove objects of System V."""
+    for kind, number in found:
+        KINDS[kind](ctypes.CDLL(None), number)
+
+
 def sweep(user: int, since: float, is_own: bool) -> None:
     """Remove what a user has made since then. is_own: he is one task's alone, so that his files are that task's too."""
-    libc = ctypes.CDLL(None)
-    for kind, number in objects(user, since):
-        KINDS[kind](libc, number)
+    remove(objects(user, since))
     for place in SHARED if is_own else ():
         with contextlib.suppress(OSError):
             descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-LARGEST = 1 << 26                   # bytes of a message
-LONGEST = 1 << 20                   # bytes of its text; those of an assignment have up to 5,000
-PARTS = 20_000                      # values in it, and of the shapes of its arrays; of an assignment up to 400
+LARGEST = 1 << 24                   # bytes of a message; those of an assignment have up to 20,000
+LONGEST = 1 << 20                   # bytes of its text; of an assignment up to 900
+PARTS = 20_000                      # values in it, and in the shapes of its arrays; of an assignment up to 90
 DEPTH, DIGITS = 50, 4000             # lists in lists; digits of a whole number
 CHUNK = 1 << 20                     # bytes that are read at once
 KINDS = "biufc"
@@ -101,9 +101,9 @@ def _unpack(packed, blobs):
 
     def build(node, depth=0):
         nonlocal position
+        if isinstance(node, list) or depth > DEPTH:
+            raise ValueError("not a message: a list without its kind, or too many in each other")
         if not isinstance(node, dict):
-            if isinstance(node, list) or depth > DEPTH:
-                raise ValueError("not a message: a list without its kind, or too many in each other")
             return node
         if "array" in node:
             dtype = np.dtype(str(node["array"]))
@@ -115,15 +115,21 @@ def _unpack(packed, blobs):
             position += size
             return array[()] if node["scalar"] else array
         if "tuple" in node or "list" in node:
-            parts = [build(part, depth + 1) for part in node.get("tuple", node.get("list"))]
-            return tuple(parts) if "tuple" in node else parts
+            kind = tuple if "tuple" in node else list
+            return kind([build(part, depth + 1) for part in _entries(node[kind.__name__], list)])
         if "dict" in node:
-            return {key: build(part, depth + 1) for key, part in node["dict"].items()}
+            return {key: build(part, depth + 1) for key, part in _entries(node["dict"], dict).items()}
         if "reference" in node:
             return Reference(int(node["reference"]))
         kind = node["unknown"]
         return Unknown(kind[:60] if isinstance(kind, str) and kind.isidentifier() else "unknown")
     return build(packed)
+
+
+def _entries(node, kind):
+    if not isinstance(node, kind):
+        raise ValueError(f"not a message: {type(node).__name__} for {kind.__name__}")
+    return node
 
 
 def _exactly(stream, size):
