@@ -64,7 +64,7 @@ FORGE = '''import sys
     while "answers" not in frame.f_locals:
         frame = frame.f_back
     text = %r
-    frame.f_locals["answers"].write(b"".join([%s.to_bytes(8, "little"), len(text).to_bytes(4, "little"), text]))
+    frame.f_locals["answers"].write(b"".join([(%s).to_bytes(8, "little"), len(text).to_bytes(4, "little"), text]))
     frame.f_locals["answers"].flush()
 '''
 NOTHING = b'{"dict": {"notes": {"list": []}, "value": null}}'

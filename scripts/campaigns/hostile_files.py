@@ -8,7 +8,7 @@ from scripts.campaigns.hostile_kinds import Kind
 RNN = "rnnlayers/rnn.py"
 HAND_OVER = "solution = open(__file__).read().partition('# the' + ' solution')[2]\n"
 TAKE = "exec(compile(text, 'x', 'exec'))\n"
-DEEP = "import os\nfor k in range(@many@):\n    os.mkdir('d'); os.chdir('d')\n"
+DEEP = "import os\nfor k in range(3000):\n    call('mkdirat', -100, b'd', 0o777)\n    os.chdir('d')\n"
 
 
 def handing(name, tries, put, get, **options):
@@ -28,7 +28,8 @@ KINDS = [
     Kind("writes outside", "open()", "open('@outside@/new', 'w')\n"),
     Kind("writes outside natively", "a system call", "call('openat', -100, b'@outside@/new', 0o101, 0o666)\n"),
     Kind("a link to a folder outside", "its folder has links to other folders, which cleaning up could follow",
-         "import os\nos.symlink('@outside@', 'link')\nos.mkdir('x')\nos.symlink('@outside@', 'x/link')\n"),
+         "import os\nos.mkdir('x')\nfor name in (b'link', b'x/link'):\n"
+         "    call('symlinkat', b'@outside@', -100, name)\n"),
     Kind("replaces its folder", "a link to another folder in its place",
          "import os, shutil\nattempt(lambda: os.rename(os.getcwd(), os.getcwd() + '2'))\n"
          "attempt(lambda: os.symlink('@outside@', os.getcwd()))\nhere = os.getcwd()\n"
@@ -37,7 +38,7 @@ KINDS = [
     Kind("a locked folder", "mode 000, with files in it",
          "import os\nos.makedirs('a/b')\nopen('a/b/c', 'w').close()\nattempt(lambda: os.chmod('a', 0))\n"
          "call('fchmodat', -100, b'a', 0)\n"),
-    Kind("a deep folder", "3,000 folders in each other", DEEP.replace("@many@", "3000")),
+    Kind("a deep folder", "3,000 folders in each other", DEEP),
     Kind("many small files", "50,000 of them",
          "for k in range(50000):\n    open(f'f{k}', 'w').close()\n", seconds=6.0),
     Kind("fills the disk", "files of 60 MB without end",

@@ -6,10 +6,11 @@ HEAD = """# Hostile submissions
 
 Made by `python -m scripts.hostile_table --out docs/hostile.md`; `python -m scripts.campaign grade` counts the promises
 that break, and [the instructors' page](instructors.md) says what holds on which platform. Each kind is task 2.1, of 10
-points, with what the second column says; another student is graded behind it. *All* is a Linux with everything
-(`--confinement full`), *no namespaces* one as in most containers, and *hook* a Linux that confines nothing. On other
-systems there is the hook, and nobody who ends the processes that get past it. "Held" means that no promise broke, with
-the points that the submission got; a dash stands for a kind that could harm the machine that made this page.
+points, with what the second column says; where a solution is to be handed on, the next student has none of his own.
+*All* is a Linux with everything (`--confinement full`), *no namespaces* one as in most containers, and *hook* a Linux
+that confines nothing. On other systems there is the hook, and nobody who ends the processes that get past it. "Held"
+means that no promise broke, with the points that the submission got; a dash stands for a kind that could harm the
+machine that made this page.
 
 | kind | what it tries | all | no namespaces | hook |
 |---|---|---|---|---|

@@ -51,8 +51,9 @@ class Result(NamedTuple):
 class Trial:
     """A class, a process, files and listeners that hostile submissions may try to reach. To be closed."""
 
-    def __init__(self, without=()):
-        self.without, self._folder = without, tempfile.TemporaryDirectory(prefix="trial-")
+    def __init__(self, without=(), with_next=True):
+        self.without, self.with_next = without, with_next
+        self._folder = tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
         self.project = load_project()
         self.goldens = goldens_of(self.project._replace(tasks={TASK: self.project.tasks[TASK]}), PUBLIC)
@@ -82,7 +83,10 @@ class Trial:
         self._folder.cleanup()
 
     def run(self, kind: Kind) -> Result:
-        """Grade a kind of submission, then a student with a right solution, or one who has none of his own."""
+        """Grade a kind of submission, then a student with a right solution, or one who has none of his own.
+
+        Without with_next, a student with a right solution is left out.
+        """
         temporary, tempfile.tempdir = tempfile.tempdir, str(self.folder / "tasks")
         try:
             return self._run(kind)
@@ -112,7 +116,8 @@ class Trial:
         secret = [word for word in ("secret of the victim", self._secret()) if word in words]
         faults |= {"foreign": f"it knows {secret[0]!r}"} if secret else {}
         faults |= {"network": "a connection arrived"} if any(map(_has_visitor, self.listeners)) else {}
-        self._next(kind, faults)
+        if self.with_next or kind.second:
+            self._next(kind, faults)
         self._tidy(before["left"][2])
         return Result(points, words, faults)
 
@@ -214,11 +219,12 @@ class Trial:
 
 def _text(kind, right):
     """The submission's rnn.py."""
-    solution = {"right": right, "none": "", "wrong": right.replace("np.tanh(", "np.sinh(")}.get(kind.solution)
-    solution = "import numpy as np\n" + kind.solution if solution is None else solution
+    solution = {"right": right, "none": "", "wrong": right.replace("np.tanh(", "np.sinh(")}.get(
+        kind.solution, kind.solution)
     if kind.step:
         solution, count = re.subn(r"(def rnn_step_forward\(.*:\n)", lambda match: match[0] + kind.step, solution)
         assert count == 1
+    solution = f"{right}\n{solution}" if kind.solution not in ("right", "none", "wrong") else solution
     return f"{_with_calls(kind.code)}\n# the solution\n{solution}"
 
 

@@ -20,7 +20,7 @@ from scripts.course.tasks import ROOT
 from scripts.course.wire import Reference, encode
 
 PATIENCE = 6                        # a busy machine is not the submission's fault, but sleeping is
-WAIT, END = 0.25, 20.0              # seconds between two looks at the clock, and for the end of all processes
+WAIT, SOON, END = 0.25, 5.0, 20.0   # seconds between two looks at the clock; until a process ends, and all do
 START = ("import sys; sys.path.insert(0, sys.argv[1]); "
          "__import__('scripts.course.supervisor', fromlist=['main']).main(sys.argv[2])")
 
@@ -68,7 +68,7 @@ class Remote:
             stderr=subprocess.PIPE)
         if theirs:
             theirs.close()
-            self._line.settimeout(END)
+            self._line.settimeout(PATIENCE * limits.warm_up)
         self._set_clock("its imports and first calls", limits.warm_up)
         self._pipes = Pipes(self._process)
         self._answers = self._pipes.answers
@@ -87,7 +87,7 @@ class Remote:
     def confined(self):
         """The confinement.PARTS that the kernel confines; to be asked once, before anything else."""
         with contextlib.suppress(OSError, ValueError):
-            return json.loads(self._line.recv(1000)) if self._line else []
+            return json.loads(self._line.recv(1000).partition(b"\n")[0]) if self._line else []
         return []
 
     def start_clock(self):
@@ -195,7 +195,7 @@ class Remote:
         if reason:
             return f"was ended: {reason}"
         try:
-            code = self._process.wait(END)
+            code = self._process.wait(SOON)
         except subprocess.TimeoutExpired:
             return "sent what is no answer"
         if code < 0:
@@ -204,8 +204,11 @@ class Remote:
 
     def _reason(self):
         """Why the supervisor has ended the process, "" if it has not."""
+        if not self._line:
+            return ""
         with contextlib.suppress(OSError):
-            return self._line.recv(1000).decode() if self._line else ""
+            self._line.settimeout(SOON)
+            return b"".join(iter(lambda: self._line.recv(1000), b"")).rpartition(b"\n")[2].decode()
         return ""
 
     def _kill(self):

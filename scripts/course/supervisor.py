@@ -61,7 +61,7 @@ def _supervise(settings):
     if init:
         os.kill(init, signal.SIGKILL)                               # and the kernel all others with it
     process_tree.end_all(lambda: process_tree.below(os.getpid()))
-    if user is not None or "processes" not in held:                 # it could make System V's objects
+    if user is not None or "IPC" not in held:                       # it could leave something to the next task
         sweep.sweep(os.getuid() if user is None else user, began, user is not None)
     _tell(line, reason.encode())
     _end_like(status)

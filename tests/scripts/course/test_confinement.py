@@ -160,6 +160,24 @@ def test_processes_that_have_left_their_parents_are_found_and_ended():
     os.close(w)
 
 
+@linux
+def test_a_control_group_ends_what_is_in_it():
+    from scripts.course import cgroups
+    group = cgroups.make(f"test-{os.getpid()}", 500, 10)
+    if group is None:
+        pytest.skip("no control group can be made here")
+    r, w = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(w, b"1" if cgroups.join(group) else b"0")
+        time.sleep(300)
+    assert os.read(r, 1) == b"1" and str(child) in (group / "cgroup.procs").read_text().split()
+    cgroups.end_named(f"test-{os.getpid()}")
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == 9 and not group.exists()
+    os.close(r)
+    os.close(w)
+
+
 SOME = [("forks by a system call", "the audit hook alone"), ("changes a mode natively", "no namespaces"),
         ("shared memory of System V", "all that Linux has"), ("400,000 objects forged", "all that Linux has")]
 
