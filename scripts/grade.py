@@ -6,12 +6,15 @@
 A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost.
 """
 import argparse
+import sys
 from pathlib import Path
 
 from scripts.commandline.command import OneLineParser, run
 from scripts.commandline.outputs import add_force, check_output
 from scripts.course.channel import Limits
 from scripts.course.class_grading import grade_and_report, grade_class, wanted_tasks
+from scripts.course.confinement import LEVELS, check, missing
+from scripts.course.probe import confined_here
 from scripts.course.project import load_project
 from scripts.course.results import GRADES, RESULTS
 
@@ -29,6 +32,9 @@ def parse(argv=None):
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time limit for the checks of one task (default %(default)g)")
+    parser.add_argument("--confinement", choices=list(LEVELS), default="any",
+                        help="what the kernel has to confine: files, or in full files, network, IPC, processes and "
+                             "metadata; any takes what this machine has (default any)")
     add_force(parser)
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):
@@ -40,7 +46,11 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds)
+    wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds, args.confinement)
+    held = confined_here()
+    check(args.confinement, held)
+    if missing(held):
+        print(missing(held), file=sys.stderr)
     if args.folder:
         out = args.out or CLASS_OUT
         check_output("--out", out, GRADES, args.force)

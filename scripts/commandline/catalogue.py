@@ -42,6 +42,7 @@ GROUPS = {
         "kill_matrix": "test the gradient checker on wrong backward passes",
         "grade_matrix": "test the grader on wrong solutions",
         "grade_variants": "test the grader on right solutions",
+        "hostile_table": "test the grader on hostile submissions",
         "campaign": "attack a promise of the project for some minutes, and count what breaks",
     },
 }

@@ -1,23 +1,28 @@
 """The grader's end: starts the process under test, with limits, and calls the submission's functions through it."""
 import contextlib
 import functools
+import json
 import os
-import queue
+import secrets
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.course import cgroups, process_tree
+from scripts.course.confinement import check
+from scripts.course.pipes import Pipes
+from scripts.course.task_folder import ROOT as EMPTY
 from scripts.course.tasks import ROOT
-from scripts.course.wire import Reference, encode, read
+from scripts.course.wire import Reference, encode
 
 PATIENCE = 6                        # a busy machine is not the submission's fault, but sleeping is
-SHOWN = 400                         # characters kept of what a submission prints
-START = "import sys; sys.path.insert(0, sys.argv[3]); from scripts.course.child import main; main(*sys.argv[1:])"
+WAIT, SOON, END = 0.25, 5.0, 20.0   # seconds between two looks at the clock; until a process ends, and all do
+START = ("import sys; sys.path.insert(0, sys.argv[1]); "
+         "__import__('scripts.course.supervisor', fromlist=['main']).main(sys.argv[2])")
 
 
 class Limits(NamedTuple):
@@ -25,6 +30,7 @@ class Limits(NamedTuple):
     seconds: float = 20.0           # of the checks
     warm_up: float = 40.0           # of the imports and first calls, which may compile
     megabytes: int = 2048
+    confinement: str = "any"        # of confinement.LEVELS: what the kernel has to confine
 
 
 class Gone(Exception):
@@ -48,19 +54,24 @@ class Cache:
 class Remote:
     """The functions of the submission in the folder `work`, as attributes: remote.rnn_step_forward(x, ...)."""
 
-    def __init__(self, work, limits, forbidden=()):
+    def __init__(self, work, limits, forbidden=(), without=(), probe=False):
         self.work, self.limits, self.notes, self.gone = Path(work), limits, [], None
-        self._output, self._answers, self._dropped, self._names = [b"", 0], queue.Queue(), [], []
-        self._asked, self._closing = threading.Semaphore(0), False
+        self._dropped, self._names, self._mark, self._checked = [], [], secrets.token_hex(8), 0.0
         self.printed = ""                   # by the submission: its beginning, known when it has ended
+        self._line, theirs = socket.socketpair() if sys.platform == "linux" else (None, None)
+        settings = [str(work), str(self.work.with_name(EMPTY)), limits.megabytes, str(ROOT), [*map(str, forbidden)],
+                    theirs and theirs.fileno(), self._mark, list(without), probe]       # supervisor.Settings
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", START, str(work), str(limits.megabytes), str(ROOT),
-             *map(str, forbidden)], cwd=work, env=_environment(work), start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            [sys.executable, "-I", "-B", "-c", START, str(ROOT), json.dumps(settings)], cwd=work,
+            env={**_environment(work), "RNNLAYERS_TASK": self._mark}, start_new_session=True, bufsize=0,
+            pass_fds=[theirs.fileno()] if theirs else (), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        if theirs:
+            theirs.close()
+            self._line.settimeout(PATIENCE * limits.warm_up)
         self._set_clock("its imports and first calls", limits.warm_up)
-        self._threads = [threading.Thread(target=loop, daemon=True) for loop in (self._listen, self._drain)]
-        for thread in self._threads:
-            thread.start()
+        self._pipes = Pipes(self._process)
+        self._answers = self._pipes.answers
 
     def __enter__(self):
         return self
@@ -69,8 +80,15 @@ class Remote:
         self.close()
 
     def start(self):
-        """Make the process import the submission. Raises Gone or SubmissionError."""
+        """Make the process import the submission. Raises Gone or SubmissionError, ValueError if it is not confined."""
+        check(self.limits.confinement, self.confined())
         self._names = self._ask("start")
+
+    def confined(self):
+        """The confinement.PARTS that the kernel confines; to be asked once, before anything else."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(self._line.recv(1000).partition(b"\n")[0]) if self._line else []
+        return []
 
     def start_clock(self):
         """Start measuring the time of the checks, after imports and first calls."""
@@ -99,25 +117,13 @@ class Remote:
         return self._ask("captioner", *args)
 
     def close(self):
-        """Kill the process and its children, and note what happened to its folder."""
+        """End the process and all that it started, and note what happened to its folder."""
         if not self.work.is_dir() or not (self.work / "rnnlayers").is_dir():
             self.notes.append("deletes its working folder")
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
-        self._closing = True
-        self._asked.release()
-        self._process.wait()
-        for thread in self._threads:
-            thread.join(5)
-        self.printed = self._shown()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):
-                stream.close()
-
-    def _shown(self):
-        text, size = self._output
-        text = text.decode(errors="replace")[:SHOWN].strip()
-        return f"{text}\n... {size:,} bytes in all" if size > SHOWN else text
+        self._kill()
+        self.printed = self._pipes.close()
+        if self._line:
+            self._line.close()
 
     def _call(self, name, *args):
         opaque = name.endswith("_forward")
@@ -142,13 +148,11 @@ class Remote:
             raise Gone(self.gone)
         try:
             self._check_time()                                      # many short calls take long too
-            self._process.stdin.write(encode({"do": do, "args": args}))
-            self._process.stdin.flush()
-            self._asked.release()
+            self._pipes.ask(encode({"do": do, "args": args}))
             answer = self._wait()
         except TimeoutError:
             self._end(f"{_doing(do, args)} did not end: {self._clock} may take {self._seconds:g} s")
-        except (OSError, ValueError):
+        except ValueError:
             answer = None
         if not _is_answer(answer):
             how = self._how_it_ended() if answer is None else "sent what is no answer"
@@ -157,62 +161,68 @@ class Remote:
 
     def _set_clock(self, name, seconds):
         self._clock, self._seconds = name, seconds
-        self._since, self._used = time.monotonic(), _processor_seconds(self._process.pid) or 0.0
+        self._since, self._used = time.monotonic(), self._processor_seconds() or 0.0
+
+    def _processor_seconds(self):
+        """Seconds of processor time of the process and all that it started; None if the system does not say."""
+        pids = [self._process.pid, *process_tree.below(self._process.pid)]
+        return process_tree.usage(pids).seconds if os.path.exists(f"/proc/{pids[0]}") else None
 
     def _wait(self):
-        """The next answer. Raises TimeoutError when the time is up."""
-        while True:
-            try:
-                return self._answers.get(timeout=0.25)
-            except queue.Empty:
-                self._check_time()
+        """The next answer, "" where one has begun and does not end. Raises TimeoutError when the time is up."""
+        while not self._pipes.is_dribbling():
+            with contextlib.suppress(TimeoutError):
+                return self._pipes.answer(WAIT)
+            self._check_time()
+        return ""
 
     def _check_time(self):
-        clock, used = time.monotonic() - self._since, _processor_seconds(self._process.pid)
+        now = time.monotonic()
+        if now - self._checked < WAIT / 5:
+            return
+        self._checked, clock, used = now, now - self._since, self._processor_seconds()
         used = clock if used is None else used - self._used
         if used > self._seconds or clock > PATIENCE * self._seconds:
             raise TimeoutError
 
     def _end(self, reason):
         self.gone = reason
-        with contextlib.suppress(OSError):
-            self._process.kill()
+        self._kill()
         raise Gone(reason)
 
     def _how_it_ended(self):
+        reason = self._reason()
+        if reason:
+            return f"was ended: {reason}"
         try:
-            code = self._process.wait(2)
+            code = self._process.wait(SOON)
         except subprocess.TimeoutExpired:
             return "sent what is no answer"
         if code < 0:
             return f"crashed the interpreter (signal {-code}, {signal.strsignal(-code)})"
         return f"ended the interpreter (exit code {code})"
 
-    def _listen(self):
-        """Read one answer per request and no more: a submission could write answers without end."""
-        try:
-            while self._asked.acquire() and not self._closing:
-                self._answers.put(read(self._process.stdout))
-        except (EOFError, OSError):                 # it ended
-            self._answers.put(None)
-        except ValueError:
-            self._answers.put("no answer")
+    def _reason(self):
+        """Why the supervisor has ended the process, "" if it has not."""
+        if not self._line:
+            return ""
+        with contextlib.suppress(OSError):
+            self._line.settimeout(SOON)
+            return b"".join(iter(lambda: self._line.recv(1000), b"")).rpartition(b"\n")[2].decode()
+        return ""
 
-    def _drain(self):
-        """Read what the submission prints; keep the beginning and count the rest."""
-        with contextlib.suppress(OSError, ValueError):
-            while data := self._process.stderr.read1(1 << 16):
-                self._output[0] = (self._output[0] + data)[:4 * SHOWN]
-                self._output[1] += len(data)
-
-
-def _processor_seconds(pid):
-    """Seconds of processor time that a process has used; None if the system does not say."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return None
+    def _kill(self):
+        """End all processes of the task: by their supervisor, and whatever has got away from it."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if self._line:
+                self._line.shutdown(socket.SHUT_WR)
+                self._process.wait(END)
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
+            self._process.wait()
+        cgroups.end_named(self._mark)
+        process_tree.end_all(lambda: process_tree.with_mark(self._mark))
 
 
 def _doing(do, args):
@@ -242,14 +252,3 @@ def _environment(work):
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "HOME": str(work), "TMPDIR": str(work), "MPLCONFIGDIR": str(work), "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RNNLAYERS_BACKEND": "textbook", "LC_ALL": "C.UTF-8"}
-
-
-@contextlib.contextmanager
-def folder_of(files):
-    """A temporary folder with these files, path -> text."""
-    with tempfile.TemporaryDirectory(prefix="task-", ignore_cleanup_errors=True) as folder:
-        for path, text in files.items():
-            target = Path(folder, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        yield Path(folder)

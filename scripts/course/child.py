@@ -14,27 +14,27 @@ import numpy as np
 from gradcheck.snapshot import first_change, snapshot
 from scripts.course import guard
 from scripts.course.cache_form import copied, in_form_of
-from scripts.course.confine import confine, end_with_parent
 from scripts.course.evaluations import Watch
 from scripts.course.wire import Reference, encode, read
 
 WORDS = ("<NULL>", "<START>", "<END>")
 
 
-def main(work, megabytes, checkout, *forbidden):
-    """Serve requests until the grader closes the pipe. `checkout`, where this file comes from, leaves the path."""
+def main(settings, confine):
+    """Serve requests until the grader closes the pipe. confine(): confines this process, when all is imported.
+
+    settings: supervisor.Settings. The checkout, where this file comes from, leaves the path.
+    """
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     notes = []
     warnings.filterwarnings("ignore", "Casting complex values to real")         # from the checker's complex step
-    end_with_parent()
-    _limit(int(megabytes))
-    _forget(checkout)
-    os.chdir(work)
-    sys.path.insert(0, work)
-    confine(work)
-    guard.install(work, [checkout, *forbidden], notes)
+    _forget(settings.checkout)
+    os.chdir(settings.work)
+    sys.path.insert(0, settings.work)
+    confine()
+    guard.install(settings.work, [settings.checkout, *settings.forbidden], notes)
     server = Server()
     while True:
         try:
@@ -43,15 +43,6 @@ def main(work, megabytes, checkout, *forbidden):
             return
         answers.write(answer(server, request, notes))
         answers.flush()
-
-
-def _limit(megabytes):
-    """Limit memory and the size of files; Windows has no such limits."""
-    with contextlib.suppress(ImportError):
-        import resource
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20,) * 2)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20,) * 2)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _forget(checkout):

@@ -19,10 +19,12 @@ class Wanted(NamedTuple):
     names: list[str]                # of the tasks
     given: list[str]                # of tasks that are taken from the reference and not graded
     seconds: float                  # time limit of a task
+    confinement: str = "any"        # what the kernel has to confine, of confinement.LEVELS
 
 
-def wanted_tasks(project: Project, task: str | None, given: str | None, seconds: float) -> Wanted:
-    """What the options --task and --given ask for. Raises ValueError."""
+def wanted_tasks(project: Project, task: str | None, given: str | None, seconds: float,
+                 confinement: str = "any") -> Wanted:
+    """What the options --task, --given and --confinement ask for. Raises ValueError."""
     names, taken = choose(task, project.tasks, "--task"), []
     if given:
         if not project.is_reference:
@@ -30,13 +32,13 @@ def wanted_tasks(project: Project, task: str | None, given: str | None, seconds:
         taken = choose(given, project.tasks, "--given")
     if set(names) <= set(taken):
         raise ValueError(f"--given {given}: nothing is left to grade, expected fewer than --task has")
-    return Wanted(project, [name for name in names if name not in taken], taken, seconds)
+    return Wanted(project, [name for name in names if name not in taken], taken, seconds, confinement)
 
 
 def grade_one(path: Path, wanted: Wanted, show: bool = False,
               forbidden: Sequence[Path] = ()) -> tuple[Submission, list[Graded]]:
     """Grade one submission; show: print its notes, and each task's result with the feedback."""
-    project, names, given, seconds = wanted
+    project, names, given, *_ = wanted
     needed = [name for name in closure(names, project.tasks) if name not in given]
     submission = read_submission(path, project.files(needed))
     draw = draw_for(submission.student, project.version) if project.is_reference else PUBLIC
@@ -45,8 +47,8 @@ def grade_one(path: Path, wanted: Wanted, show: bool = False,
     graded = []
     for note in submission.notes if show else ():
         print(note)
-    for task in grade(project, submission, names, draw, goldens_of(project, draw), given, Limits(seconds=seconds),
-                      forbidden):
+    limits = Limits(seconds=wanted.seconds, confinement=wanted.confinement)
+    for task in grade(project, submission, names, draw, goldens_of(project, draw), given, limits, forbidden):
         graded.append(task)
         if show:
             print("\n".join([summary(task), *(f"    {line}" for line in feedback(task))]), flush=True)

@@ -11,8 +11,8 @@ import sys
 
 CREATE, ADD, RESTRICT = 444, 445, 446                       # system calls, the same on all processors
 VERSION, BENEATH, NO_NEW_PRIVILEGES, DEATH_SIGNAL = 1, 1, 38, 1
-EXECUTE, WRITE, READ, LIST = 1, 2, 4, 8
-RIGHTS = {1: 13, 2: 14, 3: 15}                              # version -> how many rights it knows; 15 from 3 on
+WRITE, READ, LIST = 2, 4, 8                                 # nothing may be executed: right 1 is given nowhere
+RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}                       # version -> how many rights it knows; 16 from 5 on
 TCP = 3                                                     # bind and connect, from version 4 on
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/nix", "/sys/devices/system/cpu", "/proc/self", "/dev/urandom")
 
@@ -34,18 +34,23 @@ def confine(work):
     version = landlock_version()
     if not version:
         return False
-    every = (1 << RIGHTS.get(version, 15)) - 1
+    every = (1 << RIGHTS.get(version, 16)) - 1
     rules = Rules(every, TCP if version >= 4 else 0, 3 if version >= 6 else 0)
     made = _call(CREATE, ctypes.byref(rules), 8 if version < 4 else 16 if version < 6 else 24, 0)
-    packages = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
-    for folder in {*packages, *SYSTEM} - {work}:
-        _allow(made, folder, READ | (EXECUTE | LIST if os.path.isdir(folder) else 0))
+    for folder in needed(work):
+        _allow(made, folder, READ | (LIST if os.path.isdir(folder) else 0))
     _allow(made, os.devnull, READ | WRITE)
-    _allow(made, work, every)
+    _allow(made, work, every & ~1)
     ctypes.CDLL(None).prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     done = _call(RESTRICT, made, 0)
     os.close(made)
     return done == 0
+
+
+def needed(work):
+    """The files and folders that a Python with NumPy reads, besides the folder `work` -> their paths."""
+    packages = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
+    return sorted({*packages, *SYSTEM} - {work})
 
 
 def end_with_parent():

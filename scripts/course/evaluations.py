@@ -7,6 +7,7 @@ part. A pair that applies the chain rule has neither, however it is written: a c
 differs in another number of entries each time.
 """
 import sys
+import threading
 from collections import Counter
 
 import numpy as np
@@ -36,15 +37,18 @@ class Watch:
 
     def __enter__(self):
         self._before = sys.gettrace()
+        threading.settrace(self._enter)                     # what it starts is watched too
         sys.settrace(self._enter)
         return self
 
     def __exit__(self, *error):
+        threading.settrace(None)
         sys.settrace(self._before)
 
     def _enter(self, frame, event, arg):
         code = frame.f_code
-        if not code.co_filename.startswith((self.folder, "<string>")):
+        file = frame.f_globals.get("__file__") or self.folder           # compiled code may claim any file
+        if not str(file).startswith(self.folder) and not code.co_filename.startswith((self.folder, "<string>")):
             return None
         if code not in self._codes:
             self._codes.add(code)

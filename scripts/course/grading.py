@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from scripts.course import adam_checks, model_checks, pair_checks
-from scripts.course.channel import Gone, Limits, Remote, SubmissionError, folder_of
+from scripts.course.channel import Gone, Limits, Remote, SubmissionError
 from scripts.course.child import Server
 from scripts.course.outcomes import LATE, STRANGE, Outcome, described
 from scripts.course.project import narrower, tree_under_test
+from scripts.course.task_folder import folder_of
 from scripts.course.tasks import GOLDENS, closure
 
 CHECKS = {                          # answers(), warm_up(), check() of each kind of task

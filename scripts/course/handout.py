@@ -35,9 +35,10 @@ HANDED_OUT = {                      # folder -> modules
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",
     # the grader as grade and pack_submission run it, and lab for the notebooks
-    "scripts/course": """__init__ adam_checks cache_form channel child class_grading confine draws evaluations
-                         files grading guard lab model_checks outcomes packing pair_checks project regions results
-                         submission tasks wire""",
+    "scripts/course": """__init__ adam_checks cache_form cgroups channel child class_grading confine confinement draws
+                         evaluations files grading guard lab model_checks namespaces outcomes packing pair_checks pipes
+                         privileges probe process_tree project regions results seccomp submission supervisor sweep
+                         syscalls task_folder tasks wire""",
 }
 OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
 OPTIONAL = (                        # not handed out, and imported only if they are present

@@ -22,6 +22,10 @@ class InProcess(Remote):
     def start_clock(self):
         """There is no clock."""
 
+    def confined(self):
+        """Nothing is confined."""
+        return []
+
     def close(self):
         """Put the project's own modules back."""
         sys.path.remove(str(self.work))

@@ -1,0 +1,45 @@
+"""Hand in every kind of hostile submission and write down what became of each.
+
+    python -m scripts.hostile_table --out docs/hostile.md
+
+Needs Linux with all that confines a process (scripts.grade --confinement full): each kind is tried with all of it,
+without namespaces, and with the audit hook alone. Exit code 1 if a promise broke in one of the first two.
+"""
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from scripts.campaigns.grade import FORMS, kinds, trials
+from scripts.campaigns.hostile_page import page
+from scripts.commandline.command import run
+from scripts.commandline.parser import Parser
+from scripts.commandline.run_options import check_least
+from scripts.course.confinement import check
+from scripts.course.files import check_place, write_whole
+from scripts.course.probe import confined_here
+
+
+def main(argv=None):
+    parser = Parser(prog="python -m scripts.hostile_table", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="WORD", default="", help="kinds whose names contain this word (default all)")
+    parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    args = parser.parse_args(argv)
+    check_least(args, jobs=1)
+    chosen = [kind for kind in kinds() if args.only in kind.name]
+    if not chosen:
+        parser.error(f"--only {args.only}: no kind has this word in its name")
+    check_place(args.out)
+    check("full", confined_here())
+    with ProcessPoolExecutor(args.jobs) as pool:
+        results = dict(zip(FORMS, pool.map(trials, FORMS, [chosen] * len(FORMS))))
+    write_whole(args.out, page(chosen, results).encode())
+    broken = [f"{name}, {form}: {text}" for form in list(FORMS)[:2] for name, result in results[form].items()
+              for text in result.faults.values()]
+    print("\n".join([*broken, f"{len(chosen)} kinds, {len(broken)} promises broken: {args.out}"]))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    run(main)
