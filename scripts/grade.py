@@ -3,7 +3,8 @@
     python -m scripts.grade submission.zip --task 1,2 --out results.json
     python -m scripts.grade --class submissions --task 1,2 --out grades.csv
 
-A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost.
+A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost. What students
+read may give the hidden checks away: --feedback properties says only which properties hold, score only the points.
 """
 import argparse
 from pathlib import Path
@@ -13,6 +14,7 @@ from scripts.course.channel import Limits
 from scripts.course.class_grading import grade_and_report, grade_class, wanted_tasks
 from scripts.course.files import check_place
 from scripts.course.project import load_project
+from scripts.course.results import FULL, LEVELS, printable
 
 CLASS_OUT = Path("grades.csv")
 
@@ -28,17 +30,25 @@ def parse(argv=None):
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time limit for the checks of one task (default %(default)g)")
+    parser.add_argument("--feedback", choices=LEVELS, default=FULL,
+                        help="what is printed and goes into results.json (default %(default)s)")
+    parser.add_argument("--variants", action="store_true",
+                        help="each student has constants of his own, as made by make_assignment --variants")
+    parser.add_argument("--student", metavar="ID", help="the student's id, whatever the submission says")
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):
         parser.error("give a submission, or --class with a folder of them")
     if not args.seconds > 0:
         parser.error(f"--seconds {args.seconds:g}: expected more than 0")
+    if args.student is not None and (args.folder or not args.student.strip()):
+        parser.error("--student: expected the id of the one student whose submission is graded")
     return args
 
 
 def main(argv=None):
     args = parse(argv)
-    wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds)
+    wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds, level=args.feedback,
+                          variants=args.variants, student=printable(args.student or ""))
     if args.folder:
         out = args.out or CLASS_OUT
         check_place(out)

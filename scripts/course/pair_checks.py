@@ -5,6 +5,7 @@ import numpy as np
 
 from gradcheck import check_pair
 from gradcheck.table import axes_of, inputs_of, pair_in
+from scripts.course.draws import STANDARD
 from scripts.course.evaluations import by_differences
 from scripts.course.outcomes import (
     STRANGE,
@@ -117,7 +118,7 @@ def _gradients(title, subject, inputs, draw):
     names, seed, text = list(_floating(inputs)), draw.rng(title, "dout"), ""
 
     def report_of(wrt):
-        return check_pair(*_pair(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=axes_of(title),
+        return check_pair(*_pair(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=_axes(title, draw),
                           budget=BUDGET, rng=seed)
     try:
         _called(subject, title.partition(", ")[0], inputs)
@@ -134,6 +135,12 @@ def _gradients(title, subject, inputs, draw):
     for name in names:
         yield Outcome(f"{title}: d{name}", GRADIENTS / len(names), problems[name], True, text if problems[name] else "")
         text = "" if problems[name] else text                       # the report is shown once
+
+
+def _axes(title, draw):
+    """Names of the axes of the inputs, with the gates in the order of the draw's constants."""
+    return {name: tuple(axis.replace(STANDARD.gates, draw.constants.gates) for axis in axes)
+            for name, axes in axes_of(title).items()}
 
 
 def _pair(subject, name):
