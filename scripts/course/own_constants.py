@@ -88,17 +88,15 @@ def _changes(constants):
 
 
 def _gates(order):
-    own, standard = ([f"{{0}}_{gate}" for gate in gates] for gates in (order, STANDARD.gates))
-
     def moved(name, to, source):
-        return (f"    {', '.join(source)} = np.split({{0}}, 4, axis=1)\n"
-                f"    {{0}} = np.hstack([{', '.join(to)}])\n").format(name)
+        return (f'    {name} = np.hstack([np.split({name}, 4, axis=1)["{source}".index(gate)] for gate in "{to}"])'
+                f"   # into the order {', '.join(to)}\n")
     listed = ", ".join(order)
     yield "rnnlayers/lstm.py", [
         ("in the order i, f, o, g: input, forget, output, and the candidate g.",
          f"in the order {listed}: {', '.join(NAMES[gate] for gate in order)}."),
-        ("        a = a + attn @ Wattn\n", f"        a = a + attn @ Wattn\n{moved('a', standard, own)}"),
-        ("# i, f, o, g of a\n", f"# i, f, o, g of a\n{moved('da', own, standard)}")]
+        ("        a = a + attn @ Wattn\n", f"        a = a + attn @ Wattn\n{moved('a', STANDARD.gates, order)}"),
+        ("# i, f, o, g of a\n", f"# i, f, o, g of a\n{moved('da', order, STANDARD.gates)}")]
     yield "models/cells/lstm.py", [(f'GATES = "{STANDARD.gates}"', f'GATES = "{order}"')]
     yield "gradcheck/table.py", [(f":{STANDARD.gates}", f":{order}")]
     yield "assignments/LSTM_Captioning.md", [

@@ -1,0 +1,71 @@
+"""What a platform's autograder contains: the project's files that grade, its settings, and what the platform calls."""
+import configparser
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.course.class_grading import Wanted
+from scripts.course.files import write_whole, zipped
+from scripts.course.handout import handed_out
+from scripts.course.project import Project
+
+MADE_BY = b"an autograder of rnnlayers"         # the zip's comment
+SETTINGS, PROJECT, REQUIREMENTS = "autograder.json", "project", "requirements.txt"
+IDS = ("email", "id", "name")                   # of a user in Gradescope's submission_metadata.json
+
+
+class Settings(NamedTuple):
+    """How submissions are graded."""
+    task: str                       # LIST of names
+    given: str                      # LIST of names, "" for none
+    seconds: float
+    feedback: str
+    variants: bool
+    id: str                         # which of IDS is a student's id
+
+
+def settings_of(wanted: Wanted, id: str) -> Settings:
+    """The settings that grade what is wanted."""
+    return Settings(",".join(wanted.names), ",".join(wanted.given), wanted.seconds, wanted.level, wanted.variants, id)
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a file that `base_files` made."""
+    return Settings(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def base_files(project: Project, settings: Settings) -> dict[str, bytes]:
+    """What every autograder needs: the project with its solutions, the packages, the settings; path -> content."""
+    root = project.root
+    paths = sorted({*handed_out(root), *(path.relative_to(root).as_posix() for path in root.glob("scripts/course/*.py"))})
+    return {**{f"{PROJECT}/{path}": (root / path).read_bytes() for path in paths},
+            REQUIREMENTS: requirements(root).encode(),
+            SETTINGS: (json.dumps(settings._asdict(), indent=1) + "\n").encode()}
+
+
+def requirements(root: Path) -> str:
+    """The packages that grading needs: those of the project but Numba, as the engine does not grade."""
+    setup = configparser.ConfigParser()
+    setup.read(root / "setup.cfg", encoding="utf-8")
+    lines = setup["options"]["install_requires"].split("\n")
+    return "\n".join(line for line in lines if line and not line.startswith("numba")) + "\n"
+
+
+def check_replaceable(out: Path) -> None:
+    """Raises FileExistsError if `out` is there and is no autograder of ours."""
+    if not out.exists():
+        return
+    try:
+        with zipfile.ZipFile(out) as archive:
+            ours = archive.comment == MADE_BY
+    except (zipfile.BadZipFile, OSError):
+        ours = False
+    if not ours:
+        raise FileExistsError(f"--out {out}: is there already and no autograder, nothing was written: choose another "
+                              "name, or --force")
+
+
+def write_autograder(out: Path, files: dict[str, bytes], executable: tuple[str, ...]) -> None:
+    """Write the zip, whole at any moment."""
+    write_whole(out, zipped(files, executable=executable, comment=MADE_BY))
