@@ -3,15 +3,15 @@
     python -m scripts.grade submission.zip --task 1,2 --out results.json
     python -m scripts.grade --class submissions --task 1,2 --out grades.csv
 
-A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost. What students
-read may give the hidden checks away: --feedback properties says only which properties hold, score only the points.
+A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost. What
+students read may give hidden checks away: --feedback properties says only which properties hold, score the points.
 """
 import argparse
 from pathlib import Path
 
 from scripts.commandline.command import OneLineParser, run
 from scripts.course.channel import Limits
-from scripts.course.class_grading import grade_and_report, grade_class, wanted_tasks
+from scripts.course.class_grading import grade_and_report, grade_class, read_secret, wanted_tasks
 from scripts.course.files import check_place
 from scripts.course.project import load_project
 from scripts.course.results import FULL, LEVELS, printable
@@ -35,6 +35,8 @@ def parse(argv=None):
     parser.add_argument("--variants", action="store_true",
                         help="each student has constants of his own, as made by make_assignment --variants")
     parser.add_argument("--student", metavar="ID", help="the student's id, whatever the submission says")
+    parser.add_argument("--secret", type=Path, metavar="FILE",
+                        help="a text that the hidden checks are drawn from too; without it students can draw theirs")
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):
         parser.error("give a submission, or --class with a folder of them")
@@ -48,7 +50,8 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds, level=args.feedback,
-                          variants=args.variants, student=printable(args.student or ""))
+                          variants=args.variants, student=printable(args.student or ""),
+                          secret=read_secret(args.secret))
     if args.folder:
         out = args.out or CLASS_OUT
         check_place(out)

@@ -28,7 +28,7 @@ def parse(argv=None):
     parser.add_argument("--variants", action="store_true", help="with a student's own constants, drawn from the id")
     parser.add_argument("--student", metavar="ID", help="whose constants, the id by which the work will be graded")
     parser.add_argument("--roster", type=Path, metavar="CSV",
-                        help="a tree for each student of a table, whose ids stand in a column student, email, sid or id")
+                        help="a tree for each student of a table: the ids in its column student, email, sid or id")
     args = parser.parse_args(argv)
     if args.variants != ((args.student is None) != (args.roster is None)) or (args.student and args.roster):
         parser.error("--variants needs --student ID or --roster CSV, and these need --variants")

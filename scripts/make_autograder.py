@@ -12,7 +12,7 @@ from scripts.commandline.command import run
 from scripts.commandline.parser import Parser, choice
 from scripts.course.autograder import IDS, check_replaceable, settings_of, write_autograder
 from scripts.course.channel import Limits
-from scripts.course.class_grading import wanted_tasks
+from scripts.course.class_grading import read_secret, wanted_tasks
 from scripts.course.files import check_place
 from scripts.course.gradescope import gradescope_files
 from scripts.course.nbgrader_form import nbgrader_files
@@ -41,6 +41,8 @@ def parse(argv=None):
     parser.add_argument("--variants", action="store_true", help="each student has constants of his own")
     parser.add_argument("--id", choices=IDS, default=IDS[0],
                         help="what Gradescope's id of a student is (default %(default)s)")
+    parser.add_argument("--secret", type=Path, metavar="FILE",
+                        help="a text that the hidden checks are drawn from too; without it students can draw theirs")
     parser.add_argument("--force", action="store_true", help="replace a file of another kind")
     args = parser.parse_args(argv)
     if not args.seconds > 0:
@@ -56,7 +58,8 @@ def main(argv=None):
     project = load_project()
     if not project.is_reference:
         raise ValueError("this is a student's tree, autograders are made from the whole project")
-    wanted = wanted_tasks(project, args.task, args.given, args.seconds, level=args.feedback, variants=args.variants)
+    wanted = wanted_tasks(project, args.task, args.given, args.seconds, level=args.feedback, variants=args.variants,
+                          secret=read_secret(args.secret))
     settings = settings_of(wanted, args.id)
     files, executable = FORMS[args.platform](project, settings, wanted.names)
     write_autograder(args.out, files, executable)

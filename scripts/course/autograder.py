@@ -23,11 +23,13 @@ class Settings(NamedTuple):
     feedback: str
     variants: bool
     id: str                         # which of IDS is a student's id
+    secret: str                     # of the hidden draws, "" for none
 
 
 def settings_of(wanted: Wanted, id: str) -> Settings:
     """The settings that grade what is wanted."""
-    return Settings(",".join(wanted.names), ",".join(wanted.given), wanted.seconds, wanted.level, wanted.variants, id)
+    return Settings(",".join(wanted.names), ",".join(wanted.given), wanted.seconds, wanted.level, wanted.variants, id,
+                    wanted.secret)
 
 
 def read_settings(path: Path) -> Settings:
@@ -38,7 +40,8 @@ def read_settings(path: Path) -> Settings:
 def base_files(project: Project, settings: Settings) -> dict[str, bytes]:
     """What every autograder needs: the project with its solutions, the packages, the settings; path -> content."""
     root = project.root
-    paths = sorted({*handed_out(root), *(path.relative_to(root).as_posix() for path in root.glob("scripts/course/*.py"))})
+    course = {path.relative_to(root).as_posix() for path in root.glob("scripts/course/*.py")}
+    paths = sorted({*handed_out(root), *course})
     return {**{f"{PROJECT}/{path}": (root / path).read_bytes() for path in paths},
             REQUIREMENTS: requirements(root).encode(),
             SETTINGS: (json.dumps(settings._asdict(), indent=1) + "\n").encode()}

@@ -22,6 +22,7 @@ class Wanted(NamedTuple):
     level: str = FULL               # of the feedback, one of results.LEVELS
     variants: bool = False          # whether each student has constants of his own
     student: str = ""               # the id, where somebody else than the submission says it
+    secret: str = ""                # of the hidden draws
 
 
 def wanted_tasks(project: Project, task: str | None, given: str | None, seconds: float, **others: object) -> Wanted:
@@ -37,6 +38,19 @@ def wanted_tasks(project: Project, task: str | None, given: str | None, seconds:
         raise ValueError("--variants: this copy has one student's constants, the others are in the instructor's "
                          "checkout")
     return Wanted(project, [name for name in names if name not in taken], taken, seconds, **others)
+
+
+def read_secret(path: Path | None) -> str:
+    """The secret in a file, "" without one. Raises ValueError if the file is empty or no text."""
+    if path is None:
+        return ""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise ValueError(f"--secret {path}: expected a text in UTF-8")
+    return secret
 
 
 def grade_one(path: Path, wanted: Wanted, show: str = "",
@@ -68,7 +82,7 @@ def _project_and_draw(wanted, student):
     if wanted.variants:
         from scripts.course.own_constants import project_for  # students' trees lack it
         project = project_for(project, student)
-    return project, draw_for(student, project.version, project.constants)
+    return project, draw_for(student, project.version, project.constants, wanted.secret)
 
 
 def grade_and_report(path: Path, wanted: Wanted, out: Path | None, show: str = "") -> None:

@@ -32,9 +32,13 @@ class Draw(NamedTuple):
 PUBLIC = Draw(0, SIZES)
 
 
-def draw_for(student: str, version: str, constants: Constants = STANDARD) -> Draw:
-    """The draw for a student's hidden checks: seed and sizes follow from the id and the assignment's version."""
-    seed = int.from_bytes(hashlib.sha256(f"{version} {student}".encode()).digest()[:6], "little")
+def draw_for(student: str, version: str, constants: Constants = STANDARD, secret: str = "") -> Draw:
+    """The draw for a student's hidden checks: seed and sizes follow from the id and the assignment's version.
+
+    Who has this file can draw the same, unless there is a secret.
+    """
+    key = f"{version} {student}{f' {secret}' if secret else ''}"
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "little")
     rng = np.random.default_rng(seed)
     N, T = int(rng.integers(2, 4)), int(rng.integers(4, 7))
     rest = [int(size) for size in rng.permutation([size for size in range(3, 10) if size not in (N, T)])]

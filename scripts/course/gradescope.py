@@ -47,7 +47,7 @@ def main(base):
     try:
         settings = read_settings(base / "source" / SETTINGS)
         wanted = wanted_tasks(load_project(), settings.task, settings.given, settings.seconds, level=settings.feedback,
-                              variants=settings.variants,
+                              variants=settings.variants, secret=settings.secret,
                               student=student_of(base / "submission_metadata.json", settings.id))
         if not wanted.student:
             print("the platform gives no id: the submission's own counts")

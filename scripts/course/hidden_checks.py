@@ -40,7 +40,7 @@ def points(submission, task, student=""):
 def _settings():
     path = HERE / "autograder.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {
-        "task": "", "given": "", "seconds": 20, "feedback": "full", "variants": False, "id": "email"}
+        "task": "", "given": "", "seconds": 20, "feedback": "full", "variants": False, "id": "email", "secret": ""}
 
 
 @functools.cache
@@ -55,7 +55,10 @@ def _graded(submission, student):
     options += ["--variants"] if settings["variants"] else []
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "RNNLAYERS_BACKEND")}
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "results.json")
+        out, secret = Path(folder, "results.json"), Path(folder, "secret")
+        if settings["secret"]:
+            secret.write_text(settings["secret"], encoding="utf-8")
+            options += ["--secret", str(secret)]
         done = subprocess.run([sys.executable, "-m", "scripts.grade", os.path.abspath(submission), "--out", str(out),
                                *options], cwd=project, env=kept, capture_output=True, text=True)
         if done.returncode not in (0, 2) or not out.is_file():

@@ -58,7 +58,8 @@ def test_{k}(env):
 '''
 HIDDEN = {"place": 'path = pathlib.Path.cwd().parent / "source/hidden_checks.py"',
           "holds": '".", {task!r}, title, checks.student_in("../submission_metadata.json")'}
-OPEN = {"place": 'path = next(folder / "hidden_checks.py" for folder in (pathlib.Path.cwd(), *pathlib.Path.cwd().parents)\n'
+OPEN = {"place": 'folders = [pathlib.Path.cwd(), *pathlib.Path.cwd().parents]\n'
+                 '        path = next(folder / "hidden_checks.py" for folder in folders\n'
                  '                    if (folder / "hidden_checks.py").is_file())',
         "holds": "checks.HERE, {task!r}, title"}
 
