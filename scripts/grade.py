@@ -3,7 +3,8 @@
     python -m scripts.grade submission.zip --task 1,2 --out results.json
     python -m scripts.grade --class submissions --task 1,2 --out grades.csv
 
-A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost.
+A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost. What
+students read may give hidden checks away: --feedback properties says only which properties hold, score the points.
 """
 import argparse
 import sys
@@ -11,12 +12,12 @@ from pathlib import Path
 
 from scripts.commandline.command import OneLineParser, run
 from scripts.commandline.outputs import add_force, check_output
+from scripts.course import confinement
 from scripts.course.channel import Limits
-from scripts.course.class_grading import grade_and_report, grade_class, wanted_tasks
-from scripts.course.confinement import LEVELS, check, missing
+from scripts.course.class_grading import grade_and_report, grade_class, read_secret, wanted_tasks
 from scripts.course.probe import confined_here
 from scripts.course.project import load_project
-from scripts.course.results import GRADES, RESULTS
+from scripts.course.results import FULL, GRADES, LEVELS, RESULTS, printable
 
 CLASS_OUT = Path("grades.csv")
 
@@ -32,25 +33,36 @@ def parse(argv=None):
     parser.add_argument("--class", dest="folder", type=Path, metavar="DIR", help="grade every submission in a folder")
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time limit for the checks of one task (default %(default)g)")
-    parser.add_argument("--confinement", choices=list(LEVELS), default="any",
+    parser.add_argument("--confinement", choices=list(confinement.LEVELS), default="any",
                         help="what the kernel has to confine: files, or in full files, network, IPC, processes and "
                              "metadata; any takes what this machine has (default any)")
+    parser.add_argument("--feedback", choices=LEVELS, default=FULL,
+                        help="what is printed and goes into results.json (default %(default)s)")
+    parser.add_argument("--variants", action="store_true",
+                        help="each student has constants of his own, as made by make_assignment --variants")
+    parser.add_argument("--student", metavar="ID", help="the student's id, whatever the submission says")
+    parser.add_argument("--secret", type=Path, metavar="FILE",
+                        help="a text that the hidden checks are drawn from too; without it students can draw theirs")
     add_force(parser)
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):
         parser.error("give a submission, or --class with a folder of them")
     if not args.seconds > 0:
         parser.error(f"--seconds {args.seconds:g}: expected more than 0")
+    if args.student is not None and (args.folder or not args.student.strip()):
+        parser.error("--student: expected the id of the one student whose submission is graded")
     return args
 
 
 def main(argv=None):
     args = parse(argv)
-    wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds, args.confinement)
+    wanted = wanted_tasks(load_project(), args.task, args.given, args.seconds, level=args.feedback,
+                          variants=args.variants, student=printable(args.student or ""),
+                          secret=read_secret(args.secret), confinement=args.confinement)
     held = confined_here()
-    check(args.confinement, held)
-    if missing(held):
-        print(missing(held), file=sys.stderr)
+    confinement.check(args.confinement, held)
+    if confinement.missing(held):
+        print(confinement.missing(held), file=sys.stderr)
     if args.folder:
         out = args.out or CLASS_OUT
         check_output("--out", out, GRADES, args.force)

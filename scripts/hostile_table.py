@@ -12,10 +12,10 @@ from pathlib import Path
 from scripts.campaigns.grade import FORMS, kinds, trials
 from scripts.campaigns.hostile_page import page
 from scripts.commandline.command import run
+from scripts.commandline.outputs import add_force, check_output, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.course.confinement import check
-from scripts.course.files import check_place, write_whole
 from scripts.course.probe import confined_here
 
 
@@ -25,16 +25,17 @@ def main(argv=None):
     parser.add_argument("--only", metavar="WORD", default="", help="kinds whose names contain this word (default all)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    add_force(parser)
     args = parser.parse_args(argv)
     check_least(args, jobs=1)
     chosen = [kind for kind in kinds() if args.only in kind.name]
     if not chosen:
         parser.error(f"--only {args.only}: no kind has this word in its name")
-    check_place(args.out)
+    check_output("--out", args.out, TABLE, args.force)
     check("full", confined_here())
     with ProcessPoolExecutor(args.jobs) as pool:
         results = dict(zip(FORMS, pool.map(trials, FORMS, [chosen] * len(FORMS))))
-    write_whole(args.out, page(chosen, results).encode())
+    write_output(args.out, page(chosen, results).encode())
     broken = [f"{name}, {form}: {text}" for form in list(FORMS)[:2] for name, result in results[form].items()
               for text in result.faults.values()]
     print("\n".join([*broken, f"{len(chosen)} kinds, {len(broken)} promises broken: {args.out}"]))

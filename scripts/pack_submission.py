@@ -19,7 +19,8 @@ def parse(argv=None):
     parser = OneLineParser(prog="python -m scripts.pack_submission", description=__doc__,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", default="", metavar="ID",
-                        help="your id, as the course knows it (default: the name that the zip will have)")
+                        help="your id, as the course knows it (default: the one that this copy was made for, else the "
+                             "name that the zip will have)")
     parser.add_argument("--out", type=Path, metavar="ZIP",
                         help="the zip to write (default: ID.zip, without an id submission.zip)")
     add_force(parser)
@@ -31,15 +32,18 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    out = args.out or Path(f"{args.student or 'submission'}.zip")
-    check_output("--out", out, PACKED, args.force)
     project = load_project()
+    student = args.student or project.student
+    if project.student not in ("", student):
+        raise ValueError(f"--student {student}: this copy was made for {project.student}, whose constants it has")
+    out = args.out or Path(f"{student or 'submission'}.zip")
+    check_output("--out", out, PACKED, args.force)
     wanted, missing = files_to_pack(project)
     if missing:
         print(f"error: {', '.join(missing)}: missing, nothing was packed", file=sys.stderr)
         return 1
     print_public_checks(project)
-    files = with_manifest(project, wanted, args.student)
+    files = with_manifest(project, wanted, student)
     write_output(out, zipped(files))
     print(f"\n{out}:")
     for path, content in files.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
+from scripts.course.own_constants import project_for
 from scripts.course.project import load_project
 from scripts.course.proofs import imports, notebooks_run, nothing_leaks, solved_tree_passes, stripped_tree_fails
 
@@ -19,8 +20,11 @@ def main(argv=None):
     parser = Parser(prog="python -m scripts.prove_assignment", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-notebooks", action="store_true", help="leave the notebooks out")
+    parser.add_argument("--student", metavar="ID", help="of the trees with this student's constants")
     args = parser.parse_args(argv)
     project, wrong = load_project(), 0
+    if args.student:
+        project = project_for(project, args.student)
     with tempfile.TemporaryDirectory() as folder:
         solved, stripped, part = (Path(folder, name) for name in ("solved", "stripped", "part"))
         proofs = {

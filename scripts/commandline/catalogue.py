@@ -35,6 +35,7 @@ GROUPS = {
         "make_notebooks": "the notebooks from their Markdown sources",
         "pack_submission": "check your work and pack it for handing in",
         "grade": "grade one submission, or a folder of them",
+        "make_autograder": "an autograder for Gradescope, otter-grader or nbgrader",
         "prove_assignment": "test an assignment before it is handed out",
     },
     "Checks of the project": {

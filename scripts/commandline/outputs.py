@@ -18,7 +18,7 @@ from gradcheck.outputs import (
     write_whole,
 )
 
-__all__ = ["FIGURE", "PAGE", "add_force", "check_new", "check_output", "json_kind", "text_kind", "write_output",
+__all__ = ["FIGURE", "PAGE", "Kind", "add_force", "check_new", "check_output", "json_kind", "text_kind", "write_output",
            "write_whole", "zip_kind"]
 
 # Version 0.1 did not say what made its pages; the last two are how they began.

@@ -3,7 +3,7 @@ import numpy as np
 
 from scripts.course.outcomes import compared, first, judged, judged_dtypes
 
-DEFAULTS = {"beta2": 0.999, "epsilon": 1e-8}
+BETA2 = 0.999                       # the default
 SETTINGS = {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3}    # so large that its place shows
 STEPS, STATE = 5, ("m", "v", "t")
 TINY = 1e-6                         # factor of a gradient beside which the default epsilon shows
@@ -54,7 +54,8 @@ def _first_steps(subject, draw, reordered=False):
     """Weights after each of two steps with the defaults; the gradients are so small that epsilon shows."""
     w, gradients = _numbers(draw)
     small = [TINY * dw for dw in gradients[:2]]
-    return _run(subject, w, small, {} if reordered else None, DEFAULTS if reordered else None)[0]
+    defaults = {"beta2": BETA2, "epsilon": draw.constants.epsilon}
+    return _run(subject, w, small, {} if reordered else None, defaults if reordered else None)[0]
 
 
 def _run(subject, w, gradients, config, reordered):

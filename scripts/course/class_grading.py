@@ -8,7 +8,7 @@ from scripts.course.channel import Limits
 from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.grading import Graded, goldens_of, grade
 from scripts.course.project import Project
-from scripts.course.results import class_csv, feedback, results_json, summary, total
+from scripts.course.results import FULL, SCORE, class_csv, feedback, results_json, summary, total
 from scripts.course.submission import Submission, read_submission
 from scripts.course.tasks import choose, closure
 
@@ -19,12 +19,15 @@ class Wanted(NamedTuple):
     names: list[str]                # of the tasks
     given: list[str]                # of tasks that are taken from the reference and not graded
     seconds: float                  # time limit of a task
+    level: str = FULL               # of the feedback, one of results.LEVELS
+    variants: bool = False          # whether each student has constants of his own
+    student: str = ""               # the id, where somebody else than the submission says it
+    secret: str = ""                # of the hidden draws
     confinement: str = "any"        # what the kernel has to confine, of confinement.LEVELS
 
 
-def wanted_tasks(project: Project, task: str | None, given: str | None, seconds: float,
-                 confinement: str = "any") -> Wanted:
-    """What the options --task, --given and --confinement ask for. Raises ValueError."""
+def wanted_tasks(project: Project, task: str | None, given: str | None, seconds: float, **others: object) -> Wanted:
+    """What the options --task and --given ask for; others: fields of Wanted. Raises ValueError."""
     names, taken = choose(task, project.tasks, "--task"), []
     if given:
         if not project.is_reference:
@@ -32,36 +35,65 @@ def wanted_tasks(project: Project, task: str | None, given: str | None, seconds:
         taken = choose(given, project.tasks, "--given")
     if set(names) <= set(taken):
         raise ValueError(f"--given {given}: nothing is left to grade, expected fewer than --task has")
-    return Wanted(project, [name for name in names if name not in taken], taken, seconds, confinement)
+    if others.get("variants") and not project.is_reference:
+        raise ValueError("--variants: this copy has one student's constants, the others are in the instructor's "
+                         "checkout")
+    return Wanted(project, [name for name in names if name not in taken], taken, seconds, **others)
 
 
-def grade_one(path: Path, wanted: Wanted, show: bool = False,
+def read_secret(path: Path | None) -> str:
+    """The secret in a file, "" without one. Raises ValueError if the file is empty or no text."""
+    if path is None:
+        return ""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise ValueError(f"--secret {path}: expected a text in UTF-8")
+    return secret
+
+
+def grade_one(path: Path, wanted: Wanted, show: str = "",
               forbidden: Sequence[Path] = ()) -> tuple[Submission, list[Graded]]:
-    """Grade one submission; show: print its notes, and each task's result with the feedback."""
-    project, names, given, *_ = wanted
-    needed = [name for name in closure(names, project.tasks) if name not in given]
-    submission = read_submission(path, project.files(needed))
-    draw = draw_for(submission.student, project.version) if project.is_reference else PUBLIC
+    """Grade one submission; show: a level, at which to print its notes, and each task's result with the feedback."""
+    names, given = wanted.names, wanted.given
+    needed = [name for name in closure(names, wanted.project.tasks) if name not in given]
+    submission = read_submission(path, wanted.project.files(needed))
+    submission = submission._replace(student=wanted.student or submission.student)
+    project, draw = _project_and_draw(wanted, submission.student)
     if submission.version and submission.version != project.version:
         submission.notes.append(f"made for version {submission.version} of the assignment, graded by {project.version}")
     graded = []
-    for note in submission.notes if show else ():
+    for note in submission.notes if show and show != SCORE else ():
         print(note)
     limits = Limits(seconds=wanted.seconds, confinement=wanted.confinement)
     for task in grade(project, submission, names, draw, goldens_of(project, draw), given, limits, forbidden):
         graded.append(task)
         if show:
-            print("\n".join([summary(task), *(f"    {line}" for line in feedback(task))]), flush=True)
+            print("\n".join([summary(task, show), *(f"    {line}" for line in feedback(task, show))]), flush=True)
     return submission, graded
 
 
-def grade_and_report(path: Path, wanted: Wanted, out: Path | None) -> None:
+def _project_and_draw(wanted, student):
+    """The project that a student's work is graded with, with his own constants if so wanted, and the draw."""
+    project = wanted.project
+    if not project.is_reference:
+        return project, PUBLIC
+    if wanted.variants:
+        from scripts.course.own_constants import project_for  # students' trees lack it
+        project = project_for(project, student)
+    return project, draw_for(student, project.version, project.constants, wanted.secret)
+
+
+def grade_and_report(path: Path, wanted: Wanted, out: Path | None, show: str = "") -> None:
     """Grade one submission, print its points, and write results.json to `out` if one is given.
 
-    Raises ValueError if it cannot be read; `out` then tells the student why.
+    show: the level of what is printed, if not that of `out`. Raises ValueError if the submission cannot be read; `out`
+    then tells the student why.
     """
     try:
-        submission, graded = grade_one(path, wanted, show=True)
+        submission, graded = grade_one(path, wanted, show or wanted.level)
     except ValueError as error:
         if out:
             write_output(out, results_json([], [str(error)]))
@@ -69,7 +101,7 @@ def grade_and_report(path: Path, wanted: Wanted, out: Path | None) -> None:
     got, of = total(graded)
     print(f"\n{submission.student}: {got:g} of {of:g} points")
     if out:
-        write_output(out, results_json(graded, submission.notes))
+        write_output(out, results_json(graded, submission.notes if wanted.level != SCORE else (), wanted.level))
 
 
 def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:

@@ -8,6 +8,9 @@ from scripts.course.grading import goldens_of, grade
 from scripts.course.submission import Submission
 
 STUDENTS = ("matrix", "ada", "bob")     # made up: their ids decide the hidden checks
+VARIED = ("3.1",), ("1.4",), ("1.3", "5.5")     # the tasks that each of own_constants is in
+
+COPIES = "Each student has constants of his own. A copy of another solution has to lose in the tasks where they differ."
 
 
 class Row(NamedTuple):
@@ -49,7 +52,8 @@ class Matrix:
     """Grades whole projects and keeps the results, so that tasks whose files did not change are not run again."""
 
     def __init__(self, project, open_tree, student=STUDENTS[0]):
-        self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for(student, project.version)
+        self.project, self.open_tree, self.memo, self.draw = project, open_tree, {}, draw_for(student, project.version,
+                                                                                              project.constants)
         self.goldens = goldens_of(project, self.draw)
 
     def row(self, name, task, texts, hinted=False):
@@ -74,6 +78,12 @@ class Matrix:
     def reference(self):
         return self.row("the solution", "", {})
 
+    def copied(self, other, whose):
+        """The solution of a project with other constants: it loses in the tasks where these differ."""
+        differ = [tasks for tasks, mine, theirs in zip(VARIED, self.project.constants, other.constants)
+                  if mine != theirs]
+        return self.row(f"the solution of {whose}", ", ".join(name for tasks in differ for name in tasks), other.texts)
+
     def stub(self):
         return self.row("nothing written", "all", {path: self.project.text(path, ()) for path in self.project.texts})
 
@@ -95,8 +105,8 @@ def one_of_each(mutants, project):
     return [group[0] for group in groups.values()]
 
 
-def page(tables, project):
-    """The whole result in Markdown. tables: student -> rows, the same mutants in each."""
+def page(tables, project, variants=False):
+    """The whole result in Markdown. tables: student -> rows, the same mutants in each. variants: see grade_matrix."""
     rows, *others = tables.values()
     wrong = sum(any(not row.right(project) for row in same) for same in zip(rows, *others))
     differ = sum(any(row.loses != one.loses for row in same) for one, *same in zip(rows, *others))
@@ -104,11 +114,12 @@ def page(tables, project):
         "# The grader, tested", "",
         "Every mutant of `scripts/course/mutants.py` and `scripts/course/grader_mutants.py` put into the solved",
         f"project and graded, in the hidden checks of made-up students ({', '.join(tables)}). Made by",
-        "`python -m scripts.grade_matrix --in-process --out ...`:",
+        f"`python -m scripts.grade_matrix --in-process {'--variants ' * variants}--out ...`:",
         "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too, for one student.",
         "",
-        f"- {len(rows) - 2} mutants, the solution, and a project with nothing written: {wrong} graded wrong for any "
-        "student.",
+        *([COPIES, ""] if variants else []),
+        f"- {sum(row.name[:4] != 'the ' for row in rows) - 1} mutants, the solution, and a project with nothing "
+        f"written: {wrong} graded wrong for any student.",
         f"- The students lose points in the same tasks by {len(rows) - differ} of {len(rows)} submissions.",
         "- Right means: points are lost in the task whose region the mutant stands in, and in no other; the solution "
         "loses none; where nothing is written all are lost. A mutant of a dtype earns a hint and loses nothing.", "",

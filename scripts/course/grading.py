@@ -9,6 +9,7 @@ import numpy as np
 from scripts.course import adam_checks, model_checks, pair_checks
 from scripts.course.channel import Gone, Limits, Remote, SubmissionError
 from scripts.course.child import Server
+from scripts.course.draws import STANDARD
 from scripts.course.outcomes import LATE, STRANGE, Outcome, described
 from scripts.course.project import narrower, tree_under_test
 from scripts.course.task_folder import folder_of
@@ -60,8 +61,9 @@ class Reference:
 def goldens_of(project, draw):
     """The right results of all forwards, task -> key -> tuple of arrays: computed, or read from a student's tree."""
     if project.is_reference:
-        reference = Reference()
-        return {name: CHECKS[task.check][0](task, reference, draw) for name, task in project.tasks.items()}
+        with _solved(project):
+            reference = Reference()
+            return {name: CHECKS[task.check][0](task, reference, draw) for name, task in project.tasks.items()}
     goldens = {name: {} for name in project.tasks}
     with np.load(project.root / GOLDENS, allow_pickle=False) as file:
         for entry in file.files:                                    # in order
@@ -69,6 +71,18 @@ def goldens_of(project, draw):
             if task in goldens:
                 goldens[task][key] = (*goldens[task].get(key, ()), file[entry])
     return goldens
+
+
+@contextlib.contextmanager
+def _solved(project):
+    """Within the block the solved layers of a project are imported; those of this checkout unless it has constants."""
+    if project.constants == STANDARD:
+        yield
+        return
+    from scripts.course.modules import modules_from  # students' trees lack it
+    solved = {path: project.text(path, project.tasks) for path in project.texts}
+    with folder_of({**project.under_test, **solved}) as work, modules_from(work):
+        yield
 
 
 class Way(NamedTuple):

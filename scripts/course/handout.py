@@ -43,6 +43,7 @@ HANDED_OUT = {                      # folder -> modules
 OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
 OPTIONAL = (                        # not handed out, and imported only if they are present
     "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/known", "scripts/pages/report.py",
+    "scripts/course/own_constants.py", "scripts/course/modules.py",
 )
 
 

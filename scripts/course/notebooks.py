@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from data.files import read_text
+from scripts.course.draws import STANDARD, Constants
+from scripts.course.own_constants import changed
 
 SOURCES = "assignments/*_Captioning.md"
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -23,10 +25,11 @@ def notebook_of(markdown: str) -> str:
                       ensure_ascii=False) + "\n"
 
 
-def notebooks_of(root: Path) -> dict[str, str]:
+def notebooks_of(root: Path, constants: Constants = STANDARD) -> dict[str, str]:
     """All notebooks of a project -> path -> JSON text."""
-    return {source.relative_to(root).with_suffix(".ipynb").as_posix(): notebook_of(source.read_text(encoding="utf-8"))
-            for source in sorted(root.glob(SOURCES))}
+    sources = {source.relative_to(root): source.read_text(encoding="utf-8") for source in sorted(root.glob(SOURCES))}
+    return {path.with_suffix(".ipynb").as_posix(): notebook_of(changed(path.as_posix(), text, constants))
+            for path, text in sources.items()}
 
 
 def execute(path):

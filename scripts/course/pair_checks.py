@@ -5,6 +5,7 @@ import numpy as np
 
 from gradcheck import check_pair
 from gradcheck.table import axes_of, inputs_of, pair_in
+from scripts.course.draws import STANDARD
 from scripts.course.evaluations import by_differences
 from scripts.course.outcomes import (
     STRANGE,
@@ -47,7 +48,14 @@ def _right(subject, title, draw):
     *outs, cache = forward(*_inputs(title, draw).values())
     douts = _upstream(outs, draw)
     grads = backward(*douts, cache)
-    return Right(cache, douts, grads if isinstance(grads, tuple) else (grads,))
+    return Right(_plain(cache), douts, grads if isinstance(grads, tuple) else (grads,))
+
+
+def _plain(cache):
+    """A cache of plain tuples, as it is sent: with constants by student its classes are gone by then."""
+    if isinstance(cache, (tuple, list)):
+        return (list if isinstance(cache, list) else tuple)(map(_plain, cache))
+    return cache
 
 
 def warm_up(task, subject, draw):
@@ -117,7 +125,7 @@ def _gradients(title, subject, inputs, draw):
     names, seed, text = list(_floating(inputs)), draw.rng(title, "dout"), ""
 
     def report_of(wrt):
-        return check_pair(*_pair(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=axes_of(title),
+        return check_pair(*_pair(subject, title.partition(", ")[0]), inputs, wrt=wrt, axes=_axes(title, draw),
                           budget=BUDGET, rng=seed)
     try:
         _called(subject, title.partition(", ")[0], inputs)
@@ -134,6 +142,12 @@ def _gradients(title, subject, inputs, draw):
     for name in names:
         yield Outcome(f"{title}: d{name}", GRADIENTS / len(names), problems[name], True, text if problems[name] else "")
         text = "" if problems[name] else text                       # the report is shown once
+
+
+def _axes(title, draw):
+    """Names of the axes of the inputs, with the gates in the order of the draw's constants."""
+    return {name: tuple(axis.replace(STANDARD.gates, draw.constants.gates) for axis in axes)
+            for name, axes in axes_of(title).items()}
 
 
 def _pair(subject, name):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.course.draws import STANDARD, Constants
 from scripts.course.regions import find_regions, rewrite, stub
 from scripts.course.tasks import ASSIGNMENT, ROOT, Task, closure, load_tasks
 
@@ -25,6 +26,8 @@ class Project(NamedTuple):
     regions: dict                   # path -> its regions; empty in a student's tree
     places: dict                    # task -> list of (path, function)
     under_test: dict                # path -> text of each file that is there when a submission runs
+    constants: Constants = STANDARD     # those in the texts
+    student: str = ""               # whose tree this is, if it has constants of its own
 
     @property
     def is_reference(self):
@@ -47,7 +50,8 @@ def load_project(root: Path = ROOT) -> Project:
     if (root / ASSIGNMENT).is_file():
         made = json.loads((root / ASSIGNMENT).read_text(encoding="utf-8"))
         places = {name: [tuple(place) for place in places] for name, places in made["places"].items()}
-        return Project(root, {name: tasks[name] for name in made["tasks"]}, version, {}, {}, places, _under_test(root))
+        return Project(root, {name: tasks[name] for name in made["tasks"]}, version, {}, {}, places, _under_test(root),
+                       student=made.get("student", ""))
     texts, regions, places = {}, {}, {name: [] for name in tasks}
     for file in sorted(path for pattern in MARKED for path in root.glob(pattern)):
         path, text = file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")

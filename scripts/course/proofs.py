@@ -22,7 +22,7 @@ for path in sorted(pathlib.Path(".").rglob("*.py")):
 def failing(project, folder, names):
     """The tasks that lose points when a tree is handed in, and those that get none."""
     submission = read_submission(folder, project.files(project.tasks))
-    draw = draw_for("proof", project.version)
+    draw = draw_for("proof", project.version, project.constants)
     graded = list(grade(project, submission, names, draw, goldens_of(project, draw)))
     return ([task.task.name for task in graded if task.score < task.task.points],
             [task.task.name for task in graded if task.score == 0])

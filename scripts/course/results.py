@@ -1,4 +1,8 @@
-"""Feedback on a graded submission: lines on a terminal, Gradescope's results.json, and a CSV for a class."""
+"""Feedback on a graded submission: lines on a terminal, Gradescope's results.json, and a CSV for a class.
+
+A submission sees the inputs of the hidden checks. What it prints, raises or does may tell its author, so that below
+FULL nothing is shown but words of ours: which properties hold, or points alone.
+"""
 import csv
 import io
 import json
@@ -8,6 +12,7 @@ from scripts.commandline.outputs import json_kind, text_kind
 RESULTS = json_kind("results.json of scripts.grade", "score", "output", "tests")
 GRADES = text_kind("table of scripts.grade", r"student,[^\n]*,total,remark\n")
 LINES = 40                          # of feedback, for one task
+FULL, PROPERTIES, SCORE = LEVELS = ("full", "properties", "score")
 
 
 def printable(value, most=80):
@@ -15,15 +20,33 @@ def printable(value, most=80):
     return "".join(char if char.isprintable() else "?" for char in str(value).expandtabs()[:most])
 
 
-def feedback(graded):
-    """The feedback on a task -> list of at most LINES lines."""
-    lines, said, reported = [], set(), set()
+def feedback(graded, level=FULL):
+    """The feedback on a task at one of LEVELS -> list of at most LINES lines."""
+    if level == SCORE:
+        return []
+    lines = [*_blocked(graded), *(_properties(graded) if level == PROPERTIES else _details(graded))]
+    lines = [printable(line, 200) for line in lines]
+    return lines if len(lines) <= LINES else [*lines[:LINES - 1], f"... {len(lines) - LINES + 1} more lines"]
+
+
+def _blocked(graded):
+    """The tasks that a task builds on and that are wrong, and how it was graded."""
     if graded.blocked:
         how = graded.how or "graded with the submission's own functions, do that first"
-        lines.append(f"blocked by {', '.join(graded.blocked)}: {how}")
-    elif graded.how:
-        lines.append(graded.how)
-    lines += [f"the submission {note}" for note in graded.notes]
+        return [f"blocked by {', '.join(graded.blocked)}: {how}"]
+    return [graded.how] if graded.how else []
+
+
+def _properties(graded):
+    """Lines without a word, number or choice of words of the submission's."""
+    return [*(f"{outcome.name}: lost" for outcome in graded.outcomes if outcome.problem),
+            *(f"{outcome.name}: more precise than the inputs, which costs nothing" for outcome in graded.outcomes
+              if outcome.hint and not outcome.problem)]
+
+
+def _details(graded):
+    """Lines about what was wrong, with numbers, and what the submission raised, printed and did."""
+    lines, said, reported = [f"the submission {note}" for note in graded.notes], set(), set()
     for outcome in graded.outcomes:
         case = outcome.name.rpartition(": ")[0]
         reported |= {case} if outcome.report else set()
@@ -36,16 +59,16 @@ def feedback(graded):
     lines += dict.fromkeys(f"hint: {outcome.hint}" for outcome in graded.outcomes if outcome.hint)
     if graded.printed:
         lines += ["printed:", *(f"  {line}" for line in graded.printed.split("\n")[:8])]
-    lines = [printable(line, 200) for line in lines]
-    return lines if len(lines) <= LINES else [*lines[:LINES - 1], f"... {len(lines) - LINES + 1} more lines"]
+    return lines
 
 
-def summary(graded):
+def summary(graded, level=FULL):
     """A task in a line."""
     lost = [outcome.name for outcome in graded.outcomes if outcome.problem]
     words = "ok" if not lost else f"{len(lost)} of {len(graded.outcomes)} properties lost: {', '.join(lost)}"
-    words = words if len(words) < 72 else words[:68] + " ..."
-    return f"{graded.task.name}  {graded.task.title:38.38s} {graded.score:6.2f} / {graded.task.points:<3d} {words}"
+    words = "" if level == SCORE else words if len(words) < 72 else words[:68] + " ..."
+    return (f"{graded.task.name}  {graded.task.title:38.38s} {graded.score:6.2f} / {graded.task.points:<3d} {words}"
+            ).rstrip()
 
 
 def total(graded):
@@ -53,18 +76,29 @@ def total(graded):
     return round(sum(task.score for task in graded), 2), sum(task.task.points for task in graded)
 
 
-def results_json(graded, notes=()):
-    """Gradescope's results.json (bytes). A task's feedback is shown with its first property that failed or hints."""
-    tests = []
-    for task in graded:
-        lines = feedback(task)
-        for outcome, (got, of) in zip(task.outcomes, task.points):
-            show = bool(outcome.problem or outcome.hint) and bool(lines)
-            tests.append({"name": f"{task.task.name} {outcome.name}", "score": got, "max_score": of,
-                          "output": "\n".join(lines) if show else "", "number": task.task.name})
-            lines = [] if show else lines
-    content = {"score": total(graded)[0], "output": "\n".join(notes), "tests": tests}
+def results_json(graded, notes=(), level=FULL):
+    """Gradescope's results.json (bytes), with a test for each property, or at SCORE for each task.
+
+    A task's feedback is shown with its first property that failed or hints. What the autograder prints is for
+    instructors.
+    """
+    tests = [test for task in graded for test in (_task_test(task) if level == SCORE else _tests(task, level))]
+    content = {"score": total(graded)[0], "output": "\n".join(notes), "stdout_visibility": "hidden", "tests": tests}
     return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _tests(task, level):
+    lines = feedback(task, level)
+    for outcome, (got, of) in zip(task.outcomes, task.points):
+        show = bool(outcome.problem or outcome.hint) and bool(lines)
+        yield {"name": f"{task.task.name} {outcome.name}", "score": got, "max_score": of,
+               "output": "\n".join(lines) if show else "", "number": task.task.name}
+        lines = [] if show else lines
+
+
+def _task_test(task):
+    yield {"name": f"{task.task.name} {task.task.title}", "score": task.score, "max_score": task.task.points,
+           "output": "", "number": task.task.name}
 
 
 def class_csv(rows, names):

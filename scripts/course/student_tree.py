@@ -17,6 +17,7 @@ from scripts.course.handout import handed_out
 from scripts.course.lab import DATASET, SIZES
 from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import notebooks_of
+from scripts.course.own_constants import changed, described
 from scripts.course.pair_checks import Right
 from scripts.course.project import Project
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
@@ -62,13 +63,16 @@ def _texts(project, names, solved):
     """All files but the data, path -> bytes."""
     root, files = project.root, {}
     for path in handed_out(root):
-        files[path] = (root / path).read_bytes()
+        files[path] = changed(path, (root / path).read_text(encoding="utf-8"), project.constants).encode()
         if path in project.texts:
             files[path] = in_course_form(path, project.text(path, solved, names), set(names) - solved).encode()
-    files["README.md"] = (root / "docs/students.md").read_bytes()
-    files.update({path: text.encode() for path, text in notebooks_of(root).items()})
+    readme = (root / "docs/students.md").read_text(encoding="utf-8")
+    own = described(project.student, project.constants) if project.student else ""
+    files["README.md"] = f"{readme}{own}".encode()
+    files.update({path: text.encode() for path, text in notebooks_of(root, project.constants).items()})
     assigned = {"version": project.version, "tasks": closure(names, project.tasks),
-                "assigned": names, "places": {name: project.places[name] for name in closure(names, project.tasks)}}
+                "assigned": names, "student": project.student,
+                "places": {name: project.places[name] for name in closure(names, project.tasks)}}
     files[ASSIGNMENT] = (json.dumps(assigned, indent=1) + "\n").encode()
     files[GOLDENS] = _goldens(project)
     return files
@@ -76,9 +80,9 @@ def _texts(project, names, solved):
 
 def _goldens(project):
     """The right results of the forwards in the public checks, as the bytes of an npz; not their caches."""
-    buffer = io.BytesIO()
+    buffer, draw = io.BytesIO(), PUBLIC._replace(constants=project.constants)
     np.savez_compressed(buffer, **{f"{task}|{key}|{k}": value
-                                   for task, goldens in goldens_of(project, PUBLIC).items()
+                                   for task, goldens in goldens_of(project, draw).items()
                                    for key, values in goldens.items() if not isinstance(values, Right)
                                    for k, value in enumerate(values)})
     return buffer.getvalue()

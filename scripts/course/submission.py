@@ -46,18 +46,20 @@ def read_submission(path: str | Path, wanted: Iterable[str]) -> Submission:
 
 
 def _from_folder(folder, wanted):
-    """Files by name, also if a single top folder contains them."""
+    """Files by name, also if a single top folder contains them, or all of them lie in no folder."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(LITTER)]
     single = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else None
-    return _files(folder, wanted) or (_files(single, wanted) if single else {})
+    found = _files(folder, wanted) or (_files(single, wanted) if single else {})
+    return found if found.keys() & set(wanted) else {**found, **_files(folder, wanted, lambda name: Path(name).name)}
 
 
-def _files(folder, wanted):
+def _files(folder, wanted, place_of=str):
     found, root = {}, folder.resolve()
     for name in (*wanted, MANIFEST, ASSIGNMENT):
-        file = folder / name
+        place = place_of(name)
+        file = folder / place
         # a link could lead to somebody else's solution
-        if file.is_file() and file.resolve() == root / name and file.stat().st_size <= LARGEST:
+        if file.is_file() and file.resolve() == root / place and file.stat().st_size <= LARGEST:
             found[name] = file.read_bytes()
     return found
 
