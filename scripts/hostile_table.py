@@ -18,6 +18,8 @@ from scripts.commandline.run_options import check_least
 from scripts.course.confinement import check
 from scripts.course.probe import confined_here
 
+TABLE = text_kind("table of scripts.hostile_table", "# Hostile submissions\n")
+
 
 def main(argv=None):
     parser = Parser(prog="python -m scripts.hostile_table", description=__doc__,
