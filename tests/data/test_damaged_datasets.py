@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from data import files
 from data.dataset import open_dataset
 from tests.data.dataset_folders import make
 
