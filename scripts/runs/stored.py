@@ -15,8 +15,11 @@ RUN = {"data?": {"tokens?": str, "features": {"train": TRAIN}}, "settings?": dic
 
 
 def checked(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint. Raises ValueError if what it stores of its run is not what scripts.train stores."""
+    """The checkpoint. Raises ValueError if its words, or what it stores of its run, are not as scripts.train has them."""
     where = f"{checkpoint.path}: its run"
+    ids = [*checkpoint.model.word_to_idx.values()]
+    if ids != [*range(len(ids))]:
+        raise ValueError(f"{checkpoint.path}: the ids of its words are not 0 to {len(ids) - 1} in order")
     check_form(checkpoint.run, RUN, where)
     for name, value in checkpoint.run.get("settings", {}).items():
         if name in SETTINGS:

@@ -1,12 +1,13 @@
-"""scripts/runs/stored.py: a checkpoint whose run is not what scripts.train stores is refused by a line where it is read."""
+"""scripts/runs/stored.py: a checkpoint whose run is not what scripts.train stores is refused where it is read."""
 import copy
 import re
 
 import pytest
 
 from models import CaptioningRNN
-from models.checkpoint import load_checkpoint, save_checkpoint
+from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from scripts.runs import load_run, open_run_data
+from scripts.runs.stored import checked
 from scripts.train import main as train
 
 START = {"path": "x", "words": 9, "kept_words": 7, "epoch": None, "picture": "kept"}
@@ -41,9 +42,11 @@ def test_what_was_stored_opens(trained, tmp_path):
 
 @pytest.mark.parametrize("place, words", [
     (("data", None), "data: is None, expected dict"), (("data", "features", []), "data, features: is []"),
-    (("data", "features", "train", {}), "has no 'attributes'"), (("data", "tokens", "x"), "tokens: is 'x', expected one"),
+    (("data", "features", "train", {}), "has no 'attributes'"),
+    (("data", "tokens", "x"), "tokens: is 'x', expected one"),
     (("settings", ["x"]), "settings: is ['x']"), (("settings", "hidden", "7"), "hidden: is '7', expected int"),
-    (("settings", "lr", None), "lr: is null, expected float"), (("settings", "model", "x"), "model: is 'x', expected one"),
+    (("settings", "lr", None), "lr: is null, expected float"),
+    (("settings", "model", "x"), "model: is 'x', expected one"),
     (("settings", "batch", 0), "--batch 0: expected at least 1"), (("epoch", 1.5), "epoch: is 1.5"),
     (("from", {**START, "words": "9"}), "from, words: is '9'"), (("from", {}), "from: has no 'path'")])
 def test_what_was_not_is_refused_by_name(place, words, trained, tmp_path):
@@ -54,7 +57,8 @@ def test_what_was_not_is_refused_by_name(place, words, trained, tmp_path):
 
 
 @pytest.mark.parametrize("place, words", [
-    (("data", "folder", 7.0), "data, folder: is 7.0, expected str"), (("data", "vocabulary", None), "vocabulary: is None"),
+    (("data", "folder", 7.0), "data, folder: is 7.0, expected str"),
+    (("data", "vocabulary", None), "vocabulary: is None"),
     (("data", "features", "val", {"attributes": {}}), "features, val: has no 'path'")])
 def test_what_only_the_data_set_needs_is_refused_with_it(place, words, trained, tmp_path):
     checkpoint = load_run(stored(trained, tmp_path / "a.h5", *place))
@@ -74,3 +78,12 @@ def test_a_model_without_a_run_loads_and_has_no_data(tmp_path):
     save_checkpoint(tmp_path / "a.h5", CaptioningRNN({"<NULL>": 0, "<START>": 1, "<END>": 2}, 3, 4, 5, seed=0))
     with pytest.raises(ValueError, match="a model without a run"):
         open_run_data(load_run(tmp_path / "a.h5"))
+
+
+@pytest.mark.parametrize("ids", [(0, 1, -2**63), (0, 2, 1), (0, 1, 1), (0, 1, 2.5)])
+def test_words_whose_ids_are_not_in_order(ids, tmp_path):
+    model = CaptioningRNN({"<NULL>": 0, "<START>": 1, "<END>": 2}, 3, 4, 5, seed=0)
+    model.word_to_idx = dict(zip(model.word_to_idx, ids))
+    checkpoint = Checkpoint(model, {}, None, "a.h5")
+    with pytest.raises(ValueError, match="a.h5: the ids of its words are not 0 to 2 in order"):
+        checked(checkpoint)
