@@ -117,7 +117,8 @@ def _add_about(app, answers, worker, about, scenes):
         if not local_request(request.environ):
             raise Refusal(403, "other_machine", "The metrics are for this machine only.")
         restarts = getattr(getattr(answers, "decoder", None), "restarts", 0)
-        return jsonify({**app.extensions["metrics"].told(), "queue_ms": worker.waited.told(), "decoder": {"restarts": restarts}})
+        return jsonify({**app.extensions["metrics"].told(), "queue_ms": worker.waited.told(),
+                        "decoder": {"restarts": restarts}})
 
 
 def _measure(app, metrics):
