@@ -23,9 +23,9 @@ class Times:
         self._sum, self._most = self._sum + seconds, max(self._most, seconds)
 
     def told(self):
-        """Count, mean, quantiles and maximum in milliseconds -> dict of `last` and `since_start`."""
+        """Count, mean, quantiles and maximum in milliseconds -> dict of `last` and `since_start`; others may add."""
         last = list(self._last)
-        classes = [(2 ** (k / STEPS), n) for k, n in sorted(self._classes.items())]
+        classes = [(2 ** (k / STEPS), n) for k, n in sorted(dict(self._classes).items())]
         return {"last": _told([(t, 1) for t in sorted(last)], sum(last), max(last, default=0.0)),
                 "since_start": _told(classes, self._sum, self._most)}
 

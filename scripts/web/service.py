@@ -67,10 +67,10 @@ def make_app(answers, worker, about, scenes=(), names=None):
     app.after_request(_with_headers)
     for kind, handler in {Refusal: _refused, HTTPException: _http_error, Exception: _failed}.items():
         app.register_error_handler(kind, handler)
-    health = _health(worker, about, scenes)
-    metrics = app.extensions["metrics"] = Metrics()
-    _measure(app, metrics)
+    app.extensions["metrics"] = Metrics()
+    _measure(app, app.extensions["metrics"])
     app.before_request(lambda: _check_site(names))
+    _add_about(app, answers, worker, about, scenes)
 
     @app.get("/")
     @app.get("/<name>")
@@ -78,21 +78,6 @@ def make_app(answers, worker, about, scenes=(), names=None):
         if name not in PAGE:
             raise Refusal(404, "not_found", "There is nothing here.")
         return Response(PAGE[name][0], content_type=PAGE[name][1] + "; charset=utf-8")
-
-    @app.get("/api/health")
-    def tell():
-        return jsonify(health)
-
-    @app.get("/api/openapi.json")
-    def described():
-        return jsonify(description(NUMBERS, UPLOAD, HEADERS, len(scenes)))
-
-    @app.get("/api/metrics")
-    def measured():
-        if not local_request(request.environ):
-            raise Refusal(403, "other_machine", "The metrics are for this machine only.")
-        restarts = getattr(getattr(answers, "decoder", None), "restarts", 0)
-        return jsonify({**metrics.told(), "queue_ms": worker.waited.told(), "decoder": {"restarts": restarts}})
 
     @app.get("/scenes/<int:k>.png")
     def scene(k):
@@ -113,6 +98,27 @@ def make_app(answers, worker, about, scenes=(), names=None):
         except Late:
             raise Refusal(504, "timeout", f"The caption was not ready within {worker.seconds:g} seconds.") from None
     return app
+
+
+def _add_about(app, answers, worker, about, scenes):
+    """The routes about the service itself."""
+    health = _health(worker, about, scenes)
+
+    @app.get("/api/health")
+    def tell():
+        return jsonify(health)
+
+    @app.get("/api/openapi.json")
+    def described():
+        return jsonify(description(NUMBERS, UPLOAD, HEADERS, len(scenes)))
+
+    @app.get("/api/metrics")
+    def measured():
+        if not local_request(request.environ):
+            raise Refusal(403, "other_machine", "The metrics are for this machine only.")
+        restarts = getattr(getattr(answers, "decoder", None), "restarts", 0)
+        return jsonify({**app.extensions["metrics"].told(), "queue_ms": worker.waited.told(),
+                        "decoder": {"restarts": restarts}})
 
 
 def _measure(app, metrics):
