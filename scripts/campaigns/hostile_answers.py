@@ -126,8 +126,8 @@ KINDS = [
           "import os\nfor fd in range(3, 20):\n    try: os.write(fd, b'\\x05' + bytes(7) + b'\\1\\0\\0\\0' + b'1')\n"
           "    except OSError: pass\n"),
     wrong("closes all descriptors", "so that nobody can ask", "import os\nos.closerange(0, 64)\n"),
-    Kind("claims 64 MB", "an answer of 100 bytes that claims 16 MB, and never comes",
-         step=f"    {FORGE % (bytes(80), '1 << 24')}    import time; time.sleep(300)\n", seconds=1.0, most=0),
+    Kind("claims 64 MB", "an answer of 100 bytes that claims 64 MB, and never comes",
+         step=f"    {FORGE % (bytes(80), '1 << 26')}    import time; time.sleep(300)\n", seconds=1.0, most=0),
     Kind("400,000 objects", "an answer of as many unknown objects",
          step="    return [object()] * 400000, None\n", most=0),
     Kind("400,000 objects forged", "the same, written to the pipe",

@@ -149,7 +149,7 @@ KINDS = [
     Kind("a link in what is handed in", "its rnn.py is a link to the reference", files="link", most=0),
     Kind("a zip of links", "the same in a zip", files="zip of links", most=0),
     Kind("a zip with paths", "members that lead out of the folder", files="zip with paths"),
-    Kind("a zip bomb", "a member of 2 GB of zeros in 2 MB", files="zip bomb", most=0),
+    Kind("a zip bomb", "a member of 1 GB of zeros in 1 MB", files="zip bomb", most=0),
     Kind("a zip that lies", "a member that is larger than its entry says", files="zip that lies", most=0),
     Kind("a zip of zips", "zips in each other", files="zip of zips", most=0),
     Kind("a zip of many", "50,000 members", files="zip of many"),
@@ -177,7 +177,7 @@ def _zip_of_links(folder, text, outside):
 
 def _zip_bomb(folder, text, outside):
     with zipfile.ZipFile(folder / "eve.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open(RNN, "w") as member:
-        for _ in range(2048):
+        for _ in range(1000):
             member.write(bytes(1 << 20))
     return folder / "eve.zip"
 

@@ -99,10 +99,10 @@ class Trial:
         folder = self.folder / f"class/eve{self.count}"
         folder.mkdir()
         text = self._filled(_text(kind, self.right))
-        before, faults = self._state(), {}
+        path, before, faults = packed(kind.files, folder, text, self.outside), self._state(), {}
         _forget_peak()
         began, used, memory = time.monotonic(), time.process_time(), _memory()
-        points, words = self._graded(packed(kind.files, folder, text, self.outside), kind, faults)
+        points, words = self._graded(path, kind, faults)
         seconds, used = time.monotonic() - began, time.process_time() - used
         after = self._state()
         if points > kind.most + 0.01:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-LARGEST = 1 << 24                   # bytes of a message; those of an assignment have up to 20,000
+LARGEST = 1 << 26                   # bytes of a message; those of an assignment have up to 20,000
 LONGEST = 1 << 20                   # bytes of its text; of an assignment up to 900
 PARTS = 20_000                      # values in it, and in the shapes of its arrays; of an assignment up to 90
 DEPTH, DIGITS = 50, 4000             # lists in lists; digits of a whole number

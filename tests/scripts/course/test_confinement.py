@@ -92,7 +92,7 @@ def test_answers_of_too_many_parts_are_refused_on_both_sides(value, monkeypatch)
 
 def test_a_length_that_is_only_claimed_takes_no_memory():
     class Claim(io.RawIOBase):
-        asked, sent = [], [struct.pack("<Q", 1 << 24), b"x" * 92, b""]
+        asked, sent = [], [struct.pack("<Q", 1 << 26), b"x" * 92, b""]
 
         def read(self, size):
             self.asked.append(size)
