@@ -1,6 +1,8 @@
 """What scripts.train stores of a run in its checkpoints, checked where it is read: a file may hold anything."""
 from typing import Any
 
+import numpy as np
+
 from data.forms import check_form
 from data.tokenizer import TOKENS
 from models.checkpoint import Checkpoint
@@ -15,11 +17,14 @@ RUN = {"data?": {"tokens?": str, "features": {"train": TRAIN}}, "settings?": dic
 
 
 def checked(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint. Raises ValueError if its words, or what it stores of its run, are not as scripts.train has them."""
-    where = f"{checkpoint.path}: its run"
-    ids = [*checkpoint.model.word_to_idx.values()]
+    """The checkpoint. Raises ValueError if its words, statistics or run are not as scripts.train has them."""
+    where, model = f"{checkpoint.path}: its run", checkpoint.model
+    ids = [*model.word_to_idx.values()]
     if ids != [*range(len(ids))]:
         raise ValueError(f"{checkpoint.path}: the ids of its words are not 0 to {len(ids) - 1} in order")
+    for stats in filter(None, (model.feature_stats, model.pooled_stats)):
+        if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
+            raise ValueError(f"{checkpoint.path}: the features' means and deviations are not finite and positive")
     check_form(checkpoint.run, RUN, where)
     for name, value in checkpoint.run.get("settings", {}).items():
         if name in SETTINGS:

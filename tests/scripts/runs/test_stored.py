@@ -2,6 +2,7 @@
 import copy
 import re
 
+import numpy as np
 import pytest
 
 from models import CaptioningRNN
@@ -87,3 +88,11 @@ def test_words_whose_ids_are_not_in_order(ids, tmp_path):
     checkpoint = Checkpoint(model, {}, None, "a.h5")
     with pytest.raises(ValueError, match="a.h5: the ids of its words are not 0 to 2 in order"):
         checked(checkpoint)
+
+
+@pytest.mark.parametrize("mean, deviation", [(0, 0), (0, -1), (float("nan"), 1), (0, float("inf"))])
+def test_statistics_that_cannot_be(mean, deviation):
+    stats = np.full(3, mean, np.float32), np.array([1, deviation, 1], np.float32)
+    model = CaptioningRNN({"<NULL>": 0, "<START>": 1, "<END>": 2}, 3, 4, 5, seed=0, feature_stats=stats)
+    with pytest.raises(ValueError, match="means and deviations are not finite and positive"):
+        checked(Checkpoint(model, {}, None, "a.h5"))
