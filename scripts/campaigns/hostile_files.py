@@ -151,13 +151,14 @@ KINDS = [
     Kind("a zip with paths", "members that lead out of the folder", files="zip with paths"),
     Kind("a zip bomb", "a member of 1 GB of zeros in 1 MB", files="zip bomb", most=0),
     Kind("a zip that lies", "a member that is larger than its entry says", files="zip that lies", most=0),
+    Kind("a zip of bzip2 that lies", "the same with another compression", files="zip of bzip2 that lies", most=0),
     Kind("a zip of zips", "zips in each other", files="zip of zips", most=0),
     Kind("a zip of many", "50,000 members", files="zip of many"),
 ]
 
 
-def _zip_of(members, path):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def _zip_of(members, path, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in members:
             archive.writestr(name, content)
     return path
@@ -182,8 +183,8 @@ def _zip_bomb(folder, text, outside):
     return folder / "eve.zip"
 
 
-def _zip_that_lies(folder, text, outside):
-    path = _zip_of([(RNN, bytes(300 << 20))], folder / "eve.zip")
+def _zip_that_lies(folder, text, outside, compression=zipfile.ZIP_DEFLATED):
+    path = _zip_of([(RNN, bytes(300 << 20))], folder / "eve.zip", compression)
     content = path.read_bytes()
     path.write_bytes(content.replace((300 << 20).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
     return path
@@ -200,7 +201,7 @@ def _zip_of_zips(folder, text, outside):
 
 PACKED = {                          # how a submission is packed: a function of the folder, its rnn.py, and `outside`
     "link": _link, "zip of links": _zip_of_links, "zip bomb": _zip_bomb, "zip that lies": _zip_that_lies,
-    "zip of zips": _zip_of_zips,
+    "zip of zips": _zip_of_zips, "zip of bzip2 that lies": lambda *args: _zip_that_lies(*args, zipfile.ZIP_BZIP2),
     "zip with paths": lambda folder, text, outside: _zip_of(
         [(RNN, text), ("../../outside/new", "x"), (f"{outside}/new", "x")], folder / "eve.zip"),
     "zip of many": lambda folder, text, outside: _zip_of(

@@ -11,6 +11,7 @@ from scripts.course.tasks import ASSIGNMENT
 
 MANIFEST = "manifest.json"
 LARGEST = 1 << 20                   # bytes of one file
+PIECE = 4096                        # bytes
 LITTER = (".", "__MACOSX")          # prefixes of files that operating systems leave behind
 
 
@@ -71,10 +72,21 @@ def _from_zip(path, wanted):
             members = {info.filename: info for info in archive.infolist() if info.file_size <= LARGEST}
             tops = {name.partition("/")[0] for name in members if not name.startswith(LITTER)}
             prefix = f"{tops.pop()}/" if len(tops) == 1 else ""
-            return {name: archive.read(members[place]) for name in (*wanted, MANIFEST, ASSIGNMENT)
+            return {name: _content(archive, members[place]) for name in (*wanted, MANIFEST, ASSIGNMENT)
                     for place in (name if name in members else prefix + name,) if place in members}
     except Exception as error:                          # each compression raises errors of its own
         raise ValueError(f"{path}: neither a folder nor a zip that can be read ({error})") from error
+
+
+def _content(archive, member):
+    """A member, in small pieces: what is there may be larger than its entry says, by a thousand times.
+
+    Other compressions than deflate give no small pieces. Raises ValueError on them.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} is compressed by another method than deflate: make a plain zip")
+    with archive.open(member) as file:
+        return b"".join(iter(lambda: file.read(PIECE), b""))
 
 
 def _decoded(name, content, notes):

@@ -1,5 +1,6 @@
 """The course kit: what students hand in, as it is read, and what is written of it."""
 import json
+import tracemalloc
 import zipfile
 
 import pytest
@@ -115,3 +116,14 @@ def test_where_nothing_can_be_written_nothing_is_graded(tmp_path, monkeypatch):
 def test_tasks_that_are_all_given_leave_nothing_to_grade():
     with pytest.raises(ValueError, match="--given 2.1: nothing is left to grade"):
         grade.main([str(ROOT), "--task", "2.1", "--given", "2.1"])
+
+
+def test_a_zip_whose_entry_is_a_lie_costs_no_memory(tmp_path):
+    path = zip_of(tmp_path / "x.zip", {RNN: bytes(60 << 20)})
+    path.write_bytes(path.read_bytes().replace((60 << 20).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="neither a folder nor a zip that can be read"):
+        read_submission(path, [RNN])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
