@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts.campaigns.grade import FORMS, kinds, trials
 from scripts.campaigns.hostile_page import page
 from scripts.commandline.command import run
-from scripts.commandline.outputs import add_force, check_output, write_output
+from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.course.confinement import check
