@@ -30,7 +30,8 @@ from scripts.campaigns.count import Count, Tally, until
 
 SECONDS = 20            # within which a file loads or is refused
 COMMAND_SECONDS = 60    # for a command: on a busy machine Python and its libraries take long to start
-EVERY = 400             # so many files are loaded between two that a command takes
+BATCH = 25              # files that are loaded in a row
+EVERY = 20              # batches between two files that a command takes
 COMMANDS = ("evaluate", "caption", "diagnose", "report", "serve --port 0", "train --from")     # that take a file
 SMALL = ["--model", "rnn", "--hidden", "8", "--wordvec", "6", "--epochs", "1"]
 LINE = (ValueError, OSError, MemoryError, ArithmeticError)      # what scripts.commandline.command makes a line of
@@ -38,10 +39,9 @@ LINE = (ValueError, OSError, MemoryError, ArithmeticError)      # what scripts.c
 
 def campaign(minutes: float, seed: int) -> list[Count]:
     """Damage files for so many minutes."""
-    content, hangs, errors, lines = (Tally(words) for words in (
-        "damaged file loads with other content", f"damaged file loads for more than {SECONDS} s", "damaged file ends in "
-        "another exception than bad input, or in a crash", "command with a damaged file ends in more than one line, or "
-        "not with exit code 2"))
+    content, hangs, errors, lines = (Tally(f"damaged file {words}") for words in (
+        "loads with other content", f"loads for more than {SECONDS} s", "ends in another exception than bad input, or "
+        "in a crash", "makes a command end in more than one line, or not with exit code 2"))
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         files = make_files(Path(folder))
@@ -50,15 +50,15 @@ def campaign(minutes: float, seed: int) -> list[Count]:
         new, old = files[:-2], files[-2:]
         loader, commands = _Loader(), itertools.cycle(COMMANDS)
         for k in until(minutes):
-            group = old if k % 10 == 9 else new            # some old ones hang for looking.SECONDS
-            path = group[k // 10 % len(group) if group is old else k % len(group)]
+            group = old if k % 5 == 4 else new
+            path = group[k // 5 % len(group)]
             whole, digest, damage = sources[path]
-            what, damaged = next(damage)
-            path.write_bytes(damaged)
-            if k % EVERY < len(new) and group is new:
+            if k % EVERY == 0:
+                what, damaged = next(damage)
+                path.write_bytes(damaged)
                 lines.add(_fault_of_command(path, what, next(commands)))
-            else:
-                result = loader.load(path)
+            batch = list(itertools.islice(damage, BATCH if group is new else 1))    # some old ones hang
+            for (what, _), result in zip(batch, loader.load(path, [damaged for _, damaged in batch])):
                 loaded = len(result) == len(digest)
                 hangs.add(f"{path.name}, {what}" if result == "hang" else "")
                 errors.add(f"{path.name}, {what}: {result}" if result not in ("hang", "refused") and not loaded else "")
@@ -117,7 +117,7 @@ def _digest(loaded: Any) -> str:
     return digest.hexdigest()
 
 
-def _attempt(path: Path) -> str:
+def attempt(path: Path) -> str:
     """What load gives, 'refused', or the exception."""
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -128,26 +128,33 @@ def _attempt(path: Path) -> str:
         return f"{type(error).__name__}: {error}"
 
 
+def _attempts(path: Path, contents: list[bytes]) -> list[str]:
+    found = []
+    for content in contents:
+        path.write_bytes(content)
+        found.append(attempt(path))
+    return found
+
+
 class _Loader:
     """Loads files in another process, which is replaced when it hangs or crashes."""
 
     def __init__(self):
         self._pool = None
 
-    def load(self, path: Path) -> str:
-        """What _attempt says of the file, 'hang', or 'crash'."""
+    def load(self, path: Path, contents: list[bytes]) -> list[str]:
+        """What attempt says of a file with each of these contents; 'hang' or 'crash' of all if one did that."""
         if self._pool is None:
             self._pool = concurrent.futures.ProcessPoolExecutor(1, get_context("spawn"))
             self._pool.submit(int).result()
-        future = self._pool.submit(_attempt, path)
         try:
-            return future.result(SECONDS)
+            return self._pool.submit(_attempts, path, contents).result(SECONDS)
         except concurrent.futures.TimeoutError:
-            self.close()
-            return "hang"
+            fault = "hang"
         except concurrent.futures.process.BrokenProcessPool:
-            self.close()
-            return "crash"
+            fault = "crash"
+        self.close()
+        return [fault] * len(contents)
 
     def close(self):
         """End the process."""

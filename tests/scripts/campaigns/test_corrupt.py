@@ -21,7 +21,7 @@ def outcomes(path, content, damage):
     try:
         for what, damaged in damage:
             path.write_bytes(damaged)
-            yield what, corrupt._attempt(path)
+            yield what, corrupt.attempt(path)
     finally:
         path.write_bytes(content)
 
@@ -35,7 +35,7 @@ def test_no_damaged_file_loads(files, name, n):
     damage = itertools.islice(corruptions(content, np.random.default_rng(8)), n)
     found = [(what, result) for what, result in outcomes(path, content, damage) if result != "refused"]
     assert found == []
-    assert len(corrupt._attempt(path)) == 64
+    assert len(corrupt.attempt(path)) == 64
 
 
 def test_every_bit_of_the_digest_and_every_cut_near_it_counts(files):
@@ -48,7 +48,7 @@ def test_every_bit_of_the_digest_and_every_cut_near_it_counts(files):
 
 def test_the_tests_above_can_fail(files, monkeypatch):
     path, content = files["best.h5"]
-    whole, weights = corrupt._attempt(path), corrupt.load_checkpoint(path).model.params["W_vocab"].tobytes()
+    whole, weights = corrupt.attempt(path), corrupt.load_checkpoint(path).model.params["W_vocab"].tobytes()
     damage = [("weights", flipped(content, 8 * content.index(weights) + 77))]
     assert [result for _, result in outcomes(path, content, damage)] == ["refused"]
     monkeypatch.setattr(sealed, "block", lambda content: content[:512])
