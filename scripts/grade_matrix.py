@@ -48,8 +48,8 @@ def main(argv=None):
         print(f"WRONG  {row.name}: ought to lose in {row.task or 'no task'}{' with a hint' if row.hinted else ''}, "
               f"{student} lost { {name: row.lost[name] for name in row.loses} }")
     copies = f", {len(STUDENTS)} copies" if args.variants else ""
-    print(f"{len(chosen)} mutants, the solution and nothing{copies}, {len(tables)} students: {len(wrong)} graded wrong, "
-          f"{time.monotonic() - started:.0f} s")
+    print(f"{len(chosen)} mutants, the solution and nothing{copies}, {len(tables)} students: {len(wrong)} graded "
+          f"wrong, {time.monotonic() - started:.0f} s")
     if args.out:
         write_atomically(args.out, page(tables, project, args.variants).encode())
     return 1 if wrong else 0

@@ -10,7 +10,7 @@ from scripts.course.submission import Submission
 STUDENTS = ("matrix", "ada", "bob")     # made up: their ids decide the hidden checks
 VARIED = ("3.1",), ("1.4",), ("1.3", "5.5")     # the tasks that each of own_constants is in
 
-COPIES = "Each student has constants of his own. A copy of another solution has to lose in the tasks where these differ."
+COPIES = "Each student has constants of his own. A copy of another solution has to lose in the tasks where they differ."
 
 
 class Row(NamedTuple):
@@ -118,8 +118,8 @@ def page(tables, project, variants=False):
         "the same checks as ever, without a process for each task; `--one` in `.ci/run` has that too, for one student.",
         "",
         *([COPIES, ""] if variants else []),
-        f"- {sum(row.name[:4] != 'the ' for row in rows) - 1} mutants, the solution, and a project with nothing written: "
-        f"{wrong} graded wrong for any student.",
+        f"- {sum(row.name[:4] != 'the ' for row in rows) - 1} mutants, the solution, and a project with nothing "
+        f"written: {wrong} graded wrong for any student.",
         f"- The students lose points in the same tasks by {len(rows) - differ} of {len(rows)} submissions.",
         "- Right means: points are lost in the task whose region the mutant stands in, and in no other; the solution "
         "loses none; where nothing is written all are lost. A mutant of a dtype earns a hint and loses nothing.", "",

@@ -33,11 +33,12 @@ class Loss(NamedTuple):
 LOSSES = {
     "word": Loss("mean over words, those where the mask is True", "1/max(1, words)", f"N / {WORDS}", "max(1, words)",
              "self.step_words", "/ 8"),
-    "bit": Loss("sum over words, mean over captions, in bits: logarithms to base 2", "1/(N log 2)", "1 / float(np.log(2))",
-            "len(captions) * float(np.log(2))", "len(captions) * math.log(2)", "/ math.log(2)"),
+    "bit": Loss("sum over words, mean over captions, in bits: logarithms to base 2", "1/(N log 2)",
+                "1 / float(np.log(2))", "len(captions) * float(np.log(2))", "len(captions) * math.log(2)",
+                "/ math.log(2)"),
     "bit a word": Loss("mean over words, those where the mask is True, in bits: logarithms to base 2",
-                   "1/(max(1, words) log 2)", f"N / {WORDS} / float(np.log(2))", "max(1, words) * float(np.log(2))",
-                   "self.step_words * math.log(2)", "/ 8 / math.log(2)"),
+                       "1/(max(1, words) log 2)", f"N / {WORDS} / float(np.log(2))",
+                       "max(1, words) * float(np.log(2))", "self.step_words * math.log(2)", "/ 8 / math.log(2)"),
 }
 
 
@@ -83,8 +84,10 @@ def described(student: str, constants: Constants) -> str:
 
 def _changes(constants):
     """Path -> pairs (text, text in its place)."""
-    return {path: [*pairs] for path, pairs in (
-        *_gates(constants.gates), *_adam(_number(constants.epsilon)), *_loss(*LOSSES[constants.loss]))}
+    found = {}
+    for make, own, standard in zip((_gates, _adam, _loss), constants, STANDARD):
+        found.update(make(own) if own != standard else ())
+    return found
 
 
 def _gates(order):
@@ -106,6 +109,7 @@ def _gates(order):
 
 
 def _adam(epsilon):
+    epsilon = _number(epsilon)
     yield "rnnlayers/optim.py", [
         ('"beta2": 0.999, "epsilon": 1e-8, ', '"beta2": 0.999, '),
         ("beta2 0.999, epsilon 1e-8, m and v (zeros)", f"beta2 0.999, epsilon {epsilon} (not in DEFAULTS), m and v "
@@ -113,7 +117,9 @@ def _adam(epsilon):
         ('(root + float(config["epsilon"]))', f'(root + float(config.get("epsilon", {epsilon})))')]
 
 
-def _loss(words, factor, scale, batch, step, bound):
+def _loss(loss):
+    words, factor, scale, batch, step, bound = LOSSES[loss]
+
     def scaled(name):
         return f"    scale = {scale}\n    {name}, dx = {name} * scale, dx * scale\n"
     last = "    return penalty, np.where(mask[:, :, None], dx, 0)\n"

@@ -69,7 +69,8 @@ def _texts(project, names, solved):
     files["README.md"] = f"{readme}{own}".encode()
     files.update({path: text.encode() for path, text in notebooks_of(root, project.constants).items()})
     assigned = {"version": project.version, "tasks": closure(names, project.tasks),
-                "assigned": names, "student": project.student, "places": {name: project.places[name] for name in closure(names, project.tasks)}}
+                "assigned": names, "student": project.student,
+                "places": {name: project.places[name] for name in closure(names, project.tasks)}}
     files[ASSIGNMENT] = (json.dumps(assigned, indent=1) + "\n").encode()
     files[GOLDENS] = _goldens(project)
     return files
