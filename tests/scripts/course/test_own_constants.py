@@ -76,6 +76,13 @@ def test_mutants_are_wrong_with_any_constants(pair):
     assert lost(graded(own, {path: own.texts[path].replace(mutant.old, mutant.new)}, [task])) == {task}
 
 
+def test_the_reordered_form_of_adam_is_right_with_the_own_epsilon():
+    own = with_constants(PROJECT, STANDARD._replace(epsilon=3e-6))
+    old = 'float(config.get("epsilon", 3e-6))'
+    text = own.texts["rnnlayers/optim.py"].replace(old, f'{old} / (1 - beta2 ** config["t"]) ** 0.5')
+    assert text.count("** 0.5") == 1 and not lost(graded(own, {"rnnlayers/optim.py": text}, ["1.4"]))
+
+
 def test_the_matrix_knows_where_a_copy_loses(monkeypatch):
     own = with_constants(PROJECT, STANDARD._replace(gates="gofi", loss="bit"))
     matrix = Matrix(own, InProcess, "ada")
