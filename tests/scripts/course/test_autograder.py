@@ -179,8 +179,8 @@ def test_nbgraders_notebook_has_test_cells_with_hidden_tests(tmp_path, monkeypat
     assert json.dumps([EMBEDDING], indent=4) in config and "grader/project/rnnlayers/lstm.py" in names
     assert not any(name.startswith("source/") and b"np.add.at" in archive_read(tmp_path, name) for name in names)
     *_, title, cell = notebook["cells"]
-    assert cell["metadata"]["nbgrader"] == {"grade": True, "solution": False, "task": False, "locked": True, "points": 6,
-                                            "grade_id": "q1_2", "schema_version": 3, "cell_type": "code"}
+    assert cell["metadata"]["nbgrader"] == {"grade": True, "solution": False, "task": False, "locked": True,
+                                            "points": 6, "grade_id": "q1_2", "schema_version": 3, "cell_type": "code"}
     public, _, rest = "".join(cell["source"]).partition("### BEGIN HIDDEN TESTS\n")
     hidden, _, behind = rest.partition("### END HIDDEN TESTS")
     assert public == 'check("1.2")\n' and not behind and hidden.strip().endswith('(here, "1.2", here.parent.name)')
