@@ -53,11 +53,11 @@ def test_constants_are_the_ids_and_never_the_projects():
 def test_the_own_solution_is_right_and_copies_lose_where_constants_differ(loss):
     student = next(name for name in map(str, range(100)) if constants_for(name, PROJECT.version).loss == loss)
     own = project_for(PROJECT, student)
-    names = ["1.4", "5.5", *(["1.3"] if loss == "word" else [])]
+    names = ["1.3", "1.4", "5.5"] if loss == "word" else ["5.5"]
     assert not lost(graded(own, own.texts, names, student))
     assert lost(graded(own, PROJECT.texts, names, student)) == set(names)
     other = with_constants(PROJECT, own.constants._replace(epsilon=max(set(EPSILONS) - {own.constants.epsilon})))
-    assert lost(graded(own, other.texts, ["1.4", "5.5"], student)) == {"1.4"}
+    assert lost(graded(own, other.texts, ["1.4"], student)) == {"1.4"}
 
 
 def test_an_lstm_of_another_order_loses_and_reports_name_the_own_gates():
