@@ -6,6 +6,7 @@ The same command resumes a run that was stopped. Unreadable pictures are named a
 from data.model_outputs import describe_model
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder, encoder_of, listed
+from scripts.commandline.outputs import check_new
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
 from scripts.datasets.extraction import extract
@@ -31,6 +32,7 @@ def main(argv=None):
         print(*describe_model(args.list, args.size, args.output_layout), sep="\n")
         return 0
     check_least(args, batch=1)
+    check_new("--out", args.out)
     pictures, wrong = listed(args.images)
     encoder = encoder_of(args)
     done, failed = extract({args.out: encoder}, pictures, args.batch)

@@ -15,6 +15,7 @@ from gradcheck.outputs import FIGURE, check_output, json_kind, text_kind, write_
 from scripts import (
     benchmark,
     convert_features,
+    extract_features,
     grade,
     grade_matrix,
     grade_variants,
@@ -168,6 +169,7 @@ COMMANDS = [
     (score, ["a.json", "b.json", "--per-image"]), (benchmark, ["--json"]), (benchmark, ["--growth"]),
     (kill_matrix, ["--out"]), (grade_matrix, ["--out"]), (grade_variants, ["--out"]), (pack_submission, ["--out"]),
     (grade, ["none", "--out"]), (grade, ["--class", "none", "--out"]), (convert_features, ["none", "--out"]),
+    (extract_features, ["--images", "none", "--encoder", "none", "--out"]),
 ]
 
 
