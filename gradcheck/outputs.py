@@ -20,6 +20,10 @@ NUMBERS = {"stdout": 1, "stderr": 2}
 LARGEST = 1 << 28               # bytes of a file that is looked at; what we write is smaller
 
 
+class BadPlace(OSError, ValueError):
+    """A path where no file can be."""
+
+
 class Kind(NamedTuple):
     """A kind of file that a command writes."""
     words: str                              # "table of scripts.score"
@@ -124,7 +128,7 @@ def _check_replaced(where: str, target: Path, kind: Kind, force: bool) -> None:
     """Raises ValueError or PermissionError where the file that is there must not be replaced."""
     found = "a folder" if target.is_dir() else "no regular file" if not target.is_file() else ""
     if found:
-        raise ValueError(f"{where}: is {found} and no {kind.words}, expected the name of a file")
+        raise BadPlace(f"{where}: is {found}, expected a file: it is no {kind.words}")
     if not force and not _is_of(kind, target):
         raise ValueError(f"{where}: is there already and no {kind.words}, nothing was done: choose another name, or "
                          "--force replaces it")
@@ -141,9 +145,10 @@ def _is_of(kind: Kind, target: Path) -> bool:
 
 
 def check_folder(where: str, folder: Path) -> None:
-    """Raises ValueError where there is no such folder, OSError where it takes no new file: read-only, not yours."""
+    """Raises BadPlace where there is no such folder, OSError where it takes no new file: read-only, not yours."""
     if not folder.is_dir():
-        raise ValueError(f"{where}: no such folder {folder}, expected the name of a file in a folder that exists")
+        raise BadPlace(f"{where}: no such folder, expected a file in a folder that exists; there is no folder "
+                       f"{folder}: make it first")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

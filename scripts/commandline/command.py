@@ -14,6 +14,7 @@ from typing import NoReturn
 INPUT = (ValueError, OSError, ArithmeticError, MemoryError, RecursionError, RuntimeError)
 ROOT = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "")      # of the project
 THREADS = 4096              # the most that --threads takes
+NO_SUCH = {"H5": "no such feature file", "FILE": "no such file"}        # by metavar, of an empty name
 LONGEST = 600               # characters of an error, with its line end
 
 
@@ -27,8 +28,10 @@ class OneLineParser(argparse.ArgumentParser):
         """
         found = super()._get_values(action, arg_strings)
         name = "/".join(action.option_strings) or action.metavar or action.dest
+        if action.nargs == argparse.PARSER:                 # a subcommand, whose parser looks at what follows
+            return found
         if "" in arg_strings or found == [] and action.nargs is None:
-            raise ValueError(f"{name}: is empty, expected a value")
+            raise ValueError(f"{name}: is empty, {NO_SUCH.get(action.metavar, 'expected a value')}")
         for number in found if isinstance(found, list) else [found]:
             if isinstance(number, int) and abs(number) >= 2**63:
                 raise ValueError(f"{name} {number:.3g}: expected a smaller number")
