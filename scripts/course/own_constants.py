@@ -15,7 +15,7 @@ from scripts.course.project import Project
 from scripts.course.regions import find_regions
 
 NAMES = {"i": "input i", "f": "forget f", "o": "output o", "g": "the candidate g"}
-ORDERS = ["".join(order) for order in itertools.permutations(STANDARD.gates) if "".join(order) != STANDARD.gates]
+ORDERS = sorted({"".join(order) for order in itertools.permutations(STANDARD.gates)} - {STANDARD.gates})
 EPSILONS = (1e-7, 3e-7, 1e-6, 3e-6, 1e-5)
 WORDS = "max(1, int(mask.sum()))"
 

@@ -1,6 +1,9 @@
 """The ids of a class, from a table."""
 import csv
+import io
 from pathlib import Path
+
+from data.files import read_text
 
 COLUMNS = ("student", "email", "sid", "id")         # the first of these that the table has
 
@@ -8,10 +11,9 @@ COLUMNS = ("student", "email", "sid", "id")         # the first of these that th
 def read_roster(path: Path) -> list[str]:
     """The ids in a CSV with a heading. Raises ValueError if it has none, or one twice, or what is no id."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"--roster {path}: is no table in UTF-8 ({error})") from None
+        rows = list(csv.reader(io.StringIO(read_text(path))))
+    except csv.Error as error:
+        raise ValueError(f"--roster {path}: is no table ({error})") from None
     heading = [name.strip().lower() for name in rows[0]] if rows else []
     column = next((heading.index(name) for name in COLUMNS if name in heading), None)
     if column is None:

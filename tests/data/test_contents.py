@@ -2,7 +2,6 @@
 import json
 import shutil
 
-import h5py
 import numpy as np
 import pytest
 
@@ -10,6 +9,7 @@ from data.contents import check_contents, contents
 from data.dataset import check_identity, open_dataset
 from data.features import write_features
 from tests.data.dataset_folders import make
+from tests.sealed_files import edited
 
 IMAGES = [f"{i:02d}.jpg" for i in range(45)]
 CAPTIONS = {"train": {name: [f"a cat {name[0]}", "a dog runs"] for name in IMAGES[:30]},
@@ -53,7 +53,7 @@ def check(then, folder):
 
 
 def change_at(folder, name, place):
-    with h5py.File(folder / name, "a") as f:
+    with edited(folder / name) as f:
         f[place[0]][place[1:]] = 5 if f[place[0]][place[1:]] == 4 else 4
 
 
@@ -132,7 +132,7 @@ def test_references_that_are_gone_or_damaged(copy, fails):
 
 def test_captions_that_are_missing_or_more(copy, fails):
     then, folder = copy
-    with h5py.File(folder / "captions.h5", "a") as f:
+    with edited(folder / "captions.h5") as f:
         for name in ("val_captions", "val_image_idxs"):
             fewer = np.delete(f[name][()], 7, axis=0)
             del f[name]
@@ -161,7 +161,7 @@ def test_a_split_or_a_file_that_is_gone(copy, original, fails):
 ])
 def test_what_features_are_is_compared_too(change, words, copy, fails):
     then, folder = copy
-    with h5py.File(folder / "grid.h5", "a") as f:
+    with edited(folder / "grid.h5") as f:
         change(f)
     forget_samples(folder)
     with fails(folder / "grid.h5", "not the features the checkpoint was trained with", words):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scripts.campaigns.bad_input.call import at_work
+from scripts.course.confinement import PARTS
 from scripts.runs.training_files import TrainingFiles
 
 OPTIONAL = ("onnxruntime", "jinja2", "flask", "waitress", "threadpoolctl", "scripts.web.application")
@@ -34,6 +35,8 @@ STUBS = {
     "scripts.benchmark_serve.send": at_work, "scripts.datasets.downloads.download": at_work,
     "scripts.kill_matrix.ProcessPoolExecutor": at_work, "scripts.grade_matrix.ProcessPoolExecutor": at_work,
     "scripts.grade_variants.ProcessPoolExecutor": at_work, "scripts.course.class_grading.grade": at_work,
+    "scripts.hostile_table.ProcessPoolExecutor": at_work, "scripts.grade.confined_here": lambda: PARTS,
+    "scripts.hostile_table.confined_here": lambda: PARTS, "scripts.make_autograder.zipped": at_work,
     "scripts.prove_assignment.load_project": at_work, "scripts.course.student_tree._texts": at_work,
     "scripts.make_notebooks.notebooks_of": at_work, "nbclient.NotebookClient.execute": at_work,
     "scripts.pack_submission.print_public_checks": lambda project: None,

@@ -38,7 +38,8 @@ USUAL = {                               # command -> calls, each dest -> value o
                          {"input": f"{RAW}/features.npy", "names": f"{RAW}/names.txt", "layout": "rows,L,D",
                           "out": "made.h5"}],
     "fetch_data": [{"name": "cs231n", "out": "made"}],
-    "make_assignment": [{"out": "made"}],
+    "make_assignment": [{"out": "made"}, {"out": "made", "variants": True, "roster": f"{RAW}/roster.csv"}],
+    "make_autograder": [{"platform": "gradescope", "out": "grader.zip", "secret": f"{RAW}/names.txt"}],
     "make_notebooks": [{"execute": f"{RAW}/book.ipynb"}],
     "pack_submission": [{"student": "7", "out": "mine.zip"}],
     "grade": [{"submission": f"{RAW}/work", "out": "results.json"}, {"submission": f"{RAW}/work.zip", "task": "1"},
@@ -48,15 +49,17 @@ USUAL = {                               # command -> calls, each dest -> value o
     "kill_matrix": [{"out": "kills.md", "seeds": "1"}],
     "grade_matrix": [{"out": "grades.md", "one": True}],
     "grade_variants": [{"out": "grades.md", "ids": "1"}],
+    "hostile_table": [{"out": "hostile.md", "only": "fork"}],
     "gradcheck": [{"functions": f"{RAW}/layer.py", "json": "checks.json"}, {"json": "checks.json"},
                   {"functions": PAIR, "shapes": "x=N,D"}],
 }
 # how often, if not 4: commands that read no files but their options, and long ones
-WEIGHTS = {"benchmark": 1, "kill_matrix": 1, "grade_matrix": 1, "grade_variants": 1, "prove_assignment": 0.5,
-           "fetch_data": 1, "make_assignment": 1, "make_notebooks": 1, "benchmark_serve": 1, "pack_submission": 1,
+WEIGHTS = {"benchmark": 1, "kill_matrix": 1, "grade_matrix": 1, "grade_variants": 1, "hostile_table": 1,
+           "prove_assignment": 0.5, "fetch_data": 1, "make_assignment": 1, "make_autograder": 1, "make_notebooks": 1,
+           "benchmark_serve": 1, "pack_submission": 1,
            "serve": 2, "prepare_data scenes": 1, "prepare_data cocopt": 2, "report": 2, "evaluate": 3}
-EXIT_1 = {"check_attention", "diagnose", "grade_matrix", "grade_variants", "kill_matrix", "pack_submission",
-          "prove_assignment", "train", "gradcheck"}         # these document an exit code of 1
+EXIT_1 = {"check_attention", "diagnose", "grade_matrix", "grade_variants", "hostile_table", "kill_matrix",
+          "pack_submission", "prove_assignment", "train", "gradcheck"}         # these document an exit code of 1
 
 # dest, or (command, dest) -> what the path ought to lead to, the key of an output, or None for no path
 PATHS = {
@@ -70,12 +73,13 @@ PATHS = {
     "encoder": "raw/model.onnx", "list": "raw/model.onnx", "images": "raw/photos|raw/photos/photo-0.png",
     "names": "raw/names.txt", "input": "raw/features.npz|raw/features.npy|raw/features.h5|raw/photos",
     "execute": "raw/book.ipynb", "submission": "raw/work|raw/work.zip", "folder": "raw", "functions": "raw/layer.py",
+    "secret": "raw/names.txt", "roster": "raw/roster.csv",
     "photos": "raw/photos/photo-0.png", ("diagnose", "images"): None, ("diagnose", "json"): None,
     "out": "folder", "per_image": "csv", "growth": "png", "html": "html", "json": "json", "plot": "folder",
     ("report", "out"): "html", ("show_batch", "out"): "png", ("check_attention", "out"): "json",
     ("extract_features", "out"): "h5", ("convert_features", "out"): "h5", ("pack_submission", "out"): "zip",
     ("grade", "out"): "json", ("kill_matrix", "out"): "md", ("grade_matrix", "out"): "md",
-    ("grade_variants", "out"): "md",
+    ("grade_variants", "out"): "md", ("hostile_table", "out"): "md", ("make_autograder", "out"): "zip",
 }
 OUTPUTS = {"folder": "made", "csv": "new.csv", "json": "new.json", "png": "new.png", "html": "new.html", "h5": "new.h5",
            "zip": "new.zip", "md": "new.md"}

@@ -104,6 +104,7 @@ def _make_raw(raw: Path) -> None:
     np.save(raw / "features.npy", features)
     np.savez(raw / "features.npz", features=features, names=np.array(NAMES))
     (raw / "names.txt").write_text("\n".join(NAMES))
+    (raw / "roster.csv").write_text("name,student\nAda,ada\nBob,bob\n")
     tiny_model(raw / "model.onnx")
     _make_captions(raw)
     (raw / "layer.py").write_text(PAIR)

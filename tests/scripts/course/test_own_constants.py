@@ -7,7 +7,6 @@ import pytest
 
 from models import CaptioningRNN
 from scripts import grade, make_assignment, pack_submission
-from scripts.course.channel import folder_of
 from scripts.course.draws import STANDARD, draw_for
 from scripts.course.grade_matrix import Matrix, place_of
 from scripts.course.grader_mutants import GRADED
@@ -20,6 +19,7 @@ from scripts.course.project import load_project
 from scripts.course.results import feedback
 from scripts.course.roster import read_roster
 from scripts.course.submission import Submission
+from scripts.course.task_folder import folder_of
 
 PROJECT = load_project()
 WORDS = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", "a", "red", "ring", "star"])}

@@ -2,7 +2,6 @@
 import json
 import shutil
 
-import h5py
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from scripts import caption, prepare_data, train
 from scripts.commandline.command import run
 
 FAST = ["--model", "lstm", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
+from tests.sealed_files import edited
 
 
 def call(main, *argv):
@@ -35,7 +35,7 @@ def place(done, small_scenes, tmp_path):
 
 
 def change(path, name, *place):
-    with h5py.File(path, "a") as f:
+    with edited(path) as f:
         f[name][place] = 5 if f[name][place] == 4 else 4
 
 

@@ -71,7 +71,7 @@ def test_what_only_the_data_set_needs_is_refused_with_it(place, words, trained, 
 def test_a_run_that_is_no_object(trained, tmp_path):
     for run in ([1], "x", 7):
         save_checkpoint(tmp_path / "a.h5", trained[0], run)
-        with pytest.raises(ValueError, match=re.escape(f"its run: is {run!r}, expected dict")):
+        with pytest.raises(ValueError, match=re.escape(f"run is {run!r}, expected a JSON object")):
             load_run(tmp_path / "a.h5")
 
 
