@@ -9,9 +9,9 @@ from data.features import write_features
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, prepare_data, train
 from scripts.commandline.command import run
+from tests.sealed_files import edited
 
 FAST = ["--model", "lstm", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
-from tests.sealed_files import edited
 
 
 def call(main, *argv):
