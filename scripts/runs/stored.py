@@ -9,6 +9,7 @@ from models.checkpoint import Checkpoint
 from scripts.runs.settings import SETTINGS, check_setting
 
 NONE = type(None)
+FAR = 1e15                              # beyond it float32 overflows in what comes after
 TRAIN = {"attributes": {str: str}}
 IDENTITY = {"folder": str, "vocabulary": str, "captions": str,
             "features": {str: {"path": str, "fingerprint": str, "attributes": {str: str}}}}
@@ -23,8 +24,9 @@ def checked(checkpoint: Checkpoint) -> Checkpoint:
     if ids != [*range(len(ids))]:
         raise ValueError(f"{checkpoint.path}: the ids of its words are not 0 to {len(ids) - 1} in order")
     for stats in filter(None, (model.feature_stats, model.pooled_stats)):
-        if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
-            raise ValueError(f"{checkpoint.path}: the features' means and deviations are not finite and positive")
+        mean, deviation = np.abs(stats[0]), stats[1]
+        if not ((mean < FAR).all() and (deviation > 1 / FAR).all() and (deviation < FAR).all()):
+            raise ValueError(f"{checkpoint.path}: the features' means and deviations are not those of any features")
     check_form(checkpoint.run, RUN, where)
     for name, value in checkpoint.run.get("settings", {}).items():
         if name in SETTINGS:
