@@ -71,20 +71,20 @@ KINDS = [
          "call('linkat', -100, b'@outside@/file', -100, b'file', 0)\n"
          "call('fchmodat', -100, b'file', 0o777)\n"),
     handing("shared memory of System V", "a segment of a known key",
-            "n = call('shmget', 0x51AB, 65536, 0o1666)\naddress = call('shmat', n, 0, 0)\n"
+            "n = call('shmget', @key@, 65536, 0o1666)\naddress = call('shmat', n, 0, 0)\n"
             "ctypes.memmove(address, solution.encode() + b'\\0', len(solution) + 1)\n",
-            "n = call('shmget', 0x51AB, 65536, 0)\naddress = call('shmat', n, 0, 0)\nif address < 0: raise OSError(n)\n"
+            "n = call('shmget', @key@, 65536, 0)\naddress = call('shmat', n, 0, 0)\nif address < 0: raise OSError(n)\n"
             "text = ctypes.string_at(address).decode()\n"),
     handing("queue of System V", "messages of a known key",
-            "n = call('msgget', 0x51AC, 0o1666)\nfor k in range(0, len(solution), 4000):\n"
+            "n = call('msgget', @key@ + 1, 0o1666)\nfor k in range(0, len(solution), 4000):\n"
             "    call('msgsnd', n, (1).to_bytes(8, 'little') + solution[k:k + 4000].encode(), len(solution[k:k + "
             "4000]), 2048)\n",
-            "n = call('msgget', 0x51AC, 0)\nif n < 0: raise OSError(n)\ntext = ''\n"
+            "n = call('msgget', @key@ + 1, 0)\nif n < 0: raise OSError(n)\ntext = ''\n"
             "part = ctypes.create_string_buffer(9000)\n"
             "while (size := call('msgrcv', n, part, 8000, 0, 2048)) > 0:\n    text += part.raw[8:8 + size].decode()\n"),
     handing("semaphores of System V", "a set of a known key, whose values say something",
-            "n = call('semget', 0x51AD, 4, 0o1666)\nif n < 0: raise OSError(n)\ncall('semctl', n, 0, 16, 77)\n",
-            "n = call('semget', 0x51AD, 4, 0)\nif n < 0 or call('semctl', n, 0, 12) != 77: raise OSError(n)\n"
+            "n = call('semget', @key@ + 2, 4, 0o1666)\nif n < 0: raise OSError(n)\ncall('semctl', n, 0, 16, 77)\n",
+            "n = call('semget', @key@ + 2, 4, 0)\nif n < 0 or call('semctl', n, 0, 12) != 77: raise OSError(n)\n"
             "text = open('@class@/ada/rnnlayers/rnn.py').read()\n"),
     handing("shared memory of POSIX", "a file in /dev/shm, by Python and by a system call",
             "def by_python():\n    from multiprocessing import shared_memory\n"

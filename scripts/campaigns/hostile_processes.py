@@ -78,7 +78,7 @@ KINDS = [
          "import time\nfor k in range(20):\n    child(lambda: (bytearray(b'x') * (250 << 20), time.sleep(300)))\n"
          "time.sleep(3)\n"),
     Kind("memory without a process", "memfd_create, and segments of System V that nobody holds",
-         "for k in range(20):\n    call('shmget', 0x51B0 + k, 100 << 20, 0o1600)\n"
+         "for k in range(20):\n    call('shmget', @key@ + 8 + k, 100 << 20, 0o1600)\n"
          "    fd = call('memfd_create', b'x', 0)\n"
          "    attempt(lambda: os.write(fd, bytes(60 << 20)))\n"),
     Kind("asks the kernel", "io_uring, bpf, perf_event_open, userfaultfd, a user namespace, a mount",

@@ -24,7 +24,6 @@ from scripts.course.submission import read_submission
 from scripts.course.tasks import ROOT
 
 NUMBERS = itertools.count()
-KEYS = range(0x51AB, 0x51D0)        # of the objects of System V that the kinds make
 TASK, RNN = "2.1", "rnnlayers/rnn.py"
 MEMORY, OWN_SECONDS = 200 << 20, 15.0       # what a submission may cost the grader: bytes, processor time
 PROMISES = {                                # short name -> what may not happen
@@ -66,7 +65,10 @@ class Trial:
         (self.folder / "tasks").mkdir()
         for folder in (self.folder, self.folder / "tasks"):
             os.chmod(folder, 0o755)
-        self._marks, self._mark = [], f"{os.getpid()}_{next(NUMBERS)}"
+        number = next(NUMBERS)
+        self._marks, self._mark = [], f"{os.getpid()}_{number}"
+        first = 1 << 30 | os.getpid() % (1 << 16) << 12 | number % 64 << 6
+        self._keys = range(first, first + 64)           # of the objects of System V that this trial's kinds make
         self.listeners = [self._listener(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))]
         port = self.listeners[0].getsockname()[1]
         self.listeners += [self._listener(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", port)),
@@ -168,7 +170,7 @@ class Trial:
         os.environ["HOSTILE_SECRET"] = self._secret()
         values = {"outside": self.outside, "root": ROOT, "class": self.folder / "class", "victim": self.victim.pid,
                   "address": self._address, "grader": os.getpid(), "port": self._port, "mark": self._mark,
-                  "home": os.path.expanduser("~")}
+                  "key": self._keys[0], "home": os.path.expanduser("~")}
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         return text
@@ -180,10 +182,11 @@ class Trial:
         """What must be the same before and after: what is left of tasks, and what is somebody else's."""
         shared = [str(path) for place in ("/dev/shm", "/dev/mqueue", "/tmp") for path in Path(place).glob("hostile*")]
         shared += os.listdir(self.folder / "tasks")
-        objects = [entry for user in {os.getuid(), *_users()} for entry in sweep.objects(user, keys=KEYS)]
+        objects = [entry for user in {os.getuid(), *_users()} for entry in sweep.objects(user, keys=self._keys)]
         files = [(path.relative_to(self.folder).as_posix(), *_metadata(path))
                  for path in [self.outside, *sorted(self.outside.iterdir())]]
-        return {"left": [self._processes(), shared, objects], "foreign": [files, self._process()]}
+        return {"left": [self._processes(), shared, objects],
+                "foreign": [files, self._process()]}
 
     def _process(self):
         """What others could change of the victim, and of the grader."""

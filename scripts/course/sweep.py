@@ -21,7 +21,7 @@ KINDS = {                           # file of /proc/sysvipc -> the function that
 def objects(user: int, since: float = 0.0, keys: range | None = None) -> list[tuple[str, int]]:
     """Shared memory, semaphores and queues of System V that a user has made or changed since then: (kind, number).
 
-    keys: only of those that have one of these.
+    Not memory that a process has attached, which is somebody else's. keys: only of those that have one of these.
     """
     found = []
     for kind in KINDS:
@@ -30,7 +30,7 @@ def objects(user: int, since: float = 0.0, keys: range | None = None) -> list[tu
             rows = [dict(zip(names, row)) for row in rows]
             found += [(kind, int(row[f"{kind}id" if kind != "msg" else "msqid"])) for row in rows
                       if int(row["cuid"]) == user and int(row["ctime"]) >= int(since)
-                      and (keys is None or int(row["key"]) % (1 << 32) in keys)]
+                      and int(row.get("nattch", 0)) == 0 and (keys is None or int(row["key"]) % (1 << 32) in keys)]
     return found
 
 
