@@ -66,7 +66,7 @@ def test_schemathesis_finds_nothing(scene_service, tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "--config-file",
          str(ROOT / ".ci/schemathesis.toml"), "run", f"http://{host}:{port}/api/openapi.json", "--checks", "all",
-         "--phases", "examples,coverage", "--seed", "1", "--no-color"],
+         "--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--seed", "1", "--no-color"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     generated, passed = re.search(r"(\d+) generated, (\d+) passed", result.stdout).groups()
