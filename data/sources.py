@@ -49,7 +49,7 @@ def _flickr_captions(path: str | os.PathLike) -> tuple[Captions, Counter[str], t
     lines = read_text(path).split("\n")
     if "\t" not in next((line for line in lines if line.strip()), "\t"):
         source = read_csv(path)
-        return source.captions["train"], Counter(source.left_out), source.notes
+        return source.captions.get("train", {}), Counter(source.left_out), source.notes
     by_image: Captions = {}
     for number, line in enumerate(lines, 1):
         key, tab, caption = line.partition("\t")

@@ -2,6 +2,8 @@
 
     python -m scripts.benchmark_serve photo.jpg [--clients 4] [--requests 200] [--url http://127.0.0.1:8000]
 """
+import os
+
 from scripts.benchmarks.serving import body_of, send
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
@@ -17,6 +19,9 @@ def parse(argv=None):
     parser.add_argument("--beam", type=int, default=3, metavar="K", help="beam of each request (default 3)")
     args = parser.parse_args(argv)
     check_least(args, clients=1, requests=1, beam=1)
+    for photo in args.photos:
+        if not os.path.isfile(photo):                       # a device would be read without end
+            raise FileNotFoundError(f"{photo}: no such file")
     return args
 
 

@@ -283,3 +283,10 @@ def test_coco_given_one_file_twice(tmp_path, fails):
 def test_a_missing_json_file(tmp_path, read, fails):
     with fails(tmp_path / "none.json", "no such file", error=FileNotFoundError):
         read(tmp_path / "none.json")
+
+
+def test_flickr8k_of_a_table_without_a_row(tmp_path):
+    tokens, folder = write_flickr(tmp_path)
+    tokens.write_text("image,caption\n")
+    source = read_flickr8k(str(tokens), str(folder))
+    assert not any(source.captions.values()) and source.left_out["train images without a caption"]

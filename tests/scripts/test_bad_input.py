@@ -71,3 +71,8 @@ def test_a_fault_is_seen(main, broken, tmp_path):
 
 def test_a_call_that_does_not_end_is_a_fault():
     assert [*faults(Ended(calls.TIMED_OUT, "", "", 20.1), {0, 2})] == [calls.SLOW]
+
+
+def test_a_device_is_no_photo_to_send():
+    with pytest.raises(FileNotFoundError, match="/dev/zero: no such file"):
+        main_of("benchmark_serve")(["/dev/zero"])

@@ -90,7 +90,8 @@ def test_words_whose_ids_are_not_in_order(ids, tmp_path):
         checked(checkpoint)
 
 
-@pytest.mark.parametrize("mean, deviation", [(0, 0), (0, -1), (1e30, 1), (0, 1e-30), (float("nan"), 1), (0, float("inf"))])
+@pytest.mark.parametrize("mean, deviation", [
+    (0, 0), (0, -1), (1e30, 1), (0, 1e-30), (float("nan"), 1), (0, float("inf"))])
 def test_statistics_that_cannot_be(mean, deviation):
     stats = np.full(3, mean, np.float32), np.array([1, deviation, 1], np.float32)
     model = CaptioningRNN({"<NULL>": 0, "<START>": 1, "<END>": 2}, 3, 4, 5, seed=0, feature_stats=stats)
