@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
@@ -11,6 +12,7 @@ pytest.importorskip("resource", reason="calls are made by fork: Linux and macOS 
 from scripts.campaigns.bad_input import call as calls
 from scripts.campaigns.bad_input.call import Ended, call, faults
 from scripts.campaigns.bad_input.command_lines import actions_of, main_of, parser_of
+from scripts.campaigns.bad_input.odd_values import changed_json
 from scripts.campaigns.bad_input.usual import PATHS, USUAL
 from scripts.commandline.catalogue import present
 
@@ -76,3 +78,9 @@ def test_a_call_that_does_not_end_is_a_fault():
 def test_a_device_is_no_photo_to_send():
     with pytest.raises(FileNotFoundError, match="/dev/zero: no such file"):
         main_of("benchmark_serve")(["/dev/zero"])
+
+
+def test_a_seed_makes_the_same_change_whatever_came_before():
+    text = json.dumps({"a": [1, {"b": None}], "c": {"d": []}})
+    first = [changed_json(Random(seed), text) for seed in range(300)]
+    assert first == [changed_json(Random(seed), text) for seed in range(300)] and len(set(first)) > 50

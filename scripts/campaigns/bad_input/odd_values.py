@@ -1,4 +1,5 @@
 """Good JSON and HDF5 files with a part of their content replaced by something else."""
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -38,7 +39,7 @@ def changed_json(random: Random, text: str) -> str:
 def _with_change(random, content):
     """Walk down to a random place and change it."""
     if not isinstance(content, (dict, list)) or not content or random.random() < 0.15:
-        return random.choice(VALUES)
+        return copy.deepcopy(random.choice(VALUES))         # which may be changed next
     key = random.choice(list(content)) if isinstance(content, dict) else random.randrange(len(content))
     kind = random.random()
     if kind < 0.1:
