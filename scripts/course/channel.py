@@ -15,6 +15,7 @@ from typing import NamedTuple
 from scripts.course import cgroups, process_tree
 from scripts.course.confinement import check
 from scripts.course.pipes import Pipes
+from scripts.course.supervisor import Settings
 from scripts.course.task_folder import ROOT as EMPTY
 from scripts.course.tasks import ROOT
 from scripts.course.wire import Reference, encode
@@ -59,8 +60,8 @@ class Remote:
         self._dropped, self._names, self._mark, self._checked = [], [], secrets.token_hex(8), 0.0
         self.printed = ""                   # by the submission: its beginning, known when it has ended
         self._line, theirs = socket.socketpair() if sys.platform == "linux" else (None, None)
-        settings = [str(work), str(self.work.with_name(EMPTY)), limits.megabytes, str(ROOT), [*map(str, forbidden)],
-                    theirs and theirs.fileno(), self._mark, list(without), probe]       # supervisor.Settings
+        settings = Settings(str(work), str(self.work.with_name(EMPTY)), limits.megabytes, str(ROOT),
+                            [*map(str, forbidden)], theirs and theirs.fileno(), self._mark, [*without], probe)
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-c", START, str(ROOT), json.dumps(settings)], cwd=work,
             env={**_environment(work), "RNNLAYERS_TASK": self._mark}, start_new_session=True, bufsize=0,
