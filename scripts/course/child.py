@@ -15,6 +15,7 @@ from gradcheck.snapshot import first_change, snapshot
 from scripts.course import guard
 from scripts.course.cache_form import copied, in_form_of
 from scripts.course.evaluations import Watch
+from scripts.course.modules import without_editable
 from scripts.course.wire import Reference, encode, read
 
 WORDS = ("<NULL>", "<START>", "<END>")
@@ -52,8 +53,7 @@ def _forget(checkout):
     for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
         del sys.modules[name]
     sys.path[:] = [folder for folder in sys.path if folder and os.path.realpath(folder) != checkout]
-    sys.meta_path[:] = [finder for finder in sys.meta_path
-                        if not str(getattr(finder, "__module__", "")).startswith("__editable__")]
+    sys.meta_path[:] = without_editable(sys.meta_path)
     sys.path_importer_cache.clear()
 
 

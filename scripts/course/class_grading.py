@@ -3,7 +3,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from data.files import read_text
 from scripts.commandline.outputs import write_output
 from scripts.course.channel import Limits
 from scripts.course.draws import PUBLIC, draw_for
@@ -46,9 +45,12 @@ def read_secret(path: Path | None) -> str:
     """The secret in a file, "" without one. Raises ValueError if the file is empty or no text."""
     if path is None:
         return ""
-    secret = read_text(path).strip()
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        secret = ""
     if not secret:
-        raise ValueError(f"--secret {path}: is empty, expected a text that students do not know")
+        raise ValueError(f"--secret {path}: expected a text in UTF-8")
     return secret
 
 
