@@ -15,11 +15,11 @@ SLOW = {*NAMES, "gru_net", "lstm_step", "gru_step"}     # many weights, in a loo
 
 @pytest.fixture
 def small(title, monkeypatch):
-    """One seed without the usual rules; of a loop over time, three steps at one scale. The full matrix has more."""
+    """One seed at one scale without the usual rules; of a loop over time, three steps. The full matrix has more."""
     monkeypatch.setattr(kill_matrix.Truth, "judge_by_rules", lambda *_: ())
+    monkeypatch.setattr(kill_matrix, "SCALES", (0.01,))
     if title.partition(", ")[0] in SLOW:
         monkeypatch.setattr(kill_matrix, "inputs_of", partial(kill_matrix.inputs_of, sizes=FEW))
-        monkeypatch.setattr(kill_matrix, "SCALES", (0.01,))
 
 
 @pytest.mark.usefixtures("small")

@@ -24,6 +24,7 @@ from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.submission import Submission
 from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
+from tests.samples import sample
 
 RNN = "rnnlayers/rnn.py"
 STEP = "    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)\n"
@@ -236,7 +237,7 @@ HOSTILE = {          # -> what is put before a step's forward, what the report s
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", sample(HOSTILE, list(HOSTILE)[::2]))          # scripts.campaign grade has more kinds
 def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name, graded):
     if name in ("changes os.path", "opens by a folder's number") and not landlock_version():
         pytest.skip("the kernel has no Landlock")
