@@ -15,7 +15,6 @@ from gradcheck.snapshot import first_change, snapshot
 from scripts.course import guard
 from scripts.course.cache_form import copied, in_form_of
 from scripts.course.evaluations import Watch
-from scripts.course.modules import without_editable
 from scripts.course.wire import Reference, encode, read
 
 WORDS = ("<NULL>", "<START>", "<END>")
@@ -55,6 +54,11 @@ def _forget(checkout):
     sys.path[:] = [folder for folder in sys.path if folder and os.path.realpath(folder) != checkout]
     sys.meta_path[:] = without_editable(sys.meta_path)
     sys.path_importer_cache.clear()
+
+
+def without_editable(finders):
+    """Those that do not find an editable installation, which would lend its modules to a folder that has fewer."""
+    return [finder for finder in finders if not str(getattr(finder, "__module__", "")).startswith("__editable__")]
 
 
 def answer(server, request, notes):

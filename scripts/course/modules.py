@@ -2,12 +2,9 @@
 import contextlib
 import sys
 
+from scripts.course.child import without_editable
+
 UNDER_TEST = ("rnnlayers", "models")
-
-
-def without_editable(finders):
-    """Those that do not find an editable installation, which would lend its modules to a folder that has fewer."""
-    return [finder for finder in finders if not str(getattr(finder, "__module__", "")).startswith("__editable__")]
 
 
 @contextlib.contextmanager

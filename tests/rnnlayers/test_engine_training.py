@@ -41,7 +41,7 @@ def test_training(rule, dtype, cell, captioner, data, close, tolerance):
 CHANGES = (np.asfortranarray, lambda w: np.repeat(w, 2, axis=-1)[..., ::2], "read-only")
 
 
-@pytest.mark.parametrize("cell, change", zip(TRAINED, 2 * CHANGES))         # each layout compiles a cell's loops anew
+@pytest.mark.parametrize("cell, change", list(zip(TRAINED, 2 * CHANGES)))   # each layout compiles a cell's loops anew
 def test_parameters_that_cannot_be_updated_in_place(change, cell, captioner, data, close):
     models = [captioner(cell, backend, np.float32, 0.5) for backend in ("engine", "textbook")]
     for name in ("W_embed", "Wh", "b_vocab"):
