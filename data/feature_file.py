@@ -19,7 +19,7 @@ import numpy as np
 
 from data.files import hdf5_errors, open_hdf5
 from data.locks import Lock
-from rnnlayers.files.looking import check_storage
+from data.looking import check_storage
 
 NAME_KEYS = ("image_names", "image_id", "image_ids", "ids")
 COUNT_KEYS = ("num_boxes", "num_bbox", "num_bboxes", "num_regions")       # others' names for `regions`

@@ -14,8 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rnnlayers.files.looking import check_storage, look_at
-from rnnlayers.files.sealed import new_sealed, open_sealed
+from data.looking import check_storage, look_at
+from data.sealed import new_sealed, open_sealed
 
 
 def read_text(path: str | os.PathLike) -> str:
@@ -88,7 +88,7 @@ def hdf5_errors(where: object) -> Iterator[None]:
 def new_hdf5(path: str | os.PathLike, sealed: str = "") -> Iterator[h5py.File]:
     """A new HDF5 file, filled in memory and written at the end, because HDF5 itself crashes on a full disk.
 
-    sealed: its kind, such as "captions", if it shall carry a digest (rnnlayers/files/sealed.py).
+    sealed: its kind, such as "captions", if it shall carry a digest (data/sealed.py).
     """
     buffer = io.BytesIO()
     with new_sealed(buffer, sealed) if sealed else h5py.File(buffer, "w") as file:

@@ -17,7 +17,7 @@ import numpy as np
 
 from data.feature_file import COUNT_KEYS, NAME_KEYS, as_text, check_distinct, few, readable
 from data.files import hdf5_errors, open_hdf5, read_json, read_text
-from rnnlayers.files.looking import check_storage
+from data.looking import check_storage
 
 BLOCK_BYTES = 2**24
 NAMES = (*NAME_KEYS, "names", "filenames")

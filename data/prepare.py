@@ -1,7 +1,7 @@
 """Making a dataset folder from captions and feature files.
 
     captions.h5      {train,val,test}_captions int32 (N, T), {train,val,test}_image_idxs int32 (N,): rows of features;
-                     with a digest (rnnlayers/files/sealed.py) and the attribute format = "rnnlayers captions 2"
+                     with a digest (data/sealed.py) and the attribute format = "rnnlayers captions 2"
     vocab.json       idx_to_word, word_to_idx
     references.json  split -> image name -> the captions as written, without markers around them, for scoring
     dataset.json     names, counts, shapes, fingerprints, how captions are cut, and the paths of the features

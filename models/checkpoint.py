@@ -1,6 +1,6 @@
 """Checkpoints: a model, and what its training needs to continue bit for bit, in one HDF5 file without pickle.
 
-The file begins with a block of 512 bytes that holds the SHA-256 of the rest (rnnlayers/files/sealed.py), and the root
+The file begins with a block of 512 bytes that holds the SHA-256 of the rest (data/sealed.py), and the root
 group has the attribute format = "rnnlayers checkpoint 2". Version 0.1 wrote the same without block and attribute.
 
     /config /vocabulary /run /solver   JSON texts (the last two may be absent)
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from data.looking import check_storage
+from data.sealed import new_sealed, open_sealed
 from models.captioning_rnn import CaptioningRNN
 from models.solver import CaptioningSolver
 from models.stored_model import FAULTS, config_of, model_of, parsed
-from rnnlayers.files.looking import check_storage
-from rnnlayers.files.sealed import new_sealed, open_sealed
 from rnnlayers.workspace import aligned
 
 Path = str | os.PathLike[str]

@@ -3,7 +3,7 @@ import contextlib
 
 import h5py
 
-from rnnlayers.files.sealed import BLOCK, block, is_sealed
+from data.sealed import BLOCK, block, is_sealed
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnlayers.files.sealed import BLOCK, MARKER
+from data.sealed import BLOCK, MARKER
 
 SECTOR = 512
 

@@ -16,6 +16,17 @@ SETTINGS, PROJECT, REQUIREMENTS = "autograder.json", "project", "requirements.tx
 IDS = ("email", "id", "name")                   # of a user in Gradescope's submission_metadata.json
 
 
+SETUP = """#!/usr/bin/env bash
+# Runs once, to build the image.
+set -e
+base="${AUTOGRADER_BASE:-/autograder}"
+apt-get update
+apt-get install -y python3 python3-pip python3-venv
+python3 -m venv "$base/venv"
+"$base/venv/bin/python" -m pip install PACKAGES-r "$base/source/requirements.txt"
+"""
+
+
 class Settings(NamedTuple):
     """How submissions are graded."""
     task: str                       # LIST of names
@@ -36,6 +47,11 @@ def settings_of(wanted: Wanted, id: str) -> Settings:
 def read_settings(path: Path) -> Settings:
     """The settings in a file that `base_files` made."""
     return Settings(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def setup_script(packages: str = "") -> bytes:
+    """A setup.sh that installs what every autograder needs, and more packages."""
+    return SETUP.replace("PACKAGES", packages and f"{packages} ").encode()
 
 
 def base_files(project: Project, settings: Settings) -> dict[str, bytes]:

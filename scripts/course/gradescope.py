@@ -8,20 +8,11 @@ import traceback
 from pathlib import Path
 
 from scripts.commandline.outputs import write_whole
-from scripts.course.autograder import SETTINGS, base_files, read_settings
+from scripts.course.autograder import SETTINGS, base_files, read_settings, setup_script
 from scripts.course.class_grading import grade_and_report, wanted_tasks
 from scripts.course.project import load_project
 from scripts.course.results import FULL, printable, results_json
 
-SETUP = """#!/usr/bin/env bash
-# Gradescope runs this once, to build the image.
-set -e
-base="${AUTOGRADER_BASE:-/autograder}"
-apt-get update
-apt-get install -y python3 python3-pip python3-venv
-python3 -m venv "$base/venv"
-"$base/venv/bin/python" -m pip install -r "$base/source/requirements.txt"
-"""
 RUN = """#!/usr/bin/env bash
 # Gradescope runs this for each submission. Elsewhere AUTOGRADER_BASE is the folder with source, submission and results.
 base="${AUTOGRADER_BASE:-/autograder}"
@@ -35,7 +26,7 @@ FAILED = "The grader failed, and this is no fault of yours: your instructor sees
 
 def gradescope_files(project, settings):
     """The content of the zip, path -> bytes; and which files are executable."""
-    return {"setup.sh": SETUP.encode(), "run_autograder": RUN.encode(), **base_files(project, settings)}, (
+    return {"setup.sh": setup_script(), "run_autograder": RUN.encode(), **base_files(project, settings)}, (
         "setup.sh", "run_autograder")
 
 

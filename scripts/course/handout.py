@@ -11,8 +11,6 @@ ALL = "*"                           # all modules of a folder, without its subfo
 HANDED_OUT = {                      # folder -> modules
     # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
-    # how HDF5 files are opened
-    "rnnlayers/files": "__init__ look looking sealed",
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
                  likelihood metrics minibatches ngrams options read_ahead schedules safetensors_file search selection
@@ -20,9 +18,9 @@ HANDED_OUT = {                      # folder -> modules
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ coco contents dataset encoder feature_file features files fingerprints forms letters locks
-               markers matching model_outputs onnx_models photos picture_formats pictures prepare records
-               scene_captions scene_dataset scene_features scenes sources splits tables tokenizer treebank vocabulary
-               word_counts""",
+               look looking markers matching model_outputs onnx_models photos picture_formats pictures prepare records
+               scene_captions scene_dataset scene_features scenes sealed sources splits tables tokenizer treebank
+               vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
     "gradcheck": ALL,
     # commands: test and hand in; train and look at the result

@@ -5,7 +5,7 @@ of pack_submission; the notebook that otter runs is an empty one of ours.
 """
 import json
 
-from scripts.course.autograder import base_files
+from scripts.course.autograder import base_files, setup_script
 from scripts.course.draws import PUBLIC
 from scripts.course.grading import goldens_of, grade
 from scripts.course.in_process import InProcess
@@ -15,15 +15,6 @@ from scripts.course.submission import Submission
 from scripts.course.tasks import ROOT
 
 HELPER = "hidden_checks.py"
-SETUP = """#!/usr/bin/env bash
-# Runs once, to build the image.
-set -e
-base="${AUTOGRADER_BASE:-/autograder}"
-apt-get update
-apt-get install -y python3 python3-pip python3-venv
-python3 -m venv "$base/venv"
-"$base/venv/bin/python" -m pip install "otter-grader>=6" ipykernel -r "$base/source/requirements.txt"
-"""
 RUN = """#!/usr/bin/env bash
 # Runs for each submission.
 base="${AUTOGRADER_BASE:-/autograder}"
@@ -68,7 +59,8 @@ def otter_files(project, settings, names):
     """The content of the zip, path -> bytes; and which files are executable."""
     helper = (ROOT / "scripts/course" / HELPER).read_bytes()
     config = {"lang": "python", "show_hidden": settings.feedback != SCORE, "show_stdout": False}
-    files = {"setup.sh": SETUP.encode(), "run_autograder": RUN.encode(), HELPER: helper, f"student/{HELPER}": helper,
+    files = {"setup.sh": setup_script('"otter-grader>=6" ipykernel'), "run_autograder": RUN.encode(),
+             HELPER: helper, f"student/{HELPER}": helper,
              "otter_config.json": (json.dumps(config, indent=1) + "\n").encode(),
              "files/submission.ipynb": notebook_of("The tests grade the files that were handed in.\n").encode()}
     for task, cases in cases_of(project, names).items():

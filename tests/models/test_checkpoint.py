@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
+from data import sealed
 from models import CaptioningRNN, CaptioningSolver, stored_model
 from models.checkpoint import load_checkpoint, restore_solver, save_checkpoint, write_atomically
-from rnnlayers.files import sealed
 from tests.cells import TAKE_A_VECTOR
 from tests.sealed_files import edited
 

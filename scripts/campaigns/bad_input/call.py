@@ -5,12 +5,12 @@ import resource
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from scripts.commandline.command import LONGEST, run
+from scripts.campaigns.forks import leave, start
+from scripts.commandline.command import LONGEST
 
 SECONDS, MEMORY, LARGEST_FILE = 20, 3 << 30, 64 << 20
 AT_WORK = 77                    # the status of a child that got as far as the work that a call of its kind begins
@@ -32,52 +32,23 @@ class Ended(NamedTuple):
 
 def call(main: Callable, argv: list[str], folder: Path) -> Ended:
     """Call a command's main with these arguments in a child that works in `folder`; what it prints goes beside it."""
+    def before():
+        os.setsid()
+        os.chdir(folder)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+        sys.argv = ["-m", *argv]
+
     out, err = folder.with_name("stdout"), folder.with_name("stderr")
-    began, child = time.monotonic(), os.fork()
-    if child == 0:
-        _child(main, argv, folder, out, err)
+    began, child = time.monotonic(), start(lambda _: main(), argv, out, err, before)
     status = _wait(child, began + SECONDS)
     texts = (path.read_bytes().decode("utf-8", "backslashreplace") for path in (out, err))
     return Ended(status, *texts, time.monotonic() - began)
 
 
-def _child(main, argv, folder, out, err) -> NoReturn:
-    status = 99
-    try:
-        os.setsid()
-        os.chdir(folder)
-        _redirect(out, err)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-        sys.argv = ["-m", *argv]
-        run(main)
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        _leave(status)
-
-
-def _redirect(out, err):
-    """Read nothing, and print into files."""
-    new = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, new), (2, err, new)):
-        os.dup2(os.open(path, flags, 0o666), number)
-    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
-        mode = "w" if number else "r"
-        setattr(sys, name, open(number, mode, errors="backslashreplace", closefd=False))        # noqa: SIM115
-
-
-def _leave(status) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status & 0xFF)
-
-
 def at_work(*_, **__) -> NoReturn:
     """In place of long work: the call was good enough to begin it."""
-    _leave(AT_WORK)
+    leave(AT_WORK)
 
 
 def _wait(child, end):

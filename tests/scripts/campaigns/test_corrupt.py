@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rnnlayers.files import looking, sealed
+from data import looking, sealed
 from scripts.campaigns import corrupt
 from scripts.campaigns.corruptions import corruptions, flipped
 

@@ -5,9 +5,9 @@ import h5py
 import numpy as np
 import pytest
 
+from data import looking
 from data.files import read_hdf5
-from rnnlayers.files import looking
-from rnnlayers.files.looking import check_storage, look_at
+from data.looking import check_storage, look_at
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnlayers.files import sealed
-from rnnlayers.files.sealed import new_sealed, open_sealed
+from data import sealed
+from data.sealed import new_sealed, open_sealed
 
 X = np.arange(70, dtype=np.int16).reshape(10, 7)
 

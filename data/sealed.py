@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 import h5py
 
-from rnnlayers.files.looking import look_at
+from data.looking import look_at
 
 BLOCK = 512
 MARKER = b"rnnlayers sha256 "
