@@ -52,8 +52,7 @@ def open_sealed(path: str | os.PathLike, kind: str, remedy: str) -> Iterator[h5p
         content = stream.read()
     sealed = is_sealed(content)
     if sealed and content[:BLOCK] != block(content):
-        raise ValueError("expected the content that its SHA-256 is of, found a file that is not an HDF5 file or is "
-                         "damaged (or was changed after it was written)")
+        raise ValueError("the file is damaged, or was changed after it was written: its SHA-256 is of other content")
     if not sealed:
         _check_old(content)
         look_at(path)

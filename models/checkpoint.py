@@ -102,8 +102,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except PermissionError:
         raise
     except FAULTS as error:
-        raise ValueError(f"{path}: not a whole checkpoint (truncated, or another kind of file): "
-                         f"{str(error) or type(error).__name__}") from error
+        raise ValueError(f"{path}: not a whole checkpoint: {str(error) or type(error).__name__}") from error
 
 
 def restore_solver(solver: CaptioningSolver, checkpoint: Checkpoint) -> None:

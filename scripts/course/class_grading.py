@@ -45,8 +45,8 @@ def read_secret(path: Path | None) -> str:
     """The secret in a file, "" without one. Raises ValueError if the file is empty or no text."""
     if path is None:
         return ""
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
+    try:                                                # a pipe would be waited for
+        secret = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
     except UnicodeDecodeError:
         secret = ""
     if not secret:

@@ -30,6 +30,8 @@ def read_submission(path: str | Path, wanted: Iterable[str]) -> Submission:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such submission, expected a folder or a zip")
+    if not (path.is_dir() or path.is_file()):           # a pipe would be waited for
+        raise ValueError(f"{path}: neither a folder nor a zip that can be read")
     found = _from_folder(path, wanted) if path.is_dir() else _from_zip(path, wanted)
     texts, notes = {}, [f"{name}: missing" for name in wanted if name not in found]
     for name in wanted:

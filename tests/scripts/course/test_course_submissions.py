@@ -1,5 +1,6 @@
 """The course kit: what students hand in, as it is read, and what is written of it."""
 import json
+import os
 import tracemalloc
 import zipfile
 
@@ -7,6 +8,7 @@ import pytest
 
 from scripts import grade, pack_submission
 from scripts.course import class_grading, packing
+from scripts.course.class_grading import read_secret
 from scripts.course.results import class_csv
 from scripts.course.submission import read_submission
 from scripts.course.tasks import ROOT
@@ -127,3 +129,12 @@ def test_a_zip_whose_entry_is_a_lie_costs_no_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 << 20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.zip")
+    with pytest.raises(ValueError, match="neither a folder nor a zip that can be read"):
+        read_submission(tmp_path / "x.zip", [RNN])
+    with pytest.raises(ValueError, match="expected a text in UTF-8"):
+        read_secret(tmp_path / "x.zip")
