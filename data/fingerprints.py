@@ -95,16 +95,20 @@ class Fingerprints:
 
     def _read(self) -> dict[str, Any]:
         try:
-            digest, text = (self.folder / CACHE).read_bytes().split(b"\n", 1)
-            return dict(json.loads(text)) if hashlib.sha256(text).hexdigest().encode() == digest else {}
-        except (OSError, ValueError, TypeError):
+            kept = json.loads((self.folder / CACHE).read_bytes())
+            return dict(kept["files"]) if kept["sha256"] == _digest(kept["files"]) else {}
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):
             return {}
 
     def _write(self, entries: Mapping[str, Any]) -> None:
         """Two processes may write at once, and a third read: the digest says whether what is there is whole."""
-        text = json.dumps(entries).encode()
+        text = json.dumps({"sha256": _digest(entries), "files": entries})
         with contextlib.suppress(OSError):                  # a read-only folder, a full disk
-            (self.folder / CACHE).write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+            (self.folder / CACHE).write_text(text)
+
+
+def _digest(entries: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
 
 def _stamp(path: str | os.PathLike) -> list[int]:

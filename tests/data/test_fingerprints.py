@@ -79,6 +79,7 @@ def test_a_file_is_read_once(file, tmp_path, loads):
     del loads[:]
     assert known.of(file) == Fingerprints(tmp_path).of(file) == first and not loads
     assert sorted(os.listdir(tmp_path)) == [CACHE, "f.h5"]
+    assert json.loads((tmp_path / CACHE).read_text())["files"]["f.h5"]["fingerprint"] == first      # as its name says
 
 
 @pytest.mark.parametrize("how", ["rewritten", "size", "time", "copied", "another"])
@@ -112,14 +113,15 @@ def test_a_file_of_now_or_of_the_future_is_not_trusted(seconds, file, tmp_path, 
         assert loads and not (tmp_path / CACHE).exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"x", b"\n{}", b"\xff" * 100, "cut", "flip", "list"])
+@pytest.mark.parametrize("damage", [b"", b"x", b"{}", b"\xff" * 100, b'{"sha256": "x", "files": 3}', b"[" * 100_000,
+                                    "cut", "flip", "list"])
 def test_a_damaged_cache_is_read_as_none(damage, file, tmp_path):
     known, cache = Fingerprints(tmp_path), tmp_path / CACHE
     first = known.of(file)
     whole = cache.read_bytes()
     place = whole.index(first["sha256"].encode())
     cache.write_bytes({"cut": whole[:-7], "flip": whole[:place] + b"0123" + whole[place + 4:],
-                       "list": whole.replace(b"\n{", b"\n[{") + b"]"}.get(damage, damage))
+                       "list": b"[" + whole + b"]"}.get(damage, damage))
     assert known.of(file) == first and cache.read_bytes() == whole
 
 
