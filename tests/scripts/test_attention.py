@@ -10,6 +10,7 @@ from PIL import Image
 from scripts import check_attention, show_attention, train
 from scripts.evaluation.attention import cells_inside, liveliness, named_boxes, pointing
 from scripts.evaluation.captions import attend_images
+from scripts.pages import attention_figures
 from scripts.pages.attention_figures import figure_name
 from scripts.pages.figures import attention_figure, upsample
 from scripts.pages.pictures import SIDE, picture_of
@@ -89,6 +90,14 @@ def attending(request, small_scenes, tmp_path_factory):
     return out
 
 
+@pytest.fixture
+def sketches(monkeypatch):
+    """Figures show the first two words of a caption: each panel takes a while."""
+    monkeypatch.setattr(attention_figures, "attention_figure", lambda picture, words, maps, name: attention_figure(
+        picture, words[:2], maps[:2], name))
+
+
+@pytest.mark.usefixtures("sketches")
 def test_a_run_is_checked_and_drawn(attending, tmp_path, capsys):
     assert check_attention.main([str(attending), "--out", str(tmp_path / "a.json")]) in (0, 1)
     found = json.loads((tmp_path / "a.json").read_text())
@@ -110,6 +119,7 @@ def test_attention_that_does_not_look_is_dead(attending, tmp_path, monkeypatch, 
     assert "dead: maps differ by less than 0.001 between words" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("sketches")
 def test_pictures_from_a_folder(attending, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -130,6 +140,7 @@ def test_bad_input(argv, message, attending, tmp_path):
     assert message in str(error.value) and not (tmp_path / "o").exists()
 
 
+@pytest.mark.usefixtures("sketches")
 def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path, capsys):
     with pytest.raises(ValueError, match="has no picture of the test split"):
         show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")])
