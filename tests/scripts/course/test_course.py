@@ -24,7 +24,7 @@ from scripts.course.regions import find_regions, normal, rewrite, stub
 from scripts.course.results import LINES, class_csv, feedback, results_json
 from scripts.course.submission import Submission
 from scripts.course.tasks import NOTEBOOKS, ROOT, choose, closure
-from tests.samples import sample
+from tests.samples import long, sample
 
 RNN = "rnnlayers/rnn.py"
 STEP = "    next_h = np.tanh(x @ Wx + prev_h @ Wh + b)\n"
@@ -186,6 +186,7 @@ def test_an_early_mistake_does_not_zero_the_rest(graded):
     assert rnn.score == 12 and not rnn.blocked
 
 
+@long
 def test_a_given_task_brings_what_it_calls(graded):
     """2.2 from the reference calls 2.1, which is the student's, with a cache of his own."""
     model, = graded(["2.3"], given=["1.1", "1.2", "1.3", "2.2"])
@@ -250,6 +251,7 @@ def test_a_hostile_submission_loses_its_own_points_and_the_report_says_why(name,
     assert task.score == (0 if loses else 10)
 
 
+@long
 def test_many_short_calls_have_no_more_time_than_a_long_one(graded):
     task, = graded(["2.1"], (STEP, f"    import time; time.sleep(0.2)\n{STEP}"), limits=Limits(0.5), open_tree=Remote)
     assert 0 < task.score < 10 and "did not end: the checks may take 0.5 s" in "\n".join(feedback(task))

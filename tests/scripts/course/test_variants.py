@@ -33,7 +33,8 @@ def small_draws(version):
 
 
 FIRST = {task: name for name, variant in reversed(VARIANTS.items()) for task in variant.tasks}
-SAMPLE = [VARIANTS[name] for name in sample(VARIANTS, dict.fromkeys(FIRST.values()))]    # grade_variants grades all
+SLOW = {"bahdanau_stacked", "loss_unpacked", "lstm_none"}
+SAMPLE = [VARIANTS[name] for name in sample(VARIANTS, [name for name in VARIANTS if name in {*FIRST.values()} - SLOW])]         # grade_variants grades all
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -44,7 +45,7 @@ def test_correct_solutions_get_full_points(group, project):
 
 
 def test_there_are_solutions_of_every_task(project):
-    assert {task for variant in SAMPLE for task in variant.tasks} == set(project.tasks)
+    assert {task for variant in VARIANTS.values() for task in variant.tasks} == set(project.tasks)
     assert len(VARIANTS) >= 40 and sum(variant.times == 4 for variant in VARIANTS.values()) >= 8
 
 
@@ -78,7 +79,7 @@ WRONG = [                           # variant, text, text in its place
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_a_solution_with_a_mistake_loses_points(group, project):
     changed = []
-    for name, old, new in WRONG[group::GROUPS]:
+    for name, old, new in sample(WRONG, WRONG[::2])[group::GROUPS]:
         variant = VARIANTS[name]
         assert variant.text.count(old) == 1
         changed.append(variant._replace(name=f"{name}: {new}", text=variant.text.replace(old, new)))

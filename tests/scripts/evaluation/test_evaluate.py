@@ -135,7 +135,7 @@ def test_baselines_of_flickr8k(real_data, tmp_path):
     from scripts import prepare_data
     flickr, out = real_data / "flickr8k", tmp_path / "flickr8k"
     assert call(prepare_data.main, "flickr8k", "--captions", flickr / "Flickr8k.token.txt", "--splits", flickr,
-                "--features", flickr / "features_grid.h5", "--pooled", flickr / "features_pooled.h5", "--out", out) == 0
+                "--features", flickr / "features_pooled.h5", "--out", out) == 0
     dataset = open_dataset(out)
     references = dataset.references("test")
     easy = {name: score_captions(texts, references).corpus
