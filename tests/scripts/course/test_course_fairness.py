@@ -141,7 +141,8 @@ CHEATS = {                          # the same cells -> points at most
     "backwards by central differences": 12, "backwards by the complex step": 12}
 SLOW = {"forwards that are right for two calls", "backwards by central differences",
         "the step's results are float16 for float32", "`db` of the step with shape (1, H)",
-        "the step does `dnext_c += ...`", "`db` of the step a mean, the sequence starts from 0", "`db` of the step a mean, 4.2 stacks for it"}
+        "the step does `dnext_c += ...`", "`db` of the step a mean, the sequence starts from 0",
+        "`db` of the step a mean, 4.2 stacks for it"}
 SAMPLE = sample(ROWS, [name for name in ROWS if name not in SLOW])
 
 

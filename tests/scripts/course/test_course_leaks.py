@@ -10,6 +10,7 @@ from scripts.course.leaks import EXCEPTIONS, find_leaks
 from scripts.course.notebooks import notebooks_of
 from scripts.course.project import SPOILERS, load_project
 from scripts.course.tasks import ROOT
+from tests.samples import long
 
 SOFTMAX_MINUS_ONE_HOT = """    def last_word(self, h, target):
         scores = h @ self.params["W_vocab"] + self.params["b_vocab"]
@@ -176,6 +177,7 @@ def test_what_solved_tasks_share_with_assigned_ones_may_be_handed_out(project):
     assert leaks(project, "a.py", softmax, ["4.1"]) and not leaks(project, "a.py", softmax, ["5.1"])
 
 
+@long
 def test_files_that_give_a_solution_away_are_found_and_not_handed_out(project):
     paths = ["models/gradient_norms.py", "docs/derivations.md", "rnnlayers/engine/kernels.py"]
     found = find_leaks(project, list(project.tasks), {path: (ROOT / path).read_bytes() for path in paths})
