@@ -9,6 +9,7 @@ RNN = "rnnlayers/rnn.py"
 HAND_OVER = "solution = open(__file__).read().partition('# the' + ' solution')[2]\n"
 TAKE = "exec(compile(text, 'x', 'exec'))\n"
 DEEP = "import os\nfor k in range(3000):\n    call('mkdirat', -100, b'd', 0o777)\n    os.chdir('d')\n"
+WRITE = "for k in range(15):\n    with open(f'f{k}', 'wb') as file:\n        file.write(bytes(60 << 20))\n"
 
 
 def handing(name, tries, put, get, **options):
@@ -41,12 +42,17 @@ KINDS = [
     Kind("a deep folder", "3,000 folders in each other", DEEP),
     Kind("many small files", "50,000 of them",
          "for k in range(50000):\n    open(f'f{k}', 'w').close()\n", seconds=6.0),
-    Kind("fills the disk", "files of 60 MB without end",
-         "for k in range(1000):\n    with open(f'f{k}', 'wb') as file:\n        file.write(bytes(60 << 20))\n",
-         seconds=6.0),
+    Kind("fills the disk", "files of 60 MB without end", WRITE.replace("15", "1000"), seconds=6.0),
     Kind("fills the disk unseen", "the same with files that have no name",
          "import os\nkept = []\nfor k in range(200):\n    kept.append(open('f', 'wb')); os.remove('f')\n"
          "    kept[-1].write(bytes(60 << 20))\n", seconds=6.0),
+    Kind("fills the disk far down", "below folders whose path is longer than the system takes",
+         DEEP + WRITE + "import time\ntime.sleep(1)\n", most=0, seconds=6.0),
+    Kind("fills the disk by maps", "files that have no name and of which a page is mapped",
+         "import os, time\nfor k in range(15):\n    with open('f', 'w+b') as file:\n"
+         "        file.write(bytes(60 << 20)); call('mmap', 0, 4096, 1, 1, file.fileno(), 0)\n"
+         "    os.remove('f')\ntime.sleep(1)\n", most=0, seconds=6.0),
+    Kind("reads passwords", "/etc/shadow", "open('/etc/shadow').close()\n", most=0),
     Kind("a huge file", "1 TB of which nothing is written",
          "with open('f', 'wb') as file:\n    file.truncate(1 << 40)\n"),
     Kind("a named pipe", "in its folder, where somebody may open it",

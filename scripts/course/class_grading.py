@@ -9,7 +9,7 @@ from scripts.course.draws import PUBLIC, draw_for
 from scripts.course.grading import Graded, goldens_of, grade
 from scripts.course.project import Project
 from scripts.course.results import FULL, SCORE, class_csv, feedback, results_json, summary, total
-from scripts.course.submission import Submission, read_submission
+from scripts.course.submission import Submission, id_of, is_zip, read_submission
 from scripts.course.tasks import choose, closure
 
 
@@ -110,23 +110,31 @@ def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:
         raise FileNotFoundError(f"{folder}: no such folder of submissions")
     rows, ids = [], {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not (path.is_dir() or path.suffix == ".zip"):
+        if path.name.startswith(".") or path.resolve() == out.resolve():
             continue
-        try:
-            rows.append(_class_row(path, wanted, ids, folder))
-        except (ValueError, OSError) as error:
-            rows.append((path.name, None, str(error)))
-        except Exception as error:                      # one submission must not cost the results of the others
-            rows.append((path.name, None, f"the grader failed, look into it: {type(error).__name__}: {error}"))
+        rows.append(_class_row(path, wanted, ids, folder))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
+        write_output(out, class_csv(rows, wanted.names))        # now, since much may happen before the last one
     write_output(out, class_csv(rows, wanted.names))
     print(f"{len(rows)} submissions: {out}")
 
 
 def _class_row(path, wanted, ids, folder):
-    """Student, graded tasks and remark of a submission; ids: student -> the first submission with that id."""
+    """Student, graded tasks and remark of a submission; what cannot be graded has a remark alone."""
+    try:
+        if not (path.is_dir() or is_zip(path)):
+            raise ValueError("neither a folder nor a zip, not graded")
+        return _graded_row(path, wanted, ids, folder)
+    except (ValueError, OSError) as error:
+        return id_of(path), None, str(error).removeprefix(f"{path}: ")
+    except Exception as error:                          # one submission must not cost the results of the others
+        return id_of(path), None, f"the grader failed, look into it: {type(error).__name__}: {error}"
+
+
+def _graded_row(path, wanted, ids, folder):
+    """The same of one that can be graded; ids: student, in small letters -> the first submission with that id."""
     submission, graded = grade_one(path, wanted, forbidden=[folder])
-    first = ids.setdefault(submission.student, path.name)
+    first = ids.setdefault(submission.student.casefold(), path.name)
     submission.notes.extend([f"has the same id as {first}"] if first != path.name else [])
     remark = "; ".join([*submission.notes, *dict.fromkeys(note for task in graded for note in task.notes)])
     return submission.student, graded, remark

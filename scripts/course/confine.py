@@ -14,7 +14,10 @@ VERSION, BENEATH, NO_NEW_PRIVILEGES, DEATH_SIGNAL = 1, 1, 38, 1
 WRITE, READ, LIST = 2, 4, 8                                 # nothing may be executed: right 1 is given nowhere
 RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}                       # version -> how many rights it knows; 16 from 5 on
 TCP = 3                                                     # bind and connect, from version 4 on
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/nix", "/sys/devices/system/cpu", "/proc/self", "/dev/urandom")
+SYSTEM = ("/usr", "/lib", "/lib64", "/nix", "/sys/devices/system/cpu", "/proc/self", "/dev/urandom",
+          *(f"/etc/{name}" for name in (            # the rest of it has passwords and keys, which root may read
+              "ld.so.cache", "localtime", "timezone", "nsswitch.conf", "passwd", "group", "mime.types", "os-release",
+              "ssl/openssl.cnf", "fonts")))
 
 
 class Rules(ctypes.Structure):

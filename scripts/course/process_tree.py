@@ -13,6 +13,8 @@ from typing import NamedTuple
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
+ONLY_MEMORY = ("/dev/zero", "/memfd:", "/SYSV")     # names of files in memory that are on no disk
+
 
 class Usage(NamedTuple):
     """What some processes take together."""
@@ -62,16 +64,30 @@ def own_memory(pids: list[int]) -> int:
     return total
 
 
-def deleted_files(pids: list[int]) -> int:
-    """Bytes on disk of files without a name that these processes hold open."""
-    total = 0
+def deleted_files(pids: list[int], largest: int) -> int:
+    """Bytes on disk of files without a name that these processes hold open, or in their memory.
+
+    Of a file in memory a single page may be there, and nothing tells its size: it counts as `largest`.
+    """
+    total, mapped = 0, set()
     for pid in pids:
-        with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/fd"):
+        for task in _entries(f"/proc/{pid}/task"):                  # each may have files of its own
+            for name in _entries(f"/proc/{pid}/task/{task}/fd"):
                 with contextlib.suppress(OSError):
-                    found = os.stat(f"/proc/{pid}/fd/{name}")
+                    found = os.stat(f"/proc/{pid}/task/{task}/fd/{name}")
                     total += 0 if found.st_nlink or not stat.S_ISREG(found.st_mode) else 512 * found.st_blocks
-    return total
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+                fields = line.split(maxsplit=5)                     # device and inode are the fourth and fifth
+                if line.endswith(" (deleted)") and not fields[5].startswith(ONLY_MEMORY):
+                    mapped.add((fields[3], fields[4]))
+    return total + largest * len(mapped)
+
+
+def _entries(folder):
+    with contextlib.suppress(OSError):
+        return os.listdir(folder)
+    return []
 
 
 def with_mark(mark: str) -> list[int]:
@@ -116,9 +132,7 @@ def _signal(pids, number):
 
 
 def _numbers_in_proc():
-    with contextlib.suppress(OSError):
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return []
+    return [int(name) for name in _entries("/proc") if name.isdigit()]
 
 
 def _stat(pid):

@@ -42,9 +42,9 @@ def main(text):
 
 
 def _supervise(settings):
-    from scripts.course import cgroups, namespaces, privileges, process_tree, sweep
+    from scripts.course import cgroups, namespaces, privileges, process_tree, sweep, task_folder
     from scripts.course.syscalls import prctl
-    began, without, line = time.time(), settings.without, settings.line
+    began, without, line, grader = time.time(), settings.without, settings.line, os.getppid()
     prctl(SUBREAPER, 1)
     group = None if "cgroup" in without else cgroups.make(settings.mark, settings.megabytes, PROCESSES)
     folders = [folder for folder in sys.path if folder != settings.checkout]
@@ -64,6 +64,8 @@ def _supervise(settings):
     if user is not None or "IPC" not in held:                       # it could leave something to the next task
         sweep.sweep(os.getuid() if user is None else user, began, user is not None)
     _tell(line, reason.encode())
+    if os.getppid() != grader:                                      # it was killed, and has left the folder
+        task_folder.remove(os.path.dirname(settings.work))
     _end_like(status)
 
 
@@ -145,7 +147,7 @@ def _watch(settings, worker, init, heard):
 
 def _too_much(settings, init, begin):
     """What the task takes beyond its limits, or ""."""
-    from scripts.course import process_tree
+    from scripts.course import privileges, process_tree
     pids = [pid for pid in process_tree.below(os.getpid()) if pid != init]
     used, most = process_tree.usage(pids), settings.megabytes << 20
     if used.tasks > PROCESSES:
@@ -156,7 +158,7 @@ def _too_much(settings, init, begin):
     if begin[0] - now[0] > DISK // 4 or begin[1] - now[1] > FILES // 4:         # by whomever
         from scripts.course.task_folder import taken
         size, count = taken(settings.work, FILES)
-        if count >= FILES or size + process_tree.deleted_files(pids) > DISK:
+        if count >= FILES or size + process_tree.deleted_files(pids, privileges.LARGEST_FILE) > DISK:
             return f"it left more than {DISK >> 20} MB or {FILES:,} files in its folder"
     return ""
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+DEEPEST = 100                       # folders in each other that are looked into
 WORK, ROOT = "work", "root"         # the submission's folder; an empty one that may become its root
 HAS_DESCRIPTORS = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 
@@ -15,7 +16,7 @@ HAS_DESCRIPTORS = os.open in os.supports_dir_fd and os.rename in os.supports_dir
 def folder_of(files):
     """A temporary folder with these files, path -> text."""
     around = tempfile.mkdtemp(prefix="task-")
-    descriptor = os.open(around, os.O_RDONLY | os.O_DIRECTORY) if HAS_DESCRIPTORS else None
+    descriptor = _open(around) if HAS_DESCRIPTORS else None
     try:
         os.chmod(around, 0o711)                                     # the task may have a user of its own
         for name in (WORK, ROOT):
@@ -27,6 +28,16 @@ def folder_of(files):
         yield Path(around, WORK)
     finally:
         _remove(around, descriptor)
+
+
+def remove(around: str) -> None:
+    """Remove the folder around that of a task, for a grader that no longer can."""
+    with contextlib.suppress(OSError):
+        _remove(around, _open(around))
+
+
+def _open(name, parent=None):
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
 
 
 def _remove(around, descriptor):
@@ -54,7 +65,7 @@ def remove_below(parent: int, name: str) -> None:
                 continue
             with contextlib.suppress(OSError, NotImplementedError):
                 os.chmod(name, 0o700, dir_fd=parent)                # it is no link, and nobody changes it now
-            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+            folder = _open(name, parent)
             for entry in os.listdir(folder):
                 with contextlib.suppress(OSError):
                     if _is_folder(folder, entry):
@@ -73,16 +84,32 @@ def _is_folder(parent, name):
 
 
 def taken(work: str, most: int) -> tuple[int, int]:
-    """The bytes and the number of files below a folder; it stops to count after `most` files."""
-    size, count, todo = 0, 0, [work]
-    while todo and count < most:
-        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+    """The bytes and the number of files below a folder; it stops to count after `most` files.
+
+    Where it cannot look, in what nobody may read or what is deeper than DEEPEST, there may be any number: `most`.
+    """
+    try:
+        return _below(work, None, most, DEEPEST)
+    except OSError:
+        return 0, most
+
+
+def _below(name, parent, most, levels):
+    """The same of a folder in an open one: paths from the top may be too long for the system."""
+    folder = _open(name, parent)
+    size = count = 0
+    try:
+        with os.scandir(folder) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(FileNotFoundError):        # removed meanwhile
                     size, count = size + _blocks(entry.stat(follow_symlinks=False)), count + 1
-                    todo += [entry.path] if entry.is_dir(follow_symlinks=False) else []
+                    if entry.is_dir(follow_symlinks=False):
+                        more = _below(entry.name, folder, most - count, levels - 1) if levels else (0, most)
+                        size, count = size + more[0], count + more[1]
                 if count >= most:
                     break
+    finally:
+        os.close(folder)
     return size, count
 
 

@@ -10,7 +10,7 @@ from scripts import grade, pack_submission
 from scripts.course import class_grading, packing
 from scripts.course.class_grading import read_secret
 from scripts.course.results import class_csv
-from scripts.course.submission import read_submission
+from scripts.course.submission import LARGEST, read_submission
 from scripts.course.tasks import ROOT
 
 RNN = "rnnlayers/rnn.py"
@@ -66,6 +66,27 @@ def test_one_folder_that_holds_everything_may_be_around_the_files(tmp_path):
     assert read.texts == {RNN: "b = 1\nc = 2\nd = 3\n"} and read.student == "ada"
 
 
+@pytest.mark.parametrize("around", ["", "work/", "a/b/work/", "a\\b\\"])
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_a_zip_may_have_folders_around_its_files_or_no_folders(around, side_by_side, tmp_path):
+    names = {RNN: "rnn.py" if side_by_side else RNN, "manifest.json": "manifest.json"}
+    contents = {RNN: "a = 1\n", "manifest.json": '{"student": "ada"}'}
+    path = zip_of(tmp_path / "X.ZIP", {around + names[name]: contents[name] for name in names})
+    read = read_submission(path, [RNN, "rnnlayers/lstm.py"])
+    assert read.texts == {RNN: "a = 1\n"} and read.student == "ada" and read.notes == ["rnnlayers/lstm.py: missing"]
+    if "\\" not in around:
+        zipfile.ZipFile(path).extractall(tmp_path / "bob")
+        assert read_submission(tmp_path / "bob", [RNN]).texts == {RNN: "a = 1\n"}
+
+
+def test_what_is_too_large_is_said(tmp_path):
+    path = zip_of(tmp_path / "x.zip", {RNN: "#" * (LARGEST + 1), "rnnlayers/lstm.py": "b = 1\n"})
+    said = f"{RNN}: has 1,048,577 bytes, at most 1,048,576 are read"
+    assert read_submission(path, [RNN, "rnnlayers/lstm.py"]).notes == [said]
+    with pytest.raises(ValueError, match=f"x.zip: {said}"):
+        read_submission(path, [RNN])
+
+
 @pytest.mark.parametrize("student, shown", [
     (7, "7"), (None, "x"), ("a\nb", "a?b"), ("\ud800\0\x1b[2J", "???[2J"), ("\u5b66 \xfc", "\u5b66 \xfc"),
     ("x" * 10**5, "x" * 80), (["\t"], "['\\t']")])
@@ -84,15 +105,45 @@ def test_a_class_goes_on_and_says_who_has_anothers_id(tmp_path, capsys):
     (folder / "b.zip").write_bytes(b"no zip")
     assert grade.main(["--class", str(folder), "--task", "2.1", "--out", str(tmp_path / "c.csv")]) == 0
     table = (tmp_path / "c.csv").read_text().splitlines()
-    assert [line.partition(",")[0] for line in table] == ["student", "ada", "b.zip", "ada"]
+    assert [line.partition(",")[0] for line in table] == ["student", "ada", "b", "ada"]
     assert "neither a folder nor a zip" in table[2] and table[3].endswith("has the same id as a.zip")
+
+
+def test_nothing_of_a_class_is_left_out(tmp_path, monkeypatch):
+    """Whatever the case of .zip and of the id; and of what is no submission the table says so."""
+    monkeypatch.setattr(class_grading, "grade", lambda *args: [])
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for name, student in (("a.ZIP", "ada"), ("b.zip", " ADA ")):
+        zip_of(folder / name, {RNN: "x", "manifest.json": json.dumps({"student": student})})
+    for name in ("lone.py", "x.tar.gz", ".DS_Store"):
+        (folder / name).touch()
+    for _ in range(2):                                      # the table itself is no submission
+        assert grade.main(["--class", str(folder), "--task", "2.1", "--out", str(folder / "c.csv")]) == 0
+    assert (folder / "c.csv").read_text().splitlines()[1:] == [
+        "ada,0,0,", "ADA,0,0,has the same id as a.ZIP", *(
+            f"{name},0,0,\"neither a folder nor a zip, not graded\"" for name in ("lone.py", "x.tar.gz"))]
+
+
+def test_an_interrupted_class_keeps_its_results(tmp_path, monkeypatch):
+    def graded(path, *_):
+        if path.name == "b.zip":
+            raise KeyboardInterrupt
+        return "ada", [], "right"
+    monkeypatch.setattr(class_grading, "_graded_row", graded)
+    (tmp_path / "class").mkdir()
+    for name in ("a.zip", "b.zip"):
+        zip_of(tmp_path / "class" / name, {RNN: "x"})
+    with pytest.raises(KeyboardInterrupt):
+        grade.main(["--class", str(tmp_path / "class"), "--task", "2.1", "--out", str(tmp_path / "c.csv")])
+    assert (tmp_path / "c.csv").read_text().splitlines()[1:] == ["ada,0,0,right"]
 
 
 def test_a_class_goes_on_where_the_grader_itself_fails(tmp_path, monkeypatch):
     zip_of(tmp_path / "a.zip", {RNN: "x"})
     monkeypatch.setattr(class_grading, "grade", lambda *args: 1 / 0)
     assert grade.main(["--class", str(tmp_path), "--task", "2.1", "--out", str(tmp_path / "c.csv")]) == 0
-    assert "a.zip,0,0,\"the grader failed, look into it: ZeroDivisionError" in (tmp_path / "c.csv").read_text()
+    assert "a,0,0,\"the grader failed, look into it: ZeroDivisionError" in (tmp_path / "c.csv").read_text()
 
 
 def test_what_cannot_be_read_has_results_that_say_so(tmp_path):
