@@ -3,7 +3,7 @@
     python -m scripts.campaign corrupt
 
 Prints a table with, for each promise, how often it was tried and how often it broke, and the first faults on standard
-error. Exit code 1 if any broke.
+error. However few the minutes, it prepares and attacks once. Exit code 1 if any promise broke.
 """
 import argparse
 import importlib
@@ -40,6 +40,8 @@ def main(argv=None):
     for count in counts:
         for example in count.examples:
             print(f"{count.promise}: {one_line(example)}", file=sys.stderr)
+    if untried := [count.promise for count in counts if not count.tried]:
+        print(f"not tried in so short a time, give more --minutes: {'; '.join(untried)}", file=sys.stderr)
     return 1 if any(count.faults for count in counts) else 0
 
 

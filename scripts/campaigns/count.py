@@ -36,6 +36,7 @@ class Tally:
 
 
 def until(minutes: float, most: int | None = None) -> Iterator[int]:
-    """0, 1, 2, ... until the minutes from now are over, or `most` numbers were given."""
+    """0, 1, 2, ... until the minutes from now are over, or `most` numbers were given; 0 in any case."""
     end = time.monotonic() + 60 * minutes
-    return itertools.takewhile(lambda k: time.monotonic() < end and (most is None or k < most), itertools.count())
+    return itertools.takewhile(lambda k: not k or time.monotonic() < end and (most is None or k < most),
+                               itertools.count())

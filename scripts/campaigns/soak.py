@@ -55,7 +55,7 @@ def campaign(minutes: float, seed: int) -> list[Count]:
                 first = first or now
                 growing.add(_grown(first, now))
     print(f"{sum(pair.whole.iteration for pair in pairs):,} steps of {', '.join(CELLS)}; memory, files, threads "
-          f"{first} at the start, {now} at the end")
+          f"{first or now} at the start, {now} at the end")
     return [different.count(), infinite.count(), growing.count()]
 
 

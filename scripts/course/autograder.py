@@ -2,6 +2,7 @@
 import configparser
 import contextlib
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +71,11 @@ def requirements(root: Path) -> str:
     setup.read(root / "setup.cfg", encoding="utf-8")
     lines = setup["options"]["install_requires"].split("\n")
     return "\n".join(line for line in lines if line and not line.startswith("numba")) + "\n"
+
+
+def packages(root: Path) -> list[str]:
+    """Their names without versions, by which Python imports them."""
+    return [re.split(r"[^\w]", line)[0] for line in requirements(root).split()]
 
 
 def _is_autograder(path: Path) -> bool:

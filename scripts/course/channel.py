@@ -61,7 +61,8 @@ class Remote:
         self.printed = ""                   # by the submission: its beginning, known when it has ended
         self._line, theirs = socket.socketpair() if sys.platform == "linux" else (None, None)
         settings = Settings(str(work), str(self.work.with_name(EMPTY)), limits.megabytes, str(ROOT),
-                            [*map(str, forbidden)], theirs and theirs.fileno(), self._mark, [*without], probe)
+                            [*map(str, forbidden)], theirs and theirs.fileno(), self._mark, os.getpid(), [*without],
+                            probe)
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-c", START, str(ROOT), json.dumps(settings)], cwd=work,
             env={**_environment(work), "RNNLAYERS_TASK": self._mark}, start_new_session=True, bufsize=0,

@@ -7,14 +7,20 @@ import json
 import tempfile
 from pathlib import Path
 
-from scripts.course.autograder import base_files
+from scripts.course.autograder import base_files, packages
 from scripts.course.notebooks import KERNEL
 from scripts.course.otter_form import HELPER, test_name
 from scripts.course.student_tree import make_tree
 from scripts.course.tasks import ROOT
 
 ASSIGNMENT, GRADER = "captioning", "grader"
-CONFIG = '''c = get_config()
+CONFIG = '''import importlib.util
+
+# Where these are missing, every cell fails, and nbgrader gives right work 0 points without an error.
+missing = [name for name in {packages} if importlib.util.find_spec(name) is None]
+if missing:
+    raise SystemExit(f"the grader needs {{', '.join(missing)}}: pip install -r grader/requirements.txt")
+c = get_config()
 c.CourseDirectory.course_id = "captioning"
 # The files that students write, or with constants of their own all of them, stay theirs when they are graded.
 c.Autograde.exclude_overwriting = {{"{assignment}": {files}}}
@@ -43,7 +49,8 @@ def nbgrader_files(project, settings, names):
     kept = sorted(tree) if settings.variants else [path for path in project.files(names) if path in tree]
     files = {f"source/{ASSIGNMENT}/{path}": content for path, content in tree.items()}
     files[f"source/{ASSIGNMENT}/{ASSIGNMENT}.ipynb"] = notebook([project.tasks[name] for name in names]).encode()
-    files["nbgrader_config.py"] = CONFIG.format(assignment=ASSIGNMENT, files=json.dumps(kept, indent=4)).encode()
+    files["nbgrader_config.py"] = CONFIG.format(
+        assignment=ASSIGNMENT, files=json.dumps(kept, indent=4), packages=packages(project.root)).encode()
     files[f"{GRADER}/{HELPER}"] = (ROOT / "scripts/course" / HELPER).read_bytes()
     return {**files, **{f"{GRADER}/{path}": content for path, content in base_files(project, settings).items()}}, ()
 

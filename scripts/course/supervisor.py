@@ -27,6 +27,7 @@ class Settings(NamedTuple):
     forbidden: list[str]            # folders that must not be read
     line: int | None                # a socket to the grader: it closes to end the task; None where there is none
     mark: str                       # a word that no other task has
+    grader: int                     # its process
     without: list[str]              # of confinement.MECHANISMS, for tests
     probe: bool                     # whether only to say what the kernel confines
 
@@ -44,7 +45,7 @@ def main(text):
 def _supervise(settings):
     from scripts.course import cgroups, namespaces, privileges, process_tree, sweep, task_folder
     from scripts.course.syscalls import prctl
-    began, without, line, grader = time.time(), settings.without, settings.line, os.getppid()
+    began, without, line = time.time(), settings.without, settings.line
     prctl(SUBREAPER, 1)
     group = None if "cgroup" in without else cgroups.make(settings.mark, settings.megabytes, PROCESSES)
     folders = [folder for folder in sys.path if folder != settings.checkout]
@@ -64,7 +65,7 @@ def _supervise(settings):
     if user is not None or "IPC" not in held:                       # it could leave something to the next task
         sweep.sweep(os.getuid() if user is None else user, began, user is not None)
     _tell(line, reason.encode())
-    if os.getppid() != grader:                                      # it was killed, and has left the folder
+    if os.getppid() != settings.grader:                             # it was killed, and has left the folder
         task_folder.remove(os.path.dirname(settings.work))
     _end_like(status)
 

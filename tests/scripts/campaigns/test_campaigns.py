@@ -21,7 +21,7 @@ def test_a_tally_counts_and_keeps_the_first_faults():
         tally.add(f"file {k}" if k % 3 else "")
     assert tally.count() == Count("lost files", 9, 6, ("file 1", "file 2", "file 4", "file 5", "file 7"))
     assert tally.count().line() == "| lost files | 9 | 6 |"
-    assert list(until(1, 3)) == [0, 1, 2] and list(until(0)) == []
+    assert list(until(1, 3)) == [0, 1, 2] and list(until(0)) == [0]
 
 
 @pytest.mark.parametrize("faults, status", [(0, 0), (2, 1)])
@@ -33,6 +33,13 @@ def test_the_command_prints_a_table_and_its_exit_code_tells_of_faults(faults, st
     printed = capsys.readouterr()
     assert f"| thing that broke | 1,234 | {faults} |" in printed.out
     assert printed.err == "thing that broke: a line\n" * faults
+
+
+def test_the_command_names_what_was_not_tried(monkeypatch, capsys):
+    counts = [Count("one thing", 3, 0, ()), Count("another", 0, 0, ())]
+    monkeypatch.setattr(soak, "campaign", lambda *_: counts)
+    assert campaign.main(["soak", "--minutes", "0.1"]) == 0
+    assert capsys.readouterr().err == "not tried in so short a time, give more --minutes: another\n"
 
 
 @pytest.mark.parametrize("argv, words", [(["soke"], "soak"), (["soak", "--minutes", "0"], "more than 0"), (

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -186,6 +187,17 @@ def test_nbgraders_notebook_has_test_cells_with_hidden_tests(tmp_path, monkeypat
     assert public == 'check("1.2")\n' and not behind and hidden.strip().endswith('(here, "1.2", here.parent.name)')
     with made(tmp_path / "nbgrader.zip", "nbgrader", "--variants") as archive:
         assert "README.md" in archive.read("nbgrader_config.py").decode()
+
+
+def test_nbgrader_does_not_grade_where_packages_are_missing(tmp_path, monkeypatch):
+    """Each cell would fail, which nbgrader takes for work that is worth 0 points."""
+    monkeypatch.setattr(nbgrader_form, "make_tree", lambda *_: {"README.md": b"x", EMBEDDING: b"stub"})
+    with made(tmp_path / "nbgrader.zip", "nbgrader") as archive:
+        config = archive.read("nbgrader_config.py").decode()
+    exec(config, {"get_config": MagicMock()})
+    config = config.replace("'h5py'", "'h5pie'")
+    with pytest.raises(SystemExit, match="the grader needs h5pie: pip install -r grader/requirements.txt"):
+        exec(config, {"get_config": MagicMock()})
 
 
 def archive_read(folder, name):

@@ -1,10 +1,14 @@
 """The grader's process: what the kernel refuses, what is left of a task, and what answers cost."""
+import ctypes
 import errno
 import io
 import os
+import signal
 import struct
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +136,62 @@ def test_a_folder_is_removed_whatever_is_in_it_and_no_link_is_followed(tmp_path,
         os.rename(work, tmp_path / "moved")
         work.symlink_to(tmp_path / "outside")
     assert os.listdir(tmp_path / "tasks") == [] and (tmp_path / "outside/file").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no modes and descriptors of folders")
+def test_what_a_folder_takes_is_found_far_down_and_what_cannot_be_read_is_too_much(tmp_path, monkeypatch):
+    from scripts.course import task_folder
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/c").write_bytes(bytes(10_000))
+    size, count = task_folder.taken(str(tmp_path), 100)
+    assert size >= 10_000 and count == 3 and task_folder.taken(str(tmp_path), 2)[1] >= 2
+    before = os.getcwd()
+    os.chdir(tmp_path)
+    for _ in range(30):                                     # a longer path than the system takes
+        os.mkdir("d" * 200)
+        os.chdir("d" * 200)
+    Path("file").write_bytes(bytes(70_000))
+    os.chdir(before)
+    size, count = task_folder.taken(str(tmp_path), 100)
+    assert size >= 80_000 and count == 34
+    monkeypatch.setattr(task_folder, "DEEPEST", 20)
+    assert task_folder.taken(str(tmp_path), 100)[1] >= 100
+    monkeypatch.setattr(task_folder, "_open", lambda *_: os.open(tmp_path / "a/b/c/d", os.O_RDONLY))
+    assert task_folder.taken(str(tmp_path), 100) == (0, 100)
+
+
+@linux
+def test_deleted_files_count_also_where_only_a_page_of_them_is_in_memory(tmp_path):
+    from scripts.course import process_tree
+    before = process_tree.deleted_files([os.getpid()], 1 << 20)
+    with open(tmp_path / "x", "w+b") as file:
+        file.write(bytes(50_000))
+        file.flush()
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3,
+                                                                  ctypes.c_long]
+        page = libc.mmap(None, 4096, 1, 1, file.fileno(), 0)
+        os.remove(tmp_path / "x")
+        assert process_tree.deleted_files([os.getpid()], 1 << 20) >= before + (1 << 20) + 50_000
+    assert process_tree.deleted_files([os.getpid()], 1 << 20) == before + (1 << 20)
+    libc.munmap(ctypes.c_void_p(page), ctypes.c_size_t(4096))
+    assert process_tree.deleted_files([os.getpid()], 1 << 20) == before
+
+
+@linux
+def test_a_grader_that_is_killed_leaves_no_folder(tmp_path):
+    """The supervisor of the task outlives it and removes what it can no longer remove."""
+    code = ("import os, signal, tempfile\nfrom scripts.course.channel import Limits, Remote\n"
+            "from scripts.course.task_folder import folder_of\ntempfile.tempdir = os.environ['TASKS']\n"
+            "with folder_of({'a/b.py': 'x'}) as work, Remote(work, Limits()) as remote:\n"
+            "    print(os.listdir(tempfile.tempdir))\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "TASKS": str(tmp_path)},
+                          stdout=subprocess.PIPE, text=True)
+    assert done.returncode == -signal.SIGKILL and "task-" in done.stdout
+    end = time.monotonic() + 10
+    while os.listdir(tmp_path) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert os.listdir(tmp_path) == []
 
 
 @linux
