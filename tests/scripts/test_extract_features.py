@@ -131,6 +131,21 @@ def test_a_run_killed_at_any_byte_goes_on(place, monkeypatch):
         assert np.array_equal(read(place / "f.h5")[0], read(place / "whole.h5")[0]), end
 
 
+def test_a_row_that_was_damaged_is_made_again(place, monkeypatch, capsys):
+    assert call(place, out="whole.h5") == 0
+    stopped_after(monkeypatch, 4)
+    assert call(place, "--batch", "1") == 130
+    part = bytearray((place / "f.h5.part").read_bytes())
+    part[part.index(b'["c.png"') + 90] ^= 64                         # among the numbers
+    (place / "f.h5.part").write_bytes(part)
+    opened = stopped_after(monkeypatch, 9)
+    capsys.readouterr()
+    assert call(place) == 0 and [path.name for path in opened] == ["c.png", "a.png", "d.png"]
+    assert capsys.readouterr().err == (f"note: {place / 'f.h5.part'}: rows are damaged or of version 0.1, their "
+                                       "pictures are encoded again\n")
+    assert np.array_equal(read(place / "f.h5")[0], read(place / "whole.h5")[0])
+
+
 def test_a_run_killed_and_stopped_again_goes_on(place, monkeypatch):
     assert call(place, out="whole.h5") == 0
     for end in (-9, 10**6):                                          # inside a row, then where it is
