@@ -41,7 +41,9 @@ class FeatureRows:
     def __enter__(self) -> FeatureRows:
         with contextlib.ExitStack() as stack:
             stack.enter_context(writing(self.path, self.part))
-            self._file = stack.enter_context(open(self.part, "a+b"))
+            if self.part.is_symlink():
+                raise ValueError(f"{self.part}: is a link, expected an unfinished run: remove it")
+            self._file = stack.enter_context(open(self.part, "a+b", opener=_open_no_link))
             self._file.seek(0)
             self._check(self._file.readline())
             self._read()
@@ -104,13 +106,18 @@ class FeatureRows:
     def _check(self, line: bytes) -> None:
         """Compare PATH.part's first line with the encoder, or write it if there is none."""
         ours = {"shape": self.shape, **self.attributes}
-        if not line.endswith(b"\n") and line[:8] == b'{"shape"'[:len(line)]:         # the run stopped in its first line
-            self._file.truncate(0)
-            self._write({key: value.tolist() if hasattr(value, "tolist") else value for key, value in ours.items()})
+        plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in ours.items()}
+        begun = json.dumps({"shape": self.shape})[:-1].encode()         # shorter beginnings others' files have too
+        if not line or line.startswith(begun) and json.dumps(plain).encode().startswith(line):
+            self._file.seek(0)                                          # the run stopped in its first line
+            self._file.truncate()
+            self._write(plain)
             return
         try:
             header = dict(json.loads(line))
             found = differences(header, ours)
+            if not (line.endswith(b"\n") and {"shape", "model"} <= header.keys()):
+                raise ValueError
         except (ValueError, TypeError):
             raise ValueError(f"{self.part}: expected an unfinished run, found another file: remove it") from None
         if header.get("shape") != list(self.shape):
@@ -138,6 +145,10 @@ class FeatureRows:
                 self.damaged = True
             end = start + self.bytes
         self._file.truncate(end)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def checksum(name: Any, stamp: Any, row: bytes) -> int:

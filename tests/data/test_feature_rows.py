@@ -56,3 +56,31 @@ def test_rows_without_a_checksum_are_made_again(path):
     part_of(path).write_bytes(header + b'\n["a.png", [0, 0]]\n' + bytes(2 * 15))
     assert found(path) == ({}, True)
     assert part_of(path).read_bytes() == header + b"\n"
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"shape"', b'{"shape": [3, 5]}', b'{"shape": [3, 5], "of": "mine"}\n[1]\n',
+                                     b'{"shape": [2, 5], "model": "m"', b"[1]"])
+def test_a_file_of_others_is_not_destroyed(content, tmp_path):
+    part_of(tmp_path / "f.h5").write_bytes(content)
+    with pytest.raises(ValueError, match=r"f\.h5\.part: expected an unfinished run, found another file: remove it$"):
+        found(tmp_path / "f.h5")
+    assert part_of(tmp_path / "f.h5").read_bytes() == content
+
+
+def test_a_run_that_stopped_in_its_first_line_goes_on(path):
+    line = part_of(path).read_bytes().split(b"\n")[0]
+    for end in (0, 17, 30, len(line)):
+        part_of(path).write_bytes(line[:end])
+        assert found(path) == ({}, False)
+        assert part_of(path).read_bytes() == line + b"\n"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_not_followed(there, path, tmp_path):
+    other = part_of(path).rename(tmp_path / "other")
+    content = other.read_bytes()[:-1]                                   # what a run that goes on would cut
+    other.write_bytes(content) if there else other.unlink()
+    part_of(path).symlink_to(other)
+    with pytest.raises(ValueError, match=r"f\.h5\.part: is a link, expected an unfinished run: remove it$"):
+        found(path)
+    assert other.exists() == there and (not there or other.read_bytes() == content)
