@@ -25,8 +25,9 @@ from data.files import is_full, megabytes
 class FeatureRows:
     """The finished rows of a feature file: `rows` is picture's name -> (stamp, offset in PATH.part).
 
-    `damaged` says whether any other rows were found there that are not as they were written. A context manager. shape: of one picture's features; attributes: of the encoder; total: rows that are expected. On
-    entering, raises ValueError if PATH.part holds features of another encoder, or if another run is writing it. On a
+    A context manager. shape: of one picture's features; attributes: of the encoder; total: rows that are expected.
+    `damaged` says whether PATH.part had rows that are not as they were written; they are left out. On entering, raises
+    ValueError if PATH.part holds features of another encoder or is no such file, or if another run is writing it. On a
     full disk raises OSError that says how much is needed and what to do.
     """
 

@@ -277,3 +277,15 @@ def test_a_model_is_listed(place, capsys):
     assert main(["--list", str(place / "m.onnx")]) == 0
     said = capsys.readouterr().out
     assert "output  pooled  float" in said and "  grid is regions 2x3 of 5 numbers (NCHW), the default\n" in said
+
+
+def test_a_model_that_may_not_be_read_is_said_as_such(place, monkeypatch, capsys):
+    def denied(path, mode):                                          # tests may run as root
+        raise PermissionError(13, "Permission denied", path)
+    monkeypatch.setattr("data.onnx_models.open", denied, raising=False)
+    for argv in (["--list", str(place / "m.onnx")],
+                 ["--encoder", str(place / "m.onnx"), "--images", str(place / "photos"), "--out", str(place / "f.h5")]):
+        with pytest.raises(SystemExit) as stop:
+            run(lambda argv=argv: main(argv))
+        assert stop.value.code == 2
+        assert capsys.readouterr().err == f"error: {place / 'm.onnx'}: cannot be read: permission denied\n"
