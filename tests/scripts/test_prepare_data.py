@@ -302,6 +302,6 @@ def test_a_forbidden_place_is_said_and_other_errors_keep_their_names(place, caps
         patch.setattr("tempfile.mkdtemp", denied)
         assert call(argv("flickr8k", place)) == 2
     assert f"{place.parent / 'out'}: cannot be written, and nothing was written: Perm" in capsys.readouterr().err
-    monkeypatch.setattr("data.prepare.match_names", lambda *_: open(place / "absent"))
+    monkeypatch.setattr("data.prepare.match_names", lambda *_: (place / "absent").stat())
     assert call(argv("flickr8k", place)) == 2
     assert capsys.readouterr().err == f"error: {place / 'absent'}: No such file or directory\n"
