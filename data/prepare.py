@@ -117,7 +117,8 @@ def _notes(source: Source, folder: Path, features: Mapping[str, str | os.PathLik
     if "val" not in source.captions:
         notes.append("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a "
                      "tenth of the training images")
-    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
+    given = [path for part in (features, pooled or {}) for path in part.values()]
+    paths = dict.fromkeys(folder / path for path in given if os.path.isabs(path))      # others were just made here
     return notes + [note for path in paths for note in FeatureReader(path).notes()]
 
 
