@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data.dataset import Dataset, Reader, attribute_differences
+from data.dataset import Dataset, Reader, attribute_differences, read_references
 from data.features import FeatureReader, PairReader
-from data.files import read_json
 from data.fingerprints import Fingerprints, Progress, fingerprint, first_difference
 
 PARTS = {"captions": "caption", "images": "caption", "references": "image"}     # part of a split -> what its rows are
@@ -26,7 +25,7 @@ def contents(dataset: Dataset, progress: Progress = iter) -> dict[str, Any]:
     files = {file.path: file for reader in dataset.features.values() for file in files_of(reader)}
     prints = [{"path": path, **known.of(path, progress)} for path in files]
     numbers = {path: number for number, path in enumerate(files)}
-    references = read_json(dataset.folder / "references.json") if (
+    references = read_references(dataset.folder / "references.json") if (
         dataset.uncut and (dataset.folder / "references.json").is_file()) else None
     return {"files": prints,
             "features": {split: [numbers[file.path] for file in files_of(reader)]
@@ -62,8 +61,7 @@ def _split(dataset: Dataset, split: str, references: Any) -> dict[str, Any]:
               "images": fingerprint(len(rows), lambda first, end: [rows[first:end]])}
     if references is None:
         return {**arrays, "references": None}
-    texts = references.get(split) if isinstance(references, dict) else None
-    of = texts if isinstance(texts, dict) else {}              # where some are absent, scoring says so
+    of = references.get(split, {})                              # where some are absent, scoring says so
     lines = [json.dumps([name, of.get(name)]).encode() for name in dataset.images(split)[1]]
     return {**arrays, "references": fingerprint(len(lines), lambda first, end: lines[first:end])}
 

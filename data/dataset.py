@@ -85,14 +85,15 @@ class Dataset(NamedTuple):
             for ids, row in zip(*self.captions_of(split)):
                 by_row[row].append(self.vocabulary.decode(ids))
             return {name: by_row[row] for row, name in zip(rows, names)}
-        try:
-            if not path.is_file():
-                raise FileNotFoundError(f"{path}: no such file, run scripts.prepare_data again")
-            texts, cut = read_json(path)[split], TOKENS[self.vocabulary.tokens]
-            return {name: [cut(text) for text in _not_empty(texts[name])] for name in names}
-        except (KeyError, TypeError) as error:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file, run scripts.prepare_data again")
+        stored, cut = read_references(path), TOKENS[self.vocabulary.tokens]
+        missing = [f"image {name!r:.80}" for name in names if name not in stored.get(split, {})]
+        if missing:
+            lacking = missing[0] if split in stored else "the whole split"
             raise ValueError(f"{path}: not the references of the {split} split, run scripts.prepare_data again "
-                             f"({type(error).__name__}: {error})") from error
+                             f"({lacking} is missing)")
+        return {name: [cut(text) for text in stored[split][name]] for name in names}
 
     def picture(self, row: int) -> np.ndarray | None:
         """The image of one row of the features, uint8 (height, width, 3); None if the dataset has no pictures."""
@@ -110,6 +111,23 @@ class Dataset(NamedTuple):
                 "tokens": self.vocabulary.tokens, "captions": captions.hexdigest(),
                 "features": {split: {"path": str(Path(reader.path).resolve()), "fingerprint": reader.fingerprint(),
                                      "attributes": reader.attributes()} for split, reader in self.features.items()}}
+
+
+def read_references(path: Path) -> dict[str, dict[str, list[str]]]:
+    """Read references.json: split -> image name -> captions. Raises FileNotFoundError or ValueError."""
+    def wrong(where: str, found: Any) -> ValueError:
+        return ValueError(f"{path}: is not a file of references, expected split -> image -> list of captions, found "
+                          f"{found!r:.60} {where}: run scripts.prepare_data again")
+    stored = read_json(path)
+    if not isinstance(stored, dict):
+        raise wrong("in the whole file", stored)
+    for split, images in stored.items():
+        if not isinstance(images, dict):
+            raise wrong(f"in split {split!r:.80}", images)
+        for image, texts in images.items():
+            if not (isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts)):
+                raise wrong(f"for image {image!r:.80} of split {split!r:.80}", texts)
+    return stored
 
 
 def open_dataset(folder: str | os.PathLike, kind: str = "vector") -> Dataset:
@@ -215,12 +233,6 @@ def _place(folder: Path, written: str) -> Path:
     names = (written, windows.as_posix(), Path(written).name, windows.name)
     places = [folder / name for name in names if name]          # folder / an absolute path is that path
     return next((place for place in places if place.is_file()), Path(folder / written))
-
-
-def _not_empty(texts: Any) -> list[str]:
-    if not isinstance(texts, list) or not texts:
-        raise TypeError(f"{texts!r:.60} is not a list of captions")
-    return texts
 
 
 def _pictures(path: Path, rows: int) -> h5py.Dataset:

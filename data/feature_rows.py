@@ -1,7 +1,8 @@
 """A feature file in the making: finished rows are kept in PATH.part, so that an interrupted run can be resumed.
 
-The first line of PATH.part is JSON that describes the features. Each row is a line of JSON, the picture's name and a
-stamp of its file, followed by the row's float16 numbers. Incomplete rows are dropped, so a run may stop at any moment.
+The first line of PATH.part is JSON that describes the features. Each row is a line of JSON, the picture's name, a stamp
+of its file and a checksum, followed by the row's float16 numbers. Incomplete and damaged rows are dropped, so a run may
+stop at any moment.
 """
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from data.files import is_full, megabytes
 class FeatureRows:
     """The finished rows of a feature file: `rows` is picture's name -> (stamp, offset in PATH.part).
 
-    A context manager. shape: of one picture's features; attributes: of the encoder; total: rows that are expected. On
-    entering, raises ValueError if PATH.part holds features of another encoder, or if another run is writing it. On a
+    A context manager. shape: of one picture's features; attributes: of the encoder; total: rows that are expected.
+    `damaged` says whether PATH.part had rows that are not as they were written; they are left out. On entering, raises
+    ValueError if PATH.part holds features of another encoder or is no such file, or if another run is writing it. On a
     full disk raises OSError that says how much is needed and what to do.
     """
 
@@ -34,11 +37,14 @@ class FeatureRows:
         self.shape, self.attributes, self.total = tuple(shape), attributes, total
         self.bytes = 2 * math.prod(shape)
         self.rows: dict[str, tuple[Any, int]] = {}
+        self.damaged = False
 
     def __enter__(self) -> FeatureRows:
         with contextlib.ExitStack() as stack:
             stack.enter_context(writing(self.path, self.part))
-            self._file = stack.enter_context(open(self.part, "a+b"))
+            if self.part.is_symlink():
+                raise ValueError(f"{self.part}: is a link, expected an unfinished run: remove it")
+            self._file = stack.enter_context(open(self.part, "a+b", opener=_open_no_link))
             self._file.seek(0)
             self._check(self._file.readline())
             self._read()
@@ -61,11 +67,12 @@ class FeatureRows:
         largest = np.abs(features).max()
         if largest > np.finfo(np.float16).max:
             raise ValueError(f"its features reach {largest:.3g}, beyond float16's 65504")
+        row = features.astype(np.float16).tobytes()
         self._file.seek(0, os.SEEK_END)
-        self._write([name, stamp])
+        self._write([name, stamp, checksum(name, stamp, row)])
         self.rows[name] = (stamp, self._file.tell())
-        self._file.write(features.astype(np.float16).tobytes())
-        self._file.flush()
+        self._file.write(row)
+        self._file.flush()          # no fsync: what a power cut takes is found by the checksums and encoded again
 
     def finish(self, names: Sequence[str]) -> None:
         """Write the rows of these pictures, in this order, to PATH as HDF5, and remove PATH.part."""
@@ -100,13 +107,18 @@ class FeatureRows:
     def _check(self, line: bytes) -> None:
         """Compare PATH.part's first line with the encoder, or write it if there is none."""
         ours = {"shape": self.shape, **self.attributes}
-        if not line.endswith(b"\n") and line[:8] == b'{"shape"'[:len(line)]:         # the run stopped in its first line
-            self._file.truncate(0)
-            self._write({key: value.tolist() if hasattr(value, "tolist") else value for key, value in ours.items()})
+        plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in ours.items()}
+        begun = json.dumps({"shape": self.shape})[:-1].encode()         # shorter beginnings others' files have too
+        if not line or line.startswith(begun) and json.dumps(plain).encode().startswith(line):
+            self._file.seek(0)                                          # the run stopped in its first line
+            self._file.truncate()
+            self._write(plain)
             return
         try:
             header = dict(json.loads(line))
             found = differences(header, ours)
+            if not (line.endswith(b"\n") and {"shape", "model"} <= header.keys()):
+                raise ValueError
         except (ValueError, TypeError):
             raise ValueError(f"{self.part}: expected an unfinished run, found another file: remove it") from None
         if header.get("shape") != list(self.shape):
@@ -116,17 +128,30 @@ class FeatureRows:
                              "use that encoder")
 
     def _read(self) -> None:
-        """Index the complete rows, and cut off an incomplete one at the end."""
+        """Index the rows that are as they were written, and cut off what is behind the last complete one."""
         end, size = self._file.tell(), self._file.seek(0, os.SEEK_END)
         self._file.seek(end)
         while end + self.bytes < size:
             try:
-                name, stamp = json.loads(self._file.readline())
-            except ValueError:                           # damage, from a power cut for example
+                name, stamp, stated = json.loads(self._file.readline())
+            except (ValueError, TypeError):              # where the next row begins is lost; version 0.1's rows too
+                self.damaged = True
                 break
             start = self._file.tell()
             if start + self.bytes > size:
                 break
-            self.rows[name] = (stamp, start)
-            end = self._file.seek(start + self.bytes)
+            if checksum(name, stamp, self._file.read(self.bytes)) == stated:
+                self.rows[name] = (stamp, start)
+            else:
+                self.damaged = True
+            end = start + self.bytes
         self._file.truncate(end)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def checksum(name: Any, stamp: Any, row: bytes) -> int:
+    """CRC-32 of a row and of what is said of it."""
+    return zlib.crc32(row, zlib.crc32(json.dumps([name, stamp]).encode()))

@@ -6,6 +6,7 @@ image's name: 391895, 391895_features or 391895/features.
 import base64
 import contextlib
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -284,6 +285,7 @@ def _tsv_line(line: bytes, where: str) -> tuple[str, np.ndarray]:
 def _numpy_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, KeyError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile,
+            zlib.error) as error:
         found = " ".join(str(error).split())
         raise ValueError(f"{path}: expected arrays of numbers that NumPy wrote, found {found}") from error

@@ -35,9 +35,13 @@ class Pixels(NamedTuple):
 
 
 def open_model(path: str | os.PathLike, threads: int | None = None) -> Session:
-    """An onnxruntime session on the CPU. Raises FileNotFoundError, or ValueError if it cannot run the model."""
+    """An onnxruntime session on the CPU. Raises OSError, or ValueError if it cannot run the model."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file, expected an ONNX model")
+    try:
+        open(path, "rb").close()                        # onnxruntime tells damage and denial alike
+    except PermissionError as error:
+        raise PermissionError(f"{path}: cannot be read: permission denied") from error
     if threads is not None and not 1 <= threads <= MAX_THREADS:        # onnxruntime starts as many as it is told
         raise ValueError(f"--threads {threads}: expected 1 to {MAX_THREADS:,}, best no more than the number of cores")
     try:

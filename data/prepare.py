@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from data.features import FeatureReader, check_same_kind
-from data.files import new_hdf5
+from data.files import is_full, new_hdf5
 from data.fingerprints import Fingerprints, Progress
 from data.markers import strip_source
 from data.matching import examples, match_names
@@ -34,22 +34,36 @@ from data.word_counts import check_has_words, count_words, default_min_count
 def new_folder(out: str | os.PathLike) -> Iterator[Path]:
     """A temporary folder to fill; it becomes `out` if the block succeeds, and is removed if it fails.
 
-    Raises FileExistsError if `out` exists and is not an empty folder.
+    Raises FileExistsError if `out` exists and is not an empty folder; an OSError of writing names `out`.
     """
     out = Path(out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: is not empty, nothing was written: choose another folder or remove it")
     place = next(parent for parent in out.parents if parent.exists())
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=place))
+    hidden = place / f".{out.name}."
+    with _naming(out, str(hidden)):
+        temporary = Path(tempfile.mkdtemp(prefix=hidden.name, dir=place))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            if out.exists():
+                out.rmdir()
+            os.replace(temporary, out)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(out: Path, hidden: str) -> Iterator[None]:
+    """Name `out` in an OSError of writing files whose paths begin with `hidden`, which no user has typed."""
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.exists():
-            out.rmdir()
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or getattr(error.__cause__, "strerror", None)
+        if reason is None or not (is_full(error) or hidden in f"{error} {error.filename}"):
+            raise
+        raise type(error)(f"{out}: cannot be written, and nothing was written: {reason}") from error
 
 
 def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[str, str | os.PathLike],
@@ -103,7 +117,8 @@ def _notes(source: Source, folder: Path, features: Mapping[str, str | os.PathLik
     if "val" not in source.captions:
         notes.append("no validation split, without which scripts.train takes only --overfit: --val 0.1 makes one of a "
                      "tenth of the training images")
-    paths = dict.fromkeys(folder / path for part in (features, pooled or {}) for path in part.values())
+    given = [path for part in (features, pooled or {}) for path in part.values()]
+    paths = dict.fromkeys(folder / path for path in given if os.path.isabs(path))      # others were just made here
     return notes + [note for path in paths for note in FeatureReader(path).notes()]
 
 

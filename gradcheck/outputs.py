@@ -84,11 +84,12 @@ def check_output(option: str, path: str | Path | None, kind: Kind, force: bool =
     target = Path(os.path.realpath(path))
     try:
         os.lstat(target)
-        _check_replaced(where, target, kind, force)
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:                                # a name that is too long, say
         raise type(error)(f"{where}: {error.strerror or error}") from error
+    else:
+        _check_replaced(where, target, kind, force)
     check_folder(where, target.parent)
 
 

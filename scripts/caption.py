@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.commandline.command import run
 from scripts.commandline.decoding_options import add_decoding, check_decoding
-from scripts.commandline.image_model import add_model
+from scripts.commandline.image_model import add_model, model_options
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, check_least
@@ -31,9 +31,9 @@ def parse(argv=None):
     add_model(photos, "what the run was trained on")
     args = parser.parse_args(argv)
     check_least(args, n=0, seed=0, beam=1, alternatives=1)
-    for name in ("split", "data") if args.images else ("encoder", "html"):
-        if getattr(args, name) is not None:
-            raise ValueError(f"--{name}: goes {'not with' if args.images else 'only with'} --images")
+    for name in ("split", "data") if args.images else ("encoder", "html", *model_options(args)):
+        if getattr(args, name) != parser.get_default(name):
+            raise ValueError(f"--{name.replace('_', '-')}: goes {'not with' if args.images else 'only with'} --images")
     check_decoding(args)
     return args
 

@@ -12,6 +12,8 @@ from scripts.runs.start import resume_run, start_run
 from scripts.runs.training import judge_overfit, train
 from scripts.runs.training_files import say, show_report
 
+WRITTEN = ("best.h5", "last.h5", "history.csv", "curves.png", "samples.png")
+
 
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.train", description=__doc__)
@@ -60,7 +62,7 @@ def train_and_judge(solver, files, report):
         return 1
     for line in files.samples:
         say(line)
-    say(f"done: {files.folder} has best.h5, last.h5, history.csv, curves.png, samples.png")
+    say(f"done: {files.folder} has {', '.join(name for name in WRITTEN if (files.folder / name).exists())}")
     if report:
         show_report(files.folder)
     learnt = files.settings["overfit"] is None or judge_overfit(solver, files.settings["model"])

@@ -1,6 +1,7 @@
 """Features of many pictures, in batches, as feature files; pictures that cannot be read are left out."""
 import contextlib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,9 @@ def extract(encoders: Mapping[str | os.PathLike, Encoder], pictures: dict[str, P
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FeatureRows(path, encoder.shape, encoder.attributes(), len(pictures)))
                  for path, encoder in encoders.items()]
+        for damaged in [rows.part for rows in files if rows.damaged]:
+            print(f"note: {damaged}: rows are damaged or of version 0.1, their pictures are encoded again",
+                  file=sys.stderr)
         try:
             failed = _append(list(encoders.values()), pictures, files, batch)
         except KeyboardInterrupt:

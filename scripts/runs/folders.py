@@ -30,8 +30,9 @@ def new_run(out: str | Path | None, name: str, held: contextlib.ExitStack | None
     if folder.is_dir():
         hold_run(folder, held)
     if not folder.is_dir() or any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise FileExistsError(f"{folder}: holds another run or other files; nothing was written: "
-                              f"choose another --out, or go on with it by --resume {folder}")
+        found = "holds another run or other files" if folder.is_dir() else "is a file, expected a folder"
+        resume = f", or go on with it by --resume {folder}" if (folder / "last.h5").is_file() else ""
+        raise FileExistsError(f"{folder}: {found}; nothing was written: choose another --out{resume}")
     return folder
 
 

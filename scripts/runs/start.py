@@ -79,5 +79,8 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     solver = make_solver(checkpoint.model, settings, dataset)
     restore_solver(solver, checkpoint)
     if solver.best_epoch:
+        if not (folder / "best.h5").exists():
+            say(f"note: {folder}: best.h5, the weights of epoch {solver.best_epoch}, is missing: last.h5 stands in for "
+                "it until an epoch is better")
         solver.best_params = load_run(folder, "best").model.params
     return solver, TrainingFiles(folder, dataset, settings, now, checkpoint.run.get("from"))

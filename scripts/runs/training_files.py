@@ -86,8 +86,10 @@ class TrainingFiles:
         try:
             yield
         except OSError as error:
-            raise OSError(f"{self.folder}: {error.strerror or error}; files written before are unchanged: make room, "
-                          f"then go on with python -m scripts.train --resume {self.folder}") from error
+            what = (f"files written before are unchanged: make room, then go on with python -m scripts.train --resume "
+                    f"{self.folder}" if (self.folder / "last.h5").exists() else
+                    f"nothing was written: make room, then start it again, with --out {self.folder}")
+            raise OSError(f"{self.folder}: {error.strerror or error}; {what}") from error
 
     def end_progress(self):
         """Take the progress bar off the terminal."""

@@ -121,9 +121,9 @@ def test_references_that_are_gone_or_damaged(copy, fails):
     edit_references(folder, lambda r: r["val"].pop("33.jpg"))
     with fails("not the validation references", "image 3, '33.jpg'"):
         check(then, folder)
-    for damaged in ("[]", '{"val": 3}'):
+    for damaged in ('["a"]', '{"val": 3}', '{"val": {}, "test": {"im003.jpg": 5}}'):
         (folder / "references.json").write_text(damaged)
-        with fails("not the training references", "image 0, '00.jpg'"):
+        with fails(folder / "references.json", "is not a file of references"):
             check(then, folder)
     (folder / "references.json").unlink()
     with fails("not the training references", "present then, absent now; also changed: validation ref"):

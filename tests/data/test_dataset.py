@@ -76,10 +76,14 @@ def test_references_are_what_people_wrote(pristine):
 def test_references_that_are_none(folder, fails):
     path = folder / "references.json"
     content = json.loads(path.read_text())
-    for change in ({}, {"val": []}, {"val": {**content["val"], "d.jpg": []}}, {"val": {**content["val"], "d.jpg": [7]}},
-                   {"val": {"c.jpg": ["a"]}}):
+    none, form = "not the references of the val split", "is not a file of references"
+    for change, parts in (
+            ({}, [none, "the whole split is missing"]), ({"val": {"c.jpg": ["a"]}}, [none, "image 'd.jpg' is missing"]),
+            (["a"], [form, "found ['a'] in the whole file"]), ({"val": []}, [form, "found [] in split 'val'"]),
+            ({"val": {**content["val"], "d.jpg": []}}, [form, "found [] for image 'd.jpg' of split 'val'"]),
+            ({**content, "test": {"d.jpg": [7]}}, [form, "found [7] for image 'd.jpg' of split 'test'"])):
         path.write_text(json.dumps(change))
-        with fails(path, "not the references of the val split", "prepare_data again"):
+        with fails(path, *parts, "prepare_data again"):
             open_dataset(folder).references("val")
     path.unlink()
     with fails(path, "prepare_data again", error=FileNotFoundError):

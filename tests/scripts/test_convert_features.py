@@ -310,6 +310,7 @@ def test_files_of_another_kind(call, tmp_path):
     np.save(buffer, np.array([{"features": 1}]), allow_pickle=True)
     for name, content, part in (("in.npy", buffer.getvalue(), "expected arrays of numbers that NumPy wrote"),
                                 ("in.npz", b"PK nothing", "expected arrays"), ("in.npy", b"", "expected arrays"),
+                                ("in.npy", b"\x93NUMPY\1\0\x0a\0{'descr': \n", "expected arrays"),
                                 ("in.pkl", b"\x80\x04", "not an HDF5 file")):
         (tmp_path / name).write_bytes(content)
         assert f"{tmp_path / name}: " in (said := call(tmp_path / name)[1]) and part in said

@@ -124,11 +124,26 @@ def test_a_run_killed_at_any_byte_goes_on(place, monkeypatch):
     assert call(place, "--batch", "1") == 130
     part = (place / "f.h5.part").read_bytes()
     monkeypatch.undo()
-    for end in (0, 1, 30, part.index(b"\n"), *range(part.index(b"\n") + 1, len(part), 23)):
+    for end in (0, 20, 30, part.index(b"\n"), *range(part.index(b"\n") + 1, len(part), 23)):
         (place / "f.h5").unlink(missing_ok=True)
         (place / "f.h5.part").write_bytes(part[:end])
         assert call(place) == 0
         assert np.array_equal(read(place / "f.h5")[0], read(place / "whole.h5")[0]), end
+
+
+def test_a_row_that_was_damaged_is_made_again(place, monkeypatch, capsys):
+    assert call(place, out="whole.h5") == 0
+    stopped_after(monkeypatch, 4)
+    assert call(place, "--batch", "1") == 130
+    part = bytearray((place / "f.h5.part").read_bytes())
+    part[part.index(b'["c.png"') + 90] ^= 64                         # among the numbers
+    (place / "f.h5.part").write_bytes(part)
+    opened = stopped_after(monkeypatch, 9)
+    capsys.readouterr()
+    assert call(place) == 0 and [path.name for path in opened] == ["c.png", "a.png", "d.png"]
+    assert capsys.readouterr().err == (f"note: {place / 'f.h5.part'}: rows are damaged or of version 0.1, their "
+                                       "pictures are encoded again\n")
+    assert np.array_equal(read(place / "f.h5")[0], read(place / "whole.h5")[0])
 
 
 def test_a_run_killed_and_stopped_again_goes_on(place, monkeypatch):
@@ -212,7 +227,7 @@ def test_a_disk_that_is_full_half_way_is_said_with_what_to_do(place, monkeypatch
                 raise OSError(28, "No space left on device")
             super().flush()
 
-    def full(path, mode):
+    def full(path, mode, opener):
         return Full(io.FileIO(path, mode.replace("b", "")))
     monkeypatch.setattr("data.feature_rows.open", full, raising=False)
     assert call(place, "--batch", "1") == 2
@@ -262,3 +277,15 @@ def test_a_model_is_listed(place, capsys):
     assert main(["--list", str(place / "m.onnx")]) == 0
     said = capsys.readouterr().out
     assert "output  pooled  float" in said and "  grid is regions 2x3 of 5 numbers (NCHW), the default\n" in said
+
+
+def test_a_model_that_may_not_be_read_is_said_as_such(place, monkeypatch, capsys):
+    def denied(path, mode):                                          # tests may run as root
+        raise PermissionError(13, "Permission denied", path)
+    monkeypatch.setattr("data.onnx_models.open", denied, raising=False)
+    for argv in (["--list", str(place / "m.onnx")],
+                 ["--encoder", str(place / "m.onnx"), "--images", str(place / "photos"), "--out", str(place / "f.h5")]):
+        with pytest.raises(SystemExit) as stop:
+            run(lambda argv=argv: main(argv))
+        assert stop.value.code == 2
+        assert capsys.readouterr().err == f"error: {place / 'm.onnx'}: cannot be read: permission denied\n"

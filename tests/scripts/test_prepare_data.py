@@ -142,7 +142,8 @@ def test_relative_paths_are_kept_as_absolute_ones(place, monkeypatch, tmp_path_f
 def test_the_built_in_scenes(place, monkeypatch, capsys):
     monkeypatch.setattr("data.scene_dataset.SPLITS", {"train": 20, "val": 3, "test": 4})
     assert call(["scenes", "--seed", "5", "--out", f"{place}/scenes"]) == 0
-    assert "train      20 images      100 captions" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "train      20 images      100 captions" in said and "note" not in said
     assert len(open_dataset(place / "scenes").pictures) == 27
 
 
@@ -278,9 +279,30 @@ def test_ctrl_c_leaves_nothing(place, capsys, monkeypatch):
     assert capsys.readouterr().err == "stopped\n" and list(place.parent.iterdir()) == [place]
 
 
-def test_a_full_disk_leaves_nothing(place, capsys, monkeypatch):
-    def full(path, content):
-        raise OSError(28, "No space left on device", str(path))
-    monkeypatch.setattr("data.prepare._write_json", full)
+@pytest.mark.parametrize("name", ["pathlib.Path.write_bytes", "pathlib.Path.write_text", "tempfile.mkdtemp",
+                                  "os.replace"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_full_disk_leaves_nothing_and_names_what_was_typed(name, named, place, capsys, monkeypatch):
+    """An error of opening names a file, here as in a hidden folder; one of writing names none."""
+    hidden = place.parent / ".out.xyz" / "captions.h5"
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", *([str(hidden)] if named else []))
+    monkeypatch.setattr(name, full)
     assert call(argv("flickr8k", place)) == 2
-    assert "No space left on device" in capsys.readouterr().err and list(place.parent.iterdir()) == [place]
+    out = place.parent / "out"
+    assert capsys.readouterr().err == (
+        f"error: {out}: cannot be written, and nothing was written: No space left on device\n")
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_forbidden_place_is_said_and_other_errors_keep_their_names(place, capsys, monkeypatch):
+    def denied(*_, prefix, dir):
+        raise PermissionError(13, "Permission denied", f"{dir / prefix}xyz")
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkdtemp", denied)
+        assert call(argv("flickr8k", place)) == 2
+    assert f"{place.parent / 'out'}: cannot be written, and nothing was written: Perm" in capsys.readouterr().err
+    monkeypatch.setattr("data.prepare.match_names", lambda *_: (place / "absent").stat())
+    assert call(argv("flickr8k", place)) == 2
+    assert capsys.readouterr().err == f"error: {place / 'absent'}: No such file or directory\n"

@@ -88,6 +88,15 @@ def test_folders_pipes_and_devices_are_never_replaced(force, tmp_path):
     assert refused(tmp_path / ("x" * 300), "too long", force=force)
 
 
+def test_the_option_and_its_path_are_said_once(tmp_path, monkeypatch):
+    (tmp_path / "a.json").write_bytes(OURS)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    for path in (tmp_path, tmp_path / "a.json", tmp_path / ("x" * 300)):
+        with pytest.raises(OSError) as caught:
+            check_output("--out", path, KIND)
+        assert str(caught.value).count(f"--out {path}") == 1
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no /dev/fd here")
 def test_a_stream_is_written_to_and_stays(tmp_path, capfd):
     for name in ("/dev/null", "/dev/stdout", "/dev/stderr"):

@@ -207,6 +207,9 @@ def test_a_page_replaces_nothing_but_a_page(make_run, encoder, photos, capsys):
 @pytest.mark.parametrize("arguments, message", [
     (["--images", "x"], "expected --encoder with the ONNX model"), (["--encoder", "x"], "--encoder: goes only with"),
     (["--html", "x"], "--html: goes only with"), (["--images", "x", "--split", "val"], "--split: goes not with"),
+    *((option, f"{option[0]}: goes only with") for option in (
+        ["--threads", "2"], ["--layer", "x"], ["--size", "8"], ["--normalise", "raw"], ["--bgr"],
+        ["--resize", "bicubic"], ["--output-layout", "NCHW"])),
     (["--images", "x", "--encoder", "absent.onnx"], "absent.onnx: no such file")])
 def test_options_that_do_not_go_together(arguments, message, make_run, capsys):
     assert ended(lambda: caption.main([make_run({"model": "m"}), *arguments])) == 2
