@@ -61,7 +61,21 @@ class Task(WSGITask):
 
 
 class CarefulParser(HTTPRequestParser):
-    """waitress's parser crashes on a Content-Length of very many digits; and what it does not support is status 400."""
+    """waitress's parser crashes on a Content-Length of very many digits; and what it does not support is status 400.
+
+    A complete request keeps in `rest` what was sent after it.
+    """
+    rest = b""
+
+    def received(self, data):
+        used = super().received(data)
+        if not self.completed:
+            return used
+        self.expect_continue = False                        # there is nothing left to wait for
+        if self.empty:
+            return used
+        self.rest = data[used:]
+        return len(data)
 
     def parse_header(self, header_plus):
         try:
@@ -71,12 +85,13 @@ class CarefulParser(HTTPRequestParser):
 
 
 class Channel(HTTPChannel):
-    """A connection that knows since when it waits."""
+    """A connection that knows since when it waits. It reads no further request before the answer to the last is sent."""
     task_class, error_task_class, parser_class = Task, JsonErrorTask, CarefulParser
 
     def __init__(self, *args, **kwargs):
         self.since = self.moved = time.monotonic()              # its state began; it sent or was sent something
         self.between, self._sent = True, 0                      # between two requests; bytes of a piece
+        self._rest = b""                                        # what was sent after the request that is answered
         super().__init__(*args, **kwargs)
 
     def received(self, data):
@@ -88,9 +103,21 @@ class Channel(HTTPChannel):
         return super().received(data)
 
     def service(self):
+        self._rest = self.requests[0].rest
         super().service()
         self.since = self.moved = time.monotonic()
         self.between = True
+        if self._rest:
+            self.server.pull_trigger()                          # for go_on
+
+    def readable(self):
+        return not self.requests and not self._rest and super().readable()
+
+    def go_on(self):
+        """Read what was sent after a request whose answer is sent."""
+        if self._rest and self.between and not (self.requests or self.total_outbufs_len):
+            data, self._rest = self._rest, b""
+            self.received(data)
 
     @property
     def waits(self):
@@ -172,6 +199,8 @@ class Server(TcpWSGIServer):
     def _tend(self):
         """Close what is past its deadline, and bodies if all together grow too large."""
         now, channels = time.monotonic(), list(self.active_channels.values())
+        for channel in channels:
+            channel.go_on()
         if sum(channel.held_bytes() for channel in channels) > self.limits.held_bytes:
             self._evict([channel for channel in channels if channel.held_bytes()])
         if now < self._next:
