@@ -17,7 +17,7 @@ from waitress.utilities import Error
 from scripts.web.service import BODY, CODES, HEADERS, error_body
 
 PIECE = 2**12                           # bytes that show that a client is sending, and not keeping a connection open
-TURN = 0.25                             # seconds between two looks at the deadlines
+TURN = 0.1                              # seconds between two looks at the deadlines, and that a new client is left
 AT_ONCE = 8                             # connections that are accepted before others are read
 
 
@@ -85,14 +85,15 @@ class CarefulParser(HTTPRequestParser):
 
 
 class Channel(HTTPChannel):
-    """A connection that knows since when it waits. It reads no further request before the answer to the last is sent."""
+    """A connection that knows since when it waits. It reads no request before the answer to the last is sent."""
     task_class, error_task_class, parser_class = Task, JsonErrorTask, CarefulParser
 
-    def __init__(self, *args, **kwargs):
-        self.since = self.moved = time.monotonic()              # its state began; it sent or was sent something
+    def __init__(self, server, *args, **kwargs):
+        self._turn = server.turns
+        self._opened = self.since = self.moved = time.monotonic()       # its state began; it sent or was sent something
         self.between, self._sent = True, 0                      # between two requests; bytes of a piece
         self._rest = b""                                        # what was sent after the request that is answered
-        super().__init__(*args, **kwargs)
+        super().__init__(server, *args, **kwargs)
 
     def received(self, data):
         self._sent += len(data)
@@ -121,7 +122,9 @@ class Channel(HTTPChannel):
 
     @property
     def waits(self):
-        return not self.requests
+        """Whether it has no request, though there was time to send one, and for us to read it."""
+        new = self.server.turns <= self._turn + 1 or time.monotonic() < self._opened + TURN
+        return not (new or self.requests)
 
     def held_bytes(self):
         return sum(request.body_bytes_received for request in (*self.requests, self.request) if request is not None)
@@ -152,19 +155,22 @@ class Server(TcpWSGIServer):
     channel_class = Channel
 
     def __init__(self, app, listener, limits, metrics, adjustments):
-        self.limits, self.metrics, self._next, self._more = limits, metrics, 0.0, 0
+        self.limits, self.metrics, self.turns, self._next, self._more = limits, metrics, 0, 0.0, 0
         info = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(app, _sock=listener, adj=adjustments, sockinfo=info, bind_socket=False)
 
     def run(self):
-        """Serve until Ctrl-C, or until the server is closed."""
+        """Serve until the server is closed; Ctrl-C ends it with KeyboardInterrupt, as any command."""
         try:
             while self.accepting:
                 wasyncore.loop(TURN, use_poll=True, map=self._map, count=1)
                 self._tend()
-            wasyncore.close_all(self._map, ignore_all=True)
+                self.turns += 1
         except (SystemExit, KeyboardInterrupt):
             self.task_dispatcher.shutdown()
+            raise
+        finally:
+            wasyncore.close_all(self._map, ignore_all=True)
 
     def readable(self):
         """Whether a new connection has room, or somebody waits who can make room."""
@@ -187,13 +193,14 @@ class Server(TcpWSGIServer):
             self._make_room(found[1][0])
         return found
 
-    def _make_room(self, address):
-        """Close a connection, if need be, for a new one of this address."""
+    def _make_room(self, *new):
+        """Close connections above the limits, when those of the addresses `new` have come; some may have to stay."""
         channels = list(self.active_channels.values())
-        crowds = Counter(channel.addr[0] for channel in channels)
-        if crowds[address] >= self.limits.address:
-            self._evict([channel for channel in channels if channel.addr[0] == address], crowds)
-        elif len(channels) >= self.limits.connections:
+        crowds = Counter([*(channel.addr[0] for channel in channels), *new])
+        for address, number in crowds.items():
+            for _ in range(number - self.limits.address):
+                self._evict([channel for channel in channels if channel.addr[0] == address], crowds)
+        for _ in range(len(self.active_channels) + len(new) - self.limits.connections):
             self._evict(channels, crowds)
 
     def _tend(self):
@@ -206,6 +213,7 @@ class Server(TcpWSGIServer):
         if now < self._next:
             return
         self._next = now + TURN
+        self._make_room()
         for channel in channels:
             if channel.waits and now - channel.since > channel.patience(self.limits):
                 self.metrics.count("late")
@@ -214,7 +222,7 @@ class Server(TcpWSGIServer):
 
     def _evict(self, channels, crowds=None):
         """Close the one that has sent nothing for longest, of the address with most connections."""
-        waiting = [channel for channel in channels if channel.waits]
+        waiting = [channel for channel in channels if channel.waits and channel.connected]
         if waiting:
             crowds = crowds or Counter()
             min(waiting, key=lambda channel: (-crowds[channel.addr[0]], channel.moved)).handle_close()
