@@ -92,7 +92,7 @@ class Channel(HTTPChannel):
         self._turn = server.turns
         self._opened = self.since = self.moved = time.monotonic()       # its state began; it sent or was sent something
         self.between, self._sent = True, 0                      # between two requests; bytes of a piece
-        self._rest = b""                                        # what was sent after the request that is answered
+        self._rest, self._answered = b"", False                 # what was sent after the request that is answered
         super().__init__(server, *args, **kwargs)
 
     def received(self, data):
@@ -104,8 +104,9 @@ class Channel(HTTPChannel):
         return super().received(data)
 
     def service(self):
-        self._rest = self.requests[0].rest
+        self._rest, self._answered = self.requests[0].rest, True
         super().service()
+        self._answered = False
         self.since = self.moved = time.monotonic()
         self.between = True
         if self._rest:
@@ -122,9 +123,15 @@ class Channel(HTTPChannel):
 
     @property
     def waits(self):
-        """Whether it has no request, though there was time to send one, and for us to read it."""
-        new = self.server.turns <= self._turn + 1 or time.monotonic() < self._opened + TURN
-        return not (new or self.requests)
+        """Whether nobody works for it, though there was time to send a request, and for us to read it."""
+        if self.requests or self.greedy:
+            return self.greedy and not self._answered
+        return self.server.turns > self._turn + 1 and time.monotonic() > self._opened + TURN
+
+    @property
+    def greedy(self):
+        """Whether it asks for more before it has read the last answer, or does not read that."""
+        return bool(self._rest or self.total_outbufs_len or any(request.rest for request in self.requests[:1]))
 
     def held_bytes(self):
         return sum(request.body_bytes_received for request in (*self.requests, self.request) if request is not None)
@@ -215,15 +222,16 @@ class Server(TcpWSGIServer):
         self._next = now + TURN
         self._make_room()
         for channel in channels:
-            if channel.waits and now - channel.since > channel.patience(self.limits):
+            if not channel.requests and now - channel.since > channel.patience(self.limits):
                 self.metrics.count("late")
                 channel.give_up()
         self.metrics.open = len(self.active_channels)
 
     def _evict(self, channels, crowds=None):
-        """Close the one that has sent nothing for longest, of the address with most connections."""
+        """Close a greedy one, else the one that has sent nothing for longest, of the address with most connections."""
         waiting = [channel for channel in channels if channel.waits and channel.connected]
         if waiting:
             crowds = crowds or Counter()
-            min(waiting, key=lambda channel: (-crowds[channel.addr[0]], channel.moved)).handle_close()
+            first = min(waiting, key=lambda channel: (-crowds[channel.addr[0]], not channel.greedy, channel.moved))
+            first.handle_close()
             self.metrics.count("evicted")

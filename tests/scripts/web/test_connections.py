@@ -204,8 +204,21 @@ def test_who_pipelines_and_never_reads_takes_nobodys_turn():
             assert began.acquire(timeout=PATIENT)
         gate.set()
         assert answer(connect(HEALTH))[0] == 200            # in place of one of them
-        told = app.extensions["metrics"].told()
-        assert told["requests"].get("GET /", {}).get("200", 0) < 200 and told["connections"]["evicted"] == 1
+        assert app.extensions["metrics"].told()["requests"].get("GET /", {}).get("200", 0) < 200
+        wait_for(lambda: counts(app)["evicted"] == 1)
+
+
+def test_who_asks_for_more_before_reading_goes_before_who_is_slow():
+    with served(address=3) as (connect, app):
+        slow = connect(BODY)
+        wait_for(lambda: counts(app)["open"] == 1)
+        for _ in range(2):
+            connect(NEVER_READS, buffer=4096)
+        wait_for(lambda: counts(app)["open"] == 3)
+        connect()
+        wait_for(lambda: counts(app)["evicted"] == 1)
+        slow.sendall(b" " * 3999)
+        assert answer(slow)[0] == 400
 
 
 def test_pipelined_requests_are_answered_in_turn():
