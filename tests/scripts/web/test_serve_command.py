@@ -29,10 +29,16 @@ def interrupted(monkeypatch):
         found.append(names)
         return make_app(None, Worker(), {}, names=names), Worker(), None
 
-    def interrupt(*_, **__):
+    def interrupt():
         raise KeyboardInterrupt
+
+    def make_server(*args):
+        made = real(*args)
+        made._tend = interrupt                              # of this one: others run beside it
+        return made
+    real = server.make_server
     monkeypatch.setattr(application, "make_service", make_service)
-    monkeypatch.setattr("waitress.wasyncore.loop", interrupt)
+    monkeypatch.setattr(server, "make_server", make_server)
     return found
 
 
