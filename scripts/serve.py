@@ -2,10 +2,14 @@
 
 Photos need the ONNX model that made the run's training features (--encoder); a run on scenes needs none (--scenes).
 """
+import re
+
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_model, model_options
 from scripts.commandline.parser import Parser
-from scripts.commandline.run_options import add_run
+from scripts.commandline.run_options import add_run, check_least
+
+NAME = re.compile(r"([^\s/?#@:\[\]\\,]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")      # a host as browsers name it
 
 
 def parse(argv=None):
@@ -22,6 +26,13 @@ def parse(argv=None):
         parser.error("expected --encoder MODEL.onnx, or --scenes for a run on scenes")
     if args.scenes and args.encoder:
         parser.error("--encoder and --scenes: expected one of them")
+    if args.threads is not None:
+        check_least(args, threads=1)
+    for name in args.name:
+        if not NAME.fullmatch(name):
+            parser.error(f"--name {name!r}: expected a host name such as captions.example, with a port "
+                         "captions.example:8443, an IPv6 address in brackets")
+    args.host = args.host[1:-1] if args.host.startswith("[") and args.host.endswith("]") else args.host
     return args
 
 
@@ -36,15 +47,17 @@ def main(argv=None):
     keep_little()
     with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded
         app, worker, note = make_service(args.run, args.encoder, model_options(args), args.scenes,
-                                         host_names(args.host, args.name))
+                                         host_names(listener.getsockname()[0], args.name))
         all_from_one = Limits(address=Limits().connections)          # the front server's address
         server = make_server(app, worker.in_flight, listener, all_from_one if args.name else Limits())
         if note:
             print(note)
         host = f"[{args.host}]" if ":" in args.host else args.host
-        print(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
-        server.run()
-        worker.close()
+        try:
+            print(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
+            server.run()
+        finally:
+            worker.close()
 
 
 if __name__ == "__main__":

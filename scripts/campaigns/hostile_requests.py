@@ -15,12 +15,14 @@ from PIL import Image
 from data.scenes import make_scenes
 
 CROWD, PATIENCE = 200, 30.0             # connections that are never done; seconds that a client of ours waits
-PAUSE, AGAIN = 0.1, 5                   # seconds between two bytes of a connection; how many are opened again meanwhile
+PAUSE, AGAIN = 0.1, 20                  # seconds between two bytes of a connection; how many are opened again meanwhile
+ADDRESSES = 4                           # that they come from, where the system gives this machine so many
 UPLOAD = (b"POST /api/caption HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
           b"Content-Length: 900000\r\n\r\n")
 PAGES = 20 * b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
-BEGUN = (b"", b"GET / HTTP/1.1\r\nHos", UPLOAD, UPLOAD + b"{", PAGES)
-TRICKLE = (b"", b"x", b"", b" ", b"\r\n")       # what follows byte by byte, in the same order
+BURSTS = tuple(400 * f"GET {path} HTTP/1.1\r\n\r\n".encode() for path in ("/", "/api/health", "/nothing"))
+BEGUN = (b"", b"GET / HTTP/1.1\r\nHos", UPLOAD, UPLOAD + b"{", PAGES, *BURSTS)
+TRICKLE = (b"", b"x", b"", b" ", b"\r\n", *BURSTS)      # what follows again and again, in the same order
 MALFORMED = (b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\na b\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
              b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
              b"POST /api/caption HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
@@ -54,13 +56,15 @@ class Crowd:
                     held.pop(k).close()
             for k in [k for k in range(CROWD) if k not in held][:room]:
                 with contextlib.suppress(OSError):
-                    held[k] = self._open(BEGUN[k % len(BEGUN)])
+                    held[k] = self._open(BEGUN[k % len(BEGUN)], k // len(BEGUN) % ADDRESSES)
             room = AGAIN
         for connection in held.values():
             connection.close()
 
-    def _open(self, begun):
+    def _open(self, begun, number):
         connection = socket.socket()
+        with contextlib.suppress(OSError):                  # macOS has one such address
+            connection.bind((f"127.0.0.{1 + number}", 0))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)
         connection.connect(self.address)
@@ -70,7 +74,7 @@ class Crowd:
 
 
 def _keep(connection, kind):
-    """Send a byte more; whether the connection is still open."""
+    """Send more; whether the connection is still open."""
     try:
         if TRICKLE[kind]:
             connection.send(TRICKLE[kind])

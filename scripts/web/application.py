@@ -1,5 +1,4 @@
 """The service of one run: its model, features, host names and scenes, put together."""
-import contextlib
 import io
 import ipaddress
 from collections.abc import Iterable
@@ -14,21 +13,20 @@ from scripts.runs import load_run, vocabulary_of
 from scripts.runs.photos import picture_features
 from scripts.web.answers import Answers
 from scripts.web.service import make_app
+from scripts.web.sites import LOCAL
 from scripts.web.worker import Worker
 
 SCENES, SEED = 12, 2024                 # another seed than the training scenes have
 
 
-def host_names(host: str, names: Iterable[str]) -> set[str] | None:
+def host_names(address: str, names: Iterable[str]) -> set[str] | None:
     """The host names that requests may use; None for any, if the service listens to other machines.
 
-    host: the address to listen on; names: more host names that browsers use.
+    address: that the socket is bound to, as a number; names: more host names that browsers use.
     """
-    local = {"localhost", "127.0.0.1", "::1"}
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            local.add(host)
-    return {name.lower() for name in (*local, *names)} if host in local else None
+    if not ipaddress.ip_address(address).is_loopback:
+        return None
+    return {name.lower() for name in (*LOCAL, address, *names)}
 
 
 def scene_files() -> list[bytes]:

@@ -17,7 +17,7 @@ from waitress.utilities import Error
 from scripts.web.service import BODY, CODES, HEADERS, error_body
 
 PIECE = 2**12                           # bytes that show that a client is sending, and not keeping a connection open
-TURN = 0.25                             # seconds between two looks at the deadlines
+TURN = 0.1                              # seconds between two looks at the deadlines, and that a new client is left
 AT_ONCE = 8                             # connections that are accepted before others are read
 
 
@@ -61,7 +61,21 @@ class Task(WSGITask):
 
 
 class CarefulParser(HTTPRequestParser):
-    """waitress's parser crashes on a Content-Length of very many digits; and what it does not support is status 400."""
+    """waitress's parser crashes on a Content-Length of very many digits; and what it does not support is status 400.
+
+    A complete request keeps in `rest` what was sent after it.
+    """
+    rest = b""
+
+    def received(self, data):
+        used = super().received(data)
+        if not self.completed:
+            return used
+        self.expect_continue = False                        # there is nothing left to wait for
+        if self.empty:
+            return used
+        self.rest = data[used:]
+        return len(data)
 
     def parse_header(self, header_plus):
         try:
@@ -71,13 +85,15 @@ class CarefulParser(HTTPRequestParser):
 
 
 class Channel(HTTPChannel):
-    """A connection that knows since when it waits."""
+    """A connection that knows since when it waits. It reads no request before the answer to the last is sent."""
     task_class, error_task_class, parser_class = Task, JsonErrorTask, CarefulParser
 
-    def __init__(self, *args, **kwargs):
-        self.since = self.moved = time.monotonic()              # its state began; it sent or was sent something
+    def __init__(self, server, *args, **kwargs):
+        self._turn = server.turns
+        self._opened = self.since = self.moved = time.monotonic()       # its state began; it sent or was sent something
         self.between, self._sent = True, 0                      # between two requests; bytes of a piece
-        super().__init__(*args, **kwargs)
+        self._rest, self._answered = b"", False                 # what was sent after the request that is answered
+        super().__init__(server, *args, **kwargs)
 
     def received(self, data):
         self._sent += len(data)
@@ -88,13 +104,34 @@ class Channel(HTTPChannel):
         return super().received(data)
 
     def service(self):
+        self._rest, self._answered = self.requests[0].rest, True
         super().service()
+        self._answered = False
         self.since = self.moved = time.monotonic()
         self.between = True
+        if self._rest:
+            self.server.pull_trigger()                          # for go_on
+
+    def readable(self):
+        return not self.requests and not self._rest and super().readable()
+
+    def go_on(self):
+        """Read what was sent after a request whose answer is sent."""
+        if self._rest and self.between and not (self.requests or self.total_outbufs_len):
+            data, self._rest = self._rest, b""
+            self.received(data)
 
     @property
     def waits(self):
-        return not self.requests
+        """Whether nobody works for it, though there was time to send a request, and for us to read it."""
+        if self.requests or self.greedy:
+            return self.greedy and not self._answered
+        return self.server.turns > self._turn + 1 and time.monotonic() > self._opened + TURN
+
+    @property
+    def greedy(self):
+        """Whether it asks for more before it has read the last answer, or does not read that."""
+        return bool(self._rest or self.total_outbufs_len or any(request.rest for request in self.requests[:1]))
 
     def held_bytes(self):
         return sum(request.body_bytes_received for request in (*self.requests, self.request) if request is not None)
@@ -125,19 +162,22 @@ class Server(TcpWSGIServer):
     channel_class = Channel
 
     def __init__(self, app, listener, limits, metrics, adjustments):
-        self.limits, self.metrics, self._next, self._more = limits, metrics, 0.0, 0
+        self.limits, self.metrics, self.turns, self._next, self._more = limits, metrics, 0, 0.0, 0
         info = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(app, _sock=listener, adj=adjustments, sockinfo=info, bind_socket=False)
 
     def run(self):
-        """Serve until Ctrl-C, or until the server is closed."""
+        """Serve until the server is closed; Ctrl-C ends it with KeyboardInterrupt, as any command."""
         try:
             while self.accepting:
                 wasyncore.loop(TURN, use_poll=True, map=self._map, count=1)
                 self._tend()
-            wasyncore.close_all(self._map, ignore_all=True)
+                self.turns += 1
         except (SystemExit, KeyboardInterrupt):
             self.task_dispatcher.shutdown()
+            raise
+        finally:
+            wasyncore.close_all(self._map, ignore_all=True)
 
     def readable(self):
         """Whether a new connection has room, or somebody waits who can make room."""
@@ -160,33 +200,38 @@ class Server(TcpWSGIServer):
             self._make_room(found[1][0])
         return found
 
-    def _make_room(self, address):
-        """Close a connection, if need be, for a new one of this address."""
+    def _make_room(self, *new):
+        """Close connections above the limits, when those of the addresses `new` have come; some may have to stay."""
         channels = list(self.active_channels.values())
-        crowds = Counter(channel.addr[0] for channel in channels)
-        if crowds[address] >= self.limits.address:
-            self._evict([channel for channel in channels if channel.addr[0] == address], crowds)
-        elif len(channels) >= self.limits.connections:
+        crowds = Counter([*(channel.addr[0] for channel in channels), *new])
+        for address, number in crowds.items():
+            for _ in range(number - self.limits.address):
+                self._evict([channel for channel in channels if channel.addr[0] == address], crowds)
+        for _ in range(len(self.active_channels) + len(new) - self.limits.connections):
             self._evict(channels, crowds)
 
     def _tend(self):
         """Close what is past its deadline, and bodies if all together grow too large."""
         now, channels = time.monotonic(), list(self.active_channels.values())
+        for channel in channels:
+            channel.go_on()
         if sum(channel.held_bytes() for channel in channels) > self.limits.held_bytes:
             self._evict([channel for channel in channels if channel.held_bytes()])
         if now < self._next:
             return
         self._next = now + TURN
+        self._make_room()
         for channel in channels:
-            if channel.waits and now - channel.since > channel.patience(self.limits):
+            if not channel.requests and now - channel.since > channel.patience(self.limits):
                 self.metrics.count("late")
                 channel.give_up()
         self.metrics.open = len(self.active_channels)
 
     def _evict(self, channels, crowds=None):
-        """Close the one that has sent nothing for longest, of the address with most connections."""
-        waiting = [channel for channel in channels if channel.waits]
+        """Close a greedy one, else the one that has sent nothing for longest, of the address with most connections."""
+        waiting = [channel for channel in channels if channel.waits and channel.connected]
         if waiting:
             crowds = crowds or Counter()
-            min(waiting, key=lambda channel: (-crowds[channel.addr[0]], channel.moved)).handle_close()
+            first = min(waiting, key=lambda channel: (-crowds[channel.addr[0]], not channel.greedy, channel.moved))
+            first.handle_close()
             self.metrics.count("evicted")

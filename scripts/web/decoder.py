@@ -45,6 +45,9 @@ class Decoder:
             self._end()
 
     def _get_ready(self):
+        if self._process is not None and self._process.poll() is not None:
+            self._end()                                 # died of something else than a picture
+            self.restarts += 1
         if self._process is None:
             self._start()
         try:

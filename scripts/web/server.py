@@ -32,5 +32,5 @@ def listen(host, port):
         host.encode("idna")                             # as the socket does, which is left open where that fails
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while ")[0]     # what Python adds
         raise OSError(f"{host}:{port}: cannot listen there ({reason}): choose another --host or --port") from error

@@ -1,6 +1,7 @@
 """Connections over real sockets: silent ones, dribbling ones, such as never read; deadlines, and who has to go."""
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -188,3 +189,47 @@ def test_who_is_being_answered_does_not_have_to_go():
         assert answer(connect(HEALTH))[0] == 200
         gate.set()
         assert answer(busy) == (200, {})
+
+
+def test_who_pipelines_and_never_reads_takes_nobodys_turn():
+    began, gate = threading.Semaphore(0), threading.Event()
+    with served(connections=2) as (connect, app):
+        @app.get("/slow/<one>/<two>")
+        def slow(one, two):
+            began.release()
+            gate.wait(PATIENT)
+            return {}
+        for _ in range(2):
+            connect(b"GET /slow/a/b HTTP/1.1\r\n\r\n" + 300 * b"GET / HTTP/1.1\r\n\r\n", buffer=4096)
+            assert began.acquire(timeout=PATIENT)
+        gate.set()
+        assert answer(connect(HEALTH))[0] == 200            # in place of one of them
+        assert app.extensions["metrics"].told()["requests"].get("GET /", {}).get("200", 0) < 200
+        wait_for(lambda: counts(app)["evicted"] == 1)
+
+
+def test_who_asks_for_more_before_reading_goes_before_who_is_slow():
+    with served(address=3) as (connect, app):
+        slow = connect(BODY)
+        wait_for(lambda: counts(app)["open"] == 1)
+        for _ in range(2):
+            connect(NEVER_READS, buffer=4096)
+        wait_for(lambda: counts(app)["open"] == 3)
+        connect()
+        wait_for(lambda: counts(app)["evicted"] == 1)
+        slow.sendall(b" " * 3999)
+        assert answer(slow)[0] == 400
+
+
+def test_pipelined_requests_are_answered_in_turn():
+    post = b"POST /api/caption HTTP/1.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    sent = [HEALTH, b"\r\n\r\n" + HEALTH.replace(b"health", b"nothing"), post + b"Content-Length: 2\r\n\r\n{}",
+            post + b"\r\n", post + b"Transfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n", 400 * HEALTH,
+            HEALTH.replace(b"Host", b"Connection: close\r\nHost"), HEALTH]
+    with served() as (connect, _):
+        connection, received = connect(b"".join(sent)), b""
+        with contextlib.suppress(ConnectionError):
+            while chunk := connection.recv(65536):
+                received += chunk
+    codes = list(map(int, re.findall(rb"HTTP/1.1 (\d+)", received)))
+    assert [code for code in codes if code != 100] == [200, 404, 400, 400, 400] + 401 * [200]

@@ -53,7 +53,7 @@ def test_a_picture_is_the_same_from_another_process(form, side, decoder):
 def test_what_is_no_picture_is_said_in_a_line(content, message, decoder):
     with pytest.raises(ValueError, match=message):
         decoder.open(content, 24)
-    assert decoder.restarts == 0
+    assert decoder._process.poll() is None
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(decoder, monkeypatch):
@@ -74,6 +74,14 @@ def test_a_process_that_hangs_or_crashes_costs_one_picture(child, message):
     decoder.seconds, decoder.command = 20, Decoder().command
     assert decoder.open(photo(), 24).size[0] >= 24 and decoder.restarts == 1
     decoder.close()
+
+
+def test_a_process_that_died_meanwhile_costs_no_picture(decoder):
+    decoder.open(photo(), 24)
+    before = decoder.restarts
+    decoder._process.kill()
+    decoder._process.wait()
+    assert decoder.open(photo(), 24).size[0] >= 24 and decoder.restarts == before + 1
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_picture():
