@@ -13,7 +13,8 @@ from typing import NoReturn
 # What bad input raises. Readers turn odd content of files into ValueError; RuntimeError is HDF5's for damaged files.
 INPUT = (ValueError, OSError, ArithmeticError, MemoryError, RecursionError, RuntimeError)
 ROOT = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "")      # of the project
-THREADS = 4096              # the most that --threads takes
+# The most that --threads takes: NumPy's OpenBLAS uses 64; and onnxruntime waits for ever for one that it cannot start.
+THREADS = 128
 NO_SUCH = {"H5": "no such feature file", "FILE": "no such file"}        # by metavar, of an empty name
 LONGEST = 600               # characters of an error, with its line end
 

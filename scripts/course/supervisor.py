@@ -66,7 +66,7 @@ def _supervise(settings):
         sweep.sweep(os.getuid() if user is None else user, began, user is not None)
     _tell(line, reason.encode())
     if os.getppid() != settings.grader:                             # it was killed, and has left the folder
-        task_folder.remove(os.path.dirname(settings.work))
+        task_folder.remove_around(settings.work)
     _end_like(status)
 
 

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 DEEPEST = 100                       # folders in each other that are looked into
+PREFIX = "task-"
 WORK, ROOT = "work", "root"         # the submission's folder; an empty one that may become its root
 HAS_DESCRIPTORS = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 
@@ -15,7 +16,7 @@ HAS_DESCRIPTORS = os.open in os.supports_dir_fd and os.rename in os.supports_dir
 @contextlib.contextmanager
 def folder_of(files):
     """A temporary folder with these files, path -> text."""
-    around = tempfile.mkdtemp(prefix="task-")
+    around = tempfile.mkdtemp(prefix=PREFIX)
     descriptor = _open(around) if HAS_DESCRIPTORS else None
     try:
         os.chmod(around, 0o711)                                     # the task may have a user of its own
@@ -30,10 +31,12 @@ def folder_of(files):
         _remove(around, descriptor)
 
 
-def remove(around: str) -> None:
-    """Remove the folder around that of a task, for a grader that no longer can."""
-    with contextlib.suppress(OSError):
-        _remove(around, _open(around))
+def remove_around(work: str) -> None:
+    """Remove what folder_of made, for a grader that no longer can; `work` in any other folder stays."""
+    around, name = os.path.split(work)
+    if name == WORK and os.path.basename(around).startswith(PREFIX):
+        with contextlib.suppress(OSError):
+            _remove(around, _open(around))
 
 
 def _open(name, parent=None):

@@ -3,6 +3,7 @@ import ctypes
 import errno
 import io
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -179,19 +180,23 @@ def test_deleted_files_count_also_where_only_a_page_of_them_is_in_memory(tmp_pat
 
 
 @linux
-def test_a_grader_that_is_killed_leaves_no_folder(tmp_path):
-    """The supervisor of the task outlives it and removes what it can no longer remove."""
-    code = ("import os, signal, tempfile\nfrom scripts.course.channel import Limits, Remote\n"
-            "from scripts.course.task_folder import folder_of\ntempfile.tempdir = os.environ['TASKS']\n"
-            "with folder_of({'a/b.py': 'x'}) as work, Remote(work, Limits()) as remote:\n"
-            "    print(os.listdir(tempfile.tempdir))\n    os.kill(os.getpid(), signal.SIGKILL)\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "TASKS": str(tmp_path)},
-                          stdout=subprocess.PIPE, text=True)
-    assert done.returncode == -signal.SIGKILL and "task-" in done.stdout
+@pytest.mark.parametrize("folder, left", [("folder_of({'a/b.py': 'x'})", []), ("nullcontext('own/work')", ["own"])])
+def test_a_grader_that_is_killed_leaves_no_folder_of_a_task(folder, left, tmp_path):
+    """The supervisor of the task outlives it and removes what it can no longer remove, and nobody else's folder."""
+    (tmp_path / "own/work").mkdir(parents=True)
+    if not left:
+        shutil.rmtree(tmp_path / "own")
+    code = ("import os, signal, sys, tempfile\nfrom contextlib import nullcontext\nsys.path.insert(0, sys.argv[1])\n"
+            "from scripts.course.channel import Limits, Remote\nfrom scripts.course.task_folder import folder_of\n"
+            f"tempfile.tempdir = os.getcwd()\nwith {folder} as work:\n"
+            "    print(Remote(os.path.abspath(work), Limits())._process.pid, flush=True)\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n")
+    done = subprocess.run([sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == -signal.SIGKILL
     end = time.monotonic() + 10
-    while os.listdir(tmp_path) and time.monotonic() < end:
+    while os.path.exists(f"/proc/{done.stdout.strip()}/exe") and time.monotonic() < end:        # the supervisor
         time.sleep(0.02)
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == left
 
 
 @linux

@@ -68,7 +68,7 @@ def test_an_ipv6_address_may_have_brackets(interrupted, capsys):
     (["--name", "a b"], "--name 'a b': expected a host name"), (["--name", "x:y"], "--name 'x:y'"),
     (["--name", "a,b"], "in brackets"), (["--name", "::1"], "--name '::1'"),
     (["--threads", "0"], "--threads 0: expected at least 1"),
-    (["--threads", "99999"], "--threads 99999: expected at most 4,096")])
+    (["--threads", "99999"], "--threads 99999: expected at most 128")])
 def test_options_that_could_never_work_are_refused(arguments, message, interrupted, capsys):
     assert ended(*arguments, "--port", "0") == 2 and not interrupted
     told = capsys.readouterr().err
