@@ -24,7 +24,7 @@ from scripts.campaigns import forks
 from scripts.commandline.command import run
 from scripts.runs.start import start_run
 from tests.cells import NAMES, RECURRENT
-from tests.samples import sample
+from tests.samples import long, sample
 from tests.sealed_files import edited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -147,6 +147,7 @@ def test_resuming_shows_the_best_model_and_clears_what_a_kill_left(finished, pic
     assert not list(finished.glob(".*"))
 
 
+@long
 def test_training_goes_on_where_nobody_reads(small_scenes, tmp_path):
     command = [sys.executable, "-m", "scripts.train", *options(tmp_path / "run", small_scenes), "--epochs", "6"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

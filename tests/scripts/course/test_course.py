@@ -311,6 +311,7 @@ def test_a_syntax_error_is_one_tasks_and_not_all(graded):
     assert step.score == 0 and "SyntaxError" in feedback(step)[0] and lstm.score == 14
 
 
+@long
 def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     """One task through all commands: the student's tree checks, packs and is graded, without this checkout."""
     monkeypatch.setattr("scripts.course.student_tree.SIZES", {"train": 4, "val": 2, "test": 2})

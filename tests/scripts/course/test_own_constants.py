@@ -20,7 +20,7 @@ from scripts.course.results import feedback
 from scripts.course.roster import read_roster
 from scripts.course.submission import Submission
 from scripts.course.task_folder import folder_of
-from tests.samples import sample
+from tests.samples import long, sample
 
 PROJECT = load_project()
 WORDS = {word: i for i, word in enumerate(["<NULL>", "<START>", "<END>", "a", "red", "ring", "star"])}
@@ -61,6 +61,7 @@ def test_the_own_solution_is_right_and_copies_lose_where_constants_differ(loss):
     assert lost(graded(own, other.texts, ["1.4"], student)) == {"1.4"}
 
 
+@long
 def test_an_lstm_of_another_order_loses_and_reports_name_the_own_gates():
     own = with_constants(PROJECT, STANDARD._replace(gates="gofi"))
     wrong = own.texts["rnnlayers/lstm.py"].replace("df * f * (1 - f)", "2 * df * f * (1 - f)")
@@ -119,6 +120,7 @@ def test_text_that_is_not_found_is_an_error_and_without_constants_nothing_change
         changed("models/cells/lstm.py", "x", constants_for("ada", "1"))
 
 
+@long
 def test_a_students_tree_has_his_constants_in_text_and_checks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("scripts.course.student_tree.SIZES", {"train": 4, "val": 2, "test": 2})
     tree = tmp_path / "work"

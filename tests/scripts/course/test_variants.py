@@ -33,7 +33,7 @@ def small_draws(version):
 
 
 FIRST = {task: name for name, variant in reversed(VARIANTS.items()) for task in variant.tasks}
-SLOW = {"bahdanau_stacked", "loss_unpacked", "lstm_none"}
+SLOW = {"bahdanau_stacked", "loss_in_parts", "loss_unpacked", "lstm_none", "attention_lstm_options"}
 SAMPLE = [VARIANTS[name] for name in sample(VARIANTS, sorted({*FIRST.values()} - SLOW))]     # grade_variants: all
 
 
