@@ -44,7 +44,7 @@ class FeatureRows:
             stack.enter_context(writing(self.path, self.part))
             if self.part.is_symlink():
                 raise ValueError(f"{self.part}: is a link, expected an unfinished run: remove it")
-            self._file = stack.enter_context(open(self.part, "a+b", opener=_open_no_link))
+            self._file = stack.enter_context(open(self.part, "a+b"))
             self._file.seek(0)
             self._check(self._file.readline())
             self._read()
@@ -146,10 +146,6 @@ class FeatureRows:
                 self.damaged = True
             end = start + self.bytes
         self._file.truncate(end)
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def checksum(name: Any, stamp: Any, row: bytes) -> int:

@@ -131,3 +131,12 @@ def test_functions_and_files_are_short():
         if lines > bound and (function or name != "rnnlayers/engine/kernels.py"):
             long.append((name, function, lines))
     assert not long
+
+
+def test_long_tables_are_whole_in_ci():
+    """What the suite has only a sample of is tested as a whole by .ci/run."""
+    command = re.search(r"RNNLAYERS_ALL=1 .*?(?<!\\)\n", (ROOT / ".ci/run").read_text(), re.S)[0]
+    whole = tuple(word for word in command.split() if word.startswith("tests/"))
+    sampled = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")
+               if re.search(r"^from tests\.samples", path.read_text(encoding="utf-8"), re.M)]
+    assert sampled and not [path for path in sampled if not path.startswith(whole)]

@@ -75,7 +75,7 @@ def requirements(root: Path) -> str:
 
 def packages(root: Path) -> list[str]:
     """Their names without versions, by which Python imports them."""
-    return [re.split(r"[^\w]", line)[0] for line in requirements(root).split()]
+    return [re.split(r"[^\w]", line)[0] for line in requirements(root).splitlines()]
 
 
 def _is_autograder(path: Path) -> bool:

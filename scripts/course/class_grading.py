@@ -115,7 +115,8 @@ def grade_class(folder: Path, wanted: Wanted, out: Path) -> None:
         rows.append(_class_row(path, wanted, ids, folder))
         print(f"{path.name}: {total(rows[-1][1])[0] if rows[-1][1] else 0:g} points  {rows[-1][2]}", flush=True)
         write_output(out, class_csv(rows, wanted.names))        # now, since much may happen before the last one
-    write_output(out, class_csv(rows, wanted.names))
+    if not rows:
+        raise ValueError(f"{folder}: is empty, expected folders or zips of submissions")
     print(f"{len(rows)} submissions: {out}")
 
 

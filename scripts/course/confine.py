@@ -17,7 +17,7 @@ TCP = 3                                                     # bind and connect, 
 SYSTEM = ("/usr", "/lib", "/lib64", "/nix", "/sys/devices/system/cpu", "/proc/self", "/dev/urandom",
           *(f"/etc/{name}" for name in (            # the rest of it has passwords and keys, which root may read
               "ld.so.cache", "localtime", "timezone", "nsswitch.conf", "passwd", "group", "mime.types", "os-release",
-              "ssl/openssl.cnf", "fonts")))
+              "ssl/openssl.cnf", "pki/tls/openssl.cnf", "crypto-policies", "fonts")))
 
 
 class Rules(ctypes.Structure):

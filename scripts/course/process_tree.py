@@ -69,19 +69,20 @@ def deleted_files(pids: list[int], largest: int) -> int:
 
     Of a file in memory a single page may be there, and nothing tells its size: it counts as `largest`.
     """
-    total, mapped = 0, set()
+    held, mapped = {}, set()                                        # threads and forks hold the same ones
     for pid in pids:
         for task in _entries(f"/proc/{pid}/task"):                  # each may have files of its own
             for name in _entries(f"/proc/{pid}/task/{task}/fd"):
                 with contextlib.suppress(OSError):
                     found = os.stat(f"/proc/{pid}/task/{task}/fd/{name}")
-                    total += 0 if found.st_nlink or not stat.S_ISREG(found.st_mode) else 512 * found.st_blocks
+                    if not found.st_nlink and stat.S_ISREG(found.st_mode):
+                        held[found.st_dev, found.st_ino] = 512 * found.st_blocks
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
                 fields = line.split(maxsplit=5)                     # device and inode are the fourth and fifth
                 if line.endswith(" (deleted)") and not fields[5].startswith(ONLY_MEMORY):
                     mapped.add((fields[3], fields[4]))
-    return total + largest * len(mapped)
+    return sum(held.values()) + largest * len(mapped)
 
 
 def _entries(folder):

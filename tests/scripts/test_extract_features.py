@@ -227,7 +227,7 @@ def test_a_disk_that_is_full_half_way_is_said_with_what_to_do(place, monkeypatch
                 raise OSError(28, "No space left on device")
             super().flush()
 
-    def full(path, mode, opener):
+    def full(path, mode):
         return Full(io.FileIO(path, mode.replace("b", "")))
     monkeypatch.setattr("data.feature_rows.open", full, raising=False)
     assert call(place, "--batch", "1") == 2

@@ -21,21 +21,14 @@ from data.vocabulary import Vocabulary
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, check_scenes, show_batch, train
 from scripts.campaigns import forks
-from scripts.commandline.command import run
 from scripts.runs.start import start_run
 from tests.cells import NAMES, RECURRENT
+from tests.command import call
 from tests.samples import long, sample
 from tests.sealed_files import edited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3"]
-
-
-def call(main, *argv):
-    """Exit code of a command line run in this process."""
-    with pytest.raises(SystemExit) as stop:
-        run(lambda: main([str(a) for a in argv]))
-    return stop.value.code or 0
 
 
 def weights(path):

@@ -66,7 +66,7 @@ def test_one_folder_that_holds_everything_may_be_around_the_files(tmp_path):
     assert read.texts == {RNN: "b = 1\nc = 2\nd = 3\n"} and read.student == "ada"
 
 
-@pytest.mark.parametrize("around", ["", "work/", "a/b/work/", "a\\b\\"])
+@pytest.mark.parametrize("around", ["", "tree/", "a/b/tree/", "a\\b\\"])
 @pytest.mark.parametrize("side_by_side", [False, True])
 def test_a_zip_may_have_folders_around_its_files_or_no_folders(around, side_by_side, tmp_path):
     names = {RNN: "rnn.py" if side_by_side else RNN, "manifest.json": "manifest.json"}
@@ -123,6 +123,13 @@ def test_nothing_of_a_class_is_left_out(tmp_path, monkeypatch):
     assert (folder / "c.csv").read_text().splitlines()[1:] == [
         "ada,0,0,", "ADA,0,0,has the same id as a.ZIP", *(
             f"{name},0,0,\"neither a folder nor a zip, not graded\"" for name in ("lone.py", "x.tar.gz"))]
+
+
+def test_an_empty_class_is_one_line_and_no_table(tmp_path):
+    (tmp_path / "class").mkdir()
+    with pytest.raises(ValueError, match="class: is empty, expected folders or zips of submissions"):
+        grade.main(["--class", str(tmp_path / "class"), "--task", "2.1", "--out", str(tmp_path / "c.csv")])
+    assert not (tmp_path / "c.csv").exists()
 
 
 def test_an_interrupted_class_keeps_its_results(tmp_path, monkeypatch):

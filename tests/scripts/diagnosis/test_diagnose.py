@@ -22,7 +22,7 @@ from scripts.diagnosis.symptoms import SYMPTOMS
 from scripts.runs.settings import DEFAULTS
 from scripts.runs.training import make_model, make_solver
 from tests.cells import RECURRENT, TAKE_A_VECTOR
-from tests.scripts.test_train import call
+from tests.command import call
 from tests.sealed_files import edited
 
 SMALL = {"hidden": 48, "wordvec": 32, "batch": 32, "lr": 1e-2, "dropout": 0.1}

@@ -7,8 +7,8 @@ import pytest
 
 from models.metrics import score_captions
 from scripts import score
+from tests.command import call
 from tests.scripts.evaluation.test_score import printed
-from tests.scripts.test_train import call
 
 TEXTS = {"a.jpg": "a dog runs on the grass", "b.jpg": "two men sit on a bench", "c.jpg": "a red car on a street"}
 WRITTEN = {"a.jpg": ["A dog runs on grass .", "The dog is running."],

@@ -11,7 +11,7 @@ import pytest
 from models.metrics import MEASURES, score_captions
 from scripts import score
 from scripts.evaluation import java_scores as coco_scores
-from tests.scripts.test_train import call
+from tests.command import call
 
 CANDIDATES = [{"image_id": 1, "caption": "A dog runs."}, {"image_id": "zwei", "caption": "Zwei Männer, 走る!"}]
 REFERENCES = [{"image_id": 1, "id": 1, "caption": "the dog is running"}, {"image_id": 1, "id": 2, "caption": "A dog"},

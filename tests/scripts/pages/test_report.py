@@ -26,7 +26,7 @@ from scripts.pages import report_images, report_words
 from scripts.runs import load_run, settings
 from scripts.runs.training_files import show_report
 from tests.cells import NAMES, carries
-from tests.scripts.test_train import call
+from tests.command import call
 
 pytest.importorskip("jinja2")
 FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "100", "--epochs", "1"]

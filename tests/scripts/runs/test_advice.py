@@ -2,26 +2,7 @@
 import os
 import shutil
 
-import pytest
-
-from scripts import train
-from scripts.commandline.command import run
-
-FAST = ["--model", "rnn", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
-
-
-def call(*argv):
-    """Exit code of scripts.train run in this process."""
-    with pytest.raises(SystemExit) as stop:
-        run(lambda: train.main([str(a) for a in argv]))
-    return stop.value.code or 0
-
-
-@pytest.fixture(scope="module")
-def done(small_scenes, tmp_path_factory):
-    out = tmp_path_factory.mktemp("done") / "run"
-    assert call("--data", small_scenes, "--out", out, *FAST) == 0
-    return out
+from tests.scripts.runs.small_run import FAST, call_train
 
 
 def test_a_disk_that_is_full_from_the_start(small_scenes, tmp_path, monkeypatch, capsys):
@@ -29,21 +10,21 @@ def test_a_disk_that_is_full_from_the_start(small_scenes, tmp_path, monkeypatch,
         raise OSError(28, "No space left on device")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        assert call("--data", small_scenes, "--out", tmp_path / "run", *FAST) == 2
+        assert call_train("--data", small_scenes, "--out", tmp_path / "run", *FAST) == 2
     assert capsys.readouterr().err == (
         f"error: {tmp_path / 'run'}: No space left on device; nothing was written: make room, then start it again, "
         f"with --out {tmp_path / 'run'}\n")
-    assert call("--data", small_scenes, "--out", tmp_path / "run", *FAST) == 0
+    assert call_train("--data", small_scenes, "--out", tmp_path / "run", *FAST) == 0
 
 
 def test_only_files_that_are_there_are_named(done, tmp_path, capsys):
     folder = shutil.copytree(done, tmp_path / "run")
-    assert call("--resume", folder) == 0
+    assert call_train("--resume", folder) == 0
     said = capsys.readouterr().out
     assert f"done: {folder} has best.h5, last.h5, history.csv, curves.png, samples.png\n" in said
     assert "missing" not in said
     (folder / "best.h5").unlink()
-    assert call("--resume", folder) == 0
+    assert call_train("--resume", folder) == 0
     said = capsys.readouterr().out
     assert f"done: {folder} has last.h5, history.csv, curves.png, samples.png\n" in said
     assert said.startswith(f"note: {folder}: best.h5, the weights of epoch 1, is missing: last.h5 stands in")
@@ -58,5 +39,5 @@ def test_going_on_is_advised_where_there_is_a_run(done, small_scenes, tmp_path, 
                         "--out"),
                        (done, "holds another run or other files; nothing was written: choose another --out, or go on "
                         f"with it by --resume {done}")):
-        assert call("--data", small_scenes, "--out", out, *FAST) == 2
+        assert call_train("--data", small_scenes, "--out", out, *FAST) == 2
         assert capsys.readouterr().err == f"error: {out}: {words}\n"

@@ -8,17 +8,10 @@ import pytest
 from data.features import write_features
 from models.checkpoint import load_checkpoint, save_checkpoint
 from scripts import caption, prepare_data, train
-from scripts.commandline.command import run
+from tests.command import call
 from tests.sealed_files import edited
 
 FAST = ["--model", "lstm", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
-
-
-def call(main, *argv):
-    """Exit code of a command line run in this process."""
-    with pytest.raises(SystemExit) as stop:
-        run(lambda: main([str(a) for a in argv]))
-    return stop.value.code or 0
 
 
 @pytest.fixture(scope="module")

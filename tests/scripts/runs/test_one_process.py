@@ -6,24 +6,8 @@ import shutil
 import pytest
 
 from scripts import train
-from scripts.commandline.command import run
 from scripts.runs.folders import LOCK, hold_run, new_run
-
-FAST = ["--model", "rnn", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
-
-
-def call(*argv):
-    """Exit code of scripts.train run in this process."""
-    with pytest.raises(SystemExit) as stop:
-        run(lambda: train.main([str(a) for a in argv]))
-    return stop.value.code or 0
-
-
-@pytest.fixture(scope="module")
-def done(small_scenes, tmp_path_factory):
-    out = tmp_path_factory.mktemp("done") / "run"
-    assert call("--data", small_scenes, "--out", out, *FAST) == 0
-    return out
+from tests.scripts.runs.small_run import FAST, call_train
 
 
 @pytest.fixture
@@ -50,27 +34,27 @@ def test_a_second_process_says_who_trains_there_and_touches_nothing(argv, live, 
         os.symlink(folder, folder.parent / "link")
     argv = [a.format(run=folder) for a in argv] + ([] if "--resume" in argv else ["--data", small_scenes, *FAST])
     before = state(folder)
-    assert call(*argv) == 2
+    assert call_train(*argv) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "another process trains in it, nothing was touched (process" in said
     assert f"(process {os.getpid()} on " in said and said.endswith("): wait for it or stop it\n")
     assert state(folder) == before
     held.close()
     if "--resume" in argv:
-        assert call(*argv) == 0
+        assert call_train(*argv) == 0
         assert sorted(path.name for path in folder.iterdir()) == sorted(set(before) - {".last.h5.abc.part", LOCK})
     else:
-        assert call(*argv) == 2 and "holds another run or other files" in capsys.readouterr().err
+        assert call_train(*argv) == 2 and "holds another run or other files" in capsys.readouterr().err
 
 
 def test_a_run_that_has_written_nothing_yet_has_its_folder(tmp_path, small_scenes, capsys):
     with contextlib.ExitStack() as held:
         new_run(tmp_path / "new", "x", held)
         (tmp_path / "new" / ".last.h5.abc.part").write_bytes(b"half")
-        assert call("--data", small_scenes, "--out", tmp_path / "new", *FAST) == 2
+        assert call_train("--data", small_scenes, "--out", tmp_path / "new", *FAST) == 2
         assert "another process trains in it" in capsys.readouterr().err
         assert (tmp_path / "new" / ".last.h5.abc.part").exists()
-    assert call("--data", small_scenes, "--out", tmp_path / "new", *FAST) == 0
+    assert call_train("--data", small_scenes, "--out", tmp_path / "new", *FAST) == 0
     assert not list((tmp_path / "new").glob(".*"))
 
 
@@ -78,10 +62,10 @@ def test_the_lock_is_held_to_the_end_and_gone_after_a_failure(tmp_path, small_sc
     seen = []
 
     def look(folder):
-        seen.append(call("--resume", folder))
+        seen.append(call_train("--resume", folder))
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(train, "train", lambda solver, files: look(files.folder))
-    assert call("--data", small_scenes, "--out", tmp_path / "run", *FAST) == 2
+    assert call_train("--data", small_scenes, "--out", tmp_path / "run", *FAST) == 2
     assert seen == [2] and "No space left" in capsys.readouterr().err
     assert not (tmp_path / "run" / LOCK).exists()
 

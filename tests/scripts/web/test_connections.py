@@ -174,16 +174,23 @@ def test_an_upload_that_moves_has_not_waited():
         assert answer(upload)[0] == 400
 
 
+def with_slow_page(app):
+    """Add a page that is answered when the second of these is set; each request for it releases the first."""
+    began, gate = threading.Semaphore(0), threading.Event()
+
+    @app.get("/slow/<one>/<two>")
+    def slow(one, two):
+        began.release()
+        gate.wait(PATIENT)
+        return {}
+    return began, gate
+
+
 def test_who_is_being_answered_does_not_have_to_go():
-    began, gate = threading.Event(), threading.Event()
     with served(connections=2) as (connect, app):
-        @app.get("/slow/<one>/<two>")
-        def slow(one, two):
-            began.set()
-            gate.wait(PATIENT)
-            return {}
+        began, gate = with_slow_page(app)
         busy = connect(HEALTH.replace(b"/api/health", b"/slow/a/b"))
-        assert began.wait(PATIENT)
+        assert began.acquire(timeout=PATIENT)
         for _ in range(5):
             connect()
         assert answer(connect(HEALTH))[0] == 200
@@ -192,13 +199,8 @@ def test_who_is_being_answered_does_not_have_to_go():
 
 
 def test_who_pipelines_and_never_reads_takes_nobodys_turn():
-    began, gate = threading.Semaphore(0), threading.Event()
     with served(connections=2) as (connect, app):
-        @app.get("/slow/<one>/<two>")
-        def slow(one, two):
-            began.release()
-            gate.wait(PATIENT)
-            return {}
+        began, gate = with_slow_page(app)
         for _ in range(2):
             connect(b"GET /slow/a/b HTTP/1.1\r\n\r\n" + 300 * b"GET / HTTP/1.1\r\n\r\n", buffer=4096)
             assert began.acquire(timeout=PATIENT)
