@@ -22,3 +22,5 @@ from rnnlayers.gru import gru_backward, gru_forward, gru_step_backward, gru_step
 from rnnlayers.lstm import lstm_backward, lstm_forward, lstm_step_backward, lstm_step_forward
 from rnnlayers.rnn import rnn_backward, rnn_forward, rnn_step_backward, rnn_step_forward
 from rnnlayers.softmax import label_smoothing_penalty, temporal_softmax_loss
+
+__version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Command lines: python -m scripts.train, and so on; python -m scripts lists them.
+"""Command lines: python -m scripts.train or rnnlayers train, and so on; python -m scripts or rnnlayers lists them.
 
 Each parses its options and calls a library in one of the folders here.
 """
@@ -16,7 +16,7 @@ def _require_ours(package):
     if found != ROOT / package:
         message = (f"the package {package!r} found at {found} is not rnnlayers' own at {ROOT / package}: "
                    f"run the command in {ROOT}, or in a folder without a {package!r} of its own")
-        if sys.argv[0] == "-m":                              # python -m scripts.train
+        if sys.argv[0] == "-m" or Path(sys.argv[0]).stem == "rnnlayers":    # python -m scripts.train, rnnlayers train
             _exit(message)
         raise ImportError(message)
 

@@ -1,7 +1,9 @@
-"""The list of commands: python -m scripts. With a command's name behind it, that command."""
+"""The list of commands: rnnlayers, or python -m scripts. With a command's name behind it, that command."""
 import runpy
 import sys
+from typing import NoReturn
 
+from rnnlayers import __version__
 from scripts.commandline.catalogue import overview, present, unknown
 from scripts.commandline.command import run
 
@@ -12,10 +14,18 @@ def main():
     if name in ("-h", "--help"):
         print(overview())
         return
+    if name == "--version":
+        print(f"rnnlayers {__version__}")
+        return
     if not any(name in commands for commands in present().values()):
         raise ValueError(unknown(name))
     del sys.argv[1]
     runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=True)
+
+
+def console() -> NoReturn:
+    """The command rnnlayers, which pip installs."""
+    run(main)
 
 
 if __name__ == "__main__":

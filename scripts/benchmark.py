@@ -12,6 +12,7 @@ import os
 from scripts.benchmarks.compare import Effort, compare, draw_growth, growth, measure, table
 from scripts.benchmarks.work import CONFIGS, SIDES, config_of
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import FIGURE, add_force, check_output, json_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -62,6 +63,7 @@ def main(argv=None):
     if args.json:
         text = json.dumps({"threads": args.threads, "sgemm_peak_flops": peak, "found": found}, indent=1)
         write_output(args.json, text.encode())
+    print_next("benchmark")
     return 0
 
 

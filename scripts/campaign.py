@@ -11,6 +11,7 @@ import math
 import sys
 
 from scripts.commandline.command import one_line, run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser, choice
 
 MINUTES = {"kill": 10, "corrupt": 5, "input": 20, "serve": 10, "grade": 25, "soak": 30}
@@ -40,6 +41,7 @@ def main(argv=None):
     for count in counts:
         for example in count.examples:
             print(f"{count.promise}: {one_line(example)}", file=sys.stderr)
+    print_next("campaign", sys.stderr)
     if untried := [count.promise for count in counts if not count.tried]:
         print(f"not tried in so short a time, give more --minutes: {'; '.join(untried)}", file=sys.stderr)
     return 1 if any(count.faults for count in counts) else 0

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output, json_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split
@@ -35,6 +36,7 @@ def main(argv=None):
     write_output(out, json.dumps(result, indent=1).encode())
     print(summary(result))
     print(f"written to {out}")
+    print_next("check_attention", run=args.run)
     return 0 if result["verdict"] == "alive" else 1
 
 

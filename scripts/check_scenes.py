@@ -1,5 +1,6 @@
 """Check captions of scenes: how many name a colour and shape ("red circle"), and how many of these are right."""
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.captions import caption_images
@@ -27,6 +28,7 @@ def main(argv=None):
     naming, right = grade(captions, [objects[row] for row in rows])
     print(f"{len(captions)} pictures of {args.split}: {naming:.1%} of captions name a colour and shape, "
           f"{right:.1%} of those named are in the picture")
+    print_next("check_scenes", run=args.run)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from data.feature_conversion import axes, layout_of, survey, write
 from data.foreign_features import open_foreign
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import check_new
 from scripts.commandline.parser import Parser
 
@@ -43,6 +44,7 @@ def main(argv=None):
     print(f"{args.out}: {conversion.dtype} {conversion.shape}")
     for line in told(conversion):
         print(f"  {line}")
+    print_next("convert_features", out=args.out)
 
 
 def told(conversion):

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.diagnosis.evidence import Evidence
@@ -57,6 +58,7 @@ def main(argv=None):
         print()
     else:
         print(last_line(entries))
+        print_next("diagnose", run=args.run)
     return 1 if found else 0
 
 

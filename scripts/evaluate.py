@@ -10,6 +10,7 @@ import time
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.evaluation.captioner import Options, load_captioner
@@ -63,6 +64,7 @@ def main(argv=None):
     if found.note:
         print(found.note)
     print(f"written to {folder} in {time.perf_counter() - began:.1f} s")
+    print_next("evaluate", run=args.run)
 
 
 if __name__ == "__main__":

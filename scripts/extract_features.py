@@ -6,6 +6,7 @@ The same command resumes a run that was stopped. Unreadable pictures are named a
 from data.model_outputs import describe_model
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder, encoder_of, listed
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import check_new
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -37,6 +38,7 @@ def main(argv=None):
     encoder = encoder_of(args)
     done, failed = extract({args.out: encoder}, pictures, args.batch)
     print(f"{args.out}: {encoder.layer} of {encoder.path.name}, {(done, *encoder.shape)} for {done} pictures")
+    print_next("extract_features", out=args.out)
     return 2 if failed or wrong else 0
 
 

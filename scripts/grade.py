@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from scripts.commandline.command import OneLineParser, run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output
 from scripts.course import confinement
 from scripts.course.channel import Limits
@@ -67,9 +68,11 @@ def main(argv=None):
         out = args.out or CLASS_OUT
         check_output("--out", out, GRADES, args.force)
         grade_class(args.folder, wanted, out)
+        print_next("grade --class")
         return 0
     check_output("--out", args.out, RESULTS, args.force)
     grade_and_report(args.submission, wanted, args.out)
+    print_next("grade")
     return 0
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -56,6 +57,7 @@ def main(argv=None):
           f"wrong, {time.monotonic() - started:.0f} s")
     if args.out:
         write_output(args.out, page(tables, project, args.variants).encode())
+    print_next("grade_matrix")
     return 1 if wrong else 0
 
 

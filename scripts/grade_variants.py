@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -47,6 +48,7 @@ def main(argv=None):
     print(f"{len(variants)} solutions, {len(found)} times graded: {wrong} wrong, {time.monotonic() - started:.0f} s")
     if args.out:
         write_output(args.out, page(rows, project, args.ids).encode())
+    print_next("grade_variants")
     return 1 if wrong else 0
 
 

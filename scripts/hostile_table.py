@@ -12,6 +12,7 @@ from pathlib import Path
 from scripts.campaigns.grade import FORMS, kinds, trials
 from scripts.campaigns.hostile_page import page
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -41,6 +42,7 @@ def main(argv=None):
     broken = [f"{name}, {form}: {text}" for form in list(FORMS)[:2] for name, result in results[form].items()
               for text in result.faults.values()]
     print("\n".join([*broken, f"{len(chosen)} kinds, {len(broken)} promises broken: {args.out}"]))
+    print_next("hostile_table")
     return 1 if broken else 0
 
 

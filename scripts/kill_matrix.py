@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output, text_kind, write_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import check_least
@@ -38,6 +39,7 @@ def main(argv=None):
     survived = sum(count.runs - count.rejected for count in counts)
     alarms = sum(wrong for _, wrong, _, _ in correct.values())
     print(f"{len(counts)} mutants, {survived} runs survived; {alarms} false alarms on correct code; {arguments.out}")
+    print_next("kill_matrix")
     return 1 if survived or alarms else 0
 
 

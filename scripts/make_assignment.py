@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.course.own_constants import project_for
 from scripts.course.project import load_project
@@ -48,6 +49,7 @@ def main(argv=None):
         files = make_tree(own, out, names, args.solution)
         print(*(tree_lines(project, out, names, files, args.solution)[-1:] if args.roster else
                 tree_lines(project, out, names, files, args.solution)), sep="\n")
+    print_next("make_assignment")
     return 0
 
 

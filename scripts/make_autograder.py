@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force, check_output, write_output
 from scripts.commandline.parser import Parser, choice
 from scripts.course.autograder import AUTOGRADER, IDS, MADE_BY, settings_of
@@ -65,6 +66,7 @@ def main(argv=None):
     points = sum(project.tasks[name].points for name in wanted.names)
     print(f"{args.out}: for {args.platform}, {len(wanted.names)} tasks, {points} points, feedback {args.feedback}"
           f"{', constants by student' if args.variants else ''}; {len(files)} files, with the solutions")
+    print_next("make_autograder")
     return 0
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.course.own_constants import project_for
 from scripts.course.project import load_project
@@ -42,6 +43,7 @@ def main(argv=None):
             print(f"{'WRONG' if problem else 'ok':5s}  {words}, {time.monotonic() - started:.0f} s", flush=True)
             print(problem, end="\n" if problem else "")
             wrong += bool(problem)
+    print_next("prove_assignment")
     return 1 if wrong else 0
 
 

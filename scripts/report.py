@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
@@ -37,6 +38,7 @@ def main(argv=None):
     set_threads(args.threads)
     report = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data, args.force)
     print(*report.lines(), sep="\n")
+    print_next("report", run=args.run)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, check_least
@@ -33,8 +34,9 @@ def main(argv=None):
     rows, names = choose_images(dataset, split, args.image_names, args.n, args.images)
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out}: a file, expected a folder for the figures")
-    return 2 if draw_attention(checkpoint.model, dataset, split, rows, names, args.images, args.out,
-                               args.force) else 0
+    failed = draw_attention(checkpoint.model, dataset, split, rows, names, args.images, args.out, args.force)
+    print_next("show_attention", run=args.run)
+    return 2 if failed else 0
 
 
 if __name__ == "__main__":

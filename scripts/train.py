@@ -4,6 +4,7 @@ import math
 import sys
 
 from scripts.commandline.command import one_line, run, set_threads
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_threads
 from scripts.runs.divergence import far_above_guessing, first_loss, sentence
@@ -66,6 +67,7 @@ def train_and_judge(solver, files, report):
     if report:
         show_report(files.folder)
     learnt = files.settings["overfit"] is None or judge_overfit(solver, files.settings["model"])
+    print_next("train", run=files.folder, split="train" if files.settings["overfit"] is not None else "val")
     return 0 if learnt else 1
 
 

@@ -2,6 +2,8 @@
 import contextlib
 from pathlib import Path
 
+from scripts.commandline.invocation import as_started, by_console
+
 FOLDER = Path(__file__).resolve().parents[1]
 GROUPS = {
     "Data": {
@@ -58,7 +60,7 @@ def present() -> dict[str, dict[str, str]]:
 
 def overview() -> str:
     """All commands -> str."""
-    lines = ["usage: python -m scripts.COMMAND [options]; --help lists a command's options"]
+    lines = [as_started("usage: python -m scripts.COMMAND [options]; --help lists a command's options")]
     for title, commands in present().items():
         lines += ["", f"{title}:", *(f"  {name:17s} {line}" for name, line in commands.items())]
     return "\n".join(lines)
@@ -70,4 +72,4 @@ def unknown(name: str) -> str:
     with contextlib.suppress(Exception):        # NumPy may be absent, and a student's layers may not be Python yet
         from models.options import did_you_mean
         hint = did_you_mean(name, [name for commands in present().values() for name in commands])
-    return f"no command {name!r}{hint or ':'} python -m scripts lists all commands"
+    return f"no command {name!r}{hint or ':'} {'rnnlayers' if by_console() else 'python -m scripts'} lists all commands"

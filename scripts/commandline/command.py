@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from scripts.commandline.invocation import as_started
+
 # What bad input raises. Readers turn odd content of files into ValueError; RuntimeError is HDF5's for damaged files.
 INPUT = (ValueError, OSError, ArithmeticError, MemoryError, RecursionError, RuntimeError)
 ROOT = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "")      # of the project
@@ -20,7 +22,10 @@ LONGEST = 600               # characters of an error, with its line end
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are lines of a bounded length; it imports nothing of the project."""
+    """An ArgumentParser whose errors are lines of a bounded length; it imports no layers, models or data."""
+
+    def __init__(self, *args, prog=None, **options):
+        super().__init__(*args, prog=prog and as_started(prog), **options)
 
     def _get_values(self, action, arg_strings):
         """As argparse does, but for what no option takes: an empty text, no word at all (--n=--), endless digits.

@@ -26,8 +26,8 @@ HANDED_OUT = {                      # folder -> modules
     # commands: test and hand in; train and look at the result
     "scripts": "__init__ grade pack_submission train caption show_batch show_attention",
     # the libraries of these
-    "scripts/commandline": """__init__ catalogue command decoding_options image_model outputs parser progress
-                              run_options""",
+    "scripts/commandline": """__init__ catalogue command decoding_options image_model invocation next_steps outputs
+                              parser progress run_options""",
     "scripts/runs": "__init__ divergence folders photos settings start stored training training_files transfer",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
