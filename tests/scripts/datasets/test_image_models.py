@@ -97,7 +97,7 @@ def test_what_the_file_says_of_its_pixels_counts(source, out):
     assert Encoder(out / "efficientnet-lite4.onnx").normalise == "0.5,0.5,0.5/0.25,0.25,0.25"
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "folder", "absent", "two inputs"])
+@pytest.mark.parametrize("damage", ["cut", "text", "folder", "absent", "two inputs", "not finite"])
 def test_what_is_no_such_model_is_named_and_nothing_is_written(damage, source, out):
     write_classifier(source)
     content = source.read_bytes()
@@ -105,6 +105,8 @@ def test_what_is_no_such_model_is_named_and_nothing_is_written(damage, source, o
         model = onnx.load(source)
         model.graph.input.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, ["n"]))
         onnx.save(model, source)
+    elif damage == "not finite":
+        source.write_bytes(content.replace(np.float32(2).tobytes(), np.float32(np.nan).tobytes()))      # of b
     else:
         source.unlink()
         {"cut": lambda: source.write_bytes(content[:-50]), "text": lambda: source.write_text("a page"),
