@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data.encoders import completed
 from data.files import sha256
 from data.model_outputs import Outputs, as_features
 from data.onnx_models import image_input, open_model, run_model, stated_pixels
@@ -39,7 +40,8 @@ class Encoder:
     path: the model; layer: one of its outputs, by default the one that data.model_outputs.Outputs.choose names; pool:
     take the mean over the regions; threads: of onnxruntime, by default one a core. What the model's shapes and metadata
     leave open: size, (height, width); normalise, one of NAMES, or numbers in the form of NORMALISE; bgr, whether blue
-    comes first; resize, a name in RESIZE; output_layout, "NCHW" or "NHWC" of an output of four axes.
+    comes first; resize, a name in RESIZE, by default bilinear; output_layout, "NCHW" or "NHWC" of an output of four
+    axes. What is not given is taken from the JSON beside the model (data/encoders.py), if there is one.
     `grid` is (height, width) of the regions, None without regions; `shape` is that of one picture's features;
     `outputs` is what the model's outputs are taken for.
     Raises FileNotFoundError, or ValueError that says what the model lacks.
@@ -47,10 +49,16 @@ class Encoder:
 
     def __init__(self, path: str | os.PathLike, layer: str | None = None, pool: bool = False,
                  threads: int | None = None, *, size: Sequence[int] | None = None, normalise: str | None = None,
-                 bgr: bool | None = None, resize: str = "bilinear", output_layout: str | None = None) -> None:
-        self.path, self.pool, self.resize = Path(path), pool, resize
+                 bgr: bool | None = None, resize: str | None = None, output_layout: str | None = None) -> None:
+        self.path, self.pool = Path(path), pool
         self.grid: tuple[int, int] | None = None
         self._session = open_model(path, threads)
+        given = {"layer": layer, "size": size, "normalise": normalise, "bgr": bgr, "resize": resize,
+                 "output_layout": output_layout}
+        layer, size, normalise, bgr, resize, output_layout = map(completed(path, given).get, given)
+        self.resize = resize or "bilinear"
+        if self.resize not in RESIZE:
+            raise ValueError(f"{path}: resize {self.resize!r:.80}, expected one of {', '.join(RESIZE)}")
         pixels = stated_pixels(self._session)
         self._input = image_input(self._session, path)
         self.size = _size(self._input.size, size, path)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.encoders import completed
 from data.onnx_models import ImageInput, image_input, one_line, open_model, output_shapes, stated_layout
 
 if TYPE_CHECKING:
@@ -130,24 +131,25 @@ class Outputs:
 def describe_model(path: str | os.PathLike, size: Grid | None = None, layout: str | None = None) -> list[str]:
     """Inputs, outputs, what these are taken for, and metadata of a model, as lines of text.
 
-    size: (height, width) of pictures, if the model leaves it open; layout: as `asked` of Outputs.
+    size: (height, width) of pictures, if the model leaves it open; layout: as `asked` of Outputs; what is None is
+    taken from the JSON beside the model, if there is one.
     """
-    session = open_model(path)
+    session, stated = open_model(path), completed(path, {"size": size, "output_layout": layout})
     ports = [("input", port) for port in session.get_inputs()] + [("output", port) for port in session.get_outputs()]
     lines = [f"{kind:6s}  {port.name}  {port.type[7:-1]} ({', '.join(map(str, port.shape))})" for kind, port in ports]
     try:
-        lines += _taken(session, path, size, layout)
+        lines += _taken(session, path, stated)
     except ValueError as error:
         lines.append(f"what the outputs are is not known: {error}")
     metadata = session.get_modelmeta().custom_metadata_map
     return lines + [f"{key}: {one_line(value)}" for key, value in sorted(metadata.items())]
 
 
-def _taken(session: Session, path: str | os.PathLike, size: Grid | None, layout: str | None) -> list[str]:
+def _taken(session: Session, path: str | os.PathLike, stated: Mapping[str, Any]) -> list[str]:
     model_input = image_input(session, path)
-    height, width = size or (side or SAMPLE for side in model_input.size)
-    outputs = Outputs(session, model_input, (height, width), path, layout)
-    chosen = outputs.choose(None)
+    height, width = stated.get("size") or (side or SAMPLE for side in model_input.size)
+    outputs = Outputs(session, model_input, (height, width), path, stated.get("output_layout"))
+    chosen = outputs.choose(stated.get("layer"))
     told = {name: outputs.told(name) + (", the default" if name == chosen else "") for name in outputs.shapes}
     return [f"from pictures of {width}x{height}:", *(f"  {name} is {text}" for name, text in told.items())]
 

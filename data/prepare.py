@@ -41,7 +41,7 @@ def new_folder(out: str | os.PathLike) -> Iterator[Path]:
         raise FileExistsError(f"{out}: is not empty, nothing was written: choose another folder or remove it")
     place = next(parent for parent in out.parents if parent.exists())
     hidden = place / f".{out.name}."
-    with _naming(out, str(hidden)):
+    with naming_output(out, str(hidden)):
         temporary = Path(tempfile.mkdtemp(prefix=hidden.name, dir=place))
         try:
             yield temporary
@@ -55,8 +55,11 @@ def new_folder(out: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _naming(out: Path, hidden: str) -> Iterator[None]:
-    """Name `out` in an OSError of writing files whose paths begin with `hidden`, which no user has typed."""
+def naming_output(out: Path, hidden: str) -> Iterator[None]:
+    """Name `out` in an OSError of writing, inside this block, files whose paths begin with `hidden`.
+
+    No user has typed these. Raises OSError.
+    """
     try:
         yield
     except OSError as error:

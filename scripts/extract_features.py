@@ -3,6 +3,7 @@
 The same command resumes a run that was stopped. Unreadable pictures are named and skipped.
 """
 
+from data.encoders import find_encoder
 from data.model_outputs import describe_model
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder, encoder_of, listed
@@ -15,7 +16,8 @@ from scripts.datasets.extraction import extract
 
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.extract_features", description=__doc__)
-    parser.add_argument("--list", metavar="MODEL", help="show a model's inputs, outputs, shapes and metadata, and stop")
+    parser.add_argument("--list", metavar="MODEL", type=find_encoder,
+                        help="show a model's inputs, outputs, shapes and metadata, and stop")
     parser.add_argument("--images", nargs="+", metavar="PATH", help="folders of pictures, or files")
     parser.add_argument("--out", metavar="H5", help="the feature file to make")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures at a time (default 16)")

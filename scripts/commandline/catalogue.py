@@ -7,7 +7,7 @@ from scripts.commandline.invocation import as_started, by_console
 FOLDER = Path(__file__).resolve().parents[1]
 GROUPS = {
     "Data": {
-        "fetch_data": "download a public data set",
+        "fetch_data": "download a public data set, or an image model",
         "extract_features": "image features from your pictures and an ONNX model",
         "convert_features": "a feature file from features that others wrote",
         "prepare_data": "a dataset folder from captions and features, or of drawn scenes",

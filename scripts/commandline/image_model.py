@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from data.encoder import NAMES, RESIZE, Encoder
+from data.encoders import find_encoder, size
 from data.model_outputs import LAYOUTS
 from data.photos import list_pictures
 from scripts.commandline.command import one_line
@@ -27,7 +28,8 @@ def encoder_of(args: Namespace) -> Encoder:
 
 def add_model(parser: ArgumentParser, layer: str) -> None:
     """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
-    parser.add_argument("--encoder", metavar="ONNX", help="image model in ONNX form")
+    parser.add_argument("--encoder", metavar="ONNX", type=find_encoder, help="image model in ONNX form, or the name "
+                        "of one that scripts.fetch_data fetched; the JSON beside it has defaults of the options below")
     parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="size of the pictures, if the model accepts any")
     parser.add_argument("--output-layout", choices=LAYOUTS, help="whether an output of four axes has its features "
@@ -36,15 +38,9 @@ def add_model(parser: ArgumentParser, layer: str) -> None:
                         "none is raw, caffe implies --bgr), or means and deviations R,G,B/R,G,B on a scale of 0 to 1 "
                         "(default: what the model's metadata say)")
     parser.add_argument("--bgr", action="store_true", default=None, help="the model expects BGR, not RGB")
-    parser.add_argument("--resize", choices=RESIZE, default="bilinear",
+    parser.add_argument("--resize", choices=RESIZE,
                         help="how pictures are resized (default bilinear)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of onnxruntime (default: one per core)")
-
-
-def size(text: str) -> tuple[int, int]:
-    """WxH, or one number for a square -> (height, width)."""
-    width, _, height = text.partition("x")
-    return int(height or width), int(width)
 
 
 def model_options(args: Namespace) -> dict[str, Any]:

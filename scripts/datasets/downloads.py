@@ -18,6 +18,7 @@ class File(NamedTuple):
     url: str
     size: int                       # bytes; approximate for files without a SHA-256
     sha256: str | None = None       # if it is known
+    others: tuple[str, ...] = ()    # addresses that are tried after `url`
 
 
 class DataSet(NamedTuple):
@@ -38,9 +39,9 @@ TABLE = {
          "Flickr_8k.devImages.txt": "18ba829f47f6df1cb830bf7f0506e2ddf333818925299babbd1bbcaf50fdc504",
          "Flickr_8k.testImages.txt": "c0924146c131458ceba45da59670fe9520eadce1e5cafffa16a817672a9b1f17",
          "Flicker8k_Dataset/1000268201_693b08cb0e.jpg": None},
-        "python -m scripts.extract_features --encoder MODEL.onnx --images {out}/Flicker8k_Dataset --out "
-        "{out}/features.h5, then python -m scripts.prepare_data flickr8k --captions {out}/Flickr8k.token.txt "
-        "--splits {out} --features {out}/features.h5 --out datasets/flickr8k"),
+        "python -m scripts.fetch_data flickr8k --encoder mobilenet --out {out}, or with a model of your own python -m "
+        "scripts.prepare_data flickr8k --captions {out}/Flickr8k.token.txt --splits {out} --images "
+        "{out}/Flicker8k_Dataset --encoder MODEL.onnx --out datasets/flickr8k"),
     "coco-captions": DataSet(
         "https://cocodataset.org/#download",
         (File(f"{COCO}/annotations/annotations_trainval2014.zip", 252_872_794,
@@ -81,22 +82,27 @@ def fetch(data_set: DataSet, out: str | Path) -> None:
 
 
 def download(file: File, folder: Path, page: str) -> str:
-    """Download a file into `folder` and verify it -> its path; a file that is there already is only verified."""
+    """Download a file into `folder` and verify it -> its path; a file that is there already is only verified.
+
+    Each address is tried until one gives the file. Raises ValueError or OSError that says what each of them gave.
+    """
     try:
         import pooch
     except ImportError:
         raise ValueError("scripts.fetch_data needs pooch: pip install -e \".[fetch]\"") from None
     pooch.get_logger().setLevel("WARNING")
-    name = file.url.rpartition("/")[2]
-    by_hand = f"by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, put it into {folder} and run this again"
-    try:
-        return pooch.retrieve(file.url, file.sha256, name, folder, downloader=Resuming(folder / f"{name}.part"))
-    except ValueError as error:                              # a wrong SHA-256: pooch has removed the file
-        raise ValueError(f"{file.url}: what came does not have the SHA-256 {file.sha256}: try again, or {by_hand}"
-                         ) from error
-    except OSError as error:                                 # requests' errors are among them
-        raise OSError(f"{file.url}: {' '.join(str(error).split())[:300]}; the same command goes on, or {by_hand}"
-                      ) from error
+    name, failed, kind, then = file.url.rpartition("/")[2], [], OSError, "the same command goes on"
+    for url in (file.url, *file.others):
+        try:
+            return pooch.retrieve(url, file.sha256, name, folder, downloader=Resuming(folder / f"{name}.part"))
+        except ValueError:                                   # a wrong SHA-256: pooch has removed the file
+            failed.append(f"{url}: what came does not have the SHA-256 {file.sha256}")
+            kind, then = ValueError, "try again"
+        except OSError as error:                             # requests' errors are among them
+            failed.append(f"{url}: {' '.join(str(error).split())[:300 // (1 + len(file.others))]}")
+            kind, then = OSError, "the same command goes on"
+    raise kind(f"{'; '.join(failed)}; {then}, or by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, put it "
+               f"into {folder} and run this again")
 
 
 class Resuming:

@@ -1,19 +1,17 @@
 """scripts.fetch_data against a server on this machine: dead links, cut connections, wrong sums."""
-import functools
 import hashlib
 import io
 import re
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from scripts.commandline.command import run
 from scripts.datasets import downloads
-from scripts.datasets.downloads import BLOCK, TABLE, DataSet, File
+from scripts.datasets.downloads import TABLE, DataSet, File
 from scripts.fetch_data import main
+from tests.scripts.file_server import CUT, serving
 
 pytest.importorskip("pooch", reason="scripts.fetch_data needs pooch: pip install -e \".[fetch]\"")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,47 +25,16 @@ def zipped(files):
     return out.getvalue()
 
 
-CONTENT, CUT = zipped({"folder/words": "some words\n" * 30_000, "other": "x" * 70_000}), 2 * BLOCK
+CONTENT = zipped({"folder/words": "some words\n" * 30_000, "other": "x" * 70_000})
 SUM = hashlib.sha256(CONTENT).hexdigest()
-
-
-class Handler(BaseHTTPRequestHandler):
-    """/a.zip whole or from `Range`; /cut.zip ends early while `cuts` last; /plain.zip knows no Range."""
-
-    def do_GET(self):
-        server = self.server
-        asked = int((self.headers.get("Range") or "bytes=0-")[6:-1])
-        server.asked.append((self.path, asked))
-        name = self.path.rpartition("/")[2]
-        if name not in server.contents:
-            return self.send_error(404)
-        content = server.contents[name]
-        start = 0 if name == "plain.zip" else asked
-        if start >= len(content):
-            return self.send_error(416)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        cut = name in ("cut.zip", "plain.zip") and server.cuts > 0
-        server.cuts -= cut
-        return self.wfile.write(content[start:start + CUT] if cut else content[start:])
-
-    def log_message(self, *args):
-        """Nothing on the tests' standard error."""
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.contents = dict.fromkeys(("a.zip", "cut.zip", "plain.zip"), CONTENT)
-    server.asked, server.cuts = [], 0
-    thread = threading.Thread(target=functools.partial(server.serve_forever, poll_interval=0.01))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        server.contents = dict.fromkeys(("a.zip", "cut.zip", "plain.zip"), CONTENT)
+        yield server
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ STUBS = {
     "data.scene_dataset.make_scenes": at_work, "scripts.runs.training_files.TrainingFiles.__call__": few_steps,
     "scripts.web.server.make_server": at_work, "scripts.benchmark.measure": at_work,
     "scripts.benchmark_serve.send": at_work, "scripts.datasets.downloads.download": at_work,
+    "scripts.datasets.image_models.download": at_work,
     "scripts.kill_matrix.ProcessPoolExecutor": at_work, "scripts.grade_matrix.ProcessPoolExecutor": at_work,
     "scripts.grade_variants.ProcessPoolExecutor": at_work, "scripts.course.class_grading.grade": at_work,
     "scripts.hostile_table.ProcessPoolExecutor": at_work, "scripts.grade.confined_here": lambda: PARTS,

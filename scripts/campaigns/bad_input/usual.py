@@ -37,7 +37,8 @@ USUAL = {                               # command -> calls, each dest -> value o
     "convert_features": [{"input": f"{RAW}/features.npz", "out": "made.h5", "dataset": "features"},
                          {"input": f"{RAW}/features.npy", "names": f"{RAW}/names.txt", "layout": "rows,L,D",
                           "out": "made.h5"}],
-    "fetch_data": [{"name": "cs231n", "out": "made"}],
+    "fetch_data": [{"name": "cs231n", "out": "made"},
+                   {"name": "mobilenet", "out": "made", "file": f"{RAW}/model.onnx"}],
     "make_assignment": [{"out": "made"}, {"out": "made", "variants": True, "roster": f"{RAW}/roster.csv"}],
     "make_autograder": [{"platform": "gradescope", "out": "grader.zip", "secret": f"{RAW}/names.txt"}],
     "make_notebooks": [{"execute": f"{RAW}/book.ipynb"}],
@@ -78,6 +79,7 @@ PATHS = {
     "out": "folder", "per_image": "csv", "growth": "png", "html": "html", "json": "json", "plot": "folder",
     ("report", "out"): "html", ("show_batch", "out"): "png", ("check_attention", "out"): "json",
     ("extract_features", "out"): "h5", ("convert_features", "out"): "h5", ("pack_submission", "out"): "zip",
+    ("fetch_data", "file"): "raw/model.onnx",
     ("grade", "out"): "json", ("kill_matrix", "out"): "md", ("grade_matrix", "out"): "md",
     ("grade_variants", "out"): "md", ("hostile_table", "out"): "md", ("make_autograder", "out"): "zip",
 }

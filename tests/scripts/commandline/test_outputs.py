@@ -178,7 +178,7 @@ COMMANDS = [
     (score, ["a.json", "b.json", "--per-image"]), (benchmark, ["--json"]), (benchmark, ["--growth"]),
     (kill_matrix, ["--out"]), (grade_matrix, ["--out"]), (grade_variants, ["--out"]), (pack_submission, ["--out"]),
     (grade, ["none", "--out"]), (grade, ["--class", "none", "--out"]), (convert_features, ["none", "--out"]),
-    (extract_features, ["--images", "none", "--encoder", "none", "--out"]),
+    (extract_features, ["--images", "none", "--encoder", "none.onnx", "--out"]),
 ]
 
 

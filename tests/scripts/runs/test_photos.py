@@ -205,7 +205,8 @@ def test_a_page_replaces_nothing_but_a_page(make_run, encoder, photos, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--images", "x"], "expected --encoder with the ONNX model"), (["--encoder", "x"], "--encoder: goes only with"),
+    (["--images", "x"], "expected --encoder with the ONNX model"),
+    (["--encoder", "x.onnx"], "--encoder: goes only with"),
     (["--html", "x"], "--html: goes only with"), (["--images", "x", "--split", "val"], "--split: goes not with"),
     *((option, f"{option[0]}: goes only with") for option in (
         ["--threads", "2"], ["--layer", "x"], ["--size", "8"], ["--normalise", "raw"], ["--bgr"],

@@ -1,0 +1,136 @@
+"""Image models to make features with: where they are, and how a file becomes NAME.onnx with NAME.json beside it."""
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data.encoder import Encoder, open_picture
+from data.encoders import FOLDER, find_encoder
+from data.files import sha256
+from data.onnx_models import image_input, open_model, stated_pixels
+from data.prepare import naming_output
+from scripts.commandline.outputs import check_new
+from scripts.datasets.downloads import File, download
+from scripts.datasets.grids import with_grid
+
+SIDE = 224                          # of the pictures of a model that takes any size
+PROBE = Path(__file__).parents[2] / "data" / "espresso.jpg"
+# A cup of espresso, cut from "coffee" in scikit-image's test pictures: by Rachel Michetti, CC0
+SEEN = {967: "espresso", 968: "cup", 504: "coffee mug"}         # ImageNet's classes of it
+PAGE = "https://huggingface.co/onnxmodelzoo"                    # the model zoo's home since 2025
+CLASSIFICATION = "https://media.githubusercontent.com/media/onnx/models/main/validated/vision/classification"
+
+
+class ImageModel(NamedTuple):
+    file: File
+    normalise: str                  # as --normalise, unless the file's own metadata say it
+    licence: str
+
+
+def _zoo(folder: str, name: str, size: int, digest: str) -> File:
+    """A file of the model zoo: its sizes and digests are those of the zoo's Git LFS pointers."""
+    return File(f"{PAGE}/{name}/resolve/main/{name}.onnx", size, digest, (f"{CLASSIFICATION}/{folder}/{name}.onnx",))
+
+
+MODELS = {
+    "mobilenet": ImageModel(_zoo("mobilenet/model", "mobilenetv2-12", 13_964_571,
+                                 "c0c3f76d93fa3fd6580652a45618618a220fced18babf65774ed169de0432ad5"),
+                            "imagenet", "Apache-2.0"),
+    "resnet50": ImageModel(_zoo("resnet/model", "resnet50-v1-12", 102_576_593,
+                                "3f03fdef724b22947eed826f1eef1dc5c34151bb4c37d634f1db89dfa2dd1526"),
+                           "imagenet", "Apache-2.0"),
+    "efficientnet-lite4": ImageModel(_zoo("efficientnet-lite4/model", "efficientnet-lite4-11", 51_946_641,
+                                          "d111689907c06eea7c82e4833ddef758da6453b9d4cf60b7e99ca05c7cbd9c12"),
+                                     # (x - 127) / 128
+                                     "0.498039,0.498039,0.498039/0.501961,0.501961,0.501961", "MIT"),
+}
+
+
+def fetch_encoder(name: str, out: str | os.PathLike = FOLDER, file: str | None = None) -> list[str]:
+    """Make out/NAME.onnx and out/NAME.json from a download, or from `file` -> lines to print.
+
+    Nothing is written unless the model sees what is in the built-in photograph. An interrupted download waits in
+    out/NAME.download. Raises ValueError or OSError, and FileExistsError if the model is there already.
+    """
+    model, target = MODELS[name], Path(out, f"{name}.onnx").resolve()
+    check_new("--out", Path(out, target.name))
+    check_onnx()
+    waiting, hidden = target.with_suffix(".download"), target.with_name(f".{name}.")
+    if file is None:
+        waiting.mkdir(parents=True, exist_ok=True)
+    source = Path(file or download(model.file, waiting, PAGE))
+    open_model(source)                                  # what is no model shows here, under its own name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with naming_output(Path(out, target.name), str(hidden)), tempfile.TemporaryDirectory(
+            prefix=hidden.name, dir=target.parent) as folder:
+        made = Path(folder, target.name)
+        try:
+            info, lines = make_encoder(source, made, model)
+        except ValueError as error:                     # under a name that the user knows
+            raise ValueError(str(error).replace(str(made), str(source))) from error
+        made.with_suffix(".json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        os.replace(made.with_suffix(".json"), target.with_suffix(".json"))
+        os.replace(made, target)                        # last: a JSON alone is no encoder
+    shutil.rmtree(waiting, ignore_errors=True)
+    return [f"{Path(out, target.name)}: {lines[0]}", *lines[1:]]
+
+
+def make_encoder(source: Path, made: Path, model: ImageModel) -> tuple[dict[str, Any], list[str]]:
+    """Write the model `made`, whose grid is an output, and test it -> the content of its JSON, and lines to print.
+
+    Raises ValueError if it does not see what is in the built-in photograph.
+    """
+    session = open_model(source)
+    height, width = (side or SIDE for side in image_input(session, source).size)
+    content, layer = with_grid(source.read_bytes(), (height, width), made)
+    made.write_bytes(content)
+    normalise = None if stated_pixels(session).normalise else model.normalise
+    encoder = Encoder(made, layer, size=(height, width), normalise=normalise)
+    seen = what_it_sees(encoder, source)
+    options = {"layer": encoder.layer, "size": f"{width}x{height}", "normalise": encoder.normalise,
+               "bgr": encoder.bgr, "resize": encoder.resize}
+    if encoder.grid:
+        options["output_layout"] = encoder.outputs.layout(encoder.layer)
+    whose = {"from": f"{source.name}, a local file"} if sha256(source) != model.file.sha256 else {
+        "from": model.file.url, "licence": model.licence}
+    info = {"encoder": options, "sha256": sha256(made), "sees": seen, **whose}
+    lines = [f"{source.name}, which sees {seen} in the built-in photograph; its features are {encoder.layer}, "
+             f"{encoder.outputs.told(encoder.layer)}"]
+    if layer is None:
+        lines.append(f"note: {source.name} has no pooling over all positions, whose input would be the grid")
+    return info, lines
+
+
+def what_it_sees(encoder: Encoder, source: Path) -> str:
+    """The name of the class that a model gives the photograph of an espresso. Raises ValueError for a wrong one."""
+    classes = (encoder.outputs.vectors(1000) or encoder.outputs.vectors(1001) or [None])[-1]
+    if classes is None:
+        raise ValueError(f"{source}: has no output of ImageNet's 1,000 classes, by which it could be tested: give its "
+                         "path to --encoder instead")
+    scores = Encoder(encoder.path, classes, size=encoder.size, normalise=encoder.normalise).encode(
+        [open_picture(PROBE, 2 * max(encoder.size))])[0]
+    best = int(np.argmax(scores)) - (len(scores) - 1000)        # class 0 of 1,001 is the background
+    if best not in SEEN:
+        expected = ", ".join(f"{number} {name}" for number, name in SEEN.items())
+        raise ValueError(f"{source}: sees ImageNet's class {best} in a photograph of an espresso, expected one of "
+                         f"{expected}: it is damaged, or its pixels are not normalised as {encoder.normalise!r}")
+    return SEEN[best]
+
+
+def check_onnx() -> None:
+    """Raises ValueError without the package onnx, which reads the graph of a model, before anything is downloaded."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise ValueError("image models are fetched with the package onnx: pip install -e \".[fetch]\"") from None
+
+
+def ready(name: str) -> None:
+    """Fetch the image model `name` if it is not here, and open it. Raises as fetch_encoder, find_encoder, Encoder."""
+    if name in MODELS and not Path(name).is_file() and not Path(FOLDER, f"{name}.onnx").is_file():
+        print(*fetch_encoder(name), sep="\n")
+    Encoder(find_encoder(name))
