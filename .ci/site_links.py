@@ -6,6 +6,7 @@ import logging
 import re
 from pathlib import Path
 
+LOG = logging.getLogger("mkdocs.hooks")
 ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = re.compile(r"\[([^\]\n]+)\]\(((?:\.\./)+[\w./-]+)\)")
 
@@ -17,7 +18,7 @@ def documented() -> set[str]:
 
 
 def on_page_markdown(markdown, page, config, files):
-    """The page's text with such links replaced; a warning, which ends a strict build, for a file that does not exist."""
+    """The page's text with such links replaced; a warning, which ends a strict build, for a missing file."""
     folder, docs = Path(page.file.abs_src_path).parent, Path(config.docs_dir)
 
     def replaced(match):
@@ -25,7 +26,7 @@ def on_page_markdown(markdown, page, config, files):
         if docs in target.parents:
             return match[0]
         if not target.exists():
-            logging.getLogger("mkdocs.hooks").warning("%s links to %s, which does not exist", page.file.src_path, match[2])
+            LOG.warning("%s links to %s, which does not exist", page.file.src_path, match[2])
         name = ".".join(target.relative_to(ROOT).with_suffix("").parts)
         return f"[{label}][{name}]" if name in modules else label
 

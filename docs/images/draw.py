@@ -1,7 +1,7 @@
 """The graphs of the unrolled networks, drawn as SVG: python docs/images/draw.py.
 
-Nodes are labelled as in the code. Solid arrows are the forward, dashed ones the gradients. A graph lies on a card of its
-own, light or dark as the reader's system, so that it can be read on any page.
+Nodes are labelled as in the code. Solid arrows are the forward, dashed ones the gradients. A graph lies on a card of
+its own, light or dark as the reader's system, so that it can be read on any page.
 """
 import math
 from pathlib import Path
@@ -10,12 +10,14 @@ STYLE = """
   svg { font: 13px ui-monospace, Menlo, Consolas, monospace; }
   .card { fill: #ffffff; } .box { fill: #eef2ff; stroke: #4f5d95; } .step { fill: none; stroke: #b6bccf; }
   .data { fill: #f3f4f6; stroke: #8a8f9c; } text { fill: #1f2430; } .ahead { stroke: #1f2430; }
-  .back { stroke: #c2410c; stroke-dasharray: 5 3; } text.d { fill: #c2410c; stroke: #ffffff; stroke-width: 4; paint-order: stroke; } #f path { fill: #1f2430; }
-  #b path { fill: #c2410c; }
+  .back { stroke: #c2410c; stroke-dasharray: 5 3; }
+  text.d { fill: #c2410c; stroke: #ffffff; stroke-width: 4; paint-order: stroke; }
+  #f path { fill: #1f2430; } #b path { fill: #c2410c; }
   @media (prefers-color-scheme: dark) {
     .card { fill: #1b1e27; } .box { fill: #2a3150; stroke: #8e9be0; } .step { stroke: #4a5063; }
     .data { fill: #2a2d36; stroke: #8a8f9c; } text { fill: #e8eaf0; } .ahead { stroke: #e8eaf0; }
-    .back { stroke: #fb923c; } text.d { fill: #fb923c; stroke: #1b1e27; } #f path { fill: #e8eaf0; } #b path { fill: #fb923c; }
+    .back { stroke: #fb923c; }
+    text.d { fill: #fb923c; stroke: #1b1e27; } #f path { fill: #e8eaf0; } #b path { fill: #fb923c; }
   }"""
 HEAD = '<marker id="{}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">' \
     '<path d="M0 0 8 4 0 8z"/></marker>'
@@ -71,8 +73,8 @@ class Graph:
         self.line(start, end, "back")
         if gradient:
             wide = 4 * len(gradient) + 6
-            self.text(start[0] + at * (end[0] - start[0]) - dy * wide, start[1] + at * (end[1] - start[1]) + dx * 14 + 4,
-                      gradient, "d")
+            x, y = (s + at * (e - s) for s, e in zip(start, end))
+            self.text(x - dy * wide, y + dx * 14 + 4, gradient, "d")
 
     def svg(self):
         width, height = self.size
