@@ -196,7 +196,7 @@ def test_what_cannot_be_done_is_said_in_one_line(place, capsys):
     (place / "there.h5").touch()
     for more, kwargs, message in (
             ([], {"images": ["empty"]}, "holds no pictures"), ([], {"images": ["bad"]}, "none of 1 pictures"),
-            ([], {"out": "there.h5"}, "there.h5: is there already"), (["--batch", "0"], {}, "--batch 0: expected at"),
+            ([], {"out": "there.h5"}, "there.h5: already exists"), (["--batch", "0"], {}, "--batch 0: expected at"),
             ([], {"encoder": "photos/c.png"}, "not an ONNX model"), (["--layer", "x"], {}, "no output 'x'"),
             (["--size", "4x4"], {}, "found --size (4, 4)")):
         assert call(place, *more, **kwargs) == 2
