@@ -5,11 +5,11 @@ from scripts.campaigns.trial import Result
 HEAD = """# Hostile submissions
 
 Made by `python -m scripts.hostile_table --out docs/hostile.md`; `python -m scripts.campaign grade` counts the promises
-that break, and [the instructors' page](instructors.md) says what holds on which platform. Each submission solves
-task 2.1 (10 points) and also tries what the second column says; where it tries to hand on a solution, the next student
-has none. *All* is a Linux with full confinement (`--confinement full`), *no namespaces* a Linux as in most containers,
-and *hook* a Linux whose kernel confines nothing. Other systems have only the hook, and nothing there ends processes
-that escape it. "Held" means that no promise broke, with the points that the submission got; a dash marks a kind that could
+that break, and [the instructors' page](instructors.md) says what holds on which platform. Each submission solves task
+2.1 (10 points) and also tries what the second column says; where it tries to hand on a solution, the next student has
+none. *All* is a Linux with full confinement (`--confinement full`), *no namespaces* a Linux as in most containers, and
+*hook* a Linux whose kernel confines nothing. Other systems have only the hook, and nothing there ends processes that
+escape it. "Held" means that no promise broke, with the points that the submission got; a dash marks a kind that could
 harm the machine that made this page.
 
 | kind | what it tries | all | no namespaces | hook |
