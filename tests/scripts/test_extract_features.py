@@ -261,7 +261,7 @@ def test_several_folders_and_files_that_are_not_called_pictures(place, capsys):
     alone = Encoder(place / "m.onnx").encode([open_picture(place / "more/d.jfif", 24)])
     assert np.array_equal(features[:1], alone.astype(np.float16))
     assert call(place, images=["photos", "photos/b.jpg"], out="g.h5") == 2
-    assert "expected --images with folders, or with files, not both" in capsys.readouterr().err
+    assert "expected --images with either folders or files" in capsys.readouterr().err
 
 
 def test_the_layout_that_was_given_is_asked_for_and_kept(place, make_onnx, capsys):
