@@ -122,7 +122,7 @@ def _prefixes(folders: list[Path]) -> list[tuple[Path, str]]:
     whole = [Path(os.path.abspath(folder)) for folder in folders]
     for k, folder in enumerate(folders):
         if not folder.is_dir():
-            raise ValueError(f"{folder}: is no folder, expected --images with folders, or with files, not both")
+            raise ValueError(f"{folder}: is not a folder, expected --images with either folders or files")
         inside = [other for other, place in zip(folders[:k] + folders[k + 1:], whole[:k] + whole[k + 1:])
                   if place in (whole[k], *whole[k].parents)]
         if inside:

@@ -185,7 +185,7 @@ def _reason(error: Exception) -> str:
     """Why there is no picture, in words."""
     cause = error.reason if type(error) is URLError else error  # its subclass HTTPError has a better message itself
     if isinstance(cause, TimeoutError):
-        return f"it did not come within {DEADLINE:g} seconds"
+        return f"the server did not send it within {DEADLINE:g} seconds"
     return str(cause) or type(cause).__name__
 
 

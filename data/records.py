@@ -25,7 +25,7 @@ def find_delimiter(text: str, given: str | None, where: object) -> str:
     best = max(counts, key=lambda delimiter: counts[delimiter])
     if not counts[best]:
         raise ValueError(f"{where}: no tab, |, comma or ; in its first lines, expected an image and a caption in each "
-                         "line: name what separates them by --delimiter")
+                         "line: give the separator with --delimiter")
     return best
 
 

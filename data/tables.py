@@ -107,8 +107,8 @@ def _columns(header: list[str] | None, sample: list[list[str]], width: int, aske
     if caption is None:
         caption = _likeliest(sample, width, {image, split}, lambda cell: len(cell.split()) + len(cell) / 999)
     if image is None or caption is None:
-        raise ValueError(f"{where}: one column, expected one of images and one of captions: name what separates them "
-                         "by --delimiter")
+        raise ValueError(f"{where}: one column, expected one of images and one of captions: give the "
+                         "separator with --delimiter")
     if image == caption:
         raise ValueError(f"{where}: --image-column and --caption-column are the same column, expected two")
     return image, caption, split
@@ -187,7 +187,7 @@ def _json_table(text: str, where: object, *asked: str | None) -> Table:
                          "Karpathy's or COCO's, take prepare_data karpathy or coco")
     if keys is None:
         first = ", ".join(map(str, list(entries[0][1])[:9])) if entries else "nothing"
-        raise ValueError(f"{where}: no entry has an image and a caption, the first has {first}: name the keys by "
+        raise ValueError(f"{where}: no entry has an image and a caption, the first has {first}: give the keys with "
                          "--image-column and --caption-column")
     rows = [row for place, entry in entries for row in _json_rows(entry, keys, f"{where}: {place}", place)]
     return Table(rows, f"JSON, keys {' and '.join(repr(key) for key in keys if key)}")

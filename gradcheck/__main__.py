@@ -74,8 +74,8 @@ def failed(error: Exception) -> int:
     known = isinstance(error, (ValueError, OSError, ArithmeticError, MemoryError, RecursionError))
     text = str(error) or type(error).__name__
     print(one_line(f"gradcheck: {text}" if known else f"gradcheck: {type(error).__name__}, {text}: a fault in the "
-                   "program, not in what it was given; RNNLAYERS_TRACEBACK=1 before the command shows how it came "
-                   "about"), file=sys.stderr)
+                   "program, not in its input; RNNLAYERS_TRACEBACK=1 before the command shows the traceback"),
+          file=sys.stderr)
     return 2 if known else 70
 
 

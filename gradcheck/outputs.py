@@ -32,8 +32,8 @@ class Kind(NamedTuple):
 
 def add_force(parser: argparse._ActionsContainer) -> None:
     """Add --force, for commands that call check_output."""
-    parser.add_argument("--force", action="store_true", help="write the file also where another kind of file, or a "
-                        "link, has its name")
+    parser.add_argument("--force", action="store_true", help="replace the output file even if it is a link or "
+                        "another kind of file")
 
 
 # --- Kinds of files ----------------------------------------------------------------------------------------------
@@ -131,8 +131,8 @@ def _check_replaced(where: str, target: Path, kind: Kind, force: bool) -> None:
     if found:
         raise BadPlace(f"{where}: is {found}, expected a file: it is no {kind.words}")
     if not force and not _is_of(kind, target):
-        raise ValueError(f"{where}: is there already and no {kind.words}, nothing was done: choose another name, or "
-                         "--force replaces it")
+        raise ValueError(f"{where}: already exists and holds no {kind.words}, nothing was done: choose another name "
+                         "or --force replaces it")
     if not os.access(target, os.W_OK):
         raise PermissionError(f"{where}: cannot be replaced: it is read-only, or not yours to write")
 

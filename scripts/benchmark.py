@@ -29,7 +29,7 @@ def parse(argv=None):
                         help=f"some of {', '.join(CONFIGS)}, or one with other sizes, as in lstm-batch:N=64,H=256 "
                         "(default: all)")
     parser.add_argument("--no-textbook", action="store_true", help="leave out the textbook tier, the slowest side")
-    parser.add_argument("--rounds", type=int, default=3, help="processes a side (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="processes per side (default 3)")
     parser.add_argument("--steps", type=int, default=15, help="steps timed in each (default 15)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(),
                         help="threads of BLAS and of the peer (default: all cores)")

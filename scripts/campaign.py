@@ -3,7 +3,7 @@
     python -m scripts.campaign corrupt
 
 Prints a table with, for each promise, how often it was tried and how often it broke, and the first faults on standard
-error. However few the minutes, it prepares and attacks once. Exit code 1 if any promise broke.
+error. However short the time, it attacks at least once. Exit code 1 if any promise broke.
 """
 import argparse
 import importlib
@@ -21,9 +21,9 @@ def parse(argv=None):
     parser = Parser(prog="python -m scripts.campaign", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", type=choice(list(MINUTES)), metavar="NAME", help=", ".join(MINUTES))
-    parser.add_argument("--minutes", type=float, help="bound on its time (default: " + ", ".join(
+    parser.add_argument("--minutes", type=float, help="time limit (default: " + ", ".join(
         f"{name} {minutes}" for name, minutes in MINUTES.items()) + ")")
-    parser.add_argument("--seed", type=int, default=0, help="of the attacks (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the attacks (default 0)")
     args = parser.parse_args(argv)
     args.minutes = MINUTES[args.name] if args.minutes is None else args.minutes
     if not 0 < args.minutes < math.inf:
@@ -43,7 +43,7 @@ def main(argv=None):
             print(f"{count.promise}: {one_line(example)}", file=sys.stderr)
     print_next("campaign", sys.stderr)
     if untried := [count.promise for count in counts if not count.tried]:
-        print(f"not tried in so short a time, give more --minutes: {'; '.join(untried)}", file=sys.stderr)
+        print(f"not tried for lack of time, give more --minutes: {'; '.join(untried)}", file=sys.stderr)
     return 1 if any(count.faults for count in counts) else 0
 
 

@@ -1,7 +1,7 @@
 """Make a feature file for scripts.prepare_data from features that others wrote.
 
-IN is an HDF5 file, an .npy or .npz file, a folder of .npy or .npz files, one an image, or Anderson's .tsv. The command
-prints what it takes each axis for, and asks for --layout where two readings fit.
+IN is an HDF5 file, an .npy or .npz file, a folder of .npy or .npz files, one per image, or Anderson's .tsv. The command
+prints how it interprets each axis, and asks for --layout if two interpretations fit.
 """
 import functools
 import math
@@ -22,12 +22,13 @@ def parse(argv=None):
     parser.add_argument("input", metavar="IN", type=Path, help="features in another form")
     parser.add_argument("--out", required=True, type=Path, metavar="H5", help="the feature file to make")
     parser.add_argument("--layout", metavar="AXES", help="what each axis is, for example rows,D,h,w: rows (images), D "
-                        "(features), L (regions), h and w (a grid of regions); by default found where it is plain")
+                        "(features), L (regions), h and w (a grid of regions); default: inferred from the shapes, if "
+                        "they allow one reading")
     parser.add_argument("--names", metavar="FILE", type=Path, help="names of the images in the order of the rows, one "
-                        "a line, or a JSON list; by default those in the input")
-    parser.add_argument("--dataset", metavar="NAME", help="which array has the features, if there are several")
-    parser.add_argument("--float16", action="store_true", help="round to float16: half the size; by default float32, "
-                        "or float16 if that changes no number")
+                        "per line, or a JSON list (default: the names in the input)")
+    parser.add_argument("--dataset", metavar="NAME", help="array that holds the features, if there are several")
+    parser.add_argument("--float16", action="store_true", help="round to float16, which halves the file (default: "
+                        "float32, or float16 if rounding changes no number)")
     return parser.parse_args(argv)
 
 

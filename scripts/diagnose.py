@@ -1,7 +1,7 @@
 """Find out what is wrong with a run: test the known ways in which captioners fail, and name likely causes.
 
-Every symptom prints the figure it is judged by, even where all is well; docs/diagnosis.md explains them. Exit code 1
-if something is found.
+Every symptom prints the figure behind its verdict, for healthy symptoms too; docs/diagnosis.md explains them. Exit
+code 1 if something is found.
 """
 import argparse
 import json

@@ -26,17 +26,18 @@ def parse(argv=None):
     add_split(parser)
     parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
-    parser.add_argument("--max-length", type=int, default=30, metavar="T", help="bound on words (default 30)")
+    parser.add_argument("--max-length", type=int, default=30, metavar="T",
+                        help="longest caption, in words (default 30)")
     parser.add_argument("--normalisation", type=float, default=1.0, metavar="A",
                         help="captions are ranked by log p / length**A (default 1)")
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
-    parser.add_argument("--consensus", type=int, default=0, metavar="M", help="rank the captions found, also those of "
-                        "each run of an ensemble, by their probability and by how much they resemble the captions of "
-                        "the M nearest training images")
+    parser.add_argument("--consensus", type=int, default=0, metavar="M", help="rerank the captions of the beam "
+                        "(of each run, in an ensemble) by their probability and by their similarity to the captions "
+                        "of the M nearest training images")
     parser.add_argument("--ensemble", nargs="+", default=[], metavar="RUN",
-                        help="runs on the same data that decide each word together with the first one")
-    parser.add_argument("--against", metavar="RUN2", help="another run, captioned in the same way: 95 %% interval of "
-                        "the difference in CIDEr and BLEU-4 over resampled images")
+                        help="more runs on the same data; the predictions of all runs are averaged at each word")
+    parser.add_argument("--against", metavar="RUN2", help="compare with another run: 95 %% interval of the difference "
+                        "in CIDEr and BLEU-4, by a paired bootstrap over the images")
     add_data(parser)
     add_threads(parser)
     args = parser.parse_args(argv)

@@ -3,8 +3,8 @@
     python -m scripts.grade submission.zip --task 1,2 --out results.json
     python -m scripts.grade --class submissions --task 1,2 --out grades.csv
 
-A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even where points were lost. What
-students read may give hidden checks away: --feedback properties says only which properties hold, score the points.
+A LIST of tasks names single ones (2.3) or whole parts (2). The exit code is 0 even if points were lost. Detailed
+feedback can reveal hidden checks: --feedback properties shows only which properties hold, score only the points.
 """
 import argparse
 import sys
@@ -35,15 +35,15 @@ def parse(argv=None):
     parser.add_argument("--seconds", type=float, default=Limits().seconds,
                         help="time limit for the checks of one task (default %(default)g)")
     parser.add_argument("--confinement", choices=list(confinement.LEVELS), default="any",
-                        help="what the kernel has to confine: files, or in full files, network, IPC, processes and "
-                             "metadata; any takes what this machine has (default any)")
+                        help="what the kernel must confine: files, or in full files, network, IPC, processes and "
+                             "metadata; any uses what this machine offers (default any)")
     parser.add_argument("--feedback", choices=LEVELS, default=FULL,
                         help="what is printed and goes into results.json (default %(default)s)")
     parser.add_argument("--variants", action="store_true",
-                        help="each student has constants of his own, as made by make_assignment --variants")
+                        help="each student has their own constants, from make_assignment --variants")
     parser.add_argument("--student", metavar="ID", help="the student's id, whatever the submission says")
     parser.add_argument("--secret", type=Path, metavar="FILE",
-                        help="a text that the hidden checks are drawn from too; without it students can draw theirs")
+                        help="secret text from which the hidden checks are drawn; without it students can predict them")
     add_force(parser)
     args = parser.parse_args(argv)
     if (args.submission is None) == (args.folder is None):

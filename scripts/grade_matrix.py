@@ -4,7 +4,7 @@
 
 A mutant has to lose points in the task whose region it changes and in no other; the solved project must lose none, and
 a project without solutions must get none. Exit code 1 otherwise. All this holds for each of three made-up students.
---one takes the first mutant of each task, and one student. With --variants each student has constants of his own, and
+--one takes the first mutant of each task, and one student. With --variants each student has their own constants, and
 the solutions of the project and of the other students have to lose where the constants differ.
 """
 import argparse
@@ -33,8 +33,8 @@ def main(argv=None):
     parser.add_argument("--one", action="store_true", help="one mutant of each task instead of all")
     parser.add_argument("--in-process", action="store_true",
                         help="the same checks without a process for each task, which is faster")
-    parser.add_argument("--variants", action="store_true", help="constants of each student's own")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--variants", action="store_true", help="each student has their own constants")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes (default %(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     add_force(parser)
     args = parser.parse_args(argv)

@@ -1,9 +1,10 @@
-"""Test the grader: correct solutions in the manner of students have to get full points, whatever the student's id.
+"""Test the grader: correct solutions, as students write them, must get full points under every student id.
 
     python -m scripts.grade_variants --in-process --out docs/grade_variants.md
 
-The solutions are in tests/scripts/solutions; those of tasks where ids once decided are graded under four times as many.
-Exit code 1 if one loses points, or one with a known flaw other points than it should.
+The solutions are in tests/scripts/solutions. For some tasks the result once depended on the id: their solutions are
+graded under four times as many ids. Exit code 1 if a correct solution loses points, or if a solution with a known flaw
+loses other points than it should.
 """
 import argparse
 import functools
@@ -30,7 +31,7 @@ def main(argv=None):
     parser.add_argument("--ids", type=int, default=50, help="ids of made-up students (%(default)s)")
     parser.add_argument("--in-process", action="store_true",
                         help="the same checks without a process for each task, which is faster")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes (default %(default)s)")
     parser.add_argument("--out", type=Path, help="the table, in Markdown")
     add_force(parser)
     args = parser.parse_args(argv)

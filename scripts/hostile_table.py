@@ -1,9 +1,9 @@
-"""Hand in every kind of hostile submission and write down what became of each.
+"""Hand in every kind of hostile submission and record the outcome of each.
 
     python -m scripts.hostile_table --out docs/hostile.md
 
-Needs Linux with all that confines a process (scripts.grade --confinement full): each kind is tried with all of it,
-without namespaces, and with the audit hook alone. Exit code 1 if a promise broke in one of the first two.
+Needs a Linux that can confine a process fully (scripts.grade --confinement full). Each kind is tried with full
+confinement, without namespaces, and with the audit hook alone. Exit code 1 if a promise broke in one of the first two.
 """
 import argparse
 from concurrent.futures import ProcessPoolExecutor
@@ -27,7 +27,7 @@ def main(argv=None):
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="WORD", default="", help="kinds whose names contain this word (default all)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes (default %(default)s)")
     add_force(parser)
     args = parser.parse_args(argv)
     check_least(args, jobs=1)

@@ -25,7 +25,7 @@ def main(argv=None):
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20, help="random seeds for each mutant and scale (%(default)s)")
     parser.add_argument("--correct-seeds", type=int, default=200, help="random seeds for correct code (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes (default %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="the table, in Markdown")
     add_force(parser)
     arguments = parser.parse_args(argv)

@@ -4,8 +4,8 @@
     python -m scripts.make_assignment --out ../captioning --tasks 1,3 --variants --roster students.csv
 
 The bodies of the chosen tasks' functions are replaced by one `raise`; tasks that they build on are solved.
-With --variants each student has constants of his own: the order of an LSTM's gates, Adam's epsilon, and what the loss
-is a mean over. --roster makes a tree for each student, DIR/ID and DIR/ID.zip.
+With --variants each student has their own constants: the order of an LSTM's gates, Adam's epsilon, and the axes over
+which the loss is averaged. --roster makes a tree for each student, DIR/ID and DIR/ID.zip.
 """
 import argparse
 from pathlib import Path
@@ -27,7 +27,8 @@ def parse(argv=None):
     parser.add_argument("--tasks", metavar="LIST", help="tasks (2.3) and parts (2) that students write (default: all)")
     parser.add_argument("--solution", action="store_true", help="the solved tree, for instructors")
     parser.add_argument("--variants", action="store_true", help="with a student's own constants, drawn from the id")
-    parser.add_argument("--student", metavar="ID", help="whose constants, the id by which the work will be graded")
+    parser.add_argument("--student", metavar="ID",
+                        help="id of the student who gets this copy; the work is graded under the same id")
     parser.add_argument("--roster", type=Path, metavar="CSV",
                         help="a tree for each student of a table: the ids in its column student, email, sid or id")
     args = parser.parse_args(argv)

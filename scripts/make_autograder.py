@@ -2,8 +2,8 @@
 
     python -m scripts.make_autograder --platform gradescope --out autograder.zip --task 1,2
 
-gradescope: upload it. otter: for `otter run` and `otter grade`; student/ in it goes into the students' tree. nbgrader:
-unpack it into the course's folder. It contains the solutions: students must not get it.
+gradescope: upload it. otter: use it with `otter run` and `otter grade`, and copy its folder student/ into the students'
+tree. nbgrader: unpack it into the course's folder. The zip contains the solutions: students must not get it.
 """
 import argparse
 from pathlib import Path
@@ -40,11 +40,11 @@ def parse(argv=None):
                         help="time limit for the checks of one task (default %(default)g)")
     parser.add_argument("--feedback", choices=LEVELS, default=PROPERTIES,
                         help="what students see (default %(default)s)")
-    parser.add_argument("--variants", action="store_true", help="each student has constants of his own")
+    parser.add_argument("--variants", action="store_true", help="each student has their own constants")
     parser.add_argument("--id", choices=IDS, default=IDS[0],
-                        help="what Gradescope's id of a student is (default %(default)s)")
+                        help="field of Gradescope that identifies a student (default %(default)s)")
     parser.add_argument("--secret", type=Path, metavar="FILE",
-                        help="a text that the hidden checks are drawn from too; without it students can draw theirs")
+                        help="secret text from which the hidden checks are drawn; without it students can predict them")
     add_force(parser)
     args = parser.parse_args(argv)
     if not args.seconds > 0:

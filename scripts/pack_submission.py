@@ -19,10 +19,10 @@ def parse(argv=None):
     parser = OneLineParser(prog="python -m scripts.pack_submission", description=__doc__,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", default="", metavar="ID",
-                        help="your id, as the course knows it (default: the one that this copy was made for, else the "
-                             "name that the zip will have)")
+                        help="your id, as the course knows it (default: the id for which this copy was made, else the "
+                             "name of the zip)")
     parser.add_argument("--out", type=Path, metavar="ZIP",
-                        help="the zip to write (default: ID.zip, without an id submission.zip)")
+                        help="the zip to write (default: ID.zip, or submission.zip if there is no id)")
     add_force(parser)
     args = parser.parse_args(argv)
     if set(args.student) & set("/\\:"):

@@ -21,7 +21,7 @@ def main(argv=None):
     parser = Parser(prog="python -m scripts.prove_assignment", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-notebooks", action="store_true", help="leave the notebooks out")
-    parser.add_argument("--student", metavar="ID", help="of the trees with this student's constants")
+    parser.add_argument("--student", metavar="ID", help="test the trees with this student's constants")
     args = parser.parse_args(argv)
     project, wrong = load_project(), 0
     if args.student:

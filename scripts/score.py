@@ -1,7 +1,7 @@
-"""Score captions against references: BLEU-1 to 4, ROUGE-L and CIDEr, exactly as by the COCO evaluation.
+"""Score captions against references: BLEU-1 to 4, ROUGE-L and CIDEr, exactly as the COCO evaluation computes them.
 
 Both files may be {image: caption} or {image: [captions]} in JSON, a list of {"image_id" or "image" or "id", "caption"},
-COCO's or Karpathy's JSON, references.json of a dataset folder, CSV, TSV, or JSON lines. Candidates have one caption an
+COCO's or Karpathy's JSON, references.json of a dataset folder, CSV, TSV, or JSON lines. Candidates have one caption per
 image, references any number. Images are found by their ids or names, and the split of references.json by its images.
 Images that have references but no candidate are not scored; a note says how many.
 """
@@ -31,11 +31,11 @@ def parse(argv=None):
     parser = Parser(prog="python -m scripts.score", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("candidates", type=Path, metavar="candidates",
-                        help="one caption an image; - for standard input")
+                        help="one caption per image; - for standard input")
     parser.add_argument("references", type=Path, metavar="references",
                         help="reference captions; - for standard input")
     parser.add_argument("--per-image", type=Path, metavar="out.csv", help="also write the scores of each image")
-    parser.add_argument("--tokens", type=choice(list(TOKENS)), metavar="HOW", help="how captions are cut into words: "
+    parser.add_argument("--tokens", type=choice(list(TOKENS)), metavar="HOW", help="how captions are split into words: "
                         f"{', '.join(TOKENS)} (default: as dataset.json beside references.json says, else treebank)")
     add_force(parser)
     args = parser.parse_args(argv)

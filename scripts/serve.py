@@ -15,7 +15,8 @@ NAME = re.compile(r"([^\s/?#@:\[\]\\,]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")      # 
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.serve", description=__doc__)
     add_run(parser)
-    parser.add_argument("--scenes", action="store_true", help="for a run on scenes: choose from newly drawn ones")
+    parser.add_argument("--scenes", action="store_true",
+                        help="for a run on scenes: offer newly drawn scenes to choose from")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine)")
     parser.add_argument("--name", action="append", default=[], metavar="NAME", help="host name that browsers "
                         "use, if another web server on this machine forwards requests; may be repeated")

@@ -23,8 +23,8 @@ def parse(argv=None):
                         "datasets/flickr8k)")
     parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-K, the next free K)")
     parser.add_argument("--from", dest="from_run", metavar="RUN", help="start from the weights of another run (a "
-                        "folder or a checkpoint file): its cell and sizes, its vectors of words that both have, and "
-                        "the part that reads features if the same encoder made them")
+                        "folder or a checkpoint file): take over its cell and sizes, the vectors of the words that "
+                        "both vocabularies have, and, if the same encoder made the features, the part that reads them")
     parser.add_argument("--resume", metavar="DIR", help="continue a stopped run with its own settings")
     parser.add_argument("--cache-mb", type=float, default=1024, metavar="MB",
                         help="memory for features; a split that does not fit is read batch by batch (default 1024)")

@@ -80,7 +80,7 @@ def test_the_derivations_show_the_code_as_it_is():
     assert len(lines) > 20 and not [line for line in lines if line not in sources]
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
          *sorted((ROOT / "assignments").glob("*.md"))]
 
 

@@ -5,12 +5,12 @@ from scripts.campaigns.trial import Result
 HEAD = """# Hostile submissions
 
 Made by `python -m scripts.hostile_table --out docs/hostile.md`; `python -m scripts.campaign grade` counts the promises
-that break, and [the instructors' page](instructors.md) says what holds on which platform. Each kind is task 2.1, of 10
-points, with what the second column says; where a solution is to be handed on, the next student has none of his own.
-*All* is a Linux with everything (`--confinement full`), *no namespaces* one as in most containers, and *hook* a Linux
-that confines nothing. On other systems there is the hook, and nobody who ends the processes that get past it. "Held"
-means that no promise broke, with the points that the submission got; a dash stands for a kind that could harm the
-machine that made this page.
+that break, and [the instructors' page](instructors.md) says what holds on which platform. Each submission solves task
+2.1 (10 points) and also tries what the second column says; where it tries to hand on a solution, the next student has
+none. *All* is a Linux with full confinement (`--confinement full`), *no namespaces* a Linux as in most containers, and
+*hook* a Linux whose kernel confines nothing. Other systems have only the hook, and nothing there ends processes that
+escape it. "Held" means that no promise broke, with the points that the submission got; a dash marks a kind that could
+harm the machine that made this page.
 
 | kind | what it tries | all | no namespaces | hook |
 |---|---|---|---|---|

@@ -75,7 +75,7 @@ def _failed(error):
     last = next((frame for frame in reversed(frames) if frame.filename.startswith(ROOT)), frames[-1])
     place = last.filename.removeprefix(ROOT)
     return _say(f"error: {type(error).__name__} at {place}:{last.lineno}, {said(error)}: a fault in the program, not "
-                "in what it was given; RNNLAYERS_TRACEBACK=1 before the command shows how it came about", 70)
+                "in its input; RNNLAYERS_TRACEBACK=1 before the command shows the traceback", 70)
 
 
 def said(error: BaseException) -> str:

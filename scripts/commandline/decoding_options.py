@@ -19,15 +19,15 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, metavar="K", help="with --sample: draw from the K most likely words")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="random seed of --sample (default 0)")
     parser.add_argument("--alternatives", type=int, metavar="N",
-                        help="print N captions per image with their log-probabilities, the best first: by "
-                        "log-probability per word, with --sample by that of the whole caption")
+                        help="print N captions per image, best first, with their log-probabilities: per word, or "
+                        "with --sample of the whole caption")
 
 
 def check_decoding(args: argparse.Namespace) -> None:
     """Raises ValueError for options that do not go together."""
     given = [name for name in DRAWING if getattr(args, name) is not None]
     if given and not args.sample:
-        raise ValueError(f"--{given[0].replace('_', '-')} belongs to --sample, expected that too")
+        raise ValueError(f"--{given[0].replace('_', '-')} needs --sample")
     if args.sample and args.beam:
         raise ValueError("--beam and --sample: expected one of them")
     if args.beam and (args.alternatives or 0) > args.beam:

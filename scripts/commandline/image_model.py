@@ -30,13 +30,13 @@ def add_model(parser: ArgumentParser, layer: str) -> None:
     """Add the options of an image model, for any command that takes pictures; layer: which output is the default."""
     parser.add_argument("--encoder", metavar="ONNX", type=find_encoder, help="image model in ONNX form, or the name "
                         "of one that scripts.fetch_data fetched; the JSON beside it has defaults of the options below")
-    parser.add_argument("--layer", metavar="NAME", help=f"its output (default: {layer})")
+    parser.add_argument("--layer", metavar="NAME", help=f"output of the image model to use (default: {layer})")
     parser.add_argument("--size", metavar="WxH", type=size, help="size of the pictures, if the model accepts any")
-    parser.add_argument("--output-layout", choices=LAYOUTS, help="whether an output of four axes has its features "
-                        "before or behind height and width (default: what its shape says)")
+    parser.add_argument("--output-layout", choices=LAYOUTS, help="where an output of four axes has its features: "
+                        "before height and width, or after them (default: inferred from its shape)")
     parser.add_argument("--normalise", metavar="HOW", help=f"one of {NAMES} (raw: 0 to 255; tf is inception, "
                         "none is raw, caffe implies --bgr), or means and deviations R,G,B/R,G,B on a scale of 0 to 1 "
-                        "(default: what the model's metadata say)")
+                        "(default: as in the model's metadata)")
     parser.add_argument("--bgr", action="store_true", default=None, help="the model expects BGR, not RGB")
     parser.add_argument("--resize", choices=RESIZE,
                         help="how pictures are resized (default bilinear)")

@@ -34,7 +34,7 @@ def check_new(option: str, path: str | Path) -> None:
     Its folder may be missing: it is made when the file is.
     """
     if os.path.lexists(path):
-        raise FileExistsError(f"{path}: is there already, nothing was done: remove it or choose another name")
+        raise FileExistsError(f"{path}: already exists, nothing was done: remove it or choose another name")
     check_folder(f"{option} {path}", next(folder for folder in Path(os.path.abspath(path)).parents if folder.exists()))
 
 

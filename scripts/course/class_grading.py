@@ -20,7 +20,7 @@ class Wanted(NamedTuple):
     given: list[str]                # of tasks that are taken from the reference and not graded
     seconds: float                  # time limit of a task
     level: str = FULL               # of the feedback, one of results.LEVELS
-    variants: bool = False          # whether each student has constants of his own
+    variants: bool = False          # whether each student has their own constants
     student: str = ""               # the id, where somebody else than the submission says it
     secret: str = ""                # of the hidden draws
     confinement: str = "any"        # what the kernel has to confine, of confinement.LEVELS

@@ -30,5 +30,5 @@ def read_roster(path: Path) -> list[str]:
 def checked_id(student: str, where: str) -> str:
     """An id that is a folder's name too. Raises ValueError."""
     if not student or student.strip(". ") != student or set(student) & set('/\\:*?"<>|') or not student.isprintable():
-        raise ValueError(f"{where}: {student!r} is no id, expected a name without slashes and the like")
+        raise ValueError(f"{where}: {student!r} is not an id, expected a name without slashes and the like")
     return student

@@ -32,7 +32,7 @@ def make_tree(project: Project, out: Path, names: list[str], solution: bool = Fa
     solved = set(project.tasks) if solution else set(closure(names, project.tasks)) - set(names)
     archive = Path(f"{Path(out)}.zip")
     if os.path.lexists(archive):
-        raise FileExistsError(f"{archive}: is there already, nothing was written: remove it or choose another folder")
+        raise FileExistsError(f"{archive}: already exists, nothing was written: remove it or choose another folder")
     with new_folder(out) as folder:
         for path, content in _texts(project, names, solved).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

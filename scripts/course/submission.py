@@ -130,7 +130,7 @@ def _decoded(name, content, notes):
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
-        notes.append(f"{name}: is no text in UTF-8, not looked at")
+        notes.append(f"{name}: is not UTF-8 text and was not checked")
         return None
 
 

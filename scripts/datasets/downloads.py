@@ -82,7 +82,7 @@ def fetch(data_set: DataSet, out: str | Path) -> None:
 
 
 def download(file: File, folder: Path, page: str) -> str:
-    """Download a file into `folder` and verify it -> its path; a file that is there already is only verified.
+    """Download a file into `folder` and verify it -> its path; a file that already exists is only verified.
 
     Each address is tried until one gives the file. Raises ValueError or OSError that says what each of them gave.
     """

@@ -34,7 +34,7 @@ def extract_to(path: str | os.PathLike, pooled_path: str | os.PathLike, encoder:
     regions, or options with `pool`, gives the vectors alone: nothing is written to `path`.
     encoder: the ONNX model; options: keywords of data.encoder.Encoder (scripts.commandline.image_model.model_options);
     pictures: name -> path, of data.photos.list_pictures. Rows are kept in PATH.part: the same call resumes.
-    Raises FileExistsError if a file is there already, KeyboardInterrupt with a line that says how to go on after
+    Raises FileExistsError if a file already exists, KeyboardInterrupt with a line that says how to go on after
     Ctrl-C, and ValueError for what Encoder or FeatureRows refuse, or if no picture could be read.
     """
     regions = Encoder(encoder, **options)

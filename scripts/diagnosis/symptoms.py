@@ -36,7 +36,7 @@ def features(e: Evidence) -> Finding:
     In standard deviations of training, and as |log| of the ratio of standard deviations.
     """
     cause, advice = ("another network, layer or preprocessing, or damage",
-                     "extract these features as those of training were extracted, or train again")
+                     "extract these features in the same way as those of training, or train again")
     known = [part for part in e.feature_parts if part[3] is not None]
     try:
         check_identity(e.checkpoint.run["data"], e.dataset)
@@ -97,7 +97,7 @@ def blind(e: Evidence) -> Finding:
                  f"{e.loss:.3f} nats a word with the own image, {e.shuffled_loss:.3f} with another "
                  f"({gain:+.3f})", "features are not used (weights of 0, too much --feature-dropout), all alike, or "
                  "not those of their images: rows in another order than image_idxs",
-                 "compare pictures and captions by scripts.show_batch; check the order of image_names")
+                 "compare pictures and captions with scripts.show_batch; check the order of image_names")
 
 
 @needs(ENOUGH)
@@ -114,7 +114,7 @@ def attention(e: Evidence) -> Finding:
                  f"maps differ by {alive['change']:.3f} between words and {images:.3f} "
                  f"between images; entropy {alive['entropy']:.2f} of at most {alive['entropy_uniform']:.2f} nats",
                  "the same regions for every word or image: energies that do not depend on the state or the region",
-                 "draw it by scripts.show_attention; with more dropout and decay it has to attend at every word")
+                 "draw it with scripts.show_attention; with more dropout and decay it has to attend at every word")
 
 
 @needs(ENOUGH)
@@ -123,7 +123,7 @@ def repetition(e: Evidence) -> Finding:
     people = np.mean([repeats(words) for texts in e.references for words in texts])
     return judge(share, bounds.repetition(people),
                  f"{share:.1%} of captions repeat a word in a row or three words, {people:.1%} of people's",
-                 "the state forgets what was said: too little training, or a forget gate that is shut",
+                 "the state forgets what was said: too little training, or closed forget gates",
                  "train longer; --block-trigrams of scripts.evaluate hides it")
 
 
@@ -142,8 +142,8 @@ def why_unknown(e):
                 f"prepare the data again; {WITHOUT_BLANKS}")
     least = e.dataset.description.get("vocabulary", {}).get("min_count")
     if least == 1:
-        return ("the training captions have no <UNK>, so the model says it as it was drawn",
-                "train longer, on more captions; no --min-count has fewer <UNK>")
+        return ("the training captions have no <UNK>, so its weights are still the initial ones",
+                "train longer, on more captions; a smaller --min-count would not help")
     return ("the vocabulary is too small, so that <UNK> is among the most frequent words",
             "prepare the data again with a smaller --min-count" + (f" than {least}" if least else ""))
 
@@ -160,19 +160,19 @@ def length(e: Evidence) -> Finding:
     cause = "<END> is too likely" if ours < people else "<END> is too unlikely"
     return judge(ours / people, bounds.LENGTH, f"{ours:.1f} words a caption, {people:.1f} in people's",
                  f"{cause}: captions cut or padded wrongly, or wide beams with another --normalisation",
-                 "see that training captions end with <END>, by scripts.show_batch")
+                 "check with scripts.show_batch that training captions end with <END>")
 
 
 @needs(ENOUGH)
 def unfinished(e: Evidence) -> Finding:
     share = np.mean([not hypothesis.finished for hypothesis in e.hypotheses])
-    says = f"{share:.1%} of captions have no <END> within the bound on length"
+    says = f"{share:.1%} of captions have no <END> within the length limit"
     if e.cut > CUT:
         return judge(share, bounds.UNFINISHED, says, f"{e.cut:.1%} of the training captions were cut, so have no <END>",
                      "prepare the data again with a larger --max-words")
     return judge(share, bounds.UNFINISHED, says,
                  "<END> was not learnt (training captions without it), or the caption runs in a circle",
-                 "see that training captions end with <END>, by scripts.show_batch")
+                 "check with scripts.show_batch that training captions end with <END>")
 
 
 @needs(ENOUGH)
@@ -187,18 +187,18 @@ def free_running(e: Evidence) -> Finding:
     free, forced = (score_captions({i: " ".join(words) for i, words in enumerate(captions)}, references).corpus
                     ["BLEU-4"] for captions in (e.captions, e.forced[0]))
     if forced < 0.02:
-        return not_judged(f"BLEU-4 {forced:.3f} with the true words before each: too poor to compare")
+        return not_judged(f"BLEU-4 {forced:.3f} with true prefixes: too low to compare")
     return judge(free / forced, bounds.FREE_RUNNING,
-                 f"BLEU-4 {free:.3f} on its own, {forced:.3f} with the true words before each",
-                 "errors grow on its own words (exposure bias), or one step at a time computes other than whole "
-                 "captions do: a state that is not handed on",
+                 f"BLEU-4 {free:.3f} free-running, {forced:.3f} with true prefixes",
+                 "errors accumulate (exposure bias), or a single step computes something else than the whole sequence, "
+                 "for example because a state is not passed on",
                  "compare `step` with `scores` of a caption; more dropout of inputs")
 
 
 @needs(ENOUGH)
 def gap(e: Evidence) -> Finding:
     if e.split == "train":
-        return not_judged("these are training images, take --split val")
+        return not_judged("these are training images, use --split val")
     return judge(e.loss - e.train_loss, bounds.GAP,
                  f"{e.loss:.3f} nats a word on {e.split}, {e.train_loss:.3f} on training "
                  "captions, both without dropout", "the training captions were learnt by heart",

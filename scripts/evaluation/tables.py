@@ -39,7 +39,7 @@ def result_lines(result: dict[str, Any]) -> list[str]:
                      f"{d['low']:+.3f} and {d['high']:+.3f}")
     if result["references"] != "uncut":
         lines.append("this folder has no uncut references: the scores are against captions that are cut and have "
-                     "<UNK>, not to be compared with others")
+                     "<UNK>, and cannot be compared with others")
     return lines
 
 

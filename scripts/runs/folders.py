@@ -90,7 +90,7 @@ def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, capt
     """
     then = identity_of(checkpoint)
     if folder is None and not Path(then["folder"]).is_dir():
-        raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, name its folder by --data")
+        raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, give its folder with --data")
     dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)
     check_identity(then, dataset, captions, features)
     return dataset
@@ -131,7 +131,7 @@ def choose_split(dataset: Dataset, asked: str | None = None) -> str:
     """The split asked for, else test, else val. Raises ValueError where the dataset does not have it."""
     split = asked or next((split for split in ("test", "val") if split in dataset.captions), None)
     if split is None:
-        raise ValueError(f"{dataset.folder}: has no test and no val split, name one that it has by --split: "
+        raise ValueError(f"{dataset.folder}: has no test and no val split, give one that it has with --split: "
                          f"{', '.join(dataset.captions)}")
     dataset.captions_of(split)
     return split

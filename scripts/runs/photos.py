@@ -62,8 +62,8 @@ class PhotoFeatures:
             raise ValueError(f"{path}: {self.encoder.layer} has no regions, expected --layer with an output that has")
         _check(checkpoint.path, self.encoder, then, model.input_dim)
         self.note = None if TELLING & then.keys() else (
-            f"{checkpoint.path}: its training features do not say which model made them; {self.encoder.layer} of "
-            f"{path} is taken on trust: if it was another, captions will make no sense")
+            f"{checkpoint.path}: its training features do not record which model made them; {self.encoder.layer} "
+            f"of {path} is accepted on trust: with another model the captions would make no sense")
         self.pooled, self.pooled_then = None, {}
         if model.pooled_dim:
             self.pooled_then = pooled_attributes(then)

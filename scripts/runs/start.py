@@ -80,7 +80,7 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     restore_solver(solver, checkpoint)
     if solver.best_epoch:
         if not (folder / "best.h5").exists():
-            say(f"note: {folder}: best.h5, the weights of epoch {solver.best_epoch}, is missing: last.h5 stands in for "
-                "it until an epoch is better")
+            say(f"note: {folder}: best.h5, the weights of epoch {solver.best_epoch}, is missing: last.h5 is used "
+                "instead until an epoch is better")
         solver.best_params = load_run(folder, "best").model.params
     return solver, TrainingFiles(folder, dataset, settings, now, checkpoint.run.get("from"))

@@ -265,8 +265,8 @@ def test_folders_of_one_name_are_told_apart_by_the_folders_above(tmp_path, monke
 
 
 @pytest.mark.parametrize("paths, message", [
-    (["a", "b", "a/1.jpg"], "a/1.jpg: is no folder, expected --images with folders, or with files, not both"),
-    (["a", "gone"], "gone: is no folder"), (["a", "a"], "a: lies in .*a or is the same"),
+    (["a", "b", "a/1.jpg"], "a/1.jpg: is not a folder, expected --images with either folders or files"),
+    (["a", "gone"], "gone: is not a folder"), (["a", "a"], "a: lies in .*a or is the same"),
     (["a", "b", "b/c"], "b/c: lies in .*b or is the same, expected each picture once")])
 def test_folders_that_overlap_or_are_none_are_refused(paths, message, tmp_path):
     place(tmp_path, "a/1.jpg", "b/2.jpg", "b/c/3.jpg")

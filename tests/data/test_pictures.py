@@ -287,7 +287,7 @@ def test_a_file_without_end_is_cut_at_the_limit(base, reasons, monkeypatch):
 @pytest.mark.parametrize("path", ["/hang", "/hang-in-body", "/drip-body", "/drip-headers"])
 def test_a_server_that_hangs_or_drips_is_left_at_the_deadline(base, reasons, monkeypatch, path):
     monkeypatch.setattr(pictures, "DEADLINE", 0.3)
-    assert_fails(base + path, reasons, "it did not come within 0.3 seconds")
+    assert_fails(base + path, reasons, "the server did not send it within 0.3 seconds")
     assert wait_until(lambda: not workers())  # the thread ends too, long before the server would
 
 
@@ -304,7 +304,7 @@ def test_a_name_look_up_that_hangs_is_left_at_the_deadline(reasons, monkeypatch)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(pictures, "DEADLINE", 0.2)
-    assert_fails("http://pictures.example/a.png", reasons, "it did not come within 0.2 seconds")
+    assert_fails("http://pictures.example/a.png", reasons, "the server did not send it within 0.2 seconds")
     assert all(thread.daemon for thread in workers())  # it cannot keep the interpreter from ending
     released.set()
 

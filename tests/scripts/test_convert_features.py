@@ -334,7 +334,7 @@ def interrupted_at(count):
 def test_an_output_that_exists_and_failures_leave_things_as_they_were(grid, call, tmp_path, monkeypatch):
     path = h5(tmp_path / "in.h5", {"features": grid[:, 0, 0], "ids": NAMES})
     before = path.read_bytes()
-    with pytest.raises(FileExistsError, match="is there already, nothing was done"):
+    with pytest.raises(FileExistsError, match="already exists, nothing was done"):
         main([str(path), "--out", str(path)])
     assert path.read_bytes() == before
     monkeypatch.setattr(feature_conversion, "arrange", interrupted_at(ROWS + 3))

@@ -196,7 +196,7 @@ def test_what_cannot_be_done_is_said_in_one_line(place, capsys):
     (place / "there.h5").touch()
     for more, kwargs, message in (
             ([], {"images": ["empty"]}, "holds no pictures"), ([], {"images": ["bad"]}, "none of 1 pictures"),
-            ([], {"out": "there.h5"}, "there.h5: is there already"), (["--batch", "0"], {}, "--batch 0: expected at"),
+            ([], {"out": "there.h5"}, "there.h5: already exists"), (["--batch", "0"], {}, "--batch 0: expected at"),
             ([], {"encoder": "photos/c.png"}, "not an ONNX model"), (["--layer", "x"], {}, "no output 'x'"),
             (["--size", "4x4"], {}, "found --size (4, 4)")):
         assert call(place, *more, **kwargs) == 2
@@ -261,7 +261,7 @@ def test_several_folders_and_files_that_are_not_called_pictures(place, capsys):
     alone = Encoder(place / "m.onnx").encode([open_picture(place / "more/d.jfif", 24)])
     assert np.array_equal(features[:1], alone.astype(np.float16))
     assert call(place, images=["photos", "photos/b.jpg"], out="g.h5") == 2
-    assert "expected --images with folders, or with files, not both" in capsys.readouterr().err
+    assert "expected --images with either folders or files" in capsys.readouterr().err
 
 
 def test_the_layout_that_was_given_is_asked_for_and_kept(place, make_onnx, capsys):

@@ -172,7 +172,7 @@ def test_the_doctor_and_unknown_words(evidence, monkeypatch):
 
 def test_the_doctor_and_captions_that_were_cut(evidence):
     e = evidence({"<END>": -50})
-    assert e.cut == 0 and "by scripts.show_batch" in symptoms.unfinished(e).advice and symptoms.length(e).found
+    assert e.cut == 0 and "with scripts.show_batch" in symptoms.unfinished(e).advice and symptoms.length(e).found
     whole = e.dataset.captions["val"]
     assert [len(words) for words in e.forced[0]] == [len(words[0]) for words in e.references]
     cut = evidence({"<END>": -50}, train=whole[:, :6], val=whole[:, :6])

@@ -39,7 +39,7 @@ def test_the_command_names_what_was_not_tried(monkeypatch, capsys):
     counts = [Count("one thing", 3, 0, ()), Count("another", 0, 0, ())]
     monkeypatch.setattr(soak, "campaign", lambda *_: counts)
     assert campaign.main(["soak", "--minutes", "0.1"]) == 0
-    assert capsys.readouterr().err == "not tried in so short a time, give more --minutes: another\n"
+    assert capsys.readouterr().err == "not tried for lack of time, give more --minutes: another\n"
 
 
 @pytest.mark.parametrize("argv, words", [(["soke"], "soak"), (["soak", "--minutes", "0"], "more than 0"), (

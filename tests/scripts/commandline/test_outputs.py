@@ -54,7 +54,7 @@ def test_a_new_name_and_a_file_of_the_same_kind(tmp_path):
 def test_anything_else_needs_force(content, tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    assert refused(path, "is there already and no result of a test, nothing was done: choose another name, or --force")
+    assert refused(path, "exists and holds no result of a test, nothing was done: choose another name or --force")
     check_output("--out", path, KIND, force=True)
     write_output(path, OURS)
     assert path.read_bytes() == OURS
@@ -170,7 +170,7 @@ def test_what_takes_long_to_make_is_never_replaced(tmp_path):
     check_new("--out", tmp_path / "none" / "f.h5")
     (tmp_path / "link").symlink_to("nowhere")
     for path in (tmp_path, tmp_path / "link"):
-        with pytest.raises(FileExistsError, match="is there already, nothing was done"):
+        with pytest.raises(FileExistsError, match="already exists, nothing was done"):
             check_new("--out", path)
 
 
@@ -186,7 +186,7 @@ COMMANDS = [
 def test_each_command_refuses_a_file_of_the_users_before_any_work(command, argv, tmp_path):
     for name, content in (("photo.png", png()), ("thesis.json", b'{"chapters": 7}'), ("notes.md", b"# Notes\n")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises((ValueError, OSError), match="is there already"):
+        with pytest.raises((ValueError, OSError), match="already exists"):
             command.main([*argv, str(tmp_path / name)])
         assert (tmp_path / name).read_bytes() == content
 
@@ -194,7 +194,7 @@ def test_each_command_refuses_a_file_of_the_users_before_any_work(command, argv,
 def test_so_does_show_batch_and_its_figure_is_replaced(small_scenes, tmp_path, capsys):
     photo, figure = tmp_path / "photo.png", tmp_path / "batch.png"
     photo.write_bytes(png())
-    with pytest.raises(ValueError, match="photo.png: is there already and no figure of rnnlayers"):
+    with pytest.raises(ValueError, match="photo.png: already exists and holds no figure of rnnlayers"):
         show_batch.main(["--data", str(small_scenes), "--out", str(photo)])
     for path, force in ((figure, []), (figure, []), (photo, ["--force"])):
         show_batch.main(["--data", str(small_scenes), "--n", "1", "--out", str(path), *force])
@@ -204,5 +204,5 @@ def test_so_does_show_batch_and_its_figure_is_replaced(small_scenes, tmp_path, c
 def test_so_does_gradcheck(tmp_path, capsys):
     (tmp_path / "thesis.json").write_text('{"chapters": 7}')
     assert gradcheck.main(["--json", str(tmp_path / "thesis.json")]) == 2
-    assert capsys.readouterr().err.count("thesis.json: is there already and no results of gradcheck") == 1
+    assert capsys.readouterr().err.count("thesis.json: already exists and holds no results of gradcheck") == 1
     assert (tmp_path / "thesis.json").read_text() == '{"chapters": 7}'

@@ -125,7 +125,7 @@ def test_where_the_grader_fails_students_read_that_it_is_not_their_fault(autogra
 def test_only_an_autograder_is_replaced(tmp_path):
     out = tmp_path / "autograder.zip"
     out.write_bytes(b"homework")
-    with pytest.raises(ValueError, match="is there already and no autograder of scripts.make_autograder, nothing was"):
+    with pytest.raises(ValueError, match="exists and holds no autograder of scripts.make_autograder, nothing was"):
         made(out, "gradescope")
     assert out.read_bytes() == b"homework"
     made(out, "gradescope", "--force").close()

@@ -318,7 +318,7 @@ def test_make_pack_and_grade(tmp_path, monkeypatch, capsys):
     tree = tmp_path / "work"
     assert make_assignment.main(["--out", str(tree), "--tasks", "5.5"]) == 0
     names = set(zipfile.ZipFile(tmp_path / "work.zip").namelist())
-    with pytest.raises(FileExistsError, match="work.zip: is there already"):
+    with pytest.raises(FileExistsError, match="work.zip: already exists"):
         make_assignment.main(["--out", str(tree), "--tasks", "5.5"])
     assert {"work/README.md", "work/datasets/course/dataset.json", "work/assignments/RNN_Captioning.ipynb"} <= names
     assert not [name for name in names if "engine" in Path(name).parts or "mutants" in name or "derivations" in name

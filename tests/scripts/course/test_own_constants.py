@@ -155,7 +155,7 @@ def graded_in(project, tree, task):
 @pytest.mark.parametrize("text, words", [
     ("name\nAda\n", "expected a column named student, email, sid or id"), ("", "expected a column"),
     ("email\n", "has no students"), ("email,x\na@b,1\nA@B,2\n", "A@B stands in it twice"),
-    ("email\na/b\n", "line 2: 'a/b' is no id")])
+    ("email\na/b\n", "line 2: 'a/b' is not an id")])
 def test_a_roster_that_does_not_fit_is_an_error(text, words, tmp_path):
     (tmp_path / "r.csv").write_text(text)
     with pytest.raises(ValueError, match=words):

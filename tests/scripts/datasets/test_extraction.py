@@ -147,5 +147,5 @@ def test_a_bad_picture_is_left_out_of_both(place, capsys):
     assert (made.done, made.failed) == (4, 1) and "c.png: expected a picture" in capsys.readouterr().err
     for path in (made.grid, made.pooled):
         assert FeatureReader(path).image_names() == ["a.png", "b.png", "d.png", "e.png"]
-    with pytest.raises(FileExistsError, match="grid.h5: is there already, nothing was done"):
+    with pytest.raises(FileExistsError, match="grid.h5: already exists, nothing was done"):
         call(place)

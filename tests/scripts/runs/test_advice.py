@@ -27,7 +27,7 @@ def test_only_files_that_are_there_are_named(done, tmp_path, capsys):
     assert call_train("--resume", folder) == 0
     said = capsys.readouterr().out
     assert f"done: {folder} has last.h5, history.csv, curves.png, samples.png\n" in said
-    assert said.startswith(f"note: {folder}: best.h5, the weights of epoch 1, is missing: last.h5 stands in")
+    assert said.startswith(f"note: {folder}: best.h5, the weights of epoch 1, is missing: last.h5 is used instead")
 
 
 def test_going_on_is_advised_where_there_is_a_run(done, small_scenes, tmp_path, capsys):

@@ -158,7 +158,7 @@ def test_features_of_unknown_origin_are_taken_with_a_word(make_run, encoder, pho
     run_ = make_run({})
     assert ended(lambda: caption.main([run_, "--images", str(photos / "b.png"), "--encoder", encoder])) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("b.png\t") and err.count("do not say which model made them") == err.count("\n") == 1
+    assert out.startswith("b.png\t") and err.count("do not record which model made them") == err.count("\n") == 1
     with pytest.raises(ValueError, match="numbers a region or picture were 9, are 5"):
         picture_features(load_checkpoint(make_run({}, input_dim=9)), encoder)
 

@@ -1,7 +1,6 @@
 """The page in a real browser: a photo dropped, its words and where the model looked, by mouse, keys and on a phone."""
 import base64
 import json
-import shutil
 import urllib.request
 
 import numpy as np
@@ -23,24 +22,6 @@ const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelab
 document.getElementById("stage").dispatchEvent(drop);
 """
 DONE = "return captions.length > 0 && !timer && document.getElementById('status').textContent === ''"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="drives a browser: pip install -e \".[test]\"")
-    chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
-    if not chromium or not driver:
-        pytest.skip("no chromium and chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking",
-                 "disable-dev-shm-usage", f"user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    browser.set_script_timeout(20)
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture
