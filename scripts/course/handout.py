@@ -17,10 +17,10 @@ HANDED_OUT = {                      # folder -> modules
                  solver stored_model transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
-    "data": """__init__ coco contents dataset encoder feature_file features files fingerprints forms letters locks
-               look looking markers matching model_outputs onnx_models photos picture_formats pictures prepare records
-               scene_captions scene_dataset scene_features scenes sealed sources splits tables tokenizer treebank
-               vocabulary word_counts""",
+    "data": """__init__ coco contents dataset encoder encoders feature_file features files fingerprints forms
+               letters locks look looking markers matching model_outputs onnx_models photos picture_formats
+               pictures prepare records scene_captions scene_dataset scene_features scenes sealed sources splits
+               tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
     "gradcheck": ALL,
     # commands: test and hand in; train and look at the result
@@ -28,7 +28,8 @@ HANDED_OUT = {                      # folder -> modules
     # the libraries of these
     "scripts/commandline": """__init__ catalogue command decoding_options image_model outputs parser progress
                               run_options""",
-    "scripts/runs": "__init__ divergence folders photos settings start stored training training_files transfer",
+    "scripts/runs": """__init__ divergence folders newest photos released settings start stored training training_files
+                       transfer""",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",

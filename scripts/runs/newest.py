@@ -21,13 +21,13 @@ def newest_runs() -> list[Path]:
     return list(dict.fromkeys(path.parent for path in files))
 
 
-def newest_for_photos(encoder: Path | None = None) -> tuple[Path, str]:
+def newest_for_photos(encoder: str | Path | None = None) -> tuple[Path, str]:
     """The run that captions photographs best without being asked for, and a note or "".
 
     The newest whose features the image model makes, `encoder` or any fetched one; else the newest on photographs; else
     the newest of all. Runs that cannot be read are passed over.
     """
-    known = {sha256(path) for path in ([encoder] if encoder else fetched_encoders()) if path.is_file()}
+    known = {sha256(path) for path in ([Path(encoder)] if encoder else fetched_encoders()) if path.is_file()}
     runs, photographs, scenes = newest_runs(), None, None
     for run in runs:
         try:
