@@ -4,7 +4,7 @@ The file begins with a block of 512 bytes that holds the SHA-256 of the rest (da
 group has the attribute format = "rnnlayers checkpoint 2". Version 0.1 wrote the same without block and attribute.
 
     /config /vocabulary /run /solver   JSON texts (the last two may be absent)
-    /params/NAME                       the weights
+    /params/NAME                       the weights, in the model's type or float16
     /feature_stats                     (2, D) mean and standard deviation, if the model has them
     /loss_history                      float64, one entry a step
     /optimiser/NAME/KEY                m and v of Adam and the like
@@ -14,6 +14,7 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import h5py
@@ -23,7 +24,7 @@ from data.looking import check_storage
 from data.sealed import new_sealed, open_sealed
 from models.captioning_rnn import CaptioningRNN
 from models.solver import CaptioningSolver
-from models.stored_model import FAULTS, config_of, model_of, parsed
+from models.stored_model import FAULTS, config_of, model_of, parsed, stored_weights
 from rnnlayers.workspace import aligned
 
 Path = str | os.PathLike[str]
@@ -67,10 +68,11 @@ def _umask() -> int:
 
 
 def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
-                    solver: CaptioningSolver | None = None) -> None:
+                    solver: CaptioningSolver | None = None, halved: Collection[str] = ()) -> None:
     """Save a model, a JSON-able dict `run`, and if given the state of its solver.
 
-    Raises OSError if the file cannot be written; an older file under the same name is then unchanged.
+    halved: names of the weights to store as float16. Raises OSError if the file cannot be written; an older file under
+    the same name is then unchanged.
     """
     buffer = io.BytesIO()           # HDF5 in memory: a full disk then fails one plain write, not HDF5
     with new_sealed(buffer, "checkpoint") as f:
@@ -79,7 +81,7 @@ def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
         for name in ("feature_stats", "pooled_stats"):
             if getattr(model, name) is not None:
                 f[name] = np.stack(getattr(model, name)).astype(np.float32)
-        for name, w in model.params.items():
+        for name, w in stored_weights(model, halved).items():
             f[f"params/{name}"] = w
         if solver is not None:
             _save_solver(f, solver)
@@ -121,7 +123,7 @@ def _load_model(f: h5py.File) -> CaptioningRNN:
         if name in f:
             setattr(model, name, tuple(_read(f[name])))
     for name in model.params:
-        model.params[name] = aligned(_read(stored[name]))
+        model.params[name] = aligned(_read(stored[name]).astype(model.dtype, copy=False))
     return model
 
 

@@ -1,7 +1,7 @@
 """A model's weights in the format safetensors, with all that makes captions from them: no code, no training state.
 
-Arrays: the weights under their names, and feature_stats (2, D) and pooled_stats (2, P) where the model has them. The
-metadata, which are texts, hold
+Arrays: the weights under their names, in the model's type or float16, and feature_stats (2, D) and pooled_stats (2, P)
+where the model has them. The metadata, which are texts, hold
 
     format               "rnnlayers model 1"
     config, vocabulary   JSON, as in a checkpoint
@@ -13,7 +13,7 @@ Other programs read the arrays without this package. Needs safetensors: pip inst
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
 from models.checkpoint import Checkpoint, Path, write_atomically
-from models.stored_model import FAULTS, config_of, model_of, parsed
+from models.stored_model import FAULTS, config_of, model_of, parsed, stored_weights
 from rnnlayers.workspace import aligned
 
 FORMAT = "rnnlayers model 1"
@@ -30,12 +30,13 @@ STATISTICS = ("feature_stats", "pooled_stats")
 DTYPES = {"F16": "float16", "F32": "float32", "F64": "float64"}
 
 
-def save_model(path: Path, model: CaptioningRNN, run: dict | None = None) -> None:
+def save_model(path: Path, model: CaptioningRNN, run: dict | None = None, halved: Collection[str] = ()) -> None:
     """Write a model, and a JSON-able dict `run`, to a file that should end in .safetensors.
 
-    Raises ValueError without safetensors, and OSError if the file cannot be written; an older one is then unchanged.
+    halved: names of the weights to store as float16. Raises ValueError without safetensors, and OSError if the file
+    cannot be written; an older one is then unchanged.
     """
-    arrays = {name: np.ascontiguousarray(w) for name, w in model.params.items()}
+    arrays = {name: np.ascontiguousarray(w) for name, w in stored_weights(model, halved).items()}
     for name in STATISTICS:
         if getattr(model, name) is not None:
             arrays[name] = np.stack(getattr(model, name)).astype(np.float32)
@@ -76,7 +77,7 @@ def _load(file: Any, path: Path) -> Checkpoint:
     for name in STATISTICS:
         if name in arrays:
             setattr(model, name, tuple(arrays[name]))
-    model.params = {name: aligned(arrays[name]) for name in model.params}
+    model.params = {name: aligned(arrays[name].astype(model.dtype, copy=False)) for name in model.params}
     return Checkpoint(model, parsed(texts["run"], "run"), None, str(path))
 
 

@@ -3,7 +3,7 @@
 Files come from anywhere: sizes are compared with those of the stored weights before any array is made.
 """
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,12 @@ def config_of(model: CaptioningRNN) -> dict[str, Any]:
             **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
 
 
+def stored_weights(model: CaptioningRNN, halved: Collection[str]) -> dict[str, np.ndarray]:
+    """The weights as a file has them: those named in `halved` as float16, where numbers beyond 65,504 are infinite."""
+    with np.errstate(over="ignore"):
+        return {name: w.astype(np.float16) if name in halved else w for name, w in model.params.items()}
+
+
 def parsed(text: Any, name: str) -> dict[str, Any]:
     """The JSON object in a text. Raises ValueError (RecursionError for thousands of nested brackets)."""
     content = json.loads(text)
@@ -38,8 +44,9 @@ def parsed(text: Any, name: str) -> dict[str, Any]:
 def model_of(config: Mapping[str, Any], vocabulary: dict[str, int], params: Forms, others: Forms) -> CaptioningRNN:
     """A model with these settings and words; its weights are drawn, and still to be replaced by the stored ones.
 
-    params, others: forms of the stored weights, and of feature_stats and pooled_stats where they are stored. Raises
-    ValueError, or another of FAULTS, where something is not as the settings say.
+    params, others: forms of the stored weights, each of the model's type or float16, and of feature_stats and
+    pooled_stats where they are stored. Raises ValueError, or another of FAULTS, where something is not as the settings
+    say.
     """
     sizes, dtype = _sizes(config, vocabulary), np.dtype(config["dtype"])
     if dtype.kind != "f":
@@ -47,7 +54,7 @@ def model_of(config: Mapping[str, Any], vocabulary: dict[str, int], params: Form
     cell = CELLS[cell_name(config["cell_type"])](config.get("start", "h"))
     shapes = {"W_embed": "V W", **cell.shapes(), "W_vocab": "H V", "b_vocab": "V"}
     for name, letters in shapes.items():
-        _check_form(name, params, axis_sizes(letters, sizes), dtype)
+        _check_form(name, params, axis_sizes(letters, sizes), dtype, np.dtype(np.float16))
     for name, size in (("feature_stats", sizes["D"]), ("pooled_stats", sizes["P"])):
         if name in others:
             _check_form(name, others, (2, size), np.dtype(np.float32))
@@ -74,9 +81,9 @@ def _sizes(config: Mapping[str, Any], vocabulary: Mapping[str, Any]) -> dict[str
     return sizes
 
 
-def _check_form(name: str, stored: Forms, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def _check_form(name: str, stored: Forms, shape: tuple[int, ...], dtype: np.dtype, *others: np.dtype) -> None:
     if name not in stored:
         raise ValueError(f"{name} is missing, expected {dtype} {shape}")
     found_shape, found_dtype = stored[name]
-    if found_shape != shape or found_dtype != dtype:
+    if found_shape != shape or found_dtype not in (dtype, *others):
         raise ValueError(f"{name} is {found_dtype} {found_shape}, expected {dtype} {shape}")

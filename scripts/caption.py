@@ -1,8 +1,10 @@
 """Print a trained run's captions of the images of a split, or of your own photos: one line per image.
 
 By default the likeliest word is taken at each step; --beam searches for the likeliest caption, --sample draws words at
-random. Photos are encoded by the ONNX model that made the run's training features.
+random. Photos are encoded by the ONNX model that made the run's training features. Without RUN the newest run is used,
+for photos the newest whose image model is there; without --encoder the one of scripts.fetch_data that fits the run.
 """
+import sys
 from pathlib import Path
 
 from scripts.commandline.command import run
@@ -10,14 +12,16 @@ from scripts.commandline.decoding_options import add_decoding, check_decoding
 from scripts.commandline.image_model import add_model, model_options
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
-from scripts.commandline.run_options import add_data, add_run, add_split, check_least
+from scripts.commandline.run_options import add_data, add_optional_run, add_split, check_least
 from scripts.evaluation.caption_output import caption_own_photos, caption_run_split
 from scripts.runs import load_run
+from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_runs
+from scripts.runs.released import decoding_of, is_released
 
 
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.caption", description=__doc__)
-    add_run(parser)
+    add_optional_run(parser)
     add_split(parser)
     parser.add_argument("--n", type=int, metavar="N",
                         help="first N images, 0 for all (default: 8 of a split, all photos)")
@@ -38,9 +42,23 @@ def parse(argv=None):
     return args
 
 
+def choose(args):
+    """The checkpoint of the run to use. Says which one, and which image model, where they are not given."""
+    if args.run is None:
+        args.run, note = newest_for_photos(args.encoder) if args.images else (newest_runs()[0], "")
+        print(f"newest run: {args.run}" + (f"\nnote: {note}" if note else ""), file=sys.stderr)
+    checkpoint = load_run(args.run)
+    if args.images and args.encoder is None and (encoder := fetched_encoder(checkpoint)):
+        args.encoder = encoder
+        print(f"image model: {encoder}", file=sys.stderr)
+    if not args.sample and is_released(checkpoint):
+        args.beam = args.beam or max(decoding_of(checkpoint)["beam"], args.alternatives or 1)
+    return checkpoint
+
+
 def main(argv=None):
     args = parse(argv)
-    checkpoint = load_run(args.run)
+    checkpoint = choose(args)
     if args.images:
         return 2 if caption_own_photos(checkpoint, args) else 0
     caption_run_split(checkpoint, args)

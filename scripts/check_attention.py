@@ -13,6 +13,7 @@ from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split
 from scripts.evaluation.attention import judge_attention, summary
 from scripts.runs import load_attending_run
+from scripts.runs.released import outputs_of
 
 JUDGED = json_kind("result of scripts.check_attention", "run", "verdict", "words")
 
@@ -30,7 +31,9 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)
-    out = args.out or Path(checkpoint.path).parent / "attention.json"
+    if args.out is None:
+        outputs_of(checkpoint).mkdir(exist_ok=True)
+    out = args.out or outputs_of(checkpoint) / "attention.json"
     check_output("--out", out, JUDGED, args.force)
     result = {"run": str(args.run), **judge_attention(checkpoint.model, dataset, split)}
     write_output(out, json.dumps(result, indent=1).encode())

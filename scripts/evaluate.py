@@ -12,8 +12,16 @@ from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
-from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
-from scripts.evaluation.captioner import Options, load_captioner
+from scripts.commandline.run_options import (
+    add_data,
+    add_ranking,
+    add_run,
+    add_split,
+    add_threads,
+    check_least,
+    check_ranking,
+)
+from scripts.evaluation.captioner import load_captioner
 from scripts.evaluation.run_scores import compare, evaluate_run, load_other
 from scripts.evaluation.tables import coco_results, output_folder, result_lines
 from scripts.runs import choose_split
@@ -24,12 +32,9 @@ def parse(argv=None):
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     add_split(parser)
-    parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
+    parser.add_argument("--beam", type=int, metavar="K", help="captions kept at each word (default 3)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
-    parser.add_argument("--max-length", type=int, default=30, metavar="T",
-                        help="longest caption, in words (default 30)")
-    parser.add_argument("--normalisation", type=float, default=1.0, metavar="A",
-                        help="captions are ranked by log p / length**A (default 1)")
+    add_ranking(parser)
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
     parser.add_argument("--consensus", type=int, default=0, metavar="M", help="rerank the captions of the beam "
                         "(of each run, in an ensemble) by their probability and by their similarity to the captions "
@@ -41,9 +46,8 @@ def parse(argv=None):
     add_data(parser)
     add_threads(parser)
     args = parser.parse_args(argv)
-    check_least(args, beam=1, batch=1, max_length=1, consensus=0)
-    if not abs(args.normalisation) <= 10:
-        raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
+    check_least(args, beam=1, batch=1, consensus=0)
+    check_ranking(args)
     return args
 
 
@@ -54,7 +58,7 @@ def main(argv=None):
     captioner = load_captioner([args.run, *args.ensemble], args.data)
     split = choose_split(captioner.dataset, args.split)
     other = load_other(args.against, captioner, split, args.data) if args.against is not None else None
-    options = Options(**{name: getattr(args, name) for name in Options._fields})
+    options = captioner.options(vars(args))
     folder = output_folder(captioner, split, options)
     found = evaluate_run(captioner, split, options)
     if other is not None:

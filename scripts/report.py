@@ -21,7 +21,7 @@ def parse(argv=None):
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, if the dataset has none")
     add_split(parser)
     parser.add_argument("--n", type=int, default=200, metavar="N", help="first N images of the split (default 200)")
-    parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
+    parser.add_argument("--beam", type=int, metavar="K", help="captions kept at each word (default 3)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
     add_data(parser)
     add_threads(parser)

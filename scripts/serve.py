@@ -1,6 +1,7 @@
 """Caption photos in the browser: a page and a small API, open to this machine only unless --host says otherwise.
 
-Photos need the ONNX model that made the run's training features (--encoder); a run on scenes needs none (--scenes).
+Photos need the ONNX model that made the run's training features: --encoder, or without it the one that
+scripts.fetch_data fetched. A run on scenes needs none (--scenes).
 """
 import re
 
@@ -23,8 +24,6 @@ def parse(argv=None):
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000; 0: any free one)")
     add_model(parser, "what the run was trained on")
     args = parser.parse_args(argv)
-    if not args.scenes and not args.encoder:
-        parser.error("expected --encoder MODEL.onnx, or --scenes for a run on scenes")
     if args.scenes and args.encoder:
         parser.error("--encoder and --scenes: expected one of them")
     if args.threads is not None:

@@ -1,4 +1,4 @@
-"""Damaged checkpoints, captions and models: none loads with other content, hangs, or ends in more than a line.
+"""Damaged checkpoints, captions and released models: none loads with other content, hangs, or ends in more than a line.
 
 A small run on drawn scenes is trained; then copies of its files are damaged at random and loaded, in a process that is
 watched, and now and then by a command. So are files of the old format, in which damage may go unnoticed, but not hang.
@@ -24,7 +24,7 @@ from data.files import read_hdf5
 from data.scene_dataset import make_scene_dataset
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.safetensors_file import load_model, save_model
-from scripts import train
+from scripts import release, train
 from scripts.campaigns.corruptions import corruptions
 from scripts.campaigns.count import Count, Tally, until
 
@@ -70,12 +70,13 @@ def campaign(minutes: float, seed: int) -> list[Count]:
 
 
 def make_files(folder: Path) -> list[Path]:
-    """The files of a small run and of its data set, and two as version 0.1 wrote them."""
+    """The files of a small run and of its data set, a released model, and two files as version 0.1 wrote them."""
     data, run = folder / "data", folder / "run"
     make_scene_dataset(data, seed=1, sizes={"train": 30, "val": 6, "test": 6})
     with contextlib.redirect_stdout(io.StringIO()):
         train.main(["--data", str(data), "--out", str(run), *SMALL])
-    files = [run / "last.h5", run / "best.h5", data / "captions.h5"]
+        release.main([str(run), "--out", str(folder / "model.h5")])
+    files = [run / "last.h5", run / "best.h5", data / "captions.h5", folder / "model.h5"]
     if importlib.util.find_spec("safetensors"):
         checkpoint = load_checkpoint(run / "best.h5")
         save_model(run / "model.safetensors", checkpoint.model, checkpoint.run)

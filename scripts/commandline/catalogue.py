@@ -30,6 +30,7 @@ GROUPS = {
     "Own photos": {
         "caption": "print captions of a split, or of your own photos",
         "serve": "caption photos in the browser",
+        "release": "one file of a run for others, with a model card",
         "benchmark_serve": "measure the latency of a running service",
     },
     "Courses": {

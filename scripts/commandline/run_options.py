@@ -7,8 +7,15 @@ from scripts.commandline.command import THREADS
 MOST = {"beam": 100, "alternatives": 1000, "max_length": 1000, "clients": 1000, "jobs": 1000, "threads": THREADS}
 
 
-def add_run(parser: ArgumentParser, words: str = "folder that scripts.train wrote, or a checkpoint file in it") -> None:
+RUN = "folder that scripts.train wrote, a checkpoint file in it, or a file of scripts.release"
+
+
+def add_run(parser: ArgumentParser, words: str = RUN) -> None:
     parser.add_argument("run", metavar="RUN", help=words)
+
+
+def add_optional_run(parser: ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", nargs="?", help=f"{RUN} (default: the newest run in runs/)")
 
 
 def add_split(parser: ArgumentParser, default: str | None = None) -> None:
@@ -18,12 +25,27 @@ def add_split(parser: ArgumentParser, default: str | None = None) -> None:
     parser.add_argument("--split", default=default, help=f"train, val or test {told}")
 
 
-def add_data(parser: ArgumentParser, words: str = "dataset folder, if it has moved since training") -> None:
+def add_data(parser: ArgumentParser, words: str = "dataset folder, if it has moved since training (of a "
+             "released model: if it is not datasets/NAME)") -> None:
     parser.add_argument("--data", metavar="DIR", help=words)
 
 
 def add_threads(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one per core)")
+
+
+def add_ranking(parser: ArgumentParser) -> None:
+    """Add the options of a beam search beside --beam; None where they are not given."""
+    parser.add_argument("--max-length", type=int, metavar="T", help="longest caption, in words (default 30)")
+    parser.add_argument("--normalisation", type=float, metavar="A",
+                        help="captions are ranked by log p / length**A (default 1)")
+
+
+def check_ranking(args: Namespace) -> None:
+    """Raises ValueError for options of add_ranking that are out of bounds."""
+    check_least(args, max_length=1)
+    if args.normalisation is not None and not abs(args.normalisation) <= 10:
+        raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
 
 
 def check_least(args: Namespace, **least: int) -> None:

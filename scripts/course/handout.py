@@ -28,7 +28,8 @@ HANDED_OUT = {                      # folder -> modules
     # the libraries of these
     "scripts/commandline": """__init__ catalogue command decoding_options image_model invocation next_steps outputs
                               parser progress run_options""",
-    "scripts/runs": "__init__ divergence folders photos settings start stored training training_files transfer",
+    "scripts/runs": """__init__ divergence folders newest photos released settings start stored training training_files
+                       transfer""",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
     "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",

@@ -2,6 +2,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +19,7 @@ from scripts.evaluation.captions import Decoder, caption_split
 from scripts.pages.caption_page import caption_page
 from scripts.runs import choose_split, open_run_data, vocabulary_of
 from scripts.runs.photos import PhotoFeatures, SceneFeatures, picture_features
+from scripts.runs.released import decoding_of
 
 BATCH = 16                              # photos at a time
 
@@ -28,7 +30,8 @@ def caption_run_split(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
     split = choose_split(dataset, args.split)
     rows, names = dataset.images(split)
     n, count = 8 if args.n is None else args.n or None, args.alternatives or 1
-    beams = caption_split(checkpoint.model, dataset, split, rows[:n], args.beam or count, decode=decoder_of(args))
+    beams = caption_split(checkpoint.model, dataset, split, rows[:n], args.beam or count,
+                          decode=decoder_for(checkpoint, args))
     for name, hypotheses in zip(names, beams):
         print(*caption_lines(name, hypotheses[:count], dataset.vocabulary, bool(args.alternatives)), sep="\n")
 
@@ -41,7 +44,7 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     print(f"{features.note}\n" if features.note else "", end="", file=sys.stderr)
     pictures = dict(list(pictures.items())[:args.n or None])
     vocabulary, items, count = vocabulary_of(checkpoint), [], args.alternatives or 1
-    for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_of(args),
+    for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_for(checkpoint, args),
                                                     args.beam or count, failed):
         print(*caption_lines(name, hypotheses[:count], vocabulary, bool(args.alternatives)), sep="\n", flush=True)
         items += [(name, picture, hypotheses[:count])] if args.html else []
@@ -49,6 +52,13 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
         write_output(args.html, caption_page(items, vocabulary, features.grid, args.run).encode())
         print(f"written to {args.html}", file=sys.stderr)
     return len(failed)
+
+
+def decoder_for(checkpoint: Checkpoint, args: argparse.Namespace) -> Decoder:
+    """The decoder that the options ask for, with what a released model has as defaults beside the beam."""
+    names = ("max_length",) if args.sample else ("max_length", "normalisation")
+    own = decoding_of(checkpoint)
+    return partial(decoder_of(args), **{name: own[name] for name in names if name in own})
 
 
 def caption_photos(model: CaptioningRNN, features: PhotoFeatures | SceneFeatures, pictures: dict[str, Path],

@@ -1,9 +1,9 @@
 """A trained run, or an ensemble of some, that captions a split."""
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.dataset import Dataset, open_dataset
 from models import CaptioningRNN
@@ -13,6 +13,7 @@ from models.ensemble import Ensemble
 from scripts.evaluation.baselines import nearest_training_images
 from scripts.evaluation.captions import caption_split
 from scripts.runs import load_run, open_run_data
+from scripts.runs.released import decoding_of, outputs_of
 
 BUDGET = 2**31                      # bytes of a split's features that are read at once, instead of batch by batch
 
@@ -38,6 +39,13 @@ class Captioner:
     dataset: Dataset
     checkpoint: str                 # file of the first run
     epoch: int | None
+    outputs: Path                   # folder for what is made of the first run
+    decoding: dict[str, Any] = field(default_factory=dict)      # the first run's own defaults of Options
+
+    def options(self, given: Mapping[str, Any]) -> Options:
+        """The options that are given, those that are not None, else the run's own defaults, else those of Options."""
+        return Options(**{**self.decoding, **{name: given[name] for name in Options._fields
+                                              if given.get(name) is not None}})
 
     @cached_property
     def vectors(self) -> Dataset:
@@ -60,7 +68,8 @@ def load_captioner(runs: Sequence[str | Path], data: str | Path | None = None) -
                              f"{first.model.cell_type}, expected runs that share them")
         open_run_data(other, str(dataset.folder))           # raises where vocabulary or features differ
     model = first.model if len(checkpoints) == 1 else Ensemble([c.model for c in checkpoints])
-    return Captioner(list(runs), model, dataset, first.path, first.run.get("epoch"))
+    return Captioner(list(runs), model, dataset, first.path, first.run.get("epoch"), outputs_of(first),
+                     decoding_of(first))
 
 
 def split_captions(captioner: Captioner, split: str, options: Options = DEFAULT) -> dict[str, str]:

@@ -17,8 +17,8 @@ def beams_of(model, features, beam: int, **options) -> list[list[Hypothesis]]:
 
 def draws_of(rng: np.random.Generator, **options) -> Decoder:
     """A decoder that draws captions at random; options of decoding.sample."""
-    def draw(model, features, beam):
-        draws = zip(*(sample(model, features, rng, **options).beams for _ in range(beam)))
+    def draw(model, features, beam, **more):
+        draws = zip(*(sample(model, features, rng, **options, **more).beams for _ in range(beam)))
         return [sorted((beam for beam, in drawn), key=lambda h: -h.log_prob) for drawn in draws]
     return draw
 

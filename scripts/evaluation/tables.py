@@ -51,15 +51,16 @@ def coco_results(captions: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def output_folder(captioner: Captioner, split: str, options: Options) -> Path:
-    """Make RUN/evaluate/SPLIT-beamK, with all other options that are not the default in its name."""
+    """Make evaluate/SPLIT-beamK where a run's outputs go, with other options that are not the default in its name."""
     run, *others = map(Path, captioner.runs)
     parts = [split, f"beam{options.beam}"]
-    parts += [run.stem] if run.is_file() and run.stem != "best" else []
+    among_others = run.is_file() and captioner.outputs == Path(captioner.checkpoint).parent
+    parts += [run.stem] if among_others and run.stem != "best" else []
     parts += [f"norm{options.normalisation:g}"] if options.normalisation != 1 else []
     parts += [f"max{options.max_length}"] if options.max_length != 30 else []
     parts += ["blocked"] if options.block_trigrams else []
     parts += [f"consensus{options.consensus}"] if options.consensus else []
     parts += ["with", *(path.resolve().name for path in others)] if others else []
-    folder = Path(captioner.checkpoint).parent / "evaluate" / "-".join(parts)
+    folder = captioner.outputs / "evaluate" / "-".join(parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from data.tokenizer import written
 from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.diagnosis.bounds import STEPS
-from scripts.evaluation.captioner import BUDGET, Options, load_captioner
+from scripts.evaluation.captioner import BUDGET, load_captioner
 from scripts.evaluation.captions import caption_split
 from scripts.evaluation.run_scores import evaluate_run
 from scripts.evaluation.tables import score_rows
@@ -15,6 +15,7 @@ from scripts.pages.report_images import beams_and_trees, describe_images, fading
 from scripts.pages.report_words import findings, notable_words, word_records
 from scripts.pages.training_charts import training_charts
 from scripts.runs import choose_split, load_run
+from scripts.runs.released import name_of
 from scripts.runs.settings import HELP
 from scripts.runs.transfer import describe_start
 
@@ -49,7 +50,7 @@ class Written(NamedTuple):
         return [*lines, f"{self.path}: {self.shown:,} images, {size:.1f} MB; it opens in any browser"]
 
 
-def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=None, force=False) -> Written:
+def write_report(run, split=None, n=200, beam=None, pictures=None, out=None, data=None, force=False) -> Written:
     """Make the page of a run.
 
     pictures: a folder, if the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
@@ -58,15 +59,17 @@ def write_report(run, split=None, n=200, beam=3, pictures=None, out=None, data=N
     template = page_template()
     captioner, checkpoint = load_captioner([run], data), load_run(run)
     split = choose_split(captioner.dataset, split)
-    folder = Path(captioner.checkpoint).resolve().parent
+    folder = captioner.outputs.resolve()
+    if out is None:
+        folder.mkdir(exist_ok=True)
     out = out or folder / "report.html"
     check_output("--out", out, PAGE, force)
-    content = gather(captioner, split, n, beam, pictures)
+    content = gather(captioner, split, n, captioner.options({"beam": beam}), pictures)
     history, content["drawn"]["charts"] = training_charts(folder)
     about = captioner.model.cell.about
     content["drawn"]["labels"] = about.labels
     html = template.render(
-        **content, name=folder.name, cell=captioner.model.cell_type, about=about, steps=STEPS,
+        **content, name=name_of(checkpoint), cell=captioner.model.cell_type, about=about, steps=STEPS,
         checkpoint=checkpoint, history=history,
         settings=shown_settings(checkpoint.run),
         weights=sum(w.size for w in captioner.model.params.values()))
@@ -91,19 +94,21 @@ def page_template():
     return environment.get_template("report.html")
 
 
-def gather(captioner, split, n, beam, folder=None):
+def gather(captioner, split, n, options, folder=None):
     """Everything that the page shows, except how training went -> dict.
 
-    The first n images of the split are shown one by one; folder: of pictures, if the dataset has none.
+    The first n images of the split are shown one by one; options: of the captioner; folder: of pictures, if the
+    dataset has none.
     """
     model, dataset, vocabulary = captioner.model, captioner.dataset, captioner.dataset.vocabulary
     rows, names = dataset.images(split)
     dataset.features[split].preload(rows, BUDGET)
-    shown = caption_split(model, dataset, split, rows[:n], beam, decode=beams_and_trees)
+    search = {"max_length": options.max_length, "normalisation": options.normalisation}
+    shown = caption_split(model, dataset, split, rows[:n], options.beam, decode=beams_and_trees, **search)
     best = [beams[0] for beams, _ in shown] + [
-        beams[0] for beams in caption_split(model, dataset, split, rows[n:], beam)]
+        beams[0] for beams in caption_split(model, dataset, split, rows[n:], options.beam, **search)]
     captions = {name: vocabulary.decode(hypothesis.ids) for name, hypothesis in zip(names, best)}
-    _, result, scores, _ = evaluate_run(captioner, split, Options(beam=beam), captions)
+    _, result, scores, _ = evaluate_run(captioner, split, options, captions)
     described = describe_images(model, dataset.features[split], rows[:n], shown, vocabulary)
     pictures, missing = pictures_of(dataset, rows[:n], names, folder)
     references, people = dataset.references(split), partial(written, tokens=vocabulary.tokens)

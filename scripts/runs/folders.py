@@ -13,6 +13,7 @@ from data.vocabulary import Vocabulary
 from models.cells import CELLS
 from models.checkpoint import Checkpoint, load_checkpoint, write_atomically
 from models.safetensors_file import load_model
+from scripts.runs.released import is_released
 from scripts.runs.stored import checked, identity_of
 
 LOCK = ".training.lock"
@@ -63,7 +64,7 @@ def _numbered(name: str) -> Path:
 def load_run(run: str | Path, which: str = "best") -> Checkpoint:
     """The checkpoint of a run folder, 'best' or 'last' -> Checkpoint; the last one if there is no best yet.
 
-    `run` may also be a checkpoint, or a model in safetensors. Raises FileNotFoundError or ValueError.
+    `run` may also be a checkpoint, or a released model, also in safetensors. Raises FileNotFoundError or ValueError.
     """
     run = Path(run)
     if run.is_file():
@@ -90,7 +91,9 @@ def open_run_data(checkpoint: Checkpoint, folder: str | Path | None = None, capt
     """
     then = identity_of(checkpoint)
     if folder is None and not Path(then["folder"]).is_dir():
-        raise FileNotFoundError(f"{then['folder']}: the run's dataset is no longer there, give its folder with --data")
+        told = (f"{checkpoint.path}: its data set is not in {then['folder']}, where a released model looks for it"
+                if is_released(checkpoint) else f"{then['folder']}: the run's dataset is no longer there")
+        raise FileNotFoundError(f"{told}, give its folder with --data")
     dataset = open_dataset(folder or then["folder"], checkpoint.model.cell.features)
     check_identity(then, dataset, captions, features)
     return dataset

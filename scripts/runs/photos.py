@@ -21,9 +21,7 @@ def picture_features(checkpoint, path, **options):
     path: an ONNX model, None for a run on scenes; options: of data.encoder.Encoder, where the model does not say.
     Raises FileNotFoundError, or ValueError that names the differences from the features that the run was trained on.
     """
-    if "data" not in checkpoint.run:
-        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
-    then = checkpoint.run["data"]["features"]["train"]["attributes"]
+    then = training_attributes(checkpoint)
     scenes = then.get("model") == SCENES
     if scenes and path is not None:
         raise ValueError(f"{checkpoint.path}: was trained on scenes, which need no --encoder, found --encoder {path}")
@@ -31,6 +29,13 @@ def picture_features(checkpoint, path, **options):
         raise ValueError(f"{checkpoint.path}: expected --encoder with the ONNX model that made its training features"
                          f" ({then.get('model', 'of unknown origin')})")
     return SceneFeatures(checkpoint.model) if scenes else PhotoFeatures(checkpoint, then, path, options)
+
+
+def training_attributes(checkpoint):
+    """The attributes of the features that a run was trained on. Raises ValueError for a model without a run."""
+    if "data" not in checkpoint.run:
+        raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
+    return checkpoint.run["data"]["features"]["train"]["attributes"]
 
 
 class SceneFeatures:

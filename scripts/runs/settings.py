@@ -139,3 +139,11 @@ def solver_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
     same = {name: chosen[option.setting.name or name] for name, option in keywords(SOLVER).items() if option.setting}
     return {**same, "optim_config": {"learning_rate": chosen["lr"]}, "clip": chosen["clip"] or None,
             "score_every": chosen["score_every"] or 1, "select": COLUMN[chosen["select"]]}
+
+
+def train_options(chosen: Mapping[str, Any], scenes: bool) -> list[str]:
+    """The options of scripts.train that give a run's settings again, without those that are defaults for its data."""
+    given = argparse.Namespace(overfit=chosen.get("overfit"), preset=None)
+    default = _defaults(given, chosen["model"], scenes)
+    return [word for name in SETTINGS if name in chosen and (name == "model" or chosen[name] != default.get(name))
+            if chosen[name] is not None for word in (flag(name), str(chosen[name]))]

@@ -61,6 +61,9 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     if folder.is_dir():
         hold_run(folder, held)                              # before anything in it is read
     checkpoint = load_run(run, "last")
+    if checkpoint.solver is None:
+        raise ValueError(f"--resume {run}: {checkpoint.path} has no training state, only a model: --from {run} starts "
+                         "another run from its weights")
     dataset, now = open_same_data(checkpoint, args.data, reading)
     settings = {**DEFAULTS, **checkpoint.run["settings"]}
     for name in DEFAULTS:

@@ -6,6 +6,7 @@ import numpy as np
 from data.forms import check_form
 from data.tokenizer import TOKENS
 from models.checkpoint import Checkpoint
+from scripts.commandline.run_options import MOST
 from scripts.runs.settings import SETTINGS, check_setting
 
 NONE = type(None)
@@ -14,7 +15,8 @@ TRAIN = {"attributes": {str: str}}
 IDENTITY = {"folder": str, "vocabulary": str, "captions": str,
             "features": {str: {"path": str, "fingerprint": str, "attributes": {str: str}}}}
 RUN = {"data?": {"tokens?": str, "features": {"train": TRAIN}}, "settings?": dict, "epoch?": (int, NONE),
-       "from?": {"path": str, "words": int, "kept_words": int, "epoch": (int, NONE), "picture": str}}
+       "from?": {"path": str, "words": int, "kept_words": int, "epoch": (int, NONE), "picture": str},
+       "release?": {"decoding": {"beam": int, "max_length": int, "normalisation": float}, "card": str}}
 
 
 def checked(checkpoint: Checkpoint) -> Checkpoint:
@@ -31,6 +33,8 @@ def checked(checkpoint: Checkpoint) -> Checkpoint:
     for name, value in checkpoint.run.get("settings", {}).items():
         if name in SETTINGS:
             _check(name, value, where)
+    if "release" in checkpoint.run:
+        _check_decoding(checkpoint.run["release"]["decoding"], where)
     tokens = checkpoint.run.get("data", {}).get("tokens", "treebank")
     if tokens not in TOKENS:
         raise ValueError(f"{where}, tokens: is {tokens!r:.60}, expected one of {', '.join(TOKENS)}")
@@ -43,6 +47,14 @@ def identity_of(checkpoint: Checkpoint) -> dict[str, Any]:
         raise ValueError(f"{checkpoint.path}: a model without a run, expected a checkpoint that scripts.train wrote")
     check_form(checkpoint.run["data"], IDENTITY, f"{checkpoint.path}: its run, data")
     return checkpoint.run["data"]
+
+
+def _check_decoding(decoding: dict[str, Any], where: str) -> None:
+    for name in ("beam", "max_length"):
+        if not 1 <= decoding[name] <= MOST[name]:
+            raise ValueError(f"{where}, {name}: is {decoding[name]}, expected 1 to {MOST[name]:,}")
+    if not abs(decoding["normalisation"]) <= 10:
+        raise ValueError(f"{where}, normalisation: is {decoding['normalisation']}, expected a number from -10 to 10")
 
 
 def _check(name: str, value: Any, where: str) -> None:

@@ -1,4 +1,6 @@
 """The service's answer about one picture: captions, the log-probability of each word, attention maps."""
+from functools import partial
+
 import numpy as np
 
 from data.tokenizer import written
@@ -7,6 +9,8 @@ from scripts.evaluation.captions import beams_of, draws_of
 from scripts.web.decoder import Decoder
 
 OTHERS = 3                              # alternatives for each word
+BEAM = 3                                # captions kept at each word, or drawn, unless asked otherwise
+LONGEST = 30                            # words of a caption at most, unless the model says otherwise
 
 
 class BadPicture(ValueError):
@@ -17,14 +21,16 @@ class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
     features: of scripts.runs.photos, turns a list of pictures into the model's input; tokens: of data.tokenizer.TOKENS,
-    how the captions that the model learnt were cut into words. `decoder` opens the pictures.
+    how the captions that the model learnt were cut into words; beam: where a request names none; search: other options
+    of decoding.beam_search. `decoder` opens the pictures.
     """
 
-    def __init__(self, model, features, tokens="treebank"):
+    def __init__(self, model, features, tokens="treebank", beam=BEAM, search=None):
+        self.beam, self.search = beam, search or {}
         self.model, self.features, self.tokens, self.decoder = model, features, tokens, Decoder()
         self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
 
-    def __call__(self, content, beam=3, temperature=0.0, seed=0):
+    def __call__(self, content, beam=None, temperature=0.0, seed=0):
         """The best caption of a beam search; with a temperature, the likeliest of `beam` captions drawn at random.
 
         -> dict: `caption`, `words`, `log_probs` of the words, `log_prob` of the whole with <END>, `finished`, `others`
@@ -37,8 +43,12 @@ class Answers:
         except ValueError as error:
             raise BadPicture(str(error)) from error
         features = self.features([picture])
-        decode = draws_of(np.random.default_rng(seed), temperature=temperature) if temperature else beams_of
-        hypotheses = _distinct(decode(self.model, features, beam)[0])
+        if temperature:
+            decode = draws_of(np.random.default_rng(seed), temperature=temperature,
+                              max_length=self.search.get("max_length", LONGEST))
+        else:
+            decode = partial(beams_of, **self.search)
+        hypotheses = _distinct(decode(self.model, features, beam or self.beam)[0])
         best, *others = map(self._told, hypotheses, self._log_p(features, hypotheses))
         return {**best, "grid": self.features.grid, "alternatives": others}
 

@@ -10,9 +10,11 @@ from PIL import Image
 
 from data.scenes import make_scenes
 from scripts.runs import load_run, vocabulary_of
+from scripts.runs.newest import fetched_encoder
 from scripts.runs.photos import picture_features
-from scripts.web.answers import Answers
-from scripts.web.service import make_app
+from scripts.runs.released import decoding_of
+from scripts.web.answers import BEAM, Answers
+from scripts.web.service import NUMBERS, make_app
 from scripts.web.sites import LOCAL
 from scripts.web.worker import Worker
 
@@ -43,14 +45,21 @@ def make_service(run: str, encoder: str | None, options: dict[str, Any], scenes:
                  names: set[str] | None) -> tuple[Flask, Worker, str | None]:
     """The application that serves a run, its worker, and a note to print or None.
 
-    encoder: the ONNX model; options: of data.encoder.Encoder; scenes: offer drawn ones; names: of host_names.
+    encoder: the ONNX model, None for scenes or a fetched one; options: of data.encoder.Encoder; scenes: offer drawn
+    ones; names: of host_names.
     """
     checkpoint = load_run(run)
-    features = picture_features(checkpoint, encoder, **options)
+    fetched = None if encoder or scenes else fetched_encoder(checkpoint)
+    if not (encoder or fetched or scenes):
+        raise ValueError("expected --encoder MODEL.onnx, or --scenes for a run on scenes")
+    features = picture_features(checkpoint, encoder or fetched, **options)
     model, worker = checkpoint.model, Worker()
-    answers = Answers(model, features, vocabulary_of(checkpoint).tokens)
+    search = decoding_of(checkpoint)
+    beam = min(search.pop("beam", BEAM), NUMBERS["beam"][2])
+    answers = Answers(model, features, vocabulary_of(checkpoint).tokens, beam, search)
     files = scene_files()
     answers(files[0])                                       # compiles, and fails now rather than at the first request
-    about = {"run": Path(run).resolve().name, "model": model.cell_type, "attention": model.attends,
-             "encoder": encoder and Path(encoder).name}
-    return make_app(answers, worker, about, files if scenes else (), names), worker, features.note
+    about = {"run": Path(run).resolve().name, "model": model.cell_type, "attention": model.attends, "beam": beam,
+             "encoder": Path(encoder or fetched).name if encoder or fetched else None}
+    note = f"image model: {fetched}" if fetched else features.note
+    return make_app(answers, worker, about, files if scenes else (), names), worker, note

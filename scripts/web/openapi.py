@@ -108,8 +108,9 @@ def _health(numbers):
     bounds = {"upload_bytes": COUNT, "pixels": COUNT, "decoded_bytes": COUNT, "side": COUNT, "in_flight": COUNT,
               **{name: _list(NUMBER, minItems=2, maxItems=2) for name in numbers}}
     told = {"status": {"const": "ok"}, "run": TEXT, "model": TEXT, "attention": BOOL,
-            "encoder": {"type": ["string", "null"]}, "scenes": COUNT, "seconds": NUMBER, "bounds": _object(bounds)}
-    return _object(told, [name for name in told if name != "encoder"])
+            "encoder": {"type": ["string", "null"]}, "beam": COUNT, "scenes": COUNT, "seconds": NUMBER,
+            "bounds": _object(bounds)}
+    return _object(told, [name for name in told if name not in ("encoder", "beam")])
 
 
 _TIMES = _object(dict.fromkeys(("last", "since_start"), _object({

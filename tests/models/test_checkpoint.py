@@ -9,6 +9,7 @@ import pytest
 from data import sealed
 from models import CaptioningRNN, CaptioningSolver, stored_model
 from models.checkpoint import load_checkpoint, restore_solver, save_checkpoint, write_atomically
+from models.safetensors_file import load_model, save_model
 from tests.cells import TAKE_A_VECTOR
 from tests.sealed_files import edited
 
@@ -47,6 +48,20 @@ def test_a_stopped_run_ends_as_one_that_was_not(rule, stop_at, word_to_idx, toy_
         assert second.averages[name].tobytes() == w.tobytes(), name
     drop = [[{k: v for k, v in row.items() if k != "seconds"} for row in s.history] for s in (whole, second)]
     assert drop[0] == drop[1] and second.best_val_loss == whole.best_val_loss
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_halved_weights_come_back_in_the_models_type(dtype, word_to_idx, tmp_path):
+    model = make_model(word_to_idx, "lstm", dtype)
+    pytest.importorskip("safetensors", reason="models in safetensors need it: pip install -e \".[safetensors]\"")
+    for save, load, name in ((save_checkpoint, load_checkpoint, "m.h5"), (save_model, load_model, "m.safetensors")):
+        save(tmp_path / "whole", model)
+        save(tmp_path / name, model, halved=("W_vocab", "b"))
+        found = load(tmp_path / name).model.params
+        for key, w in model.params.items():
+            expected = w.astype(np.float16) if key in ("W_vocab", "b") else w
+            assert found[key].dtype == dtype and np.array_equal(found[key], expected)
+        assert (tmp_path / name).stat().st_size < (tmp_path / "whole").stat().st_size
 
 
 @pytest.mark.parametrize("cell", TAKE_A_VECTOR)

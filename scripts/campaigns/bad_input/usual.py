@@ -2,7 +2,7 @@
 
 `world/` stands for the folder of scripts.campaigns.bad_input.world; other paths are new ones.
 """
-RUN, RAW = "world/attention", "world/raw"
+RUN, RELEASED, RAW = "world/attention", "world/released/model.h5", "world/raw"
 TINY = {"out": "run", "epochs": "1", "hidden": "6", "wordvec": "5", "batch": "13"}
 PHOTOS = {"images": f"{RAW}/photos", "encoder": f"{RAW}/model.onnx"}
 FEATURES = {"features": f"{RAW}/features.h5", "out": "made"}
@@ -15,9 +15,10 @@ USUAL = {                               # command -> calls, each dest -> value o
     "diagnose": [{"run": RUN, "images": "5"}, {"run": "world/lstm", "images": "4"}],
     "show_attention": [{"run": RUN, "out": "figures", "n": "1"}],
     "check_attention": [{"run": RUN, "out": "attention.json"}],
-    "evaluate": [{"run": RUN}, {"run": "world/lstm", "against": RUN},
+    "evaluate": [{"run": RUN}, {"run": "world/lstm", "against": RUN}, {"run": RELEASED, "data": "world/scenes"},
                  {"run": RUN, "ensemble": [RUN, "world/attention/last.h5"]}],
     "check_scenes": [{"run": RUN}],
+    "release": [{"run": RUN, "out": "new.h5"}, {"run": RELEASED, "card": True}],
     "score": [{"candidates": f"{RAW}/captions.json", "references": f"{RAW}/references.json", "per_image": "scores.csv"},
               {"candidates": f"{RAW}/captions.csv", "references": f"{RAW}/karpathy.json"},
               {"candidates": f"{RAW}/captions.json", "references": "world/scenes/references.json"}],
@@ -58,13 +59,13 @@ USUAL = {                               # command -> calls, each dest -> value o
 WEIGHTS = {"benchmark": 1, "kill_matrix": 1, "grade_matrix": 1, "grade_variants": 1, "hostile_table": 1,
            "prove_assignment": 0.5, "fetch_data": 1, "make_assignment": 1, "make_autograder": 1, "make_notebooks": 1,
            "benchmark_serve": 1, "pack_submission": 1,
-           "serve": 2, "prepare_data scenes": 1, "prepare_data cocopt": 2, "report": 2, "evaluate": 3}
+           "serve": 2, "prepare_data scenes": 1, "prepare_data cocopt": 2, "report": 2, "evaluate": 3, "release": 2}
 EXIT_1 = {"check_attention", "diagnose", "grade_matrix", "grade_variants", "hostile_table", "kill_matrix",
           "pack_submission", "prove_assignment", "train", "gradcheck"}         # these document an exit code of 1
 
 # dest, or (command, dest) -> what the path ought to lead to, the key of an output, or None for no path
 PATHS = {
-    "run": "attention|lstm|attention/best.h5|lstm/last.h5", "resume": "lstm|attention|lstm/last.h5",
+    "run": "attention|lstm|attention/best.h5|lstm/last.h5|released/model.h5", "resume": "lstm|attention|lstm/last.h5",
     "from_run": "lstm|attention/best.h5", "ensemble": "attention|lstm", "against": "attention|lstm", "data": "scenes",
     "candidates": "raw/captions.json|raw/captions.csv", "references": "raw/references.json|raw/karpathy.json",
     "captions": "raw/captions.csv|raw/captions.json|raw/tokens.txt", "splits": "raw/splits",
@@ -78,8 +79,8 @@ PATHS = {
     "photos": "raw/photos/photo-0.png", ("diagnose", "images"): None, ("diagnose", "json"): None,
     "out": "folder", "per_image": "csv", "growth": "png", "html": "html", "json": "json", "plot": "folder",
     ("report", "out"): "html", ("show_batch", "out"): "png", ("check_attention", "out"): "json",
-    ("extract_features", "out"): "h5", ("convert_features", "out"): "h5", ("pack_submission", "out"): "zip",
-    ("fetch_data", "file"): "raw/model.onnx",
+    ("extract_features", "out"): "h5", ("convert_features", "out"): "h5", ("release", "out"): "h5",
+    ("pack_submission", "out"): "zip", ("fetch_data", "file"): "raw/model.onnx",
     ("grade", "out"): "json", ("kill_matrix", "out"): "md", ("grade_matrix", "out"): "md",
     ("grade_variants", "out"): "md", ("hostile_table", "out"): "md", ("make_autograder", "out"): "zip",
 }

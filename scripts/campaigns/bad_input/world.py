@@ -16,6 +16,7 @@ from PIL import Image
 from data.features import write_features
 from data.scene_dataset import make_scene_dataset
 from scripts.campaigns.bad_input.onnx_file import tiny_model
+from scripts.release import main as release
 from scripts.runs import training_files
 from scripts.train import main as train
 
@@ -90,6 +91,9 @@ def _make_all(place: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             train(["--data", str(place / "scenes"), "--out", str(place / model), "--model", model, "--epochs", "1",
                    "--hidden", "6", "--wordvec", "5", "--batch", "13"])
+    (place / "released").mkdir()
+    with contextlib.redirect_stdout(io.StringIO()):
+        release([str(place / "attention"), "--out", str(place / "released" / "model.h5")])
 
 
 def _make_raw(raw: Path) -> None:

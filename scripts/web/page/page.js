@@ -274,6 +274,8 @@ async function begin() {
   } catch {
     return say("The service does not answer.", true);
   }
+  if (health.beam) $("beam").value = health.beam;
+  explain();
   const once = health.attention ? "" : ": it uses the photo once, so there is no attention to show";
   $("about").textContent = `${health.run}, a captioner of type ${health.model}${once}`;
   $("attend").hidden = $("look").hidden = !health.attention;

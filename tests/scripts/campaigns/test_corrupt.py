@@ -26,7 +26,7 @@ def outcomes(path, content, damage):
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name, n", [("last.h5", 1000), ("best.h5", 1000), ("captions.h5", 300),
+@pytest.mark.parametrize("name, n", [("last.h5", 1000), ("best.h5", 1000), ("captions.h5", 300), ("model.h5", 300),
                                      ("model.safetensors", 200)])
 def test_no_damaged_file_loads(files, name, n):
     if name.endswith("safetensors"):

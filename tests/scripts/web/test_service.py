@@ -299,7 +299,7 @@ def test_uploads_stay_in_memory(client, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["RUN"], "expected --encoder MODEL.onnx, or --scenes"), (["RUN", "--scenes", "--port", "70000"], "--port 70000"),
+    (["RUN"], "RUN: no such run"), (["RUN", "--scenes", "--port", "70000"], "--port 70000"),
     (["RUN", "--scenes"], "RUN: no such run"), (["RUN", "--scenes", "--port", "TAKEN"], "cannot listen there"),
     (["RUN", "--scenes", "--host", "é" + "b" * 70], "choose another --host or --port")])
 def test_the_command_line_says_what_is_wrong(arguments, message, capsys):

@@ -1,0 +1,102 @@
+"""The model card of a released model, as Markdown: what it was trained on, how good it is, how to use it."""
+import datetime
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data.dataset import Dataset
+from models.checkpoint import Checkpoint
+from scripts.evaluation.tables import score_rows
+from scripts.runs.photos import SCENES, pooled_attributes, training_attributes
+from scripts.runs.released import data_name
+from scripts.runs.settings import train_options
+
+LICENCES = {            # by the data set's name; docs/datasets.md
+    "scenes": "MIT: scenes and captions are drawn by this project",
+    "flickr8k": "for non-commercial research and education (Hodosh, Young and Hockenmaier 2013); the photographs "
+                "belong to the people who took them"}
+MADE_BY = {"model_sha256": "SHA-256 of the image model", "onnx_output": "its output", "layer": "layer",
+           "input": "its input", "resize": "pictures are resized"}
+FLOORS = ("A floor is a trivial method: one caption for all images, a random training caption, the caption of the "
+          "training image with the nearest features. \"human\" is each image's first reference against its others.")
+
+
+def model_card(file: str, checkpoint: Checkpoint, dataset: Dataset, result: Mapping[str, Any], halved: Sequence[str],
+               licence: str | None = None) -> str:
+    """The card of the file `file`; result: of run_scores.evaluate_run; halved: names of the weights in float16."""
+    then = training_attributes(checkpoint)
+    scenes = then.get("model") == SCENES
+    licence = licence or LICENCES.get("scenes" if scenes else data_name(checkpoint.run), "not stated")
+    parts = {"": _about(checkpoint, result, halved), "Data": [*_data(dataset, licence), *_features(then, scenes)],
+             "Scores": _scores(result), "Use": _use(file, checkpoint, then, scenes),
+             "Train again": _train_again(checkpoint, scenes)}
+    return "\n".join([f"# {file}", *(line for title, lines in parts.items() for line in (
+        *([f"## {title}", ""] if title else []), *lines, ""))])
+
+
+def _about(checkpoint, result, halved):
+    model, epoch = checkpoint.model, result["epoch"]
+    rounded = "all" if len(halved) == len(model.params) else ", ".join(halved) or "none"
+    return ["", f"An image captioner of rnnlayers, `{model.cell_type}`: {sum(w.size for w in model.params.values()):,} "
+            f"weights, {len(model.word_to_idx):,} words" + (f", after epoch {epoch}" if epoch else "") + ". Released "
+            f"{datetime.date.today()}. It holds what captions need, and no training state.",
+            "", f"Weights in float16: {rounded}. With them and without, all {result['images']:,} captions of the "
+            f"{result['split']} split are the same."]
+
+
+def _data(dataset, licence):
+    splits = [f"{split}: {len(np.unique(dataset.image_idxs[split])):,} images, {len(captions):,} captions"
+              for split, captions in dataset.captions.items()]
+    return [f"- data set: {dataset.name}", *(f"- {line}" for line in splits), f"- licence of the data: {licence}"]
+
+
+def _features(then, scenes):
+    if scenes:
+        return ["- image features: of drawn scenes, by data/scene_features.py; the model knows nothing of photographs"]
+    lines = [f"- image features: by `{then.get('model', 'a model that they do not name')}`"]
+    for attributes, words in ((then, ""), (pooled_attributes(then), " of pooled features")):
+        lines += [f"- {told}{words}: `{attributes[key]}`" for key, told in MADE_BY.items()
+                  if key in attributes and not (words and attributes[key] == then.get(key))]
+    return lines
+
+
+def _scores(result):
+    rows, measures = score_rows(result)
+    rows = {"**this model**": rows.pop("this run"), **rows}
+    cells = [[label, *(f"{scores[name]:.3f}" if name in scores else "" for name in measures)]
+             for label, scores in rows.items()]
+    head = ["", *measures], ["---", *["---:"] * len(measures)]
+    uncut = [] if result["references"] == "uncut" else [
+        "", "The references are cut and have `<UNK>`, so these scores compare with no others."]
+    return [f"{result['images']:,} images of {result['split']}; beam {result['beam']}, normalisation "
+            f"{result['normalisation']:g}, {result['max_length']} words at most; loss {result['loss']:.3f} nats a word",
+            "", *(f"| {' | '.join(row)} |" for row in (*head, *cells)), "", FLOORS, *uncut]
+
+
+def _use(file, checkpoint, then, scenes):
+    file, data = shlex.quote(file), shlex.quote(f"datasets/{data_name(checkpoint.run)}")
+    photos = [f"python -m scripts.serve {file} --scenes"] if scenes else [
+        f"python -m scripts.caption {file} --images photos --encoder {(onnx := shlex.quote(_onnx(then)))}",
+        f"python -m scripts.serve {file} --encoder {onnx}"]
+    return ["```bash", 'pip install -e ".[serve]"', *photos, f"python -m scripts.evaluate {file} --data {data}",
+            f"python -m scripts.train --from {file} --data datasets/mine", "```", "",
+            "Decoding options that are not given are those of the scores above." + ("" if scenes else (
+                " The image model has to be the file with the SHA-256 above; without `--encoder` it is looked for "
+                "among those of `python -m scripts.fetch_data`."))]
+
+
+def _onnx(then):
+    return f"{then.get('model', 'model').removesuffix('.onnx')}.onnx"
+
+
+def _train_again(checkpoint, scenes):
+    data, settings = f"datasets/{data_name(checkpoint.run)}", checkpoint.run["settings"]
+    prepare = [f"python -m scripts.prepare_data scenes --out {shlex.quote(data)}"] if scenes else []
+    prepared = [] if scenes else ["", "scripts.prepare_data makes the data set from captions and features "
+                                  "(docs/datasets.md)."]
+    started = ["", "Training began with another run's weights (--from), which these commands do not repeat."]
+    return ["```bash", *prepare, shlex.join(["python", "-m", "scripts.train", "--data", data,
+                                             *train_options(settings, scenes)]), "```",
+            *prepared, *(started if "from" in checkpoint.run else [])]
