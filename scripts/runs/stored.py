@@ -30,7 +30,7 @@ def checked(checkpoint: Checkpoint) -> Checkpoint:
     check_form(checkpoint.run, RUN, where)
     for name, value in checkpoint.run.get("settings", {}).items():
         if name in SETTINGS:
-            _check(name, value, where)
+            check_value(name, value, where)
     tokens = checkpoint.run.get("data", {}).get("tokens", "treebank")
     if tokens not in TOKENS:
         raise ValueError(f"{where}, tokens: is {tokens!r:.60}, expected one of {', '.join(TOKENS)}")
@@ -45,7 +45,8 @@ def identity_of(checkpoint: Checkpoint) -> dict[str, Any]:
     return checkpoint.run["data"]
 
 
-def _check(name: str, value: Any, where: str) -> None:
+def check_value(name: str, value: Any, where: str) -> None:
+    """Raises ValueError if a setting's value has another type than scripts.train gives it, or is out of bounds."""
     setting = SETTINGS[name]
     check_form(value, (setting.kind, NONE), f"{where}, {name}")
     if value is None and setting.default is not None:
