@@ -14,6 +14,7 @@ from models.checkpoint import Checkpoint
 from scripts.evaluation.captioner import DEFAULT
 from scripts.evaluation.captions import attend_images, beams_of, caption_split
 from scripts.pages.figures import Drawing, draw_curves, draw_maps, draw_sheet
+from scripts.pages.pictures import picture_of
 from scripts.runs import vocabulary_of
 from scripts.runs.photos import picture_features
 from scripts.runs.training_files import say
@@ -60,7 +61,8 @@ class Run:
         (height, width, 3) or paths. encoder: for photographs, the ONNX model that made the run's training features.
         Raises ValueError for a row that is not in the split, or for what is no picture.
         """
-        single = isinstance(images, (int, np.integer, str, os.PathLike, Image.Image)) or np.ndim(images) == 3
+        single = isinstance(images, (int, np.integer, str, os.PathLike, Image.Image)) or (
+            isinstance(images, np.ndarray) and images.ndim == 3)
         items = [images] if single else list(images)
         if items and all(isinstance(item, (int, np.integer)) for item in items):
             beams = caption_split(self.model, self.dataset, split, self._checked(items, split), DEFAULT.beam)
@@ -73,13 +75,14 @@ class Run:
         """The curves of training, in nats a word -> matplotlib Figure, which a notebook shows."""
         return draw_curves(self.solver.loss_history, self.history, self.solver.iterations_per_epoch)
 
-    def show(self, row: int, split: str = "val") -> Drawing:
+    def show(self, row: int, split: str = "val", images: str | os.PathLike | None = None) -> Drawing:
         """The image in a row of the features with its caption, of a model that attends word by word -> Figure.
 
-        Raises ValueError for a row that is not in the split.
+        images: the folder of the photographs, if the data set has no pictures. Raises ValueError for a row that is not
+        in the split, or a picture that cannot be read.
         """
-        rows = self._checked([row], split)
-        name, picture = self.dataset.names(split)[row], self.dataset.picture(row)
+        rows, name = self._checked([row], split), self.dataset.names(split)[row]
+        picture = picture_of(self.dataset, row, name, None if images is None else Path(images))
         if not self.model.attends:
             return draw_sheet({name: [(picture, name, self.caption(row, split))]}, columns=1)
         words, maps = attend_images(self.model, self.dataset, split, rows)

@@ -91,8 +91,8 @@ def _folder(data: Any) -> Path:
     if not isinstance(data, dict):
         return find_dataset(data)
     if getattr(data, "dataset", None) is None:
-        raise ValueError("data: a dict that was not made by data.load, expected load(NAME or FOLDER); to train on arrays"
-                         " of your own, use CaptioningSolver(model, data)")
+        raise ValueError("data: a dict that was not made by data.load, expected load(NAME or FOLDER); to train on "
+                         "arrays of your own, use CaptioningSolver(model, data)")
     return data.dataset.folder
 
 
