@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from data.caption_data import CaptionData
 from data.files import read_hdf5
 from data.vocabulary import read_vocabulary
 
@@ -17,14 +18,15 @@ IdToWord = Sequence[str] | Mapping[int, str]
 
 
 def load_coco_data(base_dir: str | os.PathLike | None = None, max_train: int | None = None,
-                   pca_features: bool = True) -> dict[str, Any]:
+                   pca_features: bool = True) -> CaptionData:
     """Read the course's folder of captions, VGG-16 features, vocabulary and image addresses into one dict.
 
     base_dir: the folder; None: $COCO_CAPTIONING_DIR if it is set, else ./datasets/coco_captioning.
     max_train: None, or the number of training captions to draw, with replacement, from NumPy's global random state.
     pca_features: True for the features reduced to D=512, False for all D=4096.
 
-    Returns a dict. It holds idx_to_word, a list, word_to_idx, a dict, and for each split (here train):
+    Returns a dict that prints as a summary of itself. It holds idx_to_word, a list, word_to_idx, a dict, and for each
+    split (here train):
     train_captions (N, T) and train_image_idxs (N,), integers as stored (int32 in the course's file);
     train_features (images, D), floats as stored (float32); train_urls (images,), str.
     Other datasets of the captions file keep their names.
@@ -37,10 +39,11 @@ def load_coco_data(base_dir: str | os.PathLike | None = None, max_train: int | N
     features = {split: _find(folder, f"{split}2014_vgg16_{kind}.h5") for split in SPLITS}
     urls = {split: _find(folder, f"{split}2014_urls.txt") for split in SPLITS}
 
-    data = read_hdf5(captions)
+    data = CaptionData(read_hdf5(captions))
+    data.title = f"in {folder}"
     data.update({f"{split}_features": _read_features(path) for split, path in features.items()})
     data.update(read_vocabulary(vocabulary))
-    data.update({f"{split}_urls": _read_lines(path) for split, path in urls.items()})
+    data.update({f"{split}_urls": read_urls(path) for split, path in urls.items()})
     for split in SPLITS:
         _check_captions(data, split, captions)
         _check_urls(data, split, urls[split])
@@ -129,7 +132,8 @@ def _read_features(path: Path) -> np.ndarray:
     return features
 
 
-def _read_lines(path: Path) -> np.ndarray:
+def read_urls(path: Path) -> np.ndarray:
+    """The lines of a file of image addresses -> str (images,). Raises ValueError if it is no text in UTF-8."""
     try:
         with open(path, encoding="utf-8") as file:
             return np.array([line.strip() for line in file], dtype=str)

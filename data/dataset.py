@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from data.caption_data import described
 from data.features import FeatureReader, PairReader, check_same_kind
 from data.files import hdf5_errors, open_hdf5, read_hdf5, read_json
 from data.tokenizer import TOKENS
@@ -27,6 +28,10 @@ class Dataset(NamedTuple):
     image_idxs: dict[str, np.ndarray]       # split -> integers (N,), rows of the split's features
     features: Mapping[str, Reader]          # by split
     pictures: h5py.Dataset | None           # uint8 (rows, height, width, 3), in the order of the features' rows
+
+    def __repr__(self) -> str:
+        data = {**self.arrays(), "idx_to_word": self.vocabulary.idx_to_word}
+        return described(data, f"Dataset {self.name} in {self.folder}")
 
     def arrays(self) -> dict[str, Any]:
         """The dict that CaptioningSolver takes: train_captions, train_image_idxs, train_features, and so on."""

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """Image models by name, and NAME.json beside NAME.onnx, which says how features are made with it.
 
     {"encoder": {"layer": "464", "size": "224x224", "normalise": "imagenet", "bgr": false, "resize": "bilinear"},
@@ -21,26 +20,11 @@ OPTIONS = {"layer": str, "size": str, "normalise": str, "bgr": bool, "resize": s
 
 def fetched_encoders(folder: str | os.PathLike = FOLDER) -> list[Path]:
     """The image models that scripts.fetch_data made, NAME.onnx with NAME.json beside it, the newest first."""
-=======
-"""Image models by name: NAME.onnx with NAME.json beside it, which says how features are made with it."""
-import os
-from pathlib import Path
-from typing import Any
-
-from data.files import read_json
-
-FOLDER = Path("datasets/encoders")
-
-
-def fetched_encoders(folder: str | os.PathLike = FOLDER) -> list[Path]:
-    """The image models that scripts.fetch_data made, the newest first; [] if there is none."""
->>>>>>> w-release
     found = [path for path in Path(folder).glob("*.onnx") if path.with_suffix(".json").is_file()]
     return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def find_encoder(name: str, folder: str | os.PathLike = FOLDER) -> Path:
-<<<<<<< HEAD
     """The file that --encoder means: a path as it is, or the image model of this name in `folder`.
 
     Raises FileNotFoundError that says how a model of a name is fetched.
@@ -90,16 +74,3 @@ def size(text: str) -> tuple[int, int]:
     """WxH, or one number for a square -> (height, width). Raises ValueError."""
     width, _, height = text.partition("x")
     return int(height or width), int(width)
-=======
-    """The ONNX file that --encoder names: a path, or a fetched model's name. Raises FileNotFoundError."""
-    path = Path(name) if os.path.isfile(name) else Path(folder, f"{name}.onnx")
-    if not path.is_file():
-        raise FileNotFoundError(f"{name}: no such file or image model: python -m scripts.fetch_data {name}")
-    return path
-
-
-def stated_options(path: str | os.PathLike) -> dict[str, Any]:
-    """What the JSON beside a model says, as keywords of data.encoder.Encoder; {} without it."""
-    beside = Path(path).with_suffix(".json")
-    return dict(read_json(beside).get("encoder", {})) if beside.is_file() else {}
->>>>>>> w-release

@@ -20,9 +20,10 @@ BLOCK_BYTES = 2**24          # the most read at once, even if the file's chunks 
 class FeatureReader:
     """Rows of an HDF5 file with `features` (rows, D) or (rows, L, D), maybe names and `regions` (data/feature_file.py).
 
-    reader[rows] with integer rows (n,) gives float32 (n, D), for a grid the mean over its regions; or with `regions`
-    the grid itself, (n, L, D). If the file says how many of an image's regions are real, means and statistics are those
-    of the real ones, and the grid comes as (grid, None, counts): float32 with zeros as padding, and int64 (n,).
+    reader[rows] with integer rows (n,), or a slice, gives float32 (n, D), for a grid the mean over its regions; or with
+    `regions` the grid itself, (n, L, D). If the file says how many of an image's regions are real, means and statistics
+    are those of the real ones, and the grid comes as (grid, None, counts): float32 with zeros as padding, and int64
+    (n,).
     Features may be float16, float32, float64 or int8; a copy in memory is float16 or float32.
     Rows are checked for NaN and infinity as they are read. Raises ValueError that names the file and the row.
     """
@@ -44,6 +45,9 @@ class FeatureReader:
 
     def __len__(self) -> int:
         return self.file_shape[0]
+
+    def __repr__(self) -> str:
+        return f"FeatureReader {self.shape} of {self.path}"
 
     def __getitem__(self, rows: Any) -> Any:
         rows = self._checked(rows)
@@ -180,7 +184,7 @@ class FeatureReader:
             return self._dataset[first:last + 1]
 
     def _checked(self, rows: Any) -> np.ndarray:
-        rows = np.asarray(rows)
+        rows = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows)
         if rows.size and rows.dtype.kind not in "iu":
             raise ValueError(f"{self.path}: rows {rows.dtype} asked for, expected integers")
         if rows.size and (rows.min() < 0 or rows.max() >= len(self)):

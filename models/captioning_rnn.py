@@ -12,6 +12,7 @@ from models.cells.cell import Params
 from models.dropout import drop
 from models.images import feature_masks, grid_of, image_of, mask_of
 from models.options import attribute, model_options
+from models.reprs import model_repr
 from rnnlayers import (
     doubly_stochastic_penalty,
     label_smoothing_penalty,
@@ -103,6 +104,8 @@ class CaptioningRNN:
         self.input_dim, self.attends = input_dim, self.cell.attends
         randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
         self.params = self._initial_params(randn, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
+
+    __repr__ = model_repr
 
     def _initial_params(self, randn: Callable, V: int, W: int, H: int, forget_bias: float) -> Params:
         sizes = {"V": V, "D": self.input_dim, "P": self.pooled_dim or self.input_dim, "W": W, "H": H, "K": H}

@@ -13,6 +13,7 @@ from models.cells.cell import Params
 from models.likelihood import accuracy, split_loss
 from models.minibatches import Minibatches, check_data
 from models.options import drops, solver_options
+from models.reprs import solver_repr
 from models.schedules import SCHEDULES
 from models.selection import best_epoch, measurements_since_best
 from rnnlayers import optim
@@ -70,6 +71,8 @@ class CaptioningSolver:
         if self.validate:
             check_data(data, "val")
         self._reset()
+
+    __repr__ = solver_repr
 
     def _check_options(self) -> None:
         """Raises ValueError on options that do not go together."""

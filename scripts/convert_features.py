@@ -7,14 +7,13 @@ import functools
 import math
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data.feature_conversion import axes, layout_of, survey, write
 from data.foreign_features import open_foreign
 from scripts.commandline.command import run
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import check_new
 from scripts.commandline.parser import Parser
+from scripts.commandline.progress import tqdm
 
 
 def parse(argv=None):

@@ -7,7 +7,7 @@ from scripts.commandline.command import one_line, run, set_threads
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_threads
-from scripts.runs.divergence import far_above_guessing, first_loss, sentence
+from scripts.runs.divergence import sentence
 from scripts.runs.settings import add_settings
 from scripts.runs.start import resume_run, start_run
 from scripts.runs.training import judge_overfit, train
@@ -48,12 +48,7 @@ def main(argv=None):
 def train_and_judge(solver, files, report):
     """Train, and print what came of it -> the exit code. report: write the report if training was not stopped."""
     say(files.describe(solver))
-    try:
-        stopped = train(solver, files)
-        start = first_loss(solver) if files.start and solver.history else 0.0
-        diverged = far_above_guessing(solver.history, len(files.dataset.vocabulary), start)
-    except FloatingPointError as error:
-        stopped, diverged = False, str(error)
+    stopped, diverged = train(solver, files)
     if stopped:
         print(f"stopped at step {solver.iteration:,} of {solver.num_iterations:,}; go on with: "
               f"python -m scripts.train --resume {files.folder}", file=sys.stderr)

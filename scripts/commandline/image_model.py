@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from data.encoder import NAMES, RESIZE, Encoder
 from data.encoders import find_encoder, size
 from data.model_outputs import LAYOUTS
 from data.photos import list_pictures
 from scripts.commandline.command import one_line
+from scripts.commandline.progress import tqdm
 
 
 def add_encoder(parser: ArgumentParser) -> None:

@@ -8,6 +8,8 @@ from scripts.course.draws import STANDARD, Constants
 from scripts.course.own_constants import changed
 
 SOURCES = "assignments/*_Captioning.md"
+TOURS = ("assignments/Quick_Start", "assignments/Show_Attend_and_Tell")     # not of the course; stored with outputs
+DROPPED = "application/vnd.jupyter.widget-view+json"                        # a progress bar that has ended
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
 
@@ -32,6 +34,42 @@ def notebooks_of(root: Path, constants: Constants = STANDARD) -> dict[str, str]:
             for path, text in sources.items()}
 
 
+def tour_of(source: Path, ran: list[dict] | None = None) -> str:
+    """The notebook of a tour's Markdown source -> JSON text.
+
+    ran: cells of the same notebook that have outputs; None: those of the file beside the source. Their outputs are kept
+    if the code is the same in all cells.
+    """
+    notebook, path = json.loads(notebook_of(source.read_text(encoding="utf-8"))), source.with_suffix(".ipynb")
+    if ran is None:
+        ran = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
+    new, old = ([cell for cell in cells if cell["cell_type"] == "code"] for cells in (notebook["cells"], ran))
+    if [_text(cell["source"]) for cell in new] == [_text(cell["source"]) for cell in old]:
+        for cell, before in zip(new, old):
+            cell.update(execution_count=before["execution_count"], outputs=_kept(before["outputs"]))
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _kept(outputs):
+    """Outputs without progress bars and standard error, printed lines that follow each other in one."""
+    found: list[dict] = []
+    for output in outputs:
+        if output.get("name") == "stderr" or DROPPED in output.get("data", {}):
+            continue
+        if output["output_type"] == "stream":
+            text = _text(output["text"])
+            if found and found[-1]["output_type"] == "stream":
+                text = _text(found.pop()["text"]) + text
+            output = {"name": "stdout", "output_type": "stream", "text": text.splitlines(keepends=True)}
+        found.append(output)
+    return found
+
+
+def _text(lines):
+    """A text in a notebook, which may be a list of lines."""
+    return lines if isinstance(lines, str) else "".join(lines)
+
+
 def execute(path):
     """Run a notebook in its own folder. Raises ValueError with the cell's error, or where the packages are missing."""
     try:
@@ -46,7 +84,8 @@ def execute(path):
         raise ValueError(f"{path}: expected a notebook, found something else ({' '.join(str(error).split())[:200]})"
                          ) from error
     try:
-        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+        NotebookClient(notebook, timeout=600, store_widget_state=False, record_timing=False,
+                       resources={"metadata": {"path": str(path.parent)}}).execute()
     except CellExecutionError as error:
         raise ValueError(f"{path}: {error}") from None
     return notebook

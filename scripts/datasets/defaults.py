@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 
 from data.dataset import Dataset
+from data.loading import SCENES
 from data.scene_dataset import make_scene_dataset
 from scripts.runs.training_files import say
 
-SCENES, FLICKR8K = Path("datasets/scenes"), Path("datasets/flickr8k")
+FLICKR8K = Path("datasets/flickr8k")
 
 
 def ensure_dataset(folder: str | Path) -> Path:

@@ -4,10 +4,9 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from data.files import sha256
 from data.prepare import new_folder
+from scripts.commandline.progress import tqdm
 
 TRIES, TIMEOUT = 3, 60              # seconds without a byte
 UNPACKED = 20                       # times an archive's size that it may unpack to, against zip bombs; captions need 5

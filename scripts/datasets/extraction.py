@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from data.encoder import Encoder
 from data.feature_rows import FeatureRows
 from data.photos import open_picture
 from scripts.commandline.image_model import noting_errors
 from scripts.commandline.outputs import check_new
+from scripts.commandline.progress import tqdm
 
 
 class Extracted(NamedTuple):

@@ -4,14 +4,12 @@ import functools
 import os
 from typing import Any
 
-from tqdm import tqdm
-
 from data.cocopt import make_cocopt_dataset
 from data.features import FeatureReader
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
 from scripts.commandline.image_model import encoder_of
-from scripts.commandline.progress import reading
+from scripts.commandline.progress import reading, tqdm
 from scripts.commandline.run_options import check_least
 from scripts.datasets.captions import read_source, with_splits
 from scripts.datasets.pictured import dataset_of_pictures

@@ -1,4 +1,4 @@
-"""Figures of data and training, as PNG bytes. They are made without pyplot: no display, no global state."""
+"""Figures of data and training, drawn or as PNG bytes. They are made without pyplot: no display, no global state."""
 import io
 import textwrap
 import warnings
@@ -19,10 +19,22 @@ HIGHEST = 50               # nats a word, whose perplexity, 5e21, is the highest
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9702b", "#8a8f98"
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows by itself."""
+
+    def _repr_png_(self):
+        return _png(self)
+
+
 def curves(loss_history, history, steps_per_epoch):
     """Loss of every step, perplexity after every epoch, and CIDEr where it was measured -> PNG bytes."""
+    return _png(draw_curves(loss_history, history, steps_per_epoch))
+
+
+def draw_curves(loss_history, history, steps_per_epoch):
+    """What `curves` has as PNG -> Drawing."""
     scored = [row for row in history if "val_cider" in row]
-    figure = Figure(figsize=(14 if scored else 10, 4), layout="constrained")
+    figure = Drawing(figsize=(14 if scored else 10, 4), layout="constrained")
     left, right, *third = figure.subplots(1, 3 if scored else 2)
     for axes in third:
         axes.plot([row["epoch"] for row in scored], [row["val_cider"] for row in scored], "o-", color=ORANGE,
@@ -53,7 +65,7 @@ def curves(loss_history, history, steps_per_epoch):
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
             axes.legend(frameon=False)
-    return _png(figure)
+    return figure
 
 
 def sheet(groups, columns=4):
@@ -61,15 +73,20 @@ def sheet(groups, columns=4):
 
     groups: {title: [(picture uint8 (h, w, 3) or None, name, caption), ...]} -> PNG bytes.
     """
+    return _png(draw_sheet(groups, columns))
+
+
+def draw_sheet(groups, columns=4):
+    """What `sheet` has as PNG -> Drawing."""
     rows = max(-(-len(items) // columns) for items in groups.values())
-    figure = Figure(figsize=(2.3 * columns * len(groups), 2.9 * rows + 0.3), layout="constrained")
+    figure = Drawing(figsize=(2.3 * columns * len(groups), 2.9 * rows + 0.3), layout="constrained")
     grid = _bare(figure.subplots(rows, columns * len(groups), squeeze=False))
     for k, (title, items) in enumerate(groups.items()):
         block = grid[:, k * columns:(k + 1) * columns]
         block[0, 0].set_title(title, loc="left", fontweight="bold", parse_math=False)
         for axes, item in zip(block.ravel(), items):
             _tile(axes, *item)
-    return _png(figure)
+    return figure
 
 
 def _bare(grid):
@@ -99,8 +116,13 @@ def attention_figure(picture, words, maps, name, columns=6):
     of one row, such as those of boxes, have no place in the picture: they are drawn below it, a cell for each region.
     All panels share one colour scale; a cross marks the map's peak, the number in the corner is its entropy in nats.
     """
+    return _png(draw_maps(picture, words, maps, name, columns))
+
+
+def draw_maps(picture, words, maps, name, columns=6):
+    """What `attention_figure` has as PNG -> Drawing."""
     rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
-    figure = Figure(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")
+    figure = Drawing(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")
     grid = _bare(figure.subplots(rows, columns, squeeze=False)).ravel()
     picture = np.full((112, 112, 3), 235, np.uint8) if picture is None else picture
     grid[0].imshow(picture)
@@ -116,7 +138,7 @@ def attention_figure(picture, words, maps, name, columns=6):
         bar.ax.tick_params(labelsize=7)
     else:
         grid[0].text(0.5, -0.06, "(no words)", ha="center", va="top", transform=grid[0].transAxes, fontsize=9)
-    return _png(figure)
+    return figure
 
 
 def _attention_panel(axes, picture, weights, scale):

@@ -2,12 +2,13 @@
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from data.contents import contents
 from data.dataset import Dataset, open_dataset
 from models import CaptioningSolver
 from models.cells import CELLS
-from models.checkpoint import restore_solver
+from models.checkpoint import Checkpoint, restore_solver
 from scripts.commandline.progress import reading
 from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs import load_run, new_run
@@ -24,10 +25,16 @@ def start_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple[
     folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
     settings = settings_of(args, (folder / "objects.json").is_file(), source and settings_taken(source))
     dataset = open_dataset(folder, CELLS[settings["model"]].features)
+    return begin_run(args, settings, dataset, source, held)
+
+
+def begin_run(args: argparse.Namespace, settings: dict[str, Any], dataset: Dataset, source: Checkpoint | None,
+              held: ExitStack | None) -> tuple[CaptioningSolver, TrainingFiles]:
+    """A new run on an open dataset -> solver, its files. source: the run whose weights it starts from, or None."""
     if (settings["overfit"] or 0) > len(dataset.captions["train"]):
         raise ValueError(f"--overfit {settings['overfit']}: expected 1 to {len(dataset.captions['train'])} captions")
     if settings["overfit"] is None and "val" not in dataset.captions:
-        raise ValueError(f"{folder}: has no val split, and training needs one to validate on: python -m "
+        raise ValueError(f"{dataset.folder}: has no val split, and training needs one to validate on: python -m "
                          "scripts.prepare_data ... --val 0.1 takes some of the training images (--overfit needs none)")
     _note_single_region(dataset)
     dataset.preload(args.cache_mb * 2**20)

@@ -32,7 +32,7 @@ def checked(checkpoint: Checkpoint) -> Checkpoint:
     check_form(checkpoint.run, RUN, where)
     for name, value in checkpoint.run.get("settings", {}).items():
         if name in SETTINGS:
-            _check(name, value, where)
+            check_value(name, value, where)
     if "release" in checkpoint.run:
         _check_decoding(checkpoint.run["release"]["decoding"], where)
     tokens = checkpoint.run.get("data", {}).get("tokens", "treebank")
@@ -57,7 +57,8 @@ def _check_decoding(decoding: dict[str, Any], where: str) -> None:
         raise ValueError(f"{where}, normalisation: is {decoding['normalisation']}, expected a number from -10 to 10")
 
 
-def _check(name: str, value: Any, where: str) -> None:
+def check_value(name: str, value: Any, where: str) -> None:
+    """Raises ValueError if a setting's value has another type than scripts.train gives it, or is out of bounds."""
     setting = SETTINGS[name]
     check_form(value, (setting.kind, NONE), f"{where}, {name}")
     if value is None and setting.default is not None:

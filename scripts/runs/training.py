@@ -10,6 +10,7 @@ from data.features import PairReader
 from models import CaptioningRNN, CaptioningSolver
 from models.metrics import score_captions
 from scripts.evaluation.captions import caption_split
+from scripts.runs.divergence import far_above_guessing, first_loss
 from scripts.runs.settings import BOUNDS, model_keywords, solver_keywords
 from scripts.runs.training_files import TrainingFiles, say
 
@@ -59,8 +60,22 @@ def overfit_choice(image_idxs: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.concatenate([order[first], order[~first]])[:n]
 
 
-def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
-    """Train to the end or until Ctrl-C -> whether it was stopped.
+def train(solver: CaptioningSolver, files: TrainingFiles, *callbacks: Callable[[CaptioningSolver], None]
+          ) -> tuple[bool, str | None]:
+    """Train to the end or until Ctrl-C -> whether it was stopped; what is wrong if it diverged, else None.
+
+    callbacks: of the solver, beside the files, which keep the last finite weights.
+    """
+    try:
+        stopped = _train(solver, (files, *callbacks))
+    except FloatingPointError as error:
+        return False, str(error)
+    start = first_loss(solver) if files.start and solver.history else 0.0
+    return stopped, far_above_guessing(solver.history, len(files.dataset.vocabulary), start)
+
+
+def _train(solver, callbacks):
+    """Train to the end or until Ctrl-C -> whether it was stopped. callbacks: the run's files first.
 
     Raises FloatingPointError where a loss or weights are not finite; the files keep the last finite weights.
     """
@@ -70,8 +85,8 @@ def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
         stopped.append(number)
         solver.stop = True                                  # between two steps, where the state is whole
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    files, solver.callbacks = callbacks[0], callbacks
     before = signal.signal(signal.SIGINT, stop)
-    solver.callbacks = (files,)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # losses and weights are tested instead
             files.save(solver)

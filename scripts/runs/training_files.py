@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import save_checkpoint, write_atomically
+from scripts.commandline.progress import tqdm
 from scripts.evaluation.captions import caption_tiles
 from scripts.pages.figures import curves, sheet
 from scripts.runs import write_history
@@ -99,7 +99,7 @@ class TrainingFiles:
     def _progress(self, solver):
         if self.bar is None:
             self.bar = tqdm(total=solver.num_iterations, initial=solver.iteration - 1, unit="step", leave=False,
-                            nrows=20, disable=not sys.stderr.isatty())
+                            nrows=20, disable=None)
             self.started, self.words = time.monotonic(), 0
         self.words += solver.step_words
         self.bar.set_postfix_str(f"loss {np.mean(solver.loss_history[-25:]):.2f}, "
