@@ -27,6 +27,7 @@ class Dataset(NamedTuple):
     image_idxs: dict[str, np.ndarray]       # split -> integers (N,), rows of the split's features
     features: Mapping[str, Reader]          # by split
     pictures: h5py.Dataset | None           # uint8 (rows, height, width, 3), in the order of the features' rows
+    photographs: tuple[Path, ...] = ()      # folders that have the images as files, if they are still there
 
     def arrays(self) -> dict[str, Any]:
         """The dict that CaptioningSolver takes: train_captions, train_image_idxs, train_features, and so on."""
@@ -183,6 +184,7 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
                          for split, entry in (info[part] or {}).items()} for part in ("features", "pooled"))
         if not (featureless := info["features"] == {}):
             (pooled or grid)["train"], grid["train"]
+        photographs = tuple(place_of_folder(folder, text) for text in list(info.get("photographs") or ()))
         fingerprint, tokens = info["vocabulary"]["fingerprint"], info.get("tokens", "treebank")
         TOKENS[tokens]                                      # fails if there is no such way to cut captions
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -198,7 +200,7 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
     readers: Mapping[str, Reader] = _readers(folder, kind, grid, pooled)
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary, "captions")
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None
-    return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
+    return Dataset(folder, name, vocabulary, captions, rows, readers, pictures, photographs)
 
 
 def _readers(folder: Path, kind: str, grid: dict[str, tuple], pooled: dict[str, tuple]) -> Mapping[str, Reader]:
@@ -233,6 +235,20 @@ def _place(folder: Path, written: str) -> Path:
     names = (written, windows.as_posix(), Path(written).name, windows.name)
     places = [folder / name for name in names if name]          # folder / an absolute path is that path
     return next((place for place in places if place.is_file()), Path(folder / written))
+
+
+def written_folder(path: str | os.PathLike, folder: str | os.PathLike) -> str:
+    """How dataset.json in `folder` names a folder of photographs: relative if it is in or beside it, else absolute."""
+    place, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    near = place.is_relative_to(folder.parent)
+    return Path(os.path.relpath(place, folder)).as_posix() if near else str(place)
+
+
+def place_of_folder(folder: Path, written: str) -> Path:
+    """Where a folder is that dataset.json names: as written, or in or beside the data set, with which it moved."""
+    windows = PureWindowsPath(written)
+    places = [folder / name for name in (written, windows.as_posix(), windows.name, Path("..", windows.name))]
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def _pictures(path: Path, rows: int) -> h5py.Dataset:

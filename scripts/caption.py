@@ -1,7 +1,7 @@
 """Print a trained run's captions of the images of a split, or of your own photos: one line per image.
 
-By default the likeliest word is taken at each step; --beam searches for the likeliest caption, --sample draws words at
-random. Photos are encoded by the ONNX model that made the run's training features.
+A beam search looks for the likeliest caption; --sample draws words at random. Photos are encoded by the ONNX model that
+made the run's training features.
 """
 from pathlib import Path
 

@@ -10,6 +10,7 @@ import time
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.decoding_options import add_beam
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.evaluation.captioner import Options, load_captioner
@@ -23,7 +24,7 @@ def parse(argv=None):
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     add_split(parser)
-    parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
+    add_beam(parser)
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
     parser.add_argument("--max-length", type=int, default=30, metavar="T", help="bound on words (default 30)")
     parser.add_argument("--normalisation", type=float, default=1.0, metavar="A",

@@ -6,7 +6,7 @@ import sys
 from scripts.commandline.command import one_line, run, set_threads
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_threads
-from scripts.runs.divergence import far_above_guessing, first_loss, sentence
+from scripts.runs.divergence import far_above_guessing, sentence
 from scripts.runs.settings import add_settings
 from scripts.runs.start import resume_run, start_run
 from scripts.runs.training import judge_overfit, train
@@ -49,7 +49,7 @@ def train_and_judge(solver, files, report):
     say(files.describe(solver))
     try:
         stopped = train(solver, files)
-        start = first_loss(solver) if files.start and solver.history else 0.0
+        start = solver.word_losses[0] if files.start and solver.history else 0.0
         diverged = far_above_guessing(solver.history, len(files.dataset.vocabulary), start)
     except FloatingPointError as error:
         stopped, diverged = False, str(error)

@@ -40,7 +40,7 @@ TABLE = {
          "Flicker8k_Dataset/1000268201_693b08cb0e.jpg": None},
         "python -m scripts.extract_features --encoder MODEL.onnx --images {out}/Flicker8k_Dataset --out "
         "{out}/features.h5, then python -m scripts.prepare_data flickr8k --captions {out}/Flickr8k.token.txt "
-        "--splits {out} --features {out}/features.h5 --out datasets/flickr8k"),
+        "--splits {out} --features {out}/features.h5 --images {out}/Flicker8k_Dataset --out datasets/flickr8k"),
     "coco-captions": DataSet(
         "https://cocodataset.org/#download",
         (File(f"{COCO}/annotations/annotations_trainval2014.zip", 252_872_794,

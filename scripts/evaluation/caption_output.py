@@ -11,7 +11,7 @@ from data.vocabulary import Vocabulary
 from models import CaptioningRNN
 from models.checkpoint import Checkpoint
 from models.decoding import Hypothesis
-from scripts.commandline.decoding_options import decoder_of
+from scripts.commandline.decoding_options import decoder_of, kept
 from scripts.commandline.image_model import listed, model_options, noting_errors
 from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.evaluation.captions import Decoder, caption_split
@@ -28,7 +28,7 @@ def caption_run_split(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
     split = choose_split(dataset, args.split)
     rows, names = dataset.images(split)
     n, count = 8 if args.n is None else args.n or None, args.alternatives or 1
-    beams = caption_split(checkpoint.model, dataset, split, rows[:n], args.beam or count, decode=decoder_of(args))
+    beams = caption_split(checkpoint.model, dataset, split, rows[:n], kept(args), decode=decoder_of(args))
     for name, hypotheses in zip(names, beams):
         print(*caption_lines(name, hypotheses[:count], dataset.vocabulary, bool(args.alternatives)), sep="\n")
 
@@ -42,7 +42,7 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     pictures = dict(list(pictures.items())[:args.n or None])
     vocabulary, items, count = vocabulary_of(checkpoint), [], args.alternatives or 1
     for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_of(args),
-                                                    args.beam or count, failed):
+                                                    kept(args), failed):
         print(*caption_lines(name, hypotheses[:count], vocabulary, bool(args.alternatives)), sep="\n", flush=True)
         items += [(name, picture, hypotheses[:count])] if args.html else []
     if args.html:

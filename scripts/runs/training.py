@@ -87,7 +87,8 @@ def train(solver: CaptioningSolver, files: TrainingFiles) -> bool:
 
 
 def judge_overfit(solver: CaptioningSolver, cell: str) -> bool:
-    """Print the last training loss; return whether it is under the course's bound."""
+    """Print the last training loss; return whether it is under the course's bound, which is of a caption's loss."""
     loss, bound = solver.loss_history[-1], BOUNDS[cell]
-    say(f"overfit: final training loss {loss:.4f}, {'under' if loss < bound else 'NOT under'} {bound}")
+    say(f"overfit: final training loss {solver.word_losses[-1]:.4f} nats a word ({loss:.4f} a caption, "
+        f"{'under' if loss < bound else 'NOT under'} the course's bound of {bound})")
     return bool(loss < bound)

@@ -2,6 +2,7 @@
 import numpy as np
 
 from data.tokenizer import written
+from models.decoding import BEAM
 from models.search import log_softmax
 from scripts.evaluation.captions import beams_of, draws_of
 from scripts.web.decoder import Decoder
@@ -17,14 +18,17 @@ class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
     features: of scripts.runs.photos, turns a list of pictures into the model's input; tokens: of data.tokenizer.TOKENS,
-    how the captions that the model learnt were cut into words. `decoder` opens the pictures.
+    how the captions that the model learnt were cut into words; allow_unknown: captions may have <UNK>. `decoder` opens
+    the pictures.
     """
 
-    def __init__(self, model, features, tokens="treebank"):
-        self.model, self.features, self.tokens, self.decoder = model, features, tokens, Decoder()
-        self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
+    def __init__(self, model, features, tokens="treebank", allow_unknown=False):
+        self.allow_unknown, self.model, self.features, self.tokens, self.decoder = model, features, tokens, Decoder()
+        self._start, self._null = (model.word_to_idx[word] for word in ("<START>", "<NULL>"))
+        unknown = model.word_to_idx.get("<UNK>")
+        self._never = {self._start, self._null, None if allow_unknown else unknown}
 
-    def __call__(self, content, beam=3, temperature=0.0, seed=0):
+    def __call__(self, content, beam=BEAM, temperature=0.0, seed=0):
         """The best caption of a beam search; with a temperature, the likeliest of `beam` captions drawn at random.
 
         -> dict: `caption`, `words`, `log_probs` of the words, `log_prob` of the whole with <END>, `finished`, `others`
@@ -38,7 +42,7 @@ class Answers:
             raise BadPicture(str(error)) from error
         features = self.features([picture])
         decode = draws_of(np.random.default_rng(seed), temperature=temperature) if temperature else beams_of
-        hypotheses = _distinct(decode(self.model, features, beam)[0])
+        hypotheses = _distinct(decode(self.model, features, beam, allow_unknown=self.allow_unknown)[0])
         best, *others = map(self._told, hypotheses, self._log_p(features, hypotheses))
         return {**best, "grid": self.features.grid, "alternatives": others}
 
@@ -63,8 +67,8 @@ class Answers:
 
     def _instead(self, log_p, chosen):
         """The likeliest words except the chosen one -> list of [word, log-probability]."""
-        likely = np.argsort(-log_p, kind="stable")[:OTHERS + 3]
-        likely = [i for i in likely if i not in (chosen, self._null, self._start)][:OTHERS]
+        likely = np.argsort(-log_p, kind="stable")[:OTHERS + 4]
+        likely = [i for i in likely if i != chosen and i not in self._never][:OTHERS]
         return [[self.model.idx_to_word[int(i)], _short(log_p[i])] for i in likely]
 
 

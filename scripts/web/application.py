@@ -40,15 +40,16 @@ def scene_files() -> list[bytes]:
 
 
 def make_service(run: str, encoder: str | None, options: dict[str, Any], scenes: bool,
-                 names: set[str] | None) -> tuple[Flask, Worker, str | None]:
+                 names: set[str] | None, allow_unknown: bool = False) -> tuple[Flask, Worker, str | None]:
     """The application that serves a run, its worker, and a note to print or None.
 
-    encoder: the ONNX model; options: of data.encoder.Encoder; scenes: offer drawn ones; names: of host_names.
+    encoder: the ONNX model; options: of data.encoder.Encoder; scenes: offer drawn ones; names: of host_names;
+    allow_unknown: captions may have <UNK>.
     """
     checkpoint = load_run(run)
     features = picture_features(checkpoint, encoder, **options)
     model, worker = checkpoint.model, Worker()
-    answers = Answers(model, features, vocabulary_of(checkpoint).tokens)
+    answers = Answers(model, features, vocabulary_of(checkpoint).tokens, allow_unknown)
     files = scene_files()
     answers(files[0])                                       # compiles, and fails now rather than at the first request
     about = {"run": Path(run).resolve().name, "model": model.cell_type, "attention": model.attends,
