@@ -2,7 +2,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
@@ -10,6 +10,7 @@ import numpy as np
 
 from data.features import FeatureReader, PairReader, check_same_kind
 from data.files import hdf5_errors, open_hdf5, read_hdf5, read_json
+from data.places import file_place, folder_place
 from data.tokenizer import TOKENS
 from data.vocabulary import Vocabulary
 
@@ -179,12 +180,12 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
     path = folder / "dataset.json"
     try:
         info = read_json(path)
-        name, pictures = info["name"], info["pictures"] and _place(folder, info["pictures"])
-        grid, pooled = ({split: (_place(folder, entry["path"]), entry["fingerprint"], entry["shape"])
+        name, pictures = info["name"], info["pictures"] and file_place(folder, info["pictures"])
+        grid, pooled = ({split: (file_place(folder, entry["path"]), entry["fingerprint"], entry["shape"])
                          for split, entry in (info[part] or {}).items()} for part in ("features", "pooled"))
         if not (featureless := info["features"] == {}):
             (pooled or grid)["train"], grid["train"]
-        photographs = tuple(place_of_folder(folder, text) for text in list(info.get("photographs") or ()))
+        photographs = tuple(folder_place(folder, text) for text in list(info.get("photographs") or ()))
         fingerprint, tokens = info["vocabulary"]["fingerprint"], info.get("tokens", "treebank")
         TOKENS[tokens]                                      # fails if there is no such way to cut captions
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -224,31 +225,6 @@ def _reader(folder: Path, regions: bool, path: Path, fingerprint: str, shape: li
         raise ValueError(f"{path}: its content differs from what {folder / 'dataset.json'} describes "
                          f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")
     return reader
-
-
-def _place(folder: Path, written: str) -> Path:
-    """Where a file is that dataset.json names: as written, or in the folder, with which it moved.
-
-    The name may have a drive and backslashes, if it was written on Windows.
-    """
-    windows = PureWindowsPath(written)
-    names = (written, windows.as_posix(), Path(written).name, windows.name)
-    places = [folder / name for name in names if name]          # folder / an absolute path is that path
-    return next((place for place in places if place.is_file()), Path(folder / written))
-
-
-def written_folder(path: str | os.PathLike, folder: str | os.PathLike) -> str:
-    """How dataset.json in `folder` names a folder of photographs: relative if it is in or beside it, else absolute."""
-    place, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
-    near = place.is_relative_to(folder.parent)
-    return Path(os.path.relpath(place, folder)).as_posix() if near else str(place)
-
-
-def place_of_folder(folder: Path, written: str) -> Path:
-    """Where a folder is that dataset.json names: as written, or in or beside the data set, with which it moved."""
-    windows = PureWindowsPath(written)
-    places = [folder / name for name in (written, windows.as_posix(), windows.name, Path("..", windows.name))]
-    return next((place for place in places if place.is_dir()), places[0])
 
 
 def _pictures(path: Path, rows: int) -> h5py.Dataset:

@@ -50,8 +50,9 @@ class CaptioningSolver:
     average of the weights with this decay d, a <- d a + (1 - d) w after each step (Polyak and Juditsky 1992).
     On the engine (models.CaptioningRNN, backend) the arrays in `params` are updated in place, and gradients that loss()
     returned within a step are overwritten by the next step: copy what you keep. best_params are copies.
-    After training: loss_history (one float a step), word_losses (the same in nats a word), history (one
-    dict an epoch; losses in nats a word), optim_configs, epoch, best_params, best_val_loss. Raises ValueError on unknown options and data that do not fit together.
+    After training: loss_history (one float a step), word_losses (the same in nats a word), history (one dict an epoch;
+    losses in nats a word), optim_configs, epoch, best_params, best_val_loss. Raises ValueError on unknown options and
+    data that do not fit together.
     """
 
     if TYPE_CHECKING:

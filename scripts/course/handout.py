@@ -18,9 +18,9 @@ HANDED_OUT = {                      # folder -> modules
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ coco contents dataset encoder feature_file features files fingerprints forms letters locks
-               look looking markers matching model_outputs naming onnx_models photos picture_formats pictures prepare records
-               scene_captions scene_dataset scene_features scenes sealed sources splits tables tokenizer treebank
-               vocabulary word_counts""",
+               look looking markers matching model_outputs naming onnx_models photos picture_formats pictures places
+               prepare records scene_captions scene_dataset scene_features scenes sealed sources splits tables
+               tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
     "gradcheck": ALL,
     # commands: test and hand in; train and look at the result

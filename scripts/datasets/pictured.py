@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from data.dataset import written_folder
 from data.features import write_features
 from data.matching import examples, match_names
+from data.places import written_folder
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from scripts.commandline.image_model import listed, model_options
@@ -31,7 +31,7 @@ def dataset_of_pictures(args: argparse.Namespace, source: Source, options: dict[
     """
     given = [flag for flag in (*FLAGS, "images", "encoder") if getattr(args, flag, None) is not None]
     if given != ["images", "encoder"]:
-        raise ValueError(f"expected either --encoder with --images, or feature files, found --"
+        raise ValueError(f"expected either --images with --encoder, or feature files, found --"
                          f"{' and --'.join(given).replace('_', '-')}")
     pictures = captioned(args.images, source)
     source = with_splits(args, source, list(pictures))

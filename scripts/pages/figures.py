@@ -65,7 +65,8 @@ def sheet(groups, columns=4):
     if all(picture is None for items in groups.values() for picture, *_ in items):
         return _text_sheet(groups)
     rows = max(-(-len(items) // columns) for items in groups.values())
-    figure = Figure(figsize=(2.3 * columns * len(groups), 2.9 * rows + 0.3), layout="constrained")
+    lines = max(_folded(item[2], 26, 6).count("\n") + 1 for items in groups.values() for item in items)
+    figure = Figure(figsize=(2.3 * columns * len(groups), (2.45 + 0.15 * lines) * rows + 0.3), layout="constrained")
     grid = _bare(figure.subplots(rows, columns * len(groups), squeeze=False))
     for k, (title, items) in enumerate(groups.items()):
         block = grid[:, k * columns:(k + 1) * columns]

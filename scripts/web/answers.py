@@ -23,7 +23,8 @@ class Answers:
     """
 
     def __init__(self, model, features, tokens="treebank", allow_unknown=False):
-        self.allow_unknown, self.model, self.features, self.tokens, self.decoder = model, features, tokens, Decoder()
+        self.model, self.features, self.tokens, self.allow_unknown = model, features, tokens, allow_unknown
+        self.decoder = Decoder()
         self._start, self._null = (model.word_to_idx[word] for word in ("<START>", "<NULL>"))
         unknown = model.word_to_idx.get("<UNK>")
         self._never = {self._start, self._null, None if allow_unknown else unknown}
