@@ -13,6 +13,7 @@ import numpy as np
 from data.encoder import Encoder
 from data.feature_rows import FeatureRows
 from data.files import new_hdf5
+from data.naming import name_of
 from data.prepare import new_folder, write_description
 from data.torch_files import read_torch
 from data.vocabulary import Vocabulary
@@ -52,10 +53,12 @@ def read_cocopt(path: str | os.PathLike) -> tuple[Vocabulary, Arrays, Arrays]:
 
 
 def make_cocopt_dataset(out: str | os.PathLike, path: str | os.PathLike, encoder: Encoder | None = None,
-                        progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> dict[str, Any]:
+                        progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+                        name: str | None = None) -> dict[str, Any]:
     """Make the dataset folder `out` from coco.pt -> the content of its dataset.json.
 
-    progress: wraps the sequence of batches to encode. Raises what read_cocopt raises, and FileExistsError.
+    progress: wraps the sequence of batches to encode; name: of the data set, by default the folder's. Raises
+    what read_cocopt raises, and FileExistsError.
     """
     with new_folder(out) as folder:
         vocabulary, images, captions = read_cocopt(path)
@@ -75,7 +78,8 @@ def make_cocopt_dataset(out: str | os.PathLike, path: str | os.PathLike, encoder
         if encoder is not None:
             _encode(folder / "features.h5", pictures, names, encoder, progress)
         return write_description(
-            folder, "cocopt", {split: (len(images[split]), len(captions[split])) for split in SPLITS}, vocabulary,
+            folder, name or name_of(out), {split: (len(images[split]), len(captions[split])) for split in SPLITS},
+            vocabulary,
             dict.fromkeys(SPLITS, "features.h5") if encoder else None, max_words=captions["train"].shape[1] - 2,
             pictures="pictures.h5", references=None, left_out={},
             training_words=count_words([vocabulary.decode(ids) for ids in captions["train"]], captions["train"],

@@ -2,7 +2,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
@@ -11,6 +11,7 @@ import numpy as np
 from data.caption_data import described
 from data.features import FeatureReader, PairReader, check_same_kind
 from data.files import hdf5_errors, open_hdf5, read_hdf5, read_json
+from data.places import file_place, folder_place
 from data.tokenizer import TOKENS
 from data.vocabulary import Vocabulary
 
@@ -28,6 +29,7 @@ class Dataset(NamedTuple):
     image_idxs: dict[str, np.ndarray]       # split -> integers (N,), rows of the split's features
     features: Mapping[str, Reader]          # by split
     pictures: h5py.Dataset | None           # uint8 (rows, height, width, 3), in the order of the features' rows
+    photographs: tuple[Path, ...] = ()      # folders that have the images as files, if they are still there
 
     def __repr__(self) -> str:
         data = {**self.arrays(), "idx_to_word": self.vocabulary.idx_to_word}
@@ -183,11 +185,12 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
     path = folder / "dataset.json"
     try:
         info = read_json(path)
-        name, pictures = info["name"], info["pictures"] and _place(folder, info["pictures"])
-        grid, pooled = ({split: (_place(folder, entry["path"]), entry["fingerprint"], entry["shape"])
+        name, pictures = info["name"], info["pictures"] and file_place(folder, info["pictures"])
+        grid, pooled = ({split: (file_place(folder, entry["path"]), entry["fingerprint"], entry["shape"])
                          for split, entry in (info[part] or {}).items()} for part in ("features", "pooled"))
         if not (featureless := info["features"] == {}):
             (pooled or grid)["train"], grid["train"]
+        photographs = tuple(folder_place(folder, text) for text in list(info.get("photographs") or ()))
         fingerprint, tokens = info["vocabulary"]["fingerprint"], info.get("tokens", "treebank")
         TOKENS[tokens]                                      # fails if there is no such way to cut captions
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -203,7 +206,7 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
     readers: Mapping[str, Reader] = _readers(folder, kind, grid, pooled)
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary, "captions")
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None
-    return Dataset(folder, name, vocabulary, captions, rows, readers, pictures)
+    return Dataset(folder, name, vocabulary, captions, rows, readers, pictures, photographs)
 
 
 def _readers(folder: Path, kind: str, grid: dict[str, tuple], pooled: dict[str, tuple]) -> Mapping[str, Reader]:
@@ -227,17 +230,6 @@ def _reader(folder: Path, regions: bool, path: Path, fingerprint: str, shape: li
         raise ValueError(f"{path}: its content differs from what {folder / 'dataset.json'} describes "
                          f"({list(reader.file_shape)} now, {shape} then): run scripts.prepare_data again")
     return reader
-
-
-def _place(folder: Path, written: str) -> Path:
-    """Where a file is that dataset.json names: as written, or in the folder, with which it moved.
-
-    The name may have a drive and backslashes, if it was written on Windows.
-    """
-    windows = PureWindowsPath(written)
-    names = (written, windows.as_posix(), Path(written).name, windows.name)
-    places = [folder / name for name in names if name]          # folder / an absolute path is that path
-    return next((place for place in places if place.is_file()), Path(folder / written))
 
 
 def _pictures(path: Path, rows: int) -> h5py.Dataset:

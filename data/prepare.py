@@ -4,7 +4,7 @@
                      with a digest (data/sealed.py) and the attribute format = "rnnlayers captions 2"
     vocab.json       idx_to_word, word_to_idx
     references.json  split -> image name -> the captions as written, without markers around them, for scoring
-    dataset.json     names, counts, shapes, fingerprints, how captions are cut, and the paths of the features
+    dataset.json     names, counts, shapes, fingerprints, how captions are cut, paths of features and photographs
 """
 import contextlib
 import json
@@ -72,12 +72,13 @@ def naming_output(out: Path, hidden: str) -> Iterator[None]:
 def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[str, str | os.PathLike],
                   pooled: Mapping[str, str | os.PathLike] | None = None, *, min_count: int | None = None,
                   max_words: int = 20, tokens: str = "treebank", pictures: str | None = None,
-                  progress: Progress = iter) -> dict[str, Any]:
+                  photographs: Sequence[str] = (), progress: Progress = iter) -> dict[str, Any]:
     """Write the four files of a dataset folder -> the content of dataset.json.
 
     source: captions from data.sources; features: split -> feature file; pooled: the same for pooled features, or None;
     min_count: None to choose by the number of training captions; tokens: how captions are cut into words, a name in
-    data.tokenizer.TOKENS; pictures: an HDF5 file in the folder with the images, or None; progress: wraps the blocks of
+    data.tokenizer.TOKENS; pictures: an HDF5 file in the folder with the images, or None; photographs: folders that
+    have the images as files; progress: wraps the blocks of
     a feature file, all of which are read. Relative paths start from the folder.
     Images are found in the feature files by their names (data.matching) and stored in the order of their rows there.
     Markers around captions are stripped. Captions of images without features, and captions without a word, are left
@@ -108,6 +109,7 @@ def write_dataset(folder: str | os.PathLike, source: Source, features: Mapping[s
     return write_description(
         folder, source.name, {split: (len(references[split]), len(texts[split])) for split in texts}, vocabulary,
         features, pooled, min_count=min_count, max_words=max_words, pictures=pictures, tokens=tokens,
+        photographs=list(photographs),
         left_out={reason: count for reason, count in left_out.items() if count}, markers=markers,
         training_words=count_words(texts["train"], ids["train"], vocabulary),
         notes=[note.replace(f"{folder}{os.sep}", "") for note in notes])      # the folder may be a temporary one

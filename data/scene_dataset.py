@@ -13,6 +13,7 @@ import numpy as np
 
 from data.features import write_features
 from data.files import new_hdf5
+from data.naming import name_of
 from data.prepare import new_folder, write_dataset
 from data.scene_features import scene_features
 from data.scenes import Scene, make_scenes
@@ -21,10 +22,12 @@ from data.sources import Source
 SPLITS = {"train": 4000, "val": 500, "test": 500}
 
 
-def make_scene_dataset(out: str | os.PathLike, seed: int = 0, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
+def make_scene_dataset(out: str | os.PathLike, seed: int = 0, sizes: Mapping[str, int] | None = None,
+                       name: str | None = None) -> dict[str, Any]:
     """Make the folder `out` -> the content of its dataset.json. Raises FileExistsError if it is not empty.
 
-    sizes: pictures per split, by default SPLITS. All pictures are different, also across splits.
+    sizes: pictures per split, by default SPLITS; name: of the data set, by default the folder's. All pictures are
+    different, also across splits.
     """
     sizes = sizes or SPLITS
     scenes = make_scenes(sum(sizes.values()), seed)
@@ -37,7 +40,7 @@ def make_scene_dataset(out: str | os.PathLike, seed: int = 0, sizes: Mapping[str
             f.create_dataset("images", data=pictures, chunks=(1, *pictures.shape[1:]), compression="gzip")
         objects = [[item._asdict() for item in scene.objects] for scene in scenes]
         (folder / "objects.json").write_text(json.dumps(objects))
-        source = Source("scenes", _split(scenes, names, sizes), Counter())
+        source = Source(name or name_of(out), _split(scenes, names, sizes), Counter())
         return write_dataset(folder, source, dict.fromkeys(sizes, "features_grid.h5"),
                              dict.fromkeys(sizes, "features_pooled.h5"), min_count=1, max_words=30,
                              pictures="pictures.h5")

@@ -100,7 +100,7 @@ def read_karpathy(path: str | os.PathLike) -> Source:
         named[split] = named.get(split, f"images[{number}]")
         captions.setdefault(_split(split), {}).setdefault(name, []).extend(raws)
     _check_split_names(named, path)
-    name = Path(str(content.get("dataset") or path)).stem   # it becomes part of a folder's name
+    name = Path(str(content.get("dataset") or path)).stem
     return Source(name, captions, Counter(), where=str(path))
 
 

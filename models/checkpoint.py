@@ -7,6 +7,7 @@ group has the attribute format = "rnnlayers checkpoint 2". Version 0.1 wrote the
     /params/NAME                       the weights, in the model's type or float16
     /feature_stats                     (2, D) mean and standard deviation, if the model has them
     /loss_history                      float64, one entry a step
+    /word_losses                       the same in nats a word; older files have none
     /optimiser/NAME/KEY                m and v of Adam and the like
     /averages/NAME                     moving averages of the weights, if the solver makes them
 """
@@ -14,7 +15,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import h5py
@@ -32,6 +33,7 @@ Path = str | os.PathLike[str]
 SCALARS: dict[str, tuple[type, ...]] = {
     "iteration": (int,), "epoch": (int,), "seconds": (float, int), "best_val_loss": (float, int), "history": (list,),
     "epoch_nll": (float, int), "epoch_words": (int,), "own_seed": (int, type(None))}
+LOSSES = "loss_history", "word_losses"
 REMEDY = "load_checkpoint and save_checkpoint (models.checkpoint), or training on, write one that has it"
 
 
@@ -113,6 +115,19 @@ def restore_solver(solver: CaptioningSolver, checkpoint: Checkpoint) -> None:
         raise ValueError(f"{checkpoint.path}: holds a model only, expected the training state too")
     for name, value in checkpoint.solver.items():
         setattr(solver, name, value)
+    if "word_losses" not in checkpoint.solver:              # of an older version
+        null = solver.model.word_to_idx["<NULL>"]
+        solver.word_losses = word_losses(checkpoint.solver, solver.data["train_captions"], null)
+
+
+def word_losses(state: Mapping[str, Any], captions: np.ndarray, null: int) -> list[float]:
+    """The loss of each step of a checkpoint's training state in nats a word.
+
+    A file of an older version has them for each caption alone: then a caption has as many words as the mean of
+    `captions` (N, T) of its training data has. null: id of <NULL>.
+    """
+    words = (np.asarray(captions)[:, 1:] != null).sum(axis=1).mean()
+    return state.get("word_losses") or (np.array(state["loss_history"]) / words).tolist()
 
 
 def _load_model(f: h5py.File) -> CaptioningRNN:
@@ -160,7 +175,8 @@ def _save_solver(f: h5py.File, solver: CaptioningSolver) -> None:
     for name, value in solver.averages.items():
         f[f"averages/{name}"] = value
     f["solver"] = json.dumps(scalars)
-    f["loss_history"] = np.array(solver.loss_history, np.float64)
+    for name in LOSSES:
+        f[name] = np.array(getattr(solver, name), np.float64)
 
 
 def _load_solver(f: h5py.File, model: CaptioningRNN) -> dict[str, Any]:
@@ -176,7 +192,13 @@ def _load_solver(f: h5py.File, model: CaptioningRNN) -> dict[str, Any]:
     for name, key in arrays:
         configs[name][key] = _like(f[f"optimiser/{name}/{key}"], model.params[name])
     averages = {name: aligned(_like(f[f"averages/{name}"], model.params[name])) for name in f.get("averages", ())}
-    losses = f["loss_history"]
-    if losses.dtype != np.float64 or losses.ndim != 1:
-        raise ValueError(f"loss_history is {losses.dtype} {losses.shape}, expected float64 (steps,)")
-    return {**state, "optim_configs": configs, "averages": averages, "loss_history": _read(losses).tolist()}
+    losses = {name: _losses(f[name]) for name in LOSSES if name in f or name == LOSSES[0]}
+    if len({*map(len, losses.values())}) > 1:
+        raise ValueError(f"{' and '.join(losses)} are of different lengths")
+    return {**state, "optim_configs": configs, "averages": averages, **losses}
+
+
+def _losses(stored: h5py.Dataset) -> list[float]:
+    if stored.dtype != np.float64 or stored.ndim != 1:
+        raise ValueError(f"{stored.name[1:]} is {stored.dtype} {stored.shape}, expected float64 (steps,)")
+    return _read(stored).tolist()

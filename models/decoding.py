@@ -9,6 +9,8 @@ import numpy as np
 
 from models.search import Choice, Hypothesis, Node, search
 
+BEAM = 3                            # captions kept at each word, wherever nothing else is asked for
+
 
 class Decoded(NamedTuple):
     captions: np.ndarray            # int32 (N, T) the best caption of each image: words, <END>, then <NULL>
@@ -24,7 +26,7 @@ def greedy(model: Any, features: Any, max_length: int = 30, **options: Any) -> D
     return beam_search(model, features, 1, max_length, **options)
 
 
-def beam_search(model: Any, features: Any, beam: int = 3, max_length: int = 30, *, normalisation: float = 1.0,
+def beam_search(model: Any, features: Any, beam: int = BEAM, max_length: int = 30, *, normalisation: float = 1.0,
                 allow_unknown: bool = False, block_trigrams: bool = False, history: bool = False) -> Decoded:
     """The best of the captions that a beam finds: argmax of sum log p(word) / length**normalisation.
 

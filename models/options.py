@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.decoding import BEAM
+
 MODEL, SOLVER, COMMAND = "model", "solver", "command"       # CaptioningRNN, CaptioningSolver, scripts.train alone
 
 
@@ -121,7 +123,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
            AT_LEAST_1, setting=Setting(None, metavar="K", help="caption and score the validation images every K epochs "
                                        "and after the last: val_cider and val_bleu4 in history.csv")),
     Option("score_beam", (COMMAND,), int, None, "beam size of the captions that --score-every scores", AT_LEAST_1,
-           setting=Setting(3, metavar="K")),
+           setting=Setting(BEAM, metavar="K")),
     Option("select", (SOLVER,), str, "val_loss", "column of history that decides the best epoch: smallest val_loss, "
            "largest of another",
            setting=Setting("loss", choices=("loss", "cider"), help="what decides the best epoch, for best.h5 and "

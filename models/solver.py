@@ -51,8 +51,9 @@ class CaptioningSolver:
     average of the weights with this decay d, a <- d a + (1 - d) w after each step (Polyak and Juditsky 1992).
     On the engine (models.CaptioningRNN, backend) the arrays in `params` are updated in place, and gradients that loss()
     returned within a step are overwritten by the next step: copy what you keep. best_params are copies.
-    After training: loss_history (one float a step), history (one dict an epoch; losses in nats a word), optim_configs,
-    epoch, best_params, best_val_loss. Raises ValueError on unknown options and data that do not fit together.
+    After training: loss_history (one float a step), word_losses (the same in nats a word), history (one dict an epoch;
+    losses in nats a word), optim_configs, epoch, best_params, best_val_loss. Raises ValueError on unknown options and
+    data that do not fit together.
     """
 
     if TYPE_CHECKING:
@@ -91,8 +92,10 @@ class CaptioningSolver:
         self.best_val_acc, self.best_val_loss = 0, math.inf
         self.best_params: Params = {}
         self.loss_history: list[float] = []
+        self.word_losses: list[float] = []
         self.history: list[dict[str, Any]] = []
-        self.epoch_nll, self.epoch_words, self.step_words = 0.0, 0, 0      # this epoch so far; the last step
+        self.epoch_nll, self.epoch_words = 0.0, 0              # of this epoch so far, in nats
+        self.step_nll, self.step_words = 0.0, 0                # of the last step
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
         self.own_seed: int | None = None
         self._workspace = Workspace()
@@ -159,6 +162,8 @@ class CaptioningSolver:
         update_averages(self.averages, self.model.params, self.average, self.iteration, self._workspace)
         self.step_words = int((captions[:, 1:] != self.model.word_to_idx["<NULL>"]).sum())
         self.loss_history.append(float(loss) - float(regularisers))         # the likelihood alone
+        self.step_nll = self.loss_history[-1] * len(captions)
+        self.word_losses.append(self.step_nll / max(self.step_words, 1))
         return self.loss_history[-1]
 
     def _objective(self, features: Any, captions: np.ndarray) -> Objective:
@@ -178,9 +183,8 @@ class CaptioningSolver:
     def _step(self) -> None:
         """One training step on the next minibatch."""
         chosen = self._minibatches.chosen(self.iteration, self._generator)
-        captions = self._minibatches.captions[chosen]
-        loss = self.step(self._minibatches.read(chosen, self.iteration), captions)
-        self.epoch_nll += loss * len(captions)
+        self.step(self._minibatches.read(chosen, self.iteration), self._minibatches.captions[chosen])
+        self.epoch_nll += self.step_nll
         self.epoch_words += self.step_words
 
     def _generator(self, purpose: str, number: int) -> np.random.Generator:

@@ -4,6 +4,7 @@
 """
 import os
 
+from models.decoding import BEAM
 from scripts.benchmarks.serving import body_of, send
 from scripts.commandline.command import run
 from scripts.commandline.parser import Parser
@@ -16,7 +17,7 @@ def parse(argv=None):
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the service (default %(default)s)")
     parser.add_argument("--clients", type=int, default=4, metavar="N", help="clients at the same time (default 4)")
     parser.add_argument("--requests", type=int, default=200, metavar="N", help="requests in total (default 200)")
-    parser.add_argument("--beam", type=int, default=3, metavar="K", help="beam of each request (default 3)")
+    parser.add_argument("--beam", type=int, default=BEAM, metavar="K", help=f"beam of each request (default {BEAM})")
     args = parser.parse_args(argv)
     check_least(args, clients=1, requests=1, beam=1)
     for photo in args.photos:

@@ -1,8 +1,8 @@
 """Print a trained run's captions of the images of a split, or of your own photos: one line per image.
 
-By default the likeliest word is taken at each step; --beam searches for the likeliest caption, --sample draws words at
-random. Photos are encoded by the ONNX model that made the run's training features. Without RUN the newest run is used,
-for photos the newest whose image model is there; without --encoder the one of scripts.fetch_data that fits the run.
+A beam search looks for the likeliest caption; --sample draws words at random. Photos are encoded by the ONNX model that
+made the run's training features. Without RUN the newest run is used, for photos the newest whose image model is there;
+without --encoder the one of scripts.fetch_data that fits the run.
 """
 import sys
 from pathlib import Path

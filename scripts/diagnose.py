@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 
+from models.decoding import BEAM
 from scripts.commandline.command import run, set_threads
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
@@ -24,7 +25,8 @@ def parse(argv=None):
     add_run(parser)
     add_split(parser, "val")
     parser.add_argument("--images", type=int, default=300, metavar="N", help="images to look at (default 300)")
-    parser.add_argument("--beam", type=int, default=3, metavar="K", help="captions kept at each word (default 3)")
+    parser.add_argument("--beam", type=int, default=BEAM, metavar="K",
+                        help=f"captions kept at each word (default {BEAM})")
     parser.add_argument("--seed", type=int, default=0, metavar="S",
                         help="random seed of the choice of images (default 0)")
     add_data(parser, "dataset folder, if it has moved since training, or one with other features to be compared with "

@@ -10,6 +10,7 @@ import time
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.decoding_options import add_beam
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import (
@@ -32,7 +33,7 @@ def parse(argv=None):
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     add_split(parser)
-    parser.add_argument("--beam", type=int, metavar="K", help="captions kept at each word (default 3)")
+    add_beam(parser)
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
     add_ranking(parser)
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")

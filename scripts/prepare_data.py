@@ -11,6 +11,8 @@ def parse(argv=None):
     kinds = parser.add_subparsers(dest="kind", required=True)
     common = Parser(add_help=False)
     common.add_argument("--out", required=True, metavar="DIR", help="the dataset folder to make")
+    common.add_argument("--name", metavar="NAME", help="of the data set, part of the names of runs (default: the "
+                        "folder's name)")
     texts = Parser(add_help=False, parents=[common])
     add_words(texts)
     add_kinds_of_texts(kinds, texts)
@@ -21,7 +23,7 @@ def parse(argv=None):
     scenes.add_argument("--seed", type=int, default=0, metavar="K")
     args = parser.parse_args(argv)
     needed = [name for name in ("features", "train_features", "val_features") if getattr(args, name, "given") is None]
-    if needed and getattr(args, "images", None) is None:
+    if needed and (getattr(args, "images", None) is None or args.encoder is None):
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in needed)
         parser.error(f"expected {flags}, or --images with --encoder, which makes the features from pictures")
     return args
@@ -63,8 +65,8 @@ def add_table(csv):
 
 def add_images(parser):
     """Options that make the features from pictures."""
-    parser.add_argument("--images", nargs="+", metavar="DIR", help="folders of the pictures, with --encoder: the "
-                        "features are made here and stored in the dataset folder")
+    parser.add_argument("--images", nargs="+", metavar="DIR", help="folders of the photographs, which figures and "
+                        "pages show; with --encoder the features are made of them and stored in the dataset folder")
     add_encoder(parser)
 
 

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.decoding_options import add_beam
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
@@ -18,10 +19,11 @@ def parse(argv=None):
     parser = Parser(prog="python -m scripts.report", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, if the dataset has none")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, in place of the data "
+                        "set's")
     add_split(parser)
     parser.add_argument("--n", type=int, default=200, metavar="N", help="first N images of the split (default 200)")
-    parser.add_argument("--beam", type=int, metavar="K", help="captions kept at each word (default 3)")
+    add_beam(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
     add_data(parser)
     add_threads(parser)
@@ -36,7 +38,8 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     set_threads(args.threads)
-    report = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data, args.force)
+    report = write_report(args.run, args.split, args.n, args.beam, args.images, args.out, args.data, args.force,
+                          args.allow_unknown)
     print(*report.lines(), sep="\n")
     print_next("report", run=args.run)
 

@@ -6,6 +6,7 @@ scripts.fetch_data fetched. A run on scenes needs none (--scenes).
 import re
 
 from scripts.commandline.command import run
+from scripts.commandline.decoding_options import add_unknown
 from scripts.commandline.image_model import add_model, model_options
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_run, check_least
@@ -22,6 +23,7 @@ def parse(argv=None):
     parser.add_argument("--name", action="append", default=[], metavar="NAME", help="host name that browsers "
                         "use, if another web server on this machine forwards requests; may be repeated")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000; 0: any free one)")
+    add_unknown(parser)
     add_model(parser, "what the run was trained on")
     args = parser.parse_args(argv)
     if args.scenes and args.encoder:
@@ -47,7 +49,7 @@ def main(argv=None):
     keep_little()
     with listen(args.host, args.port) as listener:          # a port that is taken shows before the model is loaded
         app, worker, note = make_service(args.run, args.encoder, model_options(args), args.scenes,
-                                         host_names(listener.getsockname()[0], args.name))
+                                         host_names(listener.getsockname()[0], args.name), args.allow_unknown)
         all_from_one = Limits(address=Limits().connections)          # the front server's address
         server = make_server(app, worker.in_flight, listener, all_from_one if args.name else Limits())
         if note:

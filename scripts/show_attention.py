@@ -1,28 +1,34 @@
-"""Draw an attention model's map for each word of its greedy captions, one figure per image."""
+"""Draw an attention model's map for each word of its captions, one figure per image."""
 from pathlib import Path
 
+from models.decoding import BEAM
 from scripts.commandline.command import run
+from scripts.commandline.decoding_options import add_beam
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, check_least
 from scripts.pages.attention_figures import choose_images, draw_attention
+from scripts.pages.pictures import Pictures, gone
 from scripts.runs import load_attending_run
+from scripts.runs.released import decoding_of
 
 
 def parse(argv=None):
     parser = Parser(prog="python -m scripts.show_attention", description=__doc__)
     add_run(parser, "folder of a run of an attention model")
     add_split(parser)
-    parser.add_argument("--n", type=int, default=4, metavar="N", help="first N of the split (default 4)")
+    parser.add_argument("--n", type=int, default=4, metavar="N", help="N of the split, those with pictures first "
+                        "(default 4)")
     parser.add_argument("--image-names", nargs="+", metavar="NAME", help="these images of the split instead")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, if the dataset has none; "
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, in place of the data set's; "
                         "without --image-names, the first N found there are drawn")
+    add_beam(parser)
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the figures")
     add_force(parser)
     args = parser.parse_args(argv)
-    check_least(args, n=1)
+    check_least(args, n=1, beam=1)
     if args.images is not None and not args.images.is_dir():
         raise FileNotFoundError(f"{args.images}: no such folder of pictures")
     return args
@@ -31,10 +37,14 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     checkpoint, dataset, split = load_attending_run(args.run, args.data, args.split)
-    rows, names = choose_images(dataset, split, args.image_names, args.n, args.images)
+    pictures = Pictures(dataset, split, args.images)
+    rows, names = choose_images(dataset, split, args.image_names, args.n, pictures)
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out}: a file, expected a folder for the figures")
-    failed = draw_attention(checkpoint.model, dataset, split, rows, names, args.images, args.out, args.force)
+    print(*(f"{line}\n" for line in gone(dataset) if args.images is None), end="", sep="")
+    beam = args.beam or decoding_of(checkpoint).get("beam", BEAM)
+    failed = draw_attention(checkpoint.model, dataset, split, rows, names, pictures, args.out, args.force, beam=beam,
+                            allow_unknown=args.allow_unknown)
     print_next("show_attention", run=args.run)
     return 2 if failed else 0
 

@@ -5,8 +5,10 @@ from data.dataset import open_dataset
 from scripts.commandline.command import run
 from scripts.commandline.outputs import FIGURE, add_force, check_output, write_output
 from scripts.commandline.parser import Parser
-from scripts.datasets.defaults import SCENES, batch_lines, batch_tiles, draw_batch, ensure_dataset
+from scripts.datasets.defaults import SCENES, batch_lines, draw_batch, ensure_dataset
 from scripts.pages.figures import sheet
+from scripts.pages.pictures import gone
+from scripts.pages.samples import batch_tiles
 
 BATCH = Path("runs/batch.png")
 
@@ -26,14 +28,20 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     dataset = open_dataset(ensure_dataset(args.data))
-    if dataset.pictures is not None:
+    drawn = dataset.pictures is not None or dataset.photographs and not gone(dataset)
+    if drawn:
         if args.out == BATCH:
             BATCH.parent.mkdir(exist_ok=True)
         check_output("--out", args.out, FIGURE, args.force)
     captions, rows = draw_batch(dataset, args.split, args.n, args.seed)
     print(*batch_lines(dataset, args.split, captions, rows), sep="\n")
-    if dataset.pictures is not None:
-        tiles = batch_tiles(dataset, args.split, captions, rows)
+    print(*(f"\n{line}" for line in gone(dataset)))
+    if not drawn:
+        return
+    tiles = batch_tiles(dataset, args.split, captions, rows)
+    if all(tile.picture is None for tile in tiles):
+        print("\nnone of these images has a photograph, so no picture was drawn")
+    else:
         write_output(args.out, sheet({f"a batch of {dataset.name}, {args.split}": tiles}))
         print(f"\npicture: {args.out}")
 

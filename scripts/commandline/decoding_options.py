@@ -1,16 +1,30 @@
-"""Options of scripts.caption that say how captions are decoded."""
+"""Options that say how captions are decoded."""
 import argparse
+import functools
 
 import numpy as np
 
+from models.decoding import BEAM
 from scripts.evaluation.captions import Decoder, beams_of, draws_of
 
 DRAWING = ("temperature", "top_p", "top_k")         # options that go with --sample alone
 
 
+def add_beam(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a beam search; --beam is None where it is not given, since a released model has its own."""
+    parser.add_argument("--beam", type=int, metavar="K",
+                        help=f"captions kept at each word; 1 takes the likeliest word at each (default {BEAM})")
+    add_unknown(parser)
+
+
+def add_unknown(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-unknown", action="store_true", help="captions may have <UNK>, which stands for any "
+                        "word that is not in the vocabulary")
+
+
 def add_decoding(parser: argparse.ArgumentParser) -> None:
-    """Add the options that decoder_of takes, and --alternatives."""
-    parser.add_argument("--beam", type=int, metavar="K", help="keep the K best captions at each word (default 1)")
+    """Add the options that decoder_of and kept take."""
+    add_beam(parser)
     parser.add_argument("--sample", action="store_true", help="draw each word by its probability")
     parser.add_argument("--temperature", type=float, metavar="T",
                         help="with --sample: below 1 sharpens the probabilities, above 1 flattens them (default 1)")
@@ -20,7 +34,7 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="random seed of --sample (default 0)")
     parser.add_argument("--alternatives", type=int, metavar="N",
                         help="print N captions per image, best first, with their log-probabilities: per word, or "
-                        "with --sample of the whole caption")
+                        f"with --sample of the whole caption; more than {BEAM} widen the beam")
 
 
 def check_decoding(args: argparse.Namespace) -> None:
@@ -36,7 +50,14 @@ def check_decoding(args: argparse.Namespace) -> None:
 
 def decoder_of(args: argparse.Namespace) -> Decoder:
     """The decoder that the options ask for: a beam search, or draws at random."""
+    unknown = {"allow_unknown": args.allow_unknown}
     if not args.sample:
-        return beams_of
-    options = {name: getattr(args, name) for name in DRAWING if getattr(args, name) is not None}
+        return functools.partial(beams_of, **unknown)
+    options = unknown | {name: getattr(args, name) for name in DRAWING if getattr(args, name) is not None}
     return draws_of(np.random.default_rng(args.seed), **options)
+
+
+def kept(args: argparse.Namespace, beam: int = BEAM) -> int:
+    """How many captions of each image are searched for, or drawn; beam: the run's own default."""
+    shown = args.alternatives or 1
+    return args.beam or (shown if args.sample else max(shown, beam))

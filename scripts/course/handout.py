@@ -18,8 +18,8 @@ HANDED_OUT = {                      # folder -> modules
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ caption_data coco contents dataset encoder encoders feature_file features files fingerprints
-               forms letters loading locks look looking markers matching model_outputs onnx_models photos
-               picture_formats pictures prepare records scene_captions scene_dataset scene_features scenes sealed
+               forms letters loading locks look looking markers matching model_outputs naming onnx_models photos
+               picture_formats pictures places prepare records scene_captions scene_dataset scene_features scenes sealed
                sources splits tables tokenizer treebank vocabulary word_counts""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
     "gradcheck": ALL,
@@ -32,7 +32,7 @@ HANDED_OUT = {                      # folder -> modules
                        transfer""",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
-    "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures",
+    "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures samples",
     # the grader as grade and pack_submission run it, and lab for the notebooks
     "scripts/course": """__init__ adam_checks cache_form cgroups channel child class_grading confine confinement draws
                          evaluations files grading guard lab model_checks namespaces outcomes packing pair_checks pipes

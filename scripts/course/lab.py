@@ -7,9 +7,10 @@ from data.dataset import open_dataset
 from data.scene_dataset import make_scene_dataset
 from models.cells import CELLS
 from scripts import grade
-from scripts.datasets.defaults import batch_tiles, draw_batch
-from scripts.evaluation.captions import attend_images, caption_tiles
+from scripts.datasets.defaults import draw_batch
+from scripts.evaluation.captions import attend_images
 from scripts.pages.figures import attention_figure, sheet
+from scripts.pages.samples import batch_tiles, caption_tiles
 from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
 from scripts.runs.training import make_model, make_solver
 
@@ -44,7 +45,9 @@ def overfit(cell, dataset, **settings):
     solver = make_solver(model, settings, dataset)
     solver.train()
     loss, bound = float(np.mean(solver.loss_history[-5:])), BOUNDS[cell]
-    print(f"{len(solver.loss_history)} steps: loss {solver.loss_history[0]:.1f} at first, {loss:.3f} at last. " + (
+    first, last = solver.word_losses[0], float(np.mean(solver.word_losses[-5:]))
+    print(f"{solver.iteration} steps: loss {first:.2f} nats a word at first, {last:.4f} at last. As the exercise "
+          f"counts it, {loss:.3f} at last. " + (
         f"Below {bound}: it has learnt the captions by heart." if loss < bound else
         f"Not below {bound}: something does not learn. Which of the tasks is not ok?"))
     return model

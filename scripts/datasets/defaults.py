@@ -37,9 +37,3 @@ def batch_lines(dataset: Dataset, split: str, captions: np.ndarray, rows: np.nda
         words = " ".join(dataset.vocabulary.idx_to_word[i] for i in ids if i != dataset.vocabulary.null)
         lines += ["", f"{names[row]} (row {row})", f"  {words}", f"  {' '.join(map(str, ids))}"]
     return lines
-
-
-def batch_tiles(dataset: Dataset, split: str, captions: np.ndarray, rows: np.ndarray):
-    """(picture, name, caption) of each caption, for figures.sheet."""
-    names = dataset.names(split)
-    return [(dataset.picture(row), names[row], dataset.vocabulary.text(ids)) for row, ids in zip(rows, captions)]

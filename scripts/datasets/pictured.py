@@ -11,6 +11,7 @@ import numpy as np
 
 from data.features import write_features
 from data.matching import examples, match_names
+from data.places import written_folder
 from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from scripts.commandline.image_model import listed, model_options
@@ -44,7 +45,7 @@ def dataset_of_pictures(args: argparse.Namespace, source: Source, options: dict[
         files = [dict.fromkeys(source.captions, name) for name in written]
         source = source._replace(notes=(*source.notes, *made.notes))
         with keeping(written, folder):
-            return write_dataset(folder, source, *files, progress=reading, **options)
+            return write_dataset(folder, source, *files, progress=reading, photographs=photographs(args), **options)
 
 
 @contextlib.contextmanager
@@ -62,6 +63,12 @@ def keeping(files: Mapping[str, Path], folder: Path) -> Iterator[None]:
         found = str(error).replace(f"{folder}{os.sep}", "") or "stopped"
         kept = " ".join(f"{flag} {path}" for flag, path in zip(("--features", "--pooled"), files.values()))
         raise again(f"{found}; the features are kept, to be taken by {kept}") from error
+
+
+def photographs(args: argparse.Namespace) -> list[str]:
+    """The folders of --images as dataset.json has them; of files their folders."""
+    folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in args.images]
+    return [written_folder(folder, args.out) for folder in dict.fromkeys(folders)]
 
 
 def captioned(folders: list[str], source: Source) -> dict[str, Path]:

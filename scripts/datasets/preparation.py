@@ -6,34 +6,47 @@ from typing import Any
 
 from data.cocopt import make_cocopt_dataset
 from data.features import FeatureReader
+from data.naming import check_name, name_of
 from data.prepare import new_folder, write_dataset
 from data.scene_dataset import make_scene_dataset
+from data.sources import Source
 from scripts.commandline.image_model import encoder_of
 from scripts.commandline.progress import reading, tqdm
 from scripts.commandline.run_options import check_least
 from scripts.datasets.captions import read_source, with_splits
-from scripts.datasets.pictured import dataset_of_pictures
+from scripts.datasets.pictured import captioned, dataset_of_pictures, photographs
 from scripts.datasets.word_lines import word_lines
 
 
 def prepare(args: argparse.Namespace) -> dict[str, Any]:
     """Make the folder that the options describe -> the content of its dataset.json."""
     check_least(args, **{"seed": 0} if hasattr(args, "seed") else {})
+    name = name_of(args.out) if args.name is None else check_name(args.name)
     if args.kind == "scenes":
-        return make_scene_dataset(args.out, args.seed)
+        return make_scene_dataset(args.out, args.seed, name=name)
     if args.kind == "cocopt":
         return make_cocopt_dataset(args.out, args.file, args.encoder and encoder_of(args),
-                                   functools.partial(tqdm, disable=None, unit="batch"))
+                                   functools.partial(tqdm, disable=None, unit="batch"), name)
     check_least(args, min_count=1, max_words=1)
-    source, options = read_source(args), {name: getattr(args, name) for name in ("min_count", "max_words", "tokens")}
-    if args.images is not None or args.encoder is not None:
+    source = read_source(args)._replace(name=name)
+    options = {option: getattr(args, option) for option in ("min_count", "max_words", "tokens")}
+    if args.encoder is not None:
         return dataset_of_pictures(args, source, options)
     if args.kind != "coco":
         source = with_splits(args, source, FeatureReader(args.features).image_names())
     features, pooled = (files(args, name, list(source.captions)) for name in ("features", "pooled"))
     assert features is not None                             # parse has seen to it
+    if args.images is not None:
+        source, options["photographs"] = noted(args.images, source), photographs(args)
     with new_folder(args.out) as folder:
         return write_dataset(folder, source, features, pooled, progress=reading, **options)
+
+
+def noted(folders: list[str], source: Source) -> Source:
+    """The source with a note on how many images have a photograph. Raises ValueError if none has."""
+    count, images = len(captioned(folders, source)), sum(map(len, source.captions.values()))
+    return source._replace(notes=(*source.notes, f"{count:,} of {images:,} images have a photograph in "
+                                  f"{' and '.join(folders)}"))
 
 
 def files(args: argparse.Namespace, name: str, splits: list[str]) -> dict[str, str] | None:

@@ -56,6 +56,12 @@ class Evidence:
         return [beam[0] for beam in beams]
 
     @cached_property
+    def shown(self):
+        """The captions that other commands show, without <UNK> -> list of str."""
+        beams = caption_split(self.model, self.dataset, self.split, self.rows, self.beam)
+        return [self.vocabulary.text(beam[0].ids) for beam in beams]
+
+    @cached_property
     def captions(self):
         """The words of these captions -> list of lists of str."""
         return [self.vocabulary.decode(hypothesis.ids).split() for hypothesis in self.hypotheses]

@@ -8,7 +8,6 @@ from collections import Counter
 import numpy as np
 
 from data.dataset import check_identity
-from data.tokenizer import written
 from data.word_counts import WITHOUT_BLANKS, unspaced_share
 from models.images import split_features
 from models.metrics import score_captions
@@ -75,12 +74,11 @@ def feature_distance(reader, rows, width, stats):
 
 @needs(ENOUGH)
 def same_caption(e: Evidence) -> Finding:
-    counts = Counter(" ".join(words) for words in e.captions)
+    counts = Counter(e.shown)
     caption, count = counts.most_common(1)[0]
-    caption = written(caption, e.vocabulary.tokens)
-    return judge(count / len(e.captions), bounds.SAME_CAPTION,
-                 f"{len(counts):,} different captions of {len(e.captions):,} images; "
-                 f"{count / len(e.captions):.1%} have {caption!r}",
+    return judge(count / len(e.shown), bounds.SAME_CAPTION,
+                 f"{len(counts):,} different captions of {len(e.shown):,} images; "
+                 f"{count / len(e.shown):.1%} have {caption!r}",
                  "the picture does not reach the words, or training has hardly begun",
                  "look at 'blind' and 'features'; train longer; see whether --overfit 50 succeeds")
 

@@ -11,8 +11,8 @@ from data.photos import open_picture
 from data.vocabulary import Vocabulary
 from models import CaptioningRNN
 from models.checkpoint import Checkpoint
-from models.decoding import Hypothesis
-from scripts.commandline.decoding_options import decoder_of
+from models.decoding import BEAM, Hypothesis
+from scripts.commandline.decoding_options import decoder_of, kept
 from scripts.commandline.image_model import listed, model_options, noting_errors
 from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.evaluation.captions import Decoder, caption_split
@@ -30,7 +30,7 @@ def caption_run_split(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
     split = choose_split(dataset, args.split)
     rows, names = dataset.images(split)
     n, count = 8 if args.n is None else args.n or None, args.alternatives or 1
-    beams = caption_split(checkpoint.model, dataset, split, rows[:n], args.beam or count,
+    beams = caption_split(checkpoint.model, dataset, split, rows[:n], kept_of(checkpoint, args),
                           decode=decoder_for(checkpoint, args))
     for name, hypotheses in zip(names, beams):
         print(*caption_lines(name, hypotheses[:count], dataset.vocabulary, bool(args.alternatives)), sep="\n")
@@ -45,13 +45,18 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     pictures = dict(list(pictures.items())[:args.n or None])
     vocabulary, items, count = vocabulary_of(checkpoint), [], args.alternatives or 1
     for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_for(checkpoint, args),
-                                                    args.beam or count, failed):
+                                                    kept_of(checkpoint, args), failed):
         print(*caption_lines(name, hypotheses[:count], vocabulary, bool(args.alternatives)), sep="\n", flush=True)
         items += [(name, picture, hypotheses[:count])] if args.html else []
     if args.html:
         write_output(args.html, caption_page(items, vocabulary, features.grid, args.run).encode())
         print(f"written to {args.html}", file=sys.stderr)
     return len(failed)
+
+
+def kept_of(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
+    """How many captions of each image are searched for, or drawn."""
+    return kept(args, decoding_of(checkpoint).get("beam", BEAM))
 
 
 def decoder_for(checkpoint: Checkpoint, args: argparse.Namespace) -> Decoder:

@@ -9,6 +9,7 @@ from data.dataset import Dataset, open_dataset
 from models import CaptioningRNN
 from models.cells import VECTOR
 from models.consensus import rank_by_consensus
+from models.decoding import BEAM
 from models.ensemble import Ensemble
 from scripts.evaluation.baselines import nearest_training_images
 from scripts.evaluation.captions import caption_split
@@ -20,11 +21,12 @@ BUDGET = 2**31                      # bytes of a split's features that are read 
 
 class Options(NamedTuple):
     """How a split is captioned."""
-    beam: int = 3                   # captions kept at each word
+    beam: int = BEAM                # captions kept at each word
     batch: int = 128                # images at a time
     max_length: int = 30            # words at most
     normalisation: float = 1.0      # captions are ranked by log p / length**normalisation
     block_trigrams: bool = False    # no three words twice in a caption
+    allow_unknown: bool = False     # <UNK> may be among the words
     consensus: int = 0              # rerank by the captions of that many nearest training images; 0: do not
 
 
@@ -80,7 +82,8 @@ def split_captions(captioner: Captioner, split: str, options: Options = DEFAULT)
 
     def find(model):
         return caption_split(model, dataset, split, rows, options.beam, options.batch, max_length=options.max_length,
-                             normalisation=options.normalisation, block_trigrams=options.block_trigrams)
+                             normalisation=options.normalisation, block_trigrams=options.block_trigrams,
+                             allow_unknown=options.allow_unknown)
     beams = find(model)
     if options.consensus:                                   # members of an ensemble also find captions of their own
         members = model.models if isinstance(model, Ensemble) else ()

@@ -59,6 +59,7 @@ def output_folder(captioner: Captioner, split: str, options: Options) -> Path:
     parts += [f"norm{options.normalisation:g}"] if options.normalisation != 1 else []
     parts += [f"max{options.max_length}"] if options.max_length != 30 else []
     parts += ["blocked"] if options.block_trigrams else []
+    parts += ["unknown"] if options.allow_unknown else []
     parts += [f"consensus{options.consensus}"] if options.consensus else []
     parts += ["with", *(path.resolve().name for path in others)] if others else []
     folder = captioner.outputs / "evaluate" / "-".join(parts)

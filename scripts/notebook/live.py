@@ -17,7 +17,7 @@ class LiveCurves:
     def __call__(self, solver: CaptioningSolver) -> None:
         ended = solver.iteration % solver.iterations_per_epoch == 0
         if ended or time.monotonic() - self.drawn_at >= EVERY:
-            self._show(draw_curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
+            self._show(draw_curves(solver.word_losses, solver.history, solver.iterations_per_epoch))
             self.drawn_at = time.monotonic()
 
     def _show(self, figure):

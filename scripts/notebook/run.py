@@ -73,7 +73,7 @@ class Run:
 
     def plot(self) -> Drawing:
         """The curves of training, in nats a word -> matplotlib Figure, which a notebook shows."""
-        return draw_curves(self.solver.loss_history, self.history, self.solver.iterations_per_epoch)
+        return draw_curves(self.solver.word_losses, self.history, self.solver.iterations_per_epoch)
 
     def show(self, row: int, split: str = "val", images: str | os.PathLike | None = None) -> Drawing:
         """The image in a row of the features with its caption, of a model that attends word by word -> Figure.

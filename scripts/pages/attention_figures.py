@@ -12,14 +12,14 @@ from scripts.commandline.command import one_line
 from scripts.commandline.outputs import FIGURE, check_output, write_output
 from scripts.evaluation.captions import attend_images
 from scripts.pages.figures import attention_figure
-from scripts.pages.pictures import picture_of
+from scripts.pages.pictures import Pictures
 
 
 def choose_images(dataset: Dataset, split: str, names: list[str] | None, n: int,
-                  folder: Path | None) -> tuple[list[int], list[str]]:
-    """Rows and names of the images to draw: those named, else the first n, of which `folder` has a picture if given.
+                  pictures: Pictures) -> tuple[list[int], list[str]]:
+    """Rows and names of the images to draw: those named, else n of the split, those with pictures first.
 
-    Raises ValueError for names that are not in the split.
+    Raises ValueError for names that are not in the split, and where a folder that was asked for has none of its images.
     """
     rows, known = dataset.images(split)
     places = dict(zip(known, rows))
@@ -29,32 +29,36 @@ def choose_images(dataset: Dataset, split: str, names: list[str] | None, n: int,
             raise ValueError(f"{unknown[0]!r} is not in the {split} split of {dataset.name}, whose images are named "
                              f"like {known[0]!r}")
         return [places[name] for name in names], list(names)
-    if folder is not None:
-        known = [name for name in known if (folder / name).is_file()]
-        if not known:
-            raise ValueError(f"{folder}: has no picture of the {split} split, expected files like {next(iter(places))}")
-    return [places[name] for name in known[:n]], known[:n]
+    chosen = pictures.first(rows, known, n)
+    if pictures.asked is not None:
+        chosen = [image for image in chosen if image[1] in pictures]
+        if not chosen:
+            raise ValueError(f"{pictures.asked}: has no picture of the {split} split, expected files like {known[0]}")
+    return [row for row, _ in chosen], [name for _, name in chosen]
 
 
 def draw_attention(model: CaptioningRNN, dataset: Dataset, split: str, rows: list[int], names: list[str],
-                   pictures: Path | None, out: Path, force: bool = False) -> int:
+                   pictures: Pictures, out: Path, force: bool = False, **options) -> int:
     """Write a figure for each image into the folder `out`, print its name and caption -> how many pictures failed.
 
-    force: replace also what is no figure of ours.
+    force: replace also what is no figure of ours; options: of attend_images. Where the folder of pictures was asked
+    for, an image whose picture fails is left out; else it is drawn without.
     """
     taken: set[str] = set()
     paths, broken = [out / figure_name(name, taken) for name in names], 0
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
         check_output("--out", path, FIGURE, force)
-    captions, maps = attend_images(model, dataset, split, np.array(rows))
+    captions, maps = attend_images(model, dataset, split, np.array(rows), **options)
     for row, name, path, words, weights in zip(rows, names, paths, captions, maps):
+        picture = None
         try:
-            picture = picture_of(dataset, row, name, pictures)
+            picture = pictures(row, name)
         except ValueError as error:                                     # the others are drawn all the same
-            print(one_line(f"error: {error}"), file=sys.stderr)
-            broken += 1
-            continue
+            print(one_line(f"{'note' if pictures.asked is None else 'error'}: {error}"), file=sys.stderr)
+            if pictures.asked is not None:
+                broken += 1
+                continue
         write_output(path, attention_figure(picture, words, weights, name))
         print(f"{path}: {written(' '.join(words), dataset.vocabulary.tokens) or '(no words)'}")
     return broken

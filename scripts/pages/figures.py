@@ -26,12 +26,12 @@ class Drawing(Figure):
         return _png(self)
 
 
-def curves(loss_history, history, steps_per_epoch):
-    """Loss of every step, perplexity after every epoch, and CIDEr where it was measured -> PNG bytes."""
-    return _png(draw_curves(loss_history, history, steps_per_epoch))
+def curves(losses, history, steps_per_epoch):
+    """Loss of every step in nats a word, perplexity after every epoch, and CIDEr where it was measured -> PNG bytes."""
+    return _png(draw_curves(losses, history, steps_per_epoch))
 
 
-def draw_curves(loss_history, history, steps_per_epoch):
+def draw_curves(losses, history, steps_per_epoch):
     """What `curves` has as PNG -> Drawing."""
     scored = [row for row in history if "val_cider" in row]
     figure = Drawing(figsize=(14 if scored else 10, 4), layout="constrained")
@@ -40,11 +40,11 @@ def draw_curves(loss_history, history, steps_per_epoch):
         axes.plot([row["epoch"] for row in scored], [row["val_cider"] for row in scored], "o-", color=ORANGE,
                   markersize=4, label="validation")
         axes.set(title="CIDEr", xlabel="epoch")
-    steps = np.arange(1, len(loss_history) + 1)
+    steps = np.arange(1, len(losses) + 1)
     style = "." if len(steps) < 3 else "-"
-    left.plot(steps, loss_history, style, color=GREY, alpha=0.4, linewidth=0.7, label="each step")
-    left.plot(steps, smooth(loss_history), color=BLUE, label="smoothed")
-    left.set(title="Training loss", xlabel="step", ylabel="nats per caption")
+    left.plot(steps, losses, style, color=GREY, alpha=0.4, linewidth=0.7, label="each step")
+    left.plot(steps, smooth(losses), color=BLUE, label="smoothed")
+    left.set(title="Training loss", xlabel="step", ylabel="nats a word")
     epochs = [row["epoch"] for row in history]
     for key, colour, label in (("train_loss", BLUE, "training, while learning"), ("val_loss", ORANGE, "validation")):
         if history and key in history[0]:
@@ -71,15 +71,19 @@ def draw_curves(loss_history, history, steps_per_epoch):
 def sheet(groups, columns=4):
     """Pictures with captions below, in titled groups side by side.
 
-    groups: {title: [(picture uint8 (h, w, 3) or None, name, caption), ...]} -> PNG bytes.
+    groups: {title: [(picture uint8 (h, w, 3) or None, name, caption), ...]} -> PNG bytes. A fourth entry, a caption
+    that a person wrote, stands in for a picture that is None; where all are None the figure is a page of text.
     """
     return _png(draw_sheet(groups, columns))
 
 
 def draw_sheet(groups, columns=4):
     """What `sheet` has as PNG -> Drawing."""
+    if all(picture is None for items in groups.values() for picture, *_ in items):
+        return _text_sheet(groups)
     rows = max(-(-len(items) // columns) for items in groups.values())
-    figure = Drawing(figsize=(2.3 * columns * len(groups), 2.9 * rows + 0.3), layout="constrained")
+    lines = max(_folded(item[2], 26, 6).count("\n") + 1 for items in groups.values() for item in items)
+    figure = Drawing(figsize=(2.3 * columns * len(groups), (2.45 + 0.15 * lines) * rows + 0.3), layout="constrained")
     grid = _bare(figure.subplots(rows, columns * len(groups), squeeze=False))
     for k, (title, items) in enumerate(groups.items()):
         block = grid[:, k * columns:(k + 1) * columns]
@@ -97,16 +101,45 @@ def _bare(grid):
     return grid
 
 
-def _tile(axes, picture, name, caption):
+def _tile(axes, picture, name, caption, human=""):
     if picture is None:
-        picture = np.full((8, 8, 3), 235, np.uint8)
-        axes.text(0.5, 0.5, textwrap.fill(name, 18), ha="center", va="center", fontsize=7, color=GREY,
-                  transform=axes.transAxes, parse_math=False)
-    axes.imshow(picture, interpolation="nearest")
-    wide = any(east_asian_width(letter) in "WF" for letter in caption)
-    caption = textwrap.fill(caption or "(no words)", 13 if wide else 26, max_lines=6, placeholder=" ...")
-    axes.text(0.5, -0.04, caption, ha="center", va="top", fontsize=8.5, transform=axes.transAxes,
-              parse_math=False)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.text(0.5, 0.97, _folded(name, 30, 2), ha="center", va="top", fontsize=6.5, color=GREY, parse_math=False)
+        axes.text(0.5, 0.45, f"\u201c{_folded(human, 22, 8)}\u201d" if human else "no picture", ha="center",
+                  va="center", fontsize=9, color=BLUE if human else GREY, parse_math=False)
+    else:
+        axes.imshow(picture, interpolation="nearest")
+    axes.text(0.5, -0.04, _folded(caption or "(no words)", 26, 6), ha="center", va="top", fontsize=8.5,
+              transform=axes.transAxes, parse_math=False)
+
+
+def _folded(text, width, lines):
+    """A text in so many lines at most, half as many letters in each where letters are wide."""
+    wide = any(east_asian_width(letter) in "WF" for letter in text)
+    return textwrap.fill(text, width // 2 if wide else width, max_lines=lines, placeholder=" ...")
+
+
+def _text_sheet(groups, wide=5.2, line=0.17):
+    """The captions of groups side by side, with one that a person wrote each."""
+    blocks = {title: [_block(*item[1:]) for item in items] for title, items in groups.items()}
+    rows = max(sum(len(block) + 1 for block in column) for column in blocks.values())
+    height = line * rows + 0.6
+    figure = Drawing(figsize=(wide * len(groups), height), facecolor="white")
+    for k, (title, column) in enumerate(blocks.items()):
+        left, y = (k + 0.04) / len(groups), height - 0.2
+        figure.text(left, y / height, title, va="top", fontweight="bold", parse_math=False)
+        y -= 0.38
+        for text, colour, size in (part for block in column for part in (*block, ("", GREY, 8))):
+            figure.text(left, y / height, text, va="top", fontsize=size, color=colour, parse_math=False)
+            y -= line
+    return figure
+
+
+def _block(name, caption, human=""):
+    """The lines of an image in a page of text: (text, colour, size of letters)."""
+    spoken = [("model: ", caption or "(no words)", "black"), *([("person: ", human, BLUE)] if human else [])]
+    return [(_folded(name, 90, 1), GREY, 7), *(
+        (text, colour, 9) for who, said, colour in spoken for text in _folded(who + said, 72, 3).split("\n"))]
 
 
 def attention_figure(picture, words, maps, name, columns=6):

@@ -10,7 +10,7 @@ from scripts.evaluation.captioner import BUDGET, load_captioner
 from scripts.evaluation.captions import caption_split
 from scripts.evaluation.run_scores import evaluate_run
 from scripts.evaluation.tables import score_rows
-from scripts.pages.pictures import picture_of
+from scripts.pages.pictures import Pictures, gone
 from scripts.pages.report_images import beams_and_trees, describe_images, fading, jpeg
 from scripts.pages.report_words import findings, notable_words, word_records
 from scripts.pages.training_charts import training_charts
@@ -37,24 +37,26 @@ class Written(NamedTuple):
     path: Path
     missing: list[str]              # names of pictures that are not in the folder, or cannot be read
     shown: int                      # images
-    pictures: Path | None           # the folder
+    pictures: str                   # the folder
+    notes: list[str]                # lines on what is lacking
 
     def lines(self) -> list[str]:
         """What to print about it."""
-        lines = []
+        lines = list(self.notes)
         if self.missing:
             more = f" and {len(self.missing) - 3:,} more" if len(self.missing) > 3 else ""
-            lines = [f"{len(self.missing):,} of {self.shown:,} pictures are not in {self.pictures}, or cannot be read: "
-                     f"{', '.join(self.missing[:3])}{more}"]
+            lines += [f"{len(self.missing):,} of {self.shown:,} pictures are not in {self.pictures} or cannot be read: "
+                      f"{', '.join(self.missing[:3])}{more}"]
         size = self.path.stat().st_size / 1e6
         return [*lines, f"{self.path}: {self.shown:,} images, {size:.1f} MB; it opens in any browser"]
 
 
-def write_report(run, split=None, n=200, beam=None, pictures=None, out=None, data=None, force=False) -> Written:
+def write_report(run, split=None, n=200, beam=None, pictures=None, out=None, data=None, force=False,
+                 allow_unknown=False) -> Written:
     """Make the page of a run.
 
     pictures: a folder, if the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
-    if it has moved since training; force: replace also what is no page of ours.
+    if it has moved since training; force: replace also what is no page of ours; allow_unknown: captions may have <UNK>.
     """
     template = page_template()
     captioner, checkpoint = load_captioner([run], data), load_run(run)
@@ -64,8 +66,8 @@ def write_report(run, split=None, n=200, beam=None, pictures=None, out=None, dat
         folder.mkdir(exist_ok=True)
     out = out or folder / "report.html"
     check_output("--out", out, PAGE, force)
-    content = gather(captioner, split, n, captioner.options({"beam": beam}), pictures)
-    history, content["drawn"]["charts"] = training_charts(folder)
+    content = gather(captioner, split, n, captioner.options({"beam": beam, "allow_unknown": allow_unknown}), pictures)
+    history, content["drawn"]["charts"] = training_charts(folder, captioner.dataset)
     about = captioner.model.cell.about
     content["drawn"]["labels"] = about.labels
     html = template.render(
@@ -74,7 +76,8 @@ def write_report(run, split=None, n=200, beam=None, pictures=None, out=None, dat
         settings=shown_settings(checkpoint.run),
         weights=sum(w.size for w in captioner.model.params.values()))
     write_output(out, html.encode())
-    return Written(out, content["missing"], len(content["tiles"]), pictures)
+    return Written(out, content["missing"], len(content["tiles"]), content["folder"],
+                   gone(captioner.dataset) if pictures is None else [])
 
 
 def shown_settings(run):
@@ -97,24 +100,26 @@ def page_template():
 def gather(captioner, split, n, options, folder=None):
     """Everything that the page shows, except how training went -> dict.
 
-    The first n images of the split are shown one by one; options: of the captioner; folder: of pictures, if the
+    The first n images of the split are shown one by one; options: of captioner.Options; folder: of pictures, if the
     dataset has none.
     """
     model, dataset, vocabulary = captioner.model, captioner.dataset, captioner.dataset.vocabulary
     rows, names = dataset.images(split)
     dataset.features[split].preload(rows, BUDGET)
-    search = {"max_length": options.max_length, "normalisation": options.normalisation}
+    search = {name: getattr(options, name) for name in ("max_length", "normalisation", "allow_unknown")}
     shown = caption_split(model, dataset, split, rows[:n], options.beam, decode=beams_and_trees, **search)
     best = [beams[0] for beams, _ in shown] + [
         beams[0] for beams in caption_split(model, dataset, split, rows[n:], options.beam, **search)]
     captions = {name: vocabulary.decode(hypothesis.ids) for name, hypothesis in zip(names, best)}
     _, result, scores, _ = evaluate_run(captioner, split, options, captions)
     described = describe_images(model, dataset.features[split], rows[:n], shown, vocabulary)
-    pictures, missing = pictures_of(dataset, rows[:n], names, folder)
+    source = Pictures(dataset, split, folder)
+    pictures, missing = pictures_of(source, rows[:n], names)
     references, people = dataset.references(split), partial(written, tokens=vocabulary.tokens)
     return {
         "split": split, "result": result, "uncut": dataset.uncut, "dataset": dataset, "missing": missing,
-        "folder": folder, **scores_and_words(result, captions, dataset, references, described),
+        "folder": " and ".join(map(str, source.folders)),
+        **scores_and_words(result, captions, dataset, references, described),
         "tiles": [Tile(name, people(captions[name]), [*map(people, references[name])], scores.per_image[name]["CIDEr"],
                        hypothesis.log_prob / len(hypothesis.ids), picture)
                   for name, hypothesis, picture in zip(names, best, pictures)],
@@ -133,12 +138,12 @@ def scores_and_words(result, captions, dataset, references, described):
             "drawn": {"images": described, "fading": faded}}
 
 
-def pictures_of(dataset, rows, names, folder):
-    """Pictures of images as data URIs, None where there is none -> list, names of those that the folder lacks."""
+def pictures_of(source, rows, names):
+    """Images of Pictures as data URIs, None where there is none -> list, names of those that the folder lacks."""
     pictures, missing = [], []
     for row, name in zip(rows, names):
         try:
-            picture = picture_of(dataset, row, name, folder)
+            picture = source(row, name)
         except ValueError:                                  # absent or damaged
             picture = None
             missing.append(name)

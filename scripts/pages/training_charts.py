@@ -5,20 +5,28 @@ from pathlib import Path
 
 import numpy as np
 
+from data.dataset import Dataset
+from models.checkpoint import word_losses
 from scripts.pages.figures import smooth
 from scripts.runs import load_run
 
 POINTS = 300                        # of the loss of every step, at most
 
 
-def training_charts(folder: Path) -> tuple[list[dict[str, float]], list[dict]]:
-    """How training went, from the run's history.csv and last.h5 -> rows of history, charts for the page."""
+def training_charts(folder: Path, dataset: Dataset) -> tuple[list[dict[str, float]], list[dict]]:
+    """How training went, from the run's history.csv and last.h5 -> rows of history, charts for the page.
+
+    dataset: that it was trained on.
+    """
     history = read_history(folder / "history.csv")
     charts = [chart("Perplexity of a word", "epoch", history, {"train_loss": "training, while learning",
                                                                "val_loss": "validation"}, np.exp),
               chart("Score on the validation split", "epoch", history, {"val_cider": "CIDEr", "val_bleu4": "BLEU-4"})]
     with contextlib.suppress(OSError, ValueError):          # absent or damaged: the page is about best.h5
-        charts.insert(0, loss_chart(load_run(folder / "last.h5").solver["loss_history"]))
+        state = load_run(folder / "last.h5").solver
+        if state is not None:                               # somebody put a bare model there
+            losses = word_losses(state, dataset.captions["train"], dataset.vocabulary.null)
+            charts.insert(0, loss_chart(losses))
     return history, [c for c in charts if c["series"]]
 
 
@@ -49,5 +57,5 @@ def loss_chart(losses):
     places = np.unique(np.linspace(0, len(losses) - 1, POINTS).astype(int)) if losses else []
     points = [[int(k) + 1, float(value)] for k, value in zip(places, np.asarray(smooth(losses))[places])
               if np.isfinite(value)]
-    return {"title": "Training loss, nats a caption", "x": "step",
+    return {"title": "Training loss, nats a word", "x": "step",
             "series": [{"name": "mean of 25 steps", "points": points}] if points else []}

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from models import CaptioningSolver
 from models.checkpoint import load_checkpoint
 
 # How many times ln V, the loss of guessing among V words, the losses have to exceed: docs/diagnosis.md has figures.
@@ -38,12 +37,6 @@ def far_above_guessing(history: Sequence[Mapping[str, Any]], words: int, start: 
     return (f"{' and '.join(f'{name} {loss:,.4g}' for name, loss in losses.items())} nats a word in epoch "
             f"{row['epoch']}, guessing among {words:,} words has {guessing:.2g}: lower the learning rate or clip the "
             "gradients")
-
-
-def first_loss(solver: CaptioningSolver) -> float:
-    """Training loss of a run's first step, in nats a word of an average caption."""
-    captions = np.asarray(solver.data["train_captions"])[:, 1:]
-    return solver.loss_history[0] * len(captions) / (captions != solver.model.word_to_idx["<NULL>"]).sum()
 
 
 def sentence(reason: str, settings: Mapping[str, Any], folder: Path) -> str:

@@ -10,7 +10,7 @@ from data.features import PairReader
 from models import CaptioningRNN, CaptioningSolver
 from models.metrics import score_captions
 from scripts.evaluation.captions import caption_split
-from scripts.runs.divergence import far_above_guessing, first_loss
+from scripts.runs.divergence import far_above_guessing
 from scripts.runs.settings import BOUNDS, model_keywords, solver_keywords
 from scripts.runs.training_files import TrainingFiles, say
 
@@ -70,7 +70,7 @@ def train(solver: CaptioningSolver, files: TrainingFiles, *callbacks: Callable[[
         stopped = _train(solver, (files, *callbacks))
     except FloatingPointError as error:
         return False, str(error)
-    start = first_loss(solver) if files.start and solver.history else 0.0
+    start = solver.word_losses[0] if files.start and solver.history else 0.0
     return stopped, far_above_guessing(solver.history, len(files.dataset.vocabulary), start)
 
 
@@ -102,7 +102,8 @@ def _train(solver, callbacks):
 
 
 def judge_overfit(solver: CaptioningSolver, cell: str) -> bool:
-    """Print the last training loss; return whether it is under the course's bound."""
+    """Print the last training loss; return whether it is under the course's bound, which is of a caption's loss."""
     loss, bound = solver.loss_history[-1], BOUNDS[cell]
-    say(f"overfit: final training loss {loss:.4f}, {'under' if loss < bound else 'NOT under'} {bound}")
+    say(f"overfit: final training loss {solver.word_losses[-1]:.4f} nats a word ({loss:.4f} a caption, "
+        f"{'under' if loss < bound else 'NOT under'} the course's bound of {bound})")
     return bool(loss < bound)

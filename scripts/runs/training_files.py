@@ -12,8 +12,9 @@ import numpy as np
 from models import CaptioningRNN, CaptioningSolver
 from models.checkpoint import save_checkpoint, write_atomically
 from scripts.commandline.progress import tqdm
-from scripts.evaluation.captions import caption_tiles
 from scripts.pages.figures import curves, sheet
+from scripts.pages.pictures import gone
+from scripts.pages.samples import caption_tiles
 from scripts.runs import write_history
 from scripts.runs.divergence import check_finite
 from scripts.runs.transfer import describe_start
@@ -40,7 +41,7 @@ class TrainingFiles:
         s = self.settings
         return (f"{self.folder}: {s['model']} with {weights:,} weights on {self.dataset.name}, "
                 f"{len(solver.data['train_captions']):,} captions, {len(self.dataset.vocabulary):,} words, "
-                f"steps {solver.iteration:,} to {solver.num_iterations:,} ({s['epochs']} epochs)"
+                f"steps {solver.iteration:,} to {solver.num_iterations:,} ({s['epochs']} epochs), losses in nats a word"
                 + (f"\n{describe_start(self.start)}" if self.start else ""))
 
     def __call__(self, solver):
@@ -65,7 +66,7 @@ class TrainingFiles:
             if solver.finished() and not solver.best_epoch:     # nothing was validated: keep the last
                 save_checkpoint(self.folder / "best.h5", solver.model, self.run)
             write_atomically(self.folder / "curves.png",
-                             curves(solver.loss_history, solver.history, solver.iterations_per_epoch))
+                             curves(solver.word_losses, solver.history, solver.iterations_per_epoch))
             write_atomically(self.folder / "samples.png", self._samples(solver))
 
     def _end_epoch(self, solver):
@@ -102,7 +103,7 @@ class TrainingFiles:
                             nrows=20, disable=None)
             self.started, self.words = time.monotonic(), 0
         self.words += solver.step_words
-        self.bar.set_postfix_str(f"loss {np.mean(solver.loss_history[-25:]):.2f}, "
+        self.bar.set_postfix_str(f"loss {np.mean(solver.word_losses[-25:]):.3f} nats a word, "
                                  f"{self.words / (time.monotonic() - self.started + 1e-9):,.0f} words/s", refresh=False)
         self.bar.update()
 
@@ -112,8 +113,8 @@ class TrainingFiles:
         groups = {"training": caption_tiles(model, self.dataset, "train", n, learnt)}
         if solver.validate:
             groups["validation"] = caption_tiles(model, self.dataset, "val", n)
-            self.samples = [f"caption of {name}: {caption or '(no words)'}" for _, name, caption
-                            in groups["validation"][:3]]
+            self.samples = [*gone(self.dataset), *(f"caption of {tile.name}: {tile.caption or '(no words)'}"
+                                                   for tile in groups["validation"][:3])]
         return sheet(groups)
 
 

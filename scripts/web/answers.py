@@ -1,16 +1,13 @@
 """The service's answer about one picture: captions, the log-probability of each word, attention maps."""
-from functools import partial
-
 import numpy as np
 
 from data.tokenizer import written
+from models.decoding import BEAM
 from models.search import log_softmax
 from scripts.evaluation.captions import beams_of, draws_of
 from scripts.web.decoder import Decoder
 
 OTHERS = 3                              # alternatives for each word
-BEAM = 3                                # captions kept at each word, or drawn, unless asked otherwise
-LONGEST = 30                            # words of a caption at most, unless the model says otherwise
 
 
 class BadPicture(ValueError):
@@ -21,14 +18,16 @@ class Answers:
     """answers(content, ...) captions the bytes of one picture file.
 
     features: of scripts.runs.photos, turns a list of pictures into the model's input; tokens: of data.tokenizer.TOKENS,
-    how the captions that the model learnt were cut into words; beam: where a request names none; search: other options
-    of decoding.beam_search. `decoder` opens the pictures.
+    how the captions that the model learnt were cut into words; allow_unknown: captions may have <UNK>; beam: where a
+    request names none; search: other options of decoding.beam_search. `decoder` opens the pictures.
     """
 
-    def __init__(self, model, features, tokens="treebank", beam=BEAM, search=None):
-        self.beam, self.search = beam, search or {}
+    def __init__(self, model, features, tokens="treebank", allow_unknown=False, beam=BEAM, search=None):
+        self.beam, self.search = beam, {"allow_unknown": allow_unknown, **(search or {})}
         self.model, self.features, self.tokens, self.decoder = model, features, tokens, Decoder()
-        self._start, self._end, self._null = (model.word_to_idx[word] for word in ("<START>", "<END>", "<NULL>"))
+        self._start, self._null = (model.word_to_idx[word] for word in ("<START>", "<NULL>"))
+        unknown = model.word_to_idx.get("<UNK>")
+        self._never = {self._start, self._null, None if allow_unknown else unknown}
 
     def __call__(self, content, beam=None, temperature=0.0, seed=0):
         """The best caption of a beam search; with a temperature, the likeliest of `beam` captions drawn at random.
@@ -43,12 +42,11 @@ class Answers:
         except ValueError as error:
             raise BadPicture(str(error)) from error
         features = self.features([picture])
-        if temperature:
-            decode = draws_of(np.random.default_rng(seed), temperature=temperature,
-                              max_length=self.search.get("max_length", LONGEST))
-        else:
-            decode = partial(beams_of, **self.search)
-        hypotheses = _distinct(decode(self.model, features, beam or self.beam)[0])
+        search, decode = self.search, beams_of
+        if temperature:                                         # draws are not ranked by their length
+            search = {name: value for name, value in search.items() if name != "normalisation"}
+            decode = draws_of(np.random.default_rng(seed), temperature=temperature)
+        hypotheses = _distinct(decode(self.model, features, beam or self.beam, **search)[0])
         best, *others = map(self._told, hypotheses, self._log_p(features, hypotheses))
         return {**best, "grid": self.features.grid, "alternatives": others}
 
@@ -73,8 +71,8 @@ class Answers:
 
     def _instead(self, log_p, chosen):
         """The likeliest words except the chosen one -> list of [word, log-probability]."""
-        likely = np.argsort(-log_p, kind="stable")[:OTHERS + 3]
-        likely = [i for i in likely if i not in (chosen, self._null, self._start)][:OTHERS]
+        likely = np.argsort(-log_p, kind="stable")[:OTHERS + 4]
+        likely = [i for i in likely if i != chosen and i not in self._never][:OTHERS]
         return [[self.model.idx_to_word[int(i)], _short(log_p[i])] for i in likely]
 
 

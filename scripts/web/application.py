@@ -42,11 +42,11 @@ def scene_files() -> list[bytes]:
 
 
 def make_service(run: str, encoder: str | None, options: dict[str, Any], scenes: bool,
-                 names: set[str] | None) -> tuple[Flask, Worker, str | None]:
+                 names: set[str] | None, allow_unknown: bool = False) -> tuple[Flask, Worker, str | None]:
     """The application that serves a run, its worker, and a note to print or None.
 
     encoder: the ONNX model, None for scenes or a fetched one; options: of data.encoder.Encoder; scenes: offer drawn
-    ones; names: of host_names.
+    ones; names: of host_names; allow_unknown: captions may have <UNK>.
     """
     checkpoint = load_run(run)
     fetched = None if encoder or scenes else fetched_encoder(checkpoint)
@@ -56,7 +56,7 @@ def make_service(run: str, encoder: str | None, options: dict[str, Any], scenes:
     model, worker = checkpoint.model, Worker()
     search = decoding_of(checkpoint)
     beam = min(search.pop("beam", BEAM), NUMBERS["beam"][2])
-    answers = Answers(model, features, vocabulary_of(checkpoint).tokens, beam, search)
+    answers = Answers(model, features, vocabulary_of(checkpoint).tokens, allow_unknown, beam, search)
     files = scene_files()
     answers(files[0])                                       # compiles, and fails now rather than at the first request
     about = {"run": Path(run).resolve().name, "model": model.cell_type, "attention": model.attends, "beam": beam,

@@ -40,7 +40,7 @@ def test_a_dataset_that_opens(given, model, tmp_path, capsys):
     assert main(["cocopt", "--file", "coco.pt", "--out", f"{tmp_path}/out", "--encoder", str(model)]) is None
     assert "features (5, 12, 5) in features.h5" in capsys.readouterr().out
     dataset = open_dataset(tmp_path / "out", "grid")
-    assert dataset.vocabulary.idx_to_word == WORDS and dataset.name == "cocopt"
+    assert dataset.vocabulary.idx_to_word == WORDS and dataset.name == "out"
     encoder, row = Encoder(model), 0
     for split, captions in CAPTIONS.items():
         assert dataset.captions[split].tolist() == captions

@@ -41,6 +41,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(rule, stop_at, word_to_idx, toy_
     restore_solver(second, checkpoint)
     second.train()
     assert checkpoint.run == {"note": "ü"} and second.loss_history == whole.loss_history
+    assert second.word_losses == whole.word_losses
     for name, w in whole.model.params.items():
         assert second.model.params[name].tobytes() == w.tobytes(), name
     assert second.averages.keys() == whole.averages.keys() and bool(whole.averages) == ("averaged" in rule)
@@ -191,3 +192,29 @@ def test_a_file_that_may_not_be_read_is_said_as_such(word_to_idx, tmp_path, monk
     monkeypatch.setattr(sealed, "open", refuse, raising=False)
     with pytest.raises(PermissionError):
         load_checkpoint(tmp_path / "a.h5")
+
+
+def test_a_file_without_losses_a_word_goes_on_bit_for_bit(word_to_idx, toy_data, tmp_path):
+    """Older files have none. Losses that do not fit together are refused."""
+    def stop(solver):
+        solver.stop = solver.iteration >= 5
+    first = CaptioningSolver(make_model(word_to_idx), toy_data, **OPTIONS, callbacks=[stop])
+    first.train()
+    full = {}
+    for name, losses in (("new", first.word_losses), ("wrong", first.word_losses[1:])):
+        first.word_losses = losses
+        save_checkpoint(tmp_path / name, first.model, {}, first)
+    with pytest.raises(ValueError, match="loss_history and word_losses are of different lengths"):
+        load_checkpoint(tmp_path / "wrong")
+    for name in ("new", "old"):
+        checkpoint = load_checkpoint(tmp_path / "new")
+        if name == "old":
+            checkpoint.solver.pop("word_losses")
+        solver = full[name] = CaptioningSolver(checkpoint.model, toy_data, **OPTIONS)
+        restore_solver(solver, checkpoint)
+        solver.train()
+    assert full["old"].loss_history == full["new"].loss_history
+    assert full["old"].word_losses[5:] == full["new"].word_losses[5:]
+    captions = toy_data["train_captions"]
+    words = (captions[:, 1:] != 0).sum() / len(captions)
+    assert full["old"].word_losses[:5] == pytest.approx(np.array(full["old"].loss_history[:5]) / words)

@@ -74,7 +74,10 @@ def test_a_file_of_version_0_1(backend, stored, monkeypatch, capsys):
             for name, value in (("captions", captions[rows]), ("image_idxs", images[rows]), ("features", features))}
     solver = CaptioningSolver(model, data, **OPTIONS)
     restore_solver(solver, checkpoint)
+    words = (captions[:16, 1:] != 0).sum() / 16             # unknown for each step: the mean stands in
+    assert solver.word_losses == pytest.approx([loss / words for loss in checkpoint.solver["loss_history"]])
     solver.train()
+    assert len(solver.word_losses) == len(solver.loss_history)
     assert solver.loss_history == pytest.approx([float.fromhex(loss) for loss in then["losses"]], rel=1e-6)
     assert solver.best_val_loss == pytest.approx(float.fromhex(then["val"]), rel=1e-6)
 

@@ -110,6 +110,26 @@ def test_seed_makes_runs_equal_and_leaves_the_global_state_alone(word_to_idx, to
     np.testing.assert_array_equal(state, np.random.get_state()[1])
 
 
+def test_losses_in_nats_a_word_are_those_of_each_step(word_to_idx, toy_data):
+    model = make_model(word_to_idx)
+    solver = make(model, toy_data, sampling="epochs", num_epochs=2, seed=0)
+    words, captions, step = [], [], solver.step
+
+    def spy(features, batch):
+        words.append(int((batch[:, 1:] != 0).sum()))
+        captions.append(len(batch))
+        return step(features, batch)
+    solver.step = spy
+    solver.train()
+    assert len({*captions}) > 1                             # the last batch of an epoch is smaller
+    expected = np.array(solver.loss_history) * captions / words
+    np.testing.assert_allclose(solver.word_losses, expected, rtol=1e-12)
+    n = solver.iterations_per_epoch
+    for k, row in enumerate(solver.history):
+        part = slice(k * n, (k + 1) * n)
+        assert row["train_loss"] == pytest.approx(np.average(solver.word_losses[part], weights=words[part]))
+
+
 def test_trimming_changes_nothing(word_to_idx, toy_data):
     features, captions = toy_data["train_features"][:3], toy_data["train_captions"][:3]
     a, b = (make(make_model(word_to_idx), toy_data, seed=0) for _ in range(2))

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.decoding import beam_search
 from scripts import check_attention, show_attention, train
 from scripts.evaluation.attention import cells_inside, liveliness, named_boxes, pointing
 from scripts.evaluation.captions import attend_images
 from scripts.pages import attention_figures
 from scripts.pages.attention_figures import figure_name
 from scripts.pages.figures import attention_figure, upsample
-from scripts.pages.pictures import SIDE, picture_of
+from scripts.pages.pictures import SIDE, Pictures
 from scripts.runs import load_run, open_run_data
 from tests.cells import ATTEND
 
@@ -149,7 +150,7 @@ def test_a_damaged_picture_and_an_empty_folder(attending, tmp_path, capsys):
     assert show_attention.main([str(attending), "--images", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["scene-00074.png"]      # the others are drawn
     assert "scene-00073.png: expected a picture" in capsys.readouterr().err
-    image = picture_of(None, 0, "scene-00074.png", tmp_path)
+    image = Pictures(open_run_data(load_run(attending)), "test", tmp_path)(0, "scene-00074.png")
     assert max(image.shape) == SIDE
 
 
@@ -160,14 +161,15 @@ def test_every_image_has_a_figure_of_its_own():
     assert len(set(files)) == len(names) and all("/" not in file and len(file) < 90 for file in files)
 
 
-def test_words_and_maps_stay_together_where_null_is_said(attending, monkeypatch, rng):
+def test_words_and_maps_are_those_of_the_caption_that_a_beam_finds(attending):
     checkpoint = load_run(attending)
-    dataset = open_run_data(checkpoint)
-    maps = rng.random((1, 5, 7, 7))
-    monkeypatch.setattr(checkpoint.model, "sample", lambda features: (np.array([[5, 0, 6, 2, 7]]), maps), raising=False)
-    words, kept = attend_images(checkpoint.model, dataset, "val", dataset.images("val")[0][:1])
-    assert words == [[dataset.vocabulary.idx_to_word[i] for i in (5, 6)]]
-    np.testing.assert_array_equal(kept[0], maps[0, [0, 2]])
+    model, dataset = checkpoint.model, open_run_data(checkpoint)
+    rows = dataset.images("val")[0]
+    words, maps = attend_images(model, dataset, "val", rows)
+    found = beam_search(model, dataset.features["val"][rows])
+    assert [" ".join(caption) for caption in words] == [dataset.vocabulary.decode(ids) for ids in found.captions]
+    for caption, drawn, expected in zip(words, maps, found.maps):
+        np.testing.assert_allclose(drawn, expected[:len(caption)].reshape(-1, 7, 7), rtol=1e-5)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "no json", '[[{"shape": "ring"}]]'])

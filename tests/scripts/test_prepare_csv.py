@@ -152,7 +152,7 @@ def test_files_of_flickr30k_and_kaggle(place, capsys, kind, text):
     (FEATURES[:2], ["expected --features, or --images with --encoder"]),
     ((*FEATURES, *PICTURES[2:]), ["expected either --images with --encoder, or feature files"]),
     ((*FEATURES, "--encoder", "x.onnx"), ["expected either --images with --encoder, or feature files"]),
-    (PICTURES[:4], ["expected either --images with --encoder"]), ((*FEATURES, "--seed", "-1"), ["--seed -1"]),
+    (PICTURES[:4], ["expected --features, or --images with --encoder"]), ((*FEATURES, "--seed", "-1"), ["--seed -1"]),
     ((*PICTURES[:3], "{}/none", *PICTURES[4:]), ["none: no such folder"]),
     ((*PICTURES, "--caption-column", "words"), ["no column 'words', its header has photo, text"]),
     ((*PICTURES, "--max-words", "0"), ["--max-words 0"]),

@@ -266,7 +266,7 @@ def test_caption_options(runs, capsys):
     def lines(*options):
         assert call(caption.main, runs / "attention", "--n", 3, *options) == 0
         return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert len(lines("--beam", 3)) == 3 and lines("--beam", 1) == lines()
+    assert len(lines("--beam", 3)) == 3 and lines("--beam", 3) == lines() != lines("--beam", 1)
     best, three = lines("--beam", 3), lines("--beam", 3, "--alternatives", 3)
     assert [row[:2] for row in three[::3]] == best and all(float(row[2]) < 0 for row in three) and len(three) == 9
     assert three == lines("--alternatives", 3)

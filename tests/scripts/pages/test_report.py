@@ -134,7 +134,7 @@ def test_missing_pictures_are_said(hostile, tmp_path, capsys, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such folder of pictures"):
         report.parse([str(hostile), "--images", str(tmp_path / "no")])
     (tmp_path / "pictures").mkdir()
-    monkeypatch.setattr("scripts.pages.report.picture_of", lambda dataset, row, name, folder: picture(name))
+    monkeypatch.setattr("scripts.pages.pictures.Pictures.__call__", lambda self, row, name: picture(name))
 
     def picture(name):
         if not name.endswith("7.jpg"):
