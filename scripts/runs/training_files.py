@@ -113,8 +113,8 @@ class TrainingFiles:
         groups = {"training": caption_tiles(model, self.dataset, "train", n, learnt)}
         if solver.validate:
             groups["validation"] = caption_tiles(model, self.dataset, "val", n)
-            self.samples = [*gone(self.dataset), *(f"caption of {tile.name}: {tile.caption or '(no words)'}"
-                                                   for tile in groups["validation"][:3])]
+        self.samples = [*gone(self.dataset), *(f"caption of {tile.name}: {tile.caption or '(no words)'}"
+                                               for tile in groups.get("validation", [])[:3])]
         return sheet(groups)
 
 

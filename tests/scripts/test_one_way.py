@@ -1,5 +1,4 @@
 """One way of doing things: every command captions an image alike, without <UNK> unless it is asked for."""
-import contextlib
 import json
 import re
 import shutil
@@ -23,8 +22,7 @@ UNKNOWN = "<UNK>"
 @pytest.fixture(scope="module")
 def made(small_scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    with contextlib.redirect_stdout(None):
-        assert call(train.main, "--data", small_scenes, "--out", out, *FAST) == 0
+    assert call(train.main, "--data", small_scenes, "--out", out, *FAST) == 0
     return out
 
 

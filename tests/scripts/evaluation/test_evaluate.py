@@ -274,7 +274,7 @@ def test_caption_options(runs, capsys):
     assert len(drawn) == 12 and drawn == lines("--sample", "--alternatives", 4, "--temperature", 1.5)
     assert drawn != lines("--sample", "--alternatives", 4, "--temperature", 1.5, "--seed", 1)
     assert [float(row[2]) for row in drawn[:4]] == sorted((float(row[2]) for row in drawn[:4]), reverse=True)
-    assert lines("--sample", "--top-k", 1) == lines() == lines("--sample", "--top-p", 1e-9)
+    assert lines("--sample", "--top-k", 1) == lines("--beam", 1) == lines("--sample", "--top-p", 1e-9)
     for options in (["--top-p", 0.5], ["--sample", "--beam", 2], ["--beam", 2, "--alternatives", 3], ["--beam", 0],
                     ["--sample", "--top-p", 2], ["--sample", "--temperature", 0], ["--alternatives", 0], ["--n", -1]):
         assert call(caption.main, runs / "attention", *options) == 2
