@@ -10,8 +10,8 @@ from scripts.course.notebooks import TOURS, notebooks_of, tour_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FEWER = {                       # what makes the tours quick, by what stands in them
-    "epochs=6, seed=0": "epochs=1, hidden=8, batch=20, seed=0", '"epochs": 10, "hidden"': '"epochs": 1, "hidden"',
-    "draw_photographs(files, 600)": "draw_photographs(files, 60)"}
+    "epochs=6, seed=0": "epochs=1, hidden=8, batch=20, seed=0", '"epochs": 12, "hidden"': '"epochs": 1, "hidden"',
+    "draw_photographs(files, 800)": "draw_photographs(files, 60)"}
 
 
 @pytest.mark.parametrize("tour", TOURS)
