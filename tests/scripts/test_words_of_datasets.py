@@ -164,7 +164,7 @@ def test_the_doctor_and_unknown_words(evidence, monkeypatch):
         return symptoms.unknown_words(e)
     e = evidence({"<UNK>": 50})
     assert found(vocabulary={"min_count": 4}).advice == "prepare the data again with a smaller --min-count than 4"
-    assert found(vocabulary={"min_count": 1}).advice == "train longer, on more captions; no --min-count has fewer <UNK>"
+    assert found(vocabulary={"min_count": 1}).advice.endswith("; a smaller --min-count would not help")
     assert found().advice == "prepare the data again with a smaller --min-count"
     e.vocabulary.tokens = "blanks"                                      # each caption is then one word
     assert found(vocabulary={"min_count": 4}).advice == f"prepare the data again; {REMEDY}"
