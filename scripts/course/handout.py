@@ -32,14 +32,17 @@ HANDED_OUT = {                      # folder -> modules
                        transfer""",
     "scripts/datasets": "__init__ defaults",
     "scripts/evaluation": "__init__ caption_output captions",
-    "scripts/pages": "__init__ attention_figures caption_page figures fonts pictures samples",
+    "scripts/pages": "__init__ attention_figures caption_page figures fonts overlay pictures samples templating",
     # the grader as grade and pack_submission run it, and lab for the notebooks
     "scripts/course": """__init__ adam_checks cache_form cgroups channel child class_grading confine confinement draws
                          evaluations files grading guard lab model_checks namespaces outcomes packing pair_checks pipes
                          privileges probe process_tree project regions results seccomp submission supervisor sweep
                          syscalls task_folder tasks wire""",
 }
-OTHER_FILES = ("assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore")
+OTHER_FILES = (
+    "assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore",
+    *(f"scripts/pages/templates/{name}" for name in ("captions.html", "captions.js", "overlay.js", "page.css")),
+)
 OPTIONAL = (                        # not handed out, and imported only if they are present
     "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/known", "scripts/pages/report.py",
     "scripts/course/own_constants.py", "scripts/course/modules.py",

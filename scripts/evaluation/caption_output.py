@@ -16,10 +16,10 @@ from scripts.commandline.decoding_options import decoder_of, kept
 from scripts.commandline.image_model import listed, model_options, noting_errors
 from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.evaluation.captions import Decoder, caption_split
-from scripts.pages.caption_page import caption_page
+from scripts.pages.caption_page import SIDE, caption_page, caption_template, captioned
 from scripts.runs import choose_split, open_run_data, vocabulary_of
 from scripts.runs.photos import PhotoFeatures, SceneFeatures, picture_features
-from scripts.runs.released import decoding_of
+from scripts.runs.released import decoding_of, name_of
 
 BATCH = 16                              # photos at a time
 
@@ -39,17 +39,21 @@ def caption_run_split(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
 def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     """Print captions of the photos of --images, write the page -> how many photos failed."""
     check_output("--html", args.html, PAGE, args.force)             # before hours of work
+    if args.html:
+        caption_template()
     features = picture_features(checkpoint, args.encoder, **model_options(args))
     pictures, failed = listed(args.images)
     print(f"{features.note}\n" if features.note else "", end="", file=sys.stderr)
     pictures = dict(list(pictures.items())[:args.n or None])
-    vocabulary, items, count = vocabulary_of(checkpoint), [], args.alternatives or 1
+    vocabulary, photos, count = vocabulary_of(checkpoint), [], args.alternatives or 1
     for name, picture, hypotheses in caption_photos(checkpoint.model, features, pictures, decoder_for(checkpoint, args),
                                                     kept_of(checkpoint, args), failed):
         print(*caption_lines(name, hypotheses[:count], vocabulary, bool(args.alternatives)), sep="\n", flush=True)
-        items += [(name, picture, hypotheses[:count])] if args.html else []
+        with noting_errors(failed):
+            photos += [captioned(name, shown(picture, pictures[name]), hypotheses[:count], vocabulary, features.grid)
+                       ] if args.html else []
     if args.html:
-        write_output(args.html, caption_page(items, vocabulary, features.grid, args.run).encode())
+        write_output(args.html, caption_page(photos, name_of(checkpoint), len(pictures) - len(photos)).encode())
         print(f"written to {args.html}", file=sys.stderr)
     return len(failed)
 
@@ -64,6 +68,11 @@ def decoder_for(checkpoint: Checkpoint, args: argparse.Namespace) -> Decoder:
     names = ("max_length",) if args.sample else ("max_length", "normalisation")
     own = decoding_of(checkpoint)
     return partial(decoder_of(args), **{name: own[name] for name in names if name in own})
+
+
+def shown(picture: Image.Image, path: Path) -> Image.Image:
+    """A photo for the page: opened again where it was reduced to fewer pixels than the page shows."""
+    return picture if max(picture.size) >= SIDE else open_picture(path, SIDE)
 
 
 def caption_photos(model: CaptioningRNN, features: PhotoFeatures | SceneFeatures, pictures: dict[str, Path],

@@ -3,6 +3,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from data.tokenizer import written
 from scripts.commandline.outputs import PAGE, check_output, write_output
 from scripts.diagnosis.bounds import STEPS
@@ -10,16 +12,18 @@ from scripts.evaluation.captioner import BUDGET, load_captioner
 from scripts.evaluation.captions import caption_split
 from scripts.evaluation.run_scores import evaluate_run
 from scripts.evaluation.tables import score_rows
+from scripts.pages.overlay import jpeg
 from scripts.pages.pictures import Pictures, gone
-from scripts.pages.report_images import beams_and_trees, describe_images, fading, jpeg
+from scripts.pages.report_images import beams_and_trees, describe_images, fading
 from scripts.pages.report_words import findings, notable_words, word_records
+from scripts.pages.templating import page_template
 from scripts.pages.training_charts import training_charts
 from scripts.runs import choose_split, load_run
 from scripts.runs.released import name_of
 from scripts.runs.settings import HELP
 from scripts.runs.transfer import describe_start
 
-TEMPLATES = Path(__file__).parent / "templates"
+SIDE, BYTES = 280, 30_000            # pixels and bytes of a picture at most: 200 of them are 8 MB as text
 
 
 class Tile(NamedTuple):
@@ -58,7 +62,7 @@ def write_report(run, split=None, n=200, beam=None, pictures=None, out=None, dat
     pictures: a folder, if the dataset has none; out: the page, RUN/report.html if None; data: the dataset's folder,
     if it has moved since training; force: replace also what is no page of ours; allow_unknown: captions may have <UNK>.
     """
-    template = page_template()
+    template = page_template("report.html", "scripts.report", "report")
     captioner, checkpoint = load_captioner([run], data), load_run(run)
     split = choose_split(captioner.dataset, split)
     folder = captioner.outputs.resolve()
@@ -84,17 +88,6 @@ def shown_settings(run):
     """The rows of the table of settings: name -> (value, meaning)."""
     shown = {key: (value, HELP.get(key, "")) for key, value in run.get("settings", {}).items()}
     return {**shown, **({"from": (run["from"]["path"], describe_start(run["from"]))} if "from" in run else {})}
-
-
-def page_template():
-    """The page's template, which escapes all its values. Raises ValueError where Jinja2 is absent."""
-    try:
-        from jinja2 import Environment, FileSystemLoader
-    except ImportError:
-        raise ValueError("scripts.report needs Jinja2: pip install -e \".[report]\"") from None
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    return environment.get_template("report.html")
 
 
 def gather(captioner, split, n, options, folder=None):
@@ -147,5 +140,5 @@ def pictures_of(source, rows, names):
         except ValueError:                                  # absent or damaged
             picture = None
             missing.append(name)
-        pictures.append(None if picture is None else jpeg(picture))
+        pictures.append(None if picture is None else jpeg(Image.fromarray(picture), SIDE, BYTES).uri)
     return pictures, missing

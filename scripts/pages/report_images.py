@@ -1,16 +1,11 @@
 """What the report shows of each image: the picture, the beam as a tree, the gates and gradients of each word."""
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
 from models.decoding import beam_search
 from models.images import grid_of
 from models.through_time import through_time
 from scripts.evaluation.captions import own_regions
-
-BYTES = 30_000                      # of a picture at most: 200 of them are 8 MB as text
+from scripts.pages.overlay import attention
 
 
 def beams_and_trees(model, features, beam, **options):
@@ -29,7 +24,7 @@ def describe_images(model, features, rows, beams_and_steps, vocabulary, batch=32
         maps = own_regions(maps, features, rows[i:i + batch]) if model.attends else maps
         read = features[rows[i:i + batch]]
         cells = cell_by_word(model, read, [hypothesis.ids for hypothesis in best], vocabulary)
-        described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **attention(hypothesis, seen, read),
+        described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **drawn_maps(hypothesis, seen, read),
                        "found": [[vocabulary.text(h.ids), round(h.log_prob / len(h.ids), 3)] for h in beams]}
                       for cell, hypothesis, seen, (beams, steps) in zip(cells, best, maps, part)]
     return described
@@ -49,17 +44,14 @@ def tree(steps, ids, vocabulary):
     return {"nodes": nodes, "chosen": chosen}
 
 
-def attention(hypothesis, maps, features):
-    """The attention map of each word as bytes in base64, 255 for the caption's largest weight; {} without attention.
+def drawn_maps(hypothesis, maps, features):
+    """The attention map of each word for the page; {} without attention.
 
     maps (len(ids), L) of the image's own regions, or None; features: as the model takes them.
     """
     if maps is None:
         return {}
-    maps = maps[:len(hypothesis.ids) - hypothesis.finished]
-    scaled = np.round(255 * maps / max(maps.max(initial=0), 1e-12)).astype(np.uint8)
-    return {"grid": grid_of(features, maps.shape[1]), "maps": base64.b64encode(scaled.tobytes()).decode(),
-            "peaks": [round(float(weights.max()), 3) for weights in maps]}
+    return attention(maps[:len(hypothesis.ids) - hypothesis.finished], grid_of(features, maps.shape[1]))
 
 
 def cell_by_word(model, features, captions, vocabulary):
@@ -109,15 +101,3 @@ def fading(described, key, least=5):
             break
         found.append([round(float(q), 3) for q in np.quantile(shares, (0.25, 0.5, 0.75))])
     return found
-
-
-def jpeg(picture, side=280):
-    """A picture uint8 (h, w, 3) as a data URI: JPEG, no side longer than `side`, at most about BYTES."""
-    image = Image.fromarray(picture)
-    image.thumbnail((side, side))
-    for quality in (80, 60, 40, 20, 5):
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality, optimize=True)
-        if buffer.tell() <= BYTES:
-            break
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -59,8 +59,8 @@ def against_people(result: dict[str, Any]) -> Finding | None:
                        f"CIDEr is {cider:.2f}; one person's caption scored against the others' reaches {human:.2f}. "
                        "A model that says what most people would say can exceed a single person.")
     return Finding(GOOD if cider > 0.8 * human else NOTE if cider > 0.4 * human else BAD, "Distance to people",
-                   f"It reaches {_percent(cider / human)} of the CIDEr of one person's caption scored against "
-                   f"the others' ({human:.2f}).")
+                   f"Its CIDEr is {_percent(cider / human)} of a person's: one person's caption scored against the "
+                   f"others' reaches {human:.2f}.")
 
 
 def variety(said: list[str], people: list[str]) -> Finding:
@@ -70,18 +70,18 @@ def variety(said: list[str], people: list[str]) -> Finding:
     theirs = len(set(people)) / len(people)
     bad = broken(bounds.SAME_CAPTION, times / len(said), said)
     return Finding(BAD if bad else GOOD if share > 0.8 * theirs else NOTE, "Variety",
-                   f"{len(said):,} images got {len(counts):,} different captions ({_percent(share)}; people "
-                   f"{_percent(theirs)}). The most frequent, “{common}”, occurs {times:,} "
-                   f"time{'s' * (times > 1)}. It uses {_vocabulary(said):,} different words, people "
-                   f"{_vocabulary(people):,} (one caption per image).")
+                   f"{len(said):,} images got {len(counts):,} different captions ({_percent(share)}; people's "
+                   f"captions: {_percent(theirs)}). The most frequent, “{common}”, occurs {times:,} "
+                   f"time{'s' * (times > 1)}. Its captions use {_vocabulary(said):,} different words, "
+                   f"people's {_vocabulary(people):,} (one caption per image).")
 
 
 def by_heart(said: list[str], people: list[str], known: set[str]) -> Finding:
     """How many of its captions are training captions, word for word."""
     share, theirs = (sum(text in known for text in texts) / len(texts) for texts in (said, people))
     return Finding(BAD if share > theirs + 0.3 else NOTE, "Memorised captions",
-                   f"{_percent(share)} of its captions are identical to a training caption; of people's captions of "
-                   f"these images, {_percent(theirs)} are.")
+                   f"{_percent(share)} of its captions are identical to a training caption. Of the captions that "
+                   f"people wrote for these images, {_percent(theirs)} are.")
 
 
 def length(said: list[str], people: list[str]) -> Finding:
@@ -97,8 +97,8 @@ def repetition(said: list[str], people: list[str]) -> Finding | None:
     share, theirs = (sum(bounds.repeats(text.split()) for text in texts) / len(texts) for texts in (said, people))
     if not broken(bounds.repetition(theirs), share, said):
         return None
-    return Finding(BAD, "Repetition", f"{_percent(share)} of its captions say a word twice in a row or the same three "
-                   f"words twice; {_percent(theirs)} of people's do.")
+    return Finding(BAD, "Repetition", f"{_percent(share)} of its captions contain a word twice in a row or the same "
+                   f"three words twice; {_percent(theirs)} of people's captions do.")
 
 
 def memory(fading: dict[str, list]) -> Finding | None:

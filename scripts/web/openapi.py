@@ -32,7 +32,7 @@ def description(numbers, upload, headers, scenes):
     def paths():
         yield "/", _get("The page", "text/html", TEXT)
         yield "/{name}", _get("A file of the page", "text/*", TEXT, 404, parameters=[
-            _in_path("name", {"enum": ["index.html", "page.css", "page.js"]})])
+            _in_path("name", {"enum": ["index.html", "overlay.js", "page.css", "page.js"]})])
         yield "/api/health", _get("Which run is served, and the bounds", "application/json", _health(numbers))
         yield "/api/metrics", _get("Counts and latencies, to the service's own machine", "application/json", _METRICS)
         yield "/api/openapi.json", _get("This description", "application/json", {"type": "object"})

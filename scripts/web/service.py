@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from data.photos import MAX_SIDE
 from data.pictures import MAX_PIXELS
+from scripts.pages.templating import TEMPLATES
 from scripts.web.answers import BadPicture
 from scripts.web.decoder import DECODED
 from scripts.web.metrics import Metrics
@@ -32,8 +33,8 @@ UPLOAD = 10 * 2**20                     # bytes of a picture file
 # Bytes of a request: base64 takes four letters for three bytes, and JSON four more for the end of each line of 64.
 BODY = UPLOAD * 4 // 3 * 17 // 16 + 2**16
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-PAGE = {file.name: (file.read_bytes(), KINDS[file.suffix]) for file in (Path(__file__).parent / "page").iterdir()
-        if file.suffix in KINDS}        # read once: the service opens no file
+FILES = [*(Path(__file__).parent / "page").iterdir(), TEMPLATES / "overlay.js"]
+PAGE = {file.name: (file.read_bytes(), KINDS[file.suffix]) for file in FILES if file.suffix in KINDS}   # read once
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}

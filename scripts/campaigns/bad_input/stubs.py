@@ -42,7 +42,7 @@ STUBS = {
     "scripts.make_notebooks.notebooks_of": at_work, "nbclient.NotebookClient.execute": at_work,
     "scripts.pack_submission.print_public_checks": lambda project: None,
     "gradcheck.__main__.check_project": lambda: iter(()), "gradcheck.report.Report.plot": lambda self, path: None,
-    "scripts.show_batch.sheet": lambda groups: PNG, "scripts.pages.caption_page.attention_figure": lambda *_: PNG,
+    "scripts.show_batch.sheet": lambda groups: PNG,
     "scripts.pages.attention_figures.attention_figure": lambda *_: PNG, "data.looking.Looker": NoLooker,
 }
 

@@ -1,4 +1,3 @@
-"use strict";
 const drawn = JSON.parse(document.getElementById("drawn").textContent);
 const $ = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".card")];
@@ -117,23 +116,7 @@ function drawBeam(box, image, now) {
   });
 }
 
-/* A grey fog covers the parts of the picture that the model did not attend to. Regions without a grid, such as boxes, are
-   a row of cells below the picture. */
-function drawMap(image, t) {
-  const canvas = $("map"), [height, width] = image.grid || [1, 1], pen = canvas.getContext("2d");
-  canvas.width = width; canvas.height = height;
-  canvas.className = !isRow(image) ? "" : t === null ? "row" : "row seen";
-  if (!image.maps || t === null) return;
-  const bytes = atob(image.maps), pixels = pen.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) pixels.data.set([128, 132, 138, 225 * (1 - bytes.charCodeAt(t * width * height + i) / 255)], 4 * i);
-  pen.putImageData(pixels, 0, 0);
-}
-
-function isRow(image) {
-  return image.grid?.[0] === 1;
-}
-
-let open = 0, pressed = null;
+let open = 0, at = null;                      // the image looked into, and its word
 
 const gateNames = drawn.labels;
 
@@ -150,14 +133,15 @@ function aboutWord(image, words, t) {
   if (t === null) return words.length ? "Hover over a word or press it." : "";
   const sums = [0, ...image.chosen.map((k) => image.nodes[k][2])];
   let text = `“${words[t]}”: probability ${(100 * Math.exp(sums[t + 1] - sums[t])).toFixed(0)} %.`;
-  if (image.grid) text += ` ${(100 * image.peaks[t]).toFixed(0)} % of the attention is on one region; spread evenly it would be ${(100 / (image.grid[0] * image.grid[1])).toFixed(0)} %.`;
+  if (image.grid) text += ` ${aboutAttention(image.peaks[t], image.grid[0] * image.grid[1])}`;
   const gates = Object.entries(image.gates).map(([key, steps]) => `${gateNames[key]} ${steps[t + 1][0].toFixed(2)}`);
   return text + ` After this word: ${gates.join(", ")}.`;
 }
 
 function show(t) {
   const image = drawn.images[open], words = wordsOf(image);
-  drawMap(image, t);
+  at = t;
+  showMap($("picture"), image, t);
   drawBeam($("beam"), image, t);
   drawCell(image, words, t);
   $("about").textContent = aboutWord(image, words, t);
@@ -167,28 +151,18 @@ function wordsOf(image) {
   return image.chosen.filter((k) => !image.nodes[k][3]).map((k) => image.nodes[k][1]);
 }
 
-function press(t) {
-  pressed = t;
-  [...$("words").children].forEach((button, k) => button.setAttribute("aria-pressed", k === t));
-  show(t);
-}
-
 function openImage(k) {
   const image = drawn.images[k], card = cards.find((c) => +c.dataset.order === k), words = wordsOf(image);
   open = k;
   $("inside-title").textContent = `${card.dataset.name}, CIDEr ${(+card.dataset.cider).toFixed(2)}`;
-  $("frame").replaceChildren(card.querySelector(".look").firstElementChild.cloneNode(true));
-  $("how").textContent = isRow(image) ? "The row below the picture has a cell for each of its regions. The model attended to the coloured ones for this word; all words of a caption share one scale." : image.grid ? "The model attended to the clear parts of the picture for this word, and not to those in the fog; all maps of a caption share one scale." :
+  const look = card.querySelector(".look").firstElementChild;
+  $("frame").replaceChildren(look.cloneNode(true));
+  $("picture").style.setProperty("--ratio", look.naturalWidth / look.naturalHeight || 1);
+  $("how").textContent = isRow(image) ? "Each cell below the picture is a region of it. Red ones got most of the attention when the model chose this word. Each word has its own colour scale." : image.grid ? "Red parts of the picture got most of the attention when the model chose this word. Each word has its own colour scale." :
     "This model uses the picture once, before the first word, so there is no attention map to show.";
   $("people").replaceChildren();
   card.querySelectorAll(".people summary, .people li").forEach((node) => element("li", node.textContent, $("people")));
-  $("words").replaceChildren();
-  words.forEach((word, t) => {
-    const button = element("button", word, $("words"));
-    button.onclick = () => press(pressed === t ? null : t);
-    button.onfocus = button.onmouseenter = () => show(t);
-    button.onblur = button.onmouseleave = () => show(pressed);
-  });
+  const press = offerWords($("words"), words, show);
   if (!words.length) $("words").textContent = "(no words)";
   if (!$("inside").open) $("inside").showModal();
   press(words.length ? 0 : null);
@@ -196,13 +170,34 @@ function openImage(k) {
   $("inside").scrollTop = 0;
 }
 
-function visible() {
+/* Cards that match the search, in their order; those beyond the first `most` are there when printed. */
+const STEP = 24;
+let most = STEP;
+
+function matching() {
   return [...$("grid").children].filter((card) => !card.hidden);
 }
 
+function showMost() {
+  const cards = matching(), shown = Math.min(most, cards.length), left = cards.length - shown;
+  cards.forEach((card, k) => card.classList.toggle("later", k >= most));
+  $("count").textContent = `${left ? `${shown} of ` : ""}${cards.length} images${$("filter").value.trim() ? " found" : ""}`;
+  $("more").hidden = !left;
+  $("all").hidden = left <= STEP;
+  $("some").textContent = `Show ${Math.min(STEP, left)} more`;
+  $("all").textContent = `Show all ${cards.length}`;
+}
+
+function showMore(count) {
+  const first = matching()[most];
+  most += count;
+  showMost();
+  first.querySelector(".look").focus();
+}
+
 function go(by) {
-  const order = visible().map((card) => +card.dataset.order), at = order.indexOf(open);
-  openImage(order[(at + by + order.length) % order.length] ?? open);
+  const order = matching().map((card) => +card.dataset.order), k = order.indexOf(open);
+  openImage(order[(k + by + order.length) % order.length] ?? open);
 }
 
 function arrange() {
@@ -211,7 +206,7 @@ function arrange() {
   cards.sort((a, b) => sign * compare(a, b) || a.dataset.order - b.dataset.order);
   cards.forEach((card) => { card.hidden = !card.textContent.toLowerCase().includes(wanted); });
   $("grid").append(...cards);
-  $("count").textContent = `${visible().length} of ${cards.length} images`;
+  showMost();
 }
 
 document.addEventListener("click", (event) => {
@@ -230,17 +225,17 @@ document.querySelectorAll(".thumb").forEach((thumb) => {
 });
 $("inside").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowLeft" && event.key !== "ArrowRight" || event.target.closest(".scroll")) return;
-  const buttons = [...$("words").children], at = buttons.indexOf(document.activeElement);
-  if (at < 0) return go(event.key === "ArrowLeft" ? -1 : 1);
-  buttons[(at + (event.key === "ArrowLeft" ? -1 : 1) + buttons.length) % buttons.length].focus();
+  go(event.key === "ArrowLeft" ? -1 : 1);
 });
 $("before").onclick = () => go(-1);
 $("next").onclick = () => go(1);
+$("some").onclick = () => showMore(STEP);
+$("all").onclick = () => showMore(Infinity);
 $("close").onclick = () => $("inside").close();
 $("inside").addEventListener("click", (event) => { if (event.target === $("inside")) $("inside").close(); });
 $("controls").onsubmit = (event) => event.preventDefault();
 ["sort", "down", "filter"].forEach((id) => $(id).addEventListener("input", arrange));
 $("controls").hidden = $("extremes").hidden = false;
-window.addEventListener("resize", () => { drawOverview(); if ($("inside").open) show(pressed); });
+window.addEventListener("resize", () => { drawOverview(); if ($("inside").open) show(at); });
 arrange();
 drawOverview();

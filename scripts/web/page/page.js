@@ -163,13 +163,8 @@ function look(t) {
       return [element("span", { className: kind }, word === "<END>" ? "(end)" : word), bar,
         element("span", { className: "number" }, percent(p))];
     })),
-    ...(attention ? [element("p", { className: "quiet" }, flatness(attention[t].flat()))] : []));
+    ...(attention ? [element("p", { className: "quiet" }, aboutAttention(Math.max(...attention[t].flat()), attention[t].flat().length))] : []));
   draw();
-}
-
-function flatness(weights) {
-  const [most, even] = [Math.max(...weights), 1 / weights.length].map((weight) => (100 * weight).toFixed(0));
-  return `${most} % of the attention is on one region; spread evenly it would be ${even} %.`;
 }
 
 function play() {
@@ -208,7 +203,8 @@ $("words").onkeydown = (event) => {
   $("words").children[Math.max(0, Math.min(to, last))].focus();
 };
 
-/* The attention, as colour over the photo. Each word has its own scale, so that flat maps show too: `look` says how flat. */
+/* The attention, as colour over the photo. Each word has its own scale, so that flat maps show too: `look` says how flat.
+   overlay.js, which the other pages have too, paints it. */
 
 function draw() {
   const maps = captions[shown]?.attention;
@@ -219,19 +215,8 @@ function draw() {
   const [photo, stage] = [$("photo"), $("stage")].map((box) => box.getBoundingClientRect());
   const place = { left: photo.left - stage.left, top: photo.top - stage.top, width: photo.width, height: photo.height };
   for (const [side, length] of Object.entries(place)) $("overlay").style[side] = length + "px";
-  const [width, height] = [photo.width, photo.height].map(Math.ceil);
-  Object.assign($("overlay"), { width, height });
-  const map = maps[at], most = Math.max(...map.flat()), rows = map.length, columns = map[0].length;
-  const small = new ImageData(columns, rows);
-  map.flat().forEach((weight, i) => {
-    const strength = (weight / most) ** 1.5;
-    small.data.set([255, 190 - 190 * strength, 0, 200 * strength], 4 * i);
-  });
-  const cells = element("canvas", { width: columns, height: rows });
-  cells.getContext("2d").putImageData(small, 0, 0);
-  const context = $("overlay").getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(cells, 0, 0, width, height);
+  const weights = maps[at].flat();
+  paintMap($("overlay"), weights, maps[at][0].length, Math.max(...weights));
 }
 
 $("attend").onclick = () => {

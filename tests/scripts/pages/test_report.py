@@ -1,7 +1,6 @@
 """scripts.report: the page of each kind of run, what it escapes, and what it says in words."""
 import base64
 import importlib.util
-import io
 import json
 import re
 import shutil
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from data.features import write_features
 from data.prepare import new_folder, write_dataset
@@ -116,6 +114,15 @@ def hostile(tmp_path_factory):
     argv = ["--data", folder / "data", "--out", folder / "run", "--model", "rnn", *FAST, "--epochs", 20]
     assert call(train.main, *argv) == 0
     return folder / "run"
+
+
+def test_every_column_has_a_head(runs):
+    page = Page(runs / "attention" / "report.html")
+    heads = [attrs for name, attrs in page.tags if name == "th" and attrs.get("scope") == "col"]
+    assert len(heads) > 4 and page.html.count("<table") == page.html.count("<thead>")
+    for table in re.findall("<table.*?</table>", page.html, re.DOTALL):
+        columns = len(re.findall("<t[hd]", table[table.index("<tbody>"):].split("</tr>")[0]))
+        assert len(re.findall('<th scope="col"', table)) == columns
 
 
 def test_hostile_names_and_captions_stay_text(hostile):
@@ -230,13 +237,6 @@ def test_how_the_gradient_fades():
     assert report_images.fading(images, "dc") == []
 
 
-def test_pictures_are_small(rng):
-    noise = rng.integers(0, 256, (280, 280, 3)).astype(np.uint8)
-    for picture, size in ((noise, (280, 280)), (np.zeros((900, 1200, 3), np.uint8), (280, 210))):
-        content = base64.b64decode(report_images.jpeg(picture).removeprefix("data:image/jpeg;base64,"))
-        assert len(content) <= report_images.BYTES and Image.open(io.BytesIO(content)).size == size
-
-
 RESULT = {"CIDEr": 0.5, "floors": {"constant": {"CIDEr": 0.1}, "nearest": {"CIDEr": 0.3}}, "human": {"CIDEr": 1.0}}
 
 
@@ -252,11 +252,11 @@ def test_words_about_the_baselines(change, title):
 def test_words_about_captions():
     said, people = ["a dog"] * 18 + ["a cat"] * 2, [f"a {k} in the sun" for k in range(20)]
     variety = report_words.variety(said, people)
-    assert variety.kind == "bad" and "2 different captions (10 %; people 100 %)" in variety.text
-    assert "“a dog”, occurs 18 times" in variety.text and "uses 3 different words, people 24" in variety.text
+    assert variety.kind == "bad" and "2 different captions (10 %; people's captions: 100 %)" in variety.text
+    assert "“a dog”, occurs 18 times" in variety.text and "use 3 different words, people's 24" in variety.text
     assert report_words.by_heart(said, people, {"a dog"}).text.startswith("90 %")
     assert report_words.length(said, people).title == "Too short"
-    assert "40 % of its captions say" in report_words.repetition(["a b c a b c"] * 8 + ["a b"] * 12, ["a b"]).text
+    assert "40 % of its captions contain" in report_words.repetition(["a b c a b c"] * 8 + ["a b"] * 12, ["a b"]).text
     assert report_words.repetition(["a b c d"] * 19 + ["a a b b"], ["a b"]) is None
     assert "50 %" in report_words.against_people(RESULT).text
     assert report_words.against_people({**RESULT, "human": None}) is None
@@ -304,23 +304,23 @@ const seen = [], see = (name, value) => seen.push(name + "=" + value), key = (k)
 window.onerror = (text) => see("error", text);
 const input = (id, value) => { document.getElementById(id).value = value;
   document.getElementById(id).dispatchEvent(new Event("input")); };
-const names = () => visible().map((card) => +card.dataset.cider);
+const names = () => matching().map((card) => +card.dataset.cider);
 see("count", $("count").textContent);
 input("sort", "cider");
 see("rising", names().every((x, k, all) => !k || all[k - 1] <= x));
 $("down").click();
 see("falling", names().every((x, k, all) => !k || all[k - 1] >= x));
 input("filter", "no such word");
-see("none", visible().length);
+see("none", matching().length);
 input("filter", "");
 document.querySelector(".card .look").click();
-const fog = () => [...$("map").getContext("2d").getImageData(0, 0, 7, 7).data].join();
+const map = () => [...document.querySelector("#picture canvas").getContext("2d").getImageData(0, 0, 7, 7).data].join();
 see("focus", $("words").firstElementChild === document.activeElement);
-const first = fog();
+const first = map();
 key("ArrowRight");
-see("moved", $("words").children[1] === document.activeElement && fog() !== first);
+see("moved", $("words").children[1] === document.activeElement && map() !== first);
 $("words").children[0].focus();
-see("back", fog() === first);
+see("back", map() === first);
 $("words").children[1].click();
 see("pressed", $("words").querySelectorAll("[aria-pressed=true]").length);
 see("svgs", $("inside").querySelectorAll("svg").length);
@@ -329,17 +329,53 @@ document.body.dataset.seen = seen.join("|");
 </script></body>"""
 
 
-def test_the_page_in_a_browser(runs, tmp_path):
+# 60 images: 24 are shown, then 48, then all; sorting and searching act on all.
+MORE = """<script>
+const seen = [], see = (name, value) => seen.push(name + "=" + value);
+window.onerror = (text) => see("error", text);
+const there = () => matching().filter((card) => card.checkVisibility()).length;
+const focused = () => matching().indexOf(document.activeElement.closest(".card"));
+see("first", [there(), $("count").textContent, $("some").textContent, $("all").textContent]);
+$("some").click();
+see("some", [there(), focused(), $("some").textContent, $("all").hidden]);
+$("sort").value = "name"; $("down").checked = true; $("down").dispatchEvent(new Event("input"));
+see("sorted", [there(), matching()[0].dataset.name > matching()[59].dataset.name]);
+const last = matching()[59].dataset.name;
+$("filter").value = last; $("filter").dispatchEvent(new Event("input"));
+see("found", [there(), matching()[0].dataset.name === last, $("count").textContent, $("more").hidden]);
+$("filter").value = ""; $("filter").dispatchEvent(new Event("input"));
+$("some").click();
+see("all", [there(), focused(), $("count").textContent, $("more").hidden]);
+document.body.dataset.seen = seen.join("|");
+</script></body>"""
+
+
+def in_a_browser(page, hands, tmp_path):
+    """What happened to a report under a script of `hands`."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium here")
-    html = (runs / "attention" / "report.html").read_text(encoding="utf-8").replace("</body>", HANDS)
+    html = page.read_text(encoding="utf-8").replace("</body>", hands)
     (tmp_path / "page.html").write_text(html, encoding="utf-8")
     done = subprocess.run([
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
         f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,800", "--dump-dom", f"file://{tmp_path}/page.html",
     ], capture_output=True, text=True, timeout=120)
     seen = re.search(r'data-seen="([^"]*)"', done.stdout)
-    assert seen and seen.group(1).split("|") == [
-        "count=5 of 5 images", "rising=true", "falling=true", "none=0", "focus=true", "moved=true", "back=true",
+    return seen and seen.group(1).split("|")
+
+
+def test_more_images_are_a_button_away(runs, tmp_path):
+    page = tmp_path / "60.html"
+    assert call(report.main, runs / "attention", "--split", "train", "--beam", 1, "--out", page) == 0
+    cards = Page(page).all("li", **{"class": "card"})
+    assert len(cards) == 60 and not any("hidden" in card for card in cards)         # without JavaScript, all are there
+    assert in_a_browser(page, MORE, tmp_path) == [
+        "first=24,24 of 60 images,Show 24 more,Show all 60", "some=48,24,Show 12 more,true", "sorted=48,true",
+        "found=1,true,1 images found,true", "all=60,48,60 images,true"]
+
+
+def test_the_page_in_a_browser(runs, tmp_path):
+    assert in_a_browser(runs / "attention" / "report.html", HANDS, tmp_path) == [
+        "count=5 images", "rising=true", "falling=true", "none=0", "focus=true", "moved=true", "back=true",
         "pressed=1", "svgs=3", "overflow=false"]

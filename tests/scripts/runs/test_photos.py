@@ -1,5 +1,7 @@
 """Photos as the features that a run was trained on, and scripts.caption --images."""
 import re
+import sys
+from html import unescape
 
 import numpy as np
 import pytest
@@ -177,10 +179,12 @@ def test_a_folder_is_captioned_and_drawn(make_run, encoder, photos, tmp_path, ca
     assert [line.split("\t")[0] for line in out.splitlines()] == ["b.png"] * 2 + ["more/a.jpg"] * 2
     assert f"error: {photos / 'c.jpg'}: expected a picture" in err and err.count("\n") == 2
     page = (tmp_path / "out.html").read_text()
-    assert page.count("data:image/png") == page.count("data:image/jpeg") == page.count("<article>") == 2
+    assert page.count("data:image/jpeg") == page.count('class="card"') == 2 and "1 photo could not be read" in page
     assert "<b>" not in page and not re.search(r"(src|href)=\"(?!data:)", page)
-    best = [line.split("\t")[1] for line in out.splitlines()][::2]
-    assert [text.replace("&lt;", "<").replace("&gt;", ">") for text in re.findall('caption">(.*?)</p>', page)] == best
+    lines = [line.split("\t")[1] for line in out.splitlines()]
+    for found, expected in ((re.findall('caption" role="group">(.*?)</div>', page), lines[::2]),
+                            (re.findall('<ol class="others"><li>(.*?)</li>', page), lines[1::2])):
+        assert [unescape(text) for text in found] == [text or "(no words)" for text in expected]
 
 
 def test_a_run_without_attention_has_a_page_too(make_run, encoder, photos, tmp_path):
@@ -188,7 +192,33 @@ def test_a_run_without_attention_has_a_page_too(make_run, encoder, photos, tmp_p
     arguments = [run_, "--images", str(photos / "b.png"), "--encoder", encoder, "--html", str(tmp_path / "out.html")]
     assert ended(lambda: caption.main(arguments)) == 0
     page = (tmp_path / "out.html").read_text()
-    assert page.count("data:image/jpeg") == 1 and "data:image/png" not in page
+    assert page.count("data:image/jpeg") == 1 and "<script" not in page and "<canvas" not in page
+
+
+def test_a_page_of_broken_photos_is_empty(make_run, encoder, photos, tmp_path):
+    run_ = make_run(stored(encoder, ("pooled",), tmp_path), "lstm")
+    arguments = [run_, "--images", str(photos / "c.jpg"), "--encoder", encoder, "--html", str(tmp_path / "out.html")]
+    assert ended(lambda: caption.main(arguments)) == 2
+    page = (tmp_path / "out.html").read_text()
+    assert "There are no photos to show." in page and "1 photo could not be read and is left out." in page
+
+
+def test_a_large_photo_has_640_pixels(make_run, encoder, photos, tmp_path):
+    """Though the image model, of 12 x 8 pixels, needs a JPEG of an eighth of its size."""
+    Image.new("RGB", (1200, 900), "red").save(photos / "more/a.jpg")
+    run_ = make_run(stored(encoder, ("pooled",), tmp_path), "lstm")
+    arguments = [run_, "--images", str(photos / "more"), "--encoder", encoder, "--html", str(tmp_path / "out.html")]
+    assert ended(lambda: caption.main(arguments)) == 0
+    assert 'width="640" height="480"' in (tmp_path / "out.html").read_text()
+
+
+def test_a_page_without_jinja_is_one_line(make_run, encoder, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    run_ = make_run(stored(encoder, ("pooled",), tmp_path), "lstm")
+    arguments = [run_, "--images", str(photos), "--encoder", encoder, "--html", str(tmp_path / "out.html")]
+    assert ended(lambda: caption.main(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert not out and "scripts.caption --html needs Jinja2: pip install -e \".[vision]\"" in err
 
 
 def test_a_page_replaces_nothing_but_a_page(make_run, encoder, photos, capsys):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from data.vocabulary import Vocabulary
 from models.search import Hypothesis
-from scripts.pages.caption_page import caption_page
+from scripts.pages.caption_page import caption_page, captioned
 from scripts.web.application import scene_files
 
 DROP = """
@@ -147,13 +147,36 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page, tmp_path):
 
 
 def test_the_page_of_scripts_caption_on_a_phone(browser, tmp_path):
-    """Panels of a word each stay readable: the figure is scrolled, the page is not."""
+    """A word that is tapped or reached by an arrow key has its map on the photo; a second tap takes it away."""
     words = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "runs", "over", "green", "grass", "here"]
-    hypothesis = Hypothesis(list(range(4, 11)), -1.0, False, np.full((7, 4), 0.25))
-    items = [("a.jpg", Image.new("RGB", (300, 200), "grey"), [hypothesis])]
-    (tmp_path / "a.html").write_text(caption_page(items, Vocabulary(words), (2, 2), "a run"), encoding="utf-8")
+    hypothesis = Hypothesis(list(range(4, 11)), -1.0, False, np.eye(6)[[0, 1, 2, 3, 4, 5, 0]])
+    photos = [captioned(name, Image.new("RGB", size, "grey"), [hypothesis], Vocabulary(words), (2, 3))
+              for name, size in (("a.jpg", (300, 200)), ("b.jpg", (20, 600)))]
+    (tmp_path / "a.html").write_text(caption_page(photos, "a run"), encoding="utf-8")
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
         "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
     browser.get((tmp_path / "a.html").as_uri())
     assert fits(browser, 390)
-    assert browser.find_element("css selector", ".figure img").size["width"] >= 600
+    boxes = [browser.find_element("css selector", f".picture {name}").rect for name in ("img", "canvas")]
+    assert boxes[0] == pytest.approx(boxes[1]) and boxes[0]["width"] > 300
+    assert browser.find_elements("css selector", ".picture")[1].size["height"] <= 520
+
+    def reddest():
+        return browser.execute_script("""
+            const canvas = document.querySelector(".picture canvas"), size = [canvas.width, canvas.height];
+            const cells = canvas.getContext("2d").getImageData(0, 0, ...size).data;
+            const alphas = Array.from({length: 6}, (_, k) => cells[4 * k + 3]);
+            return [canvas.checkVisibility({visibilityProperty: true}), size, alphas.indexOf(200),
+                    document.querySelector(".about").textContent]""")
+    second = browser.find_elements("css selector", ".words button")[1]
+    assert reddest()[0] is False
+    second.click()
+    assert reddest() == [True, [3, 2], 1, "“dog”: 100 % of the attention is on one region; spread evenly it would be "
+                                          "17 %."]
+    press(browser, "\ue014")
+    assert reddest()[2] == 2
+    press(browser, "\ue004")                                # the tab key leaves the caption: the pressed word is left
+    assert reddest()[2] == 1 and browser.execute_script("return document.activeElement.textContent") == "a"
+    second.click()
+    browser.find_element("tag name", "h1").click()          # and neither pointer nor focus is on a word
+    assert reddest()[0] is False

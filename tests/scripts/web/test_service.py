@@ -131,7 +131,7 @@ def test_health_page_and_scenes(client):
     health = client.get("/api/health").get_json()
     assert health["status"] == "ok" and health["scenes"] == 12 and health["bounds"]["upload_bytes"] == UPLOAD
     assert b"<h1>" in client.get("/").data and client.get("/scenes/11.png").content_type == "image/png"
-    assert set(PAGE) == {"index.html", "page.css", "page.js", "icon.svg"}
+    assert set(PAGE) == {"index.html", "page.css", "page.js", "icon.svg", "overlay.js"}
     for response in (client.get("/"), client.get("/nothing"), client.post(URL)):
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert refused(client.get("/scenes/12.png"), 404, "not_found") and client.get(URL).status_code == 405
