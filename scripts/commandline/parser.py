@@ -11,9 +11,7 @@ class Parser(OneLineParser):
 
     def parse_args(self, args=None, namespace=None):
         """As argparse does; exits with code 2 on arguments that it does not know."""
-        optional = any(action.nargs == "?" for action in self._get_positional_actions())    # may come behind options
-        parse = self.parse_known_intermixed_args if optional else self.parse_known_args
-        found, unknown = parse(args, namespace)
+        found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}"
                        f"{did_you_mean(unknown[0].split('=')[0], self.option_names(found))}")
