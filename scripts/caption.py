@@ -10,13 +10,13 @@ from pathlib import Path
 from scripts.commandline.command import run
 from scripts.commandline.decoding_options import add_decoding, check_decoding
 from scripts.commandline.image_model import add_model, model_options
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_optional_run, add_split, check_least
 from scripts.evaluation.caption_output import caption_own_photos, caption_run_split
 from scripts.runs import load_run
 from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_runs
-from scripts.runs.released import decoding_of, is_released
 
 
 def parse(argv=None):
@@ -51,8 +51,6 @@ def choose(args):
     if args.images and args.encoder is None and (encoder := fetched_encoder(checkpoint)):
         args.encoder = encoder
         print(f"image model: {encoder}", file=sys.stderr)
-    if not args.sample and is_released(checkpoint):
-        args.beam = args.beam or max(decoding_of(checkpoint)["beam"], args.alternatives or 1)
     return checkpoint
 
 
@@ -60,7 +58,10 @@ def main(argv=None):
     args = parse(argv)
     checkpoint = choose(args)
     if args.images:
-        return 2 if caption_own_photos(checkpoint, args) else 0
+        failed = caption_own_photos(checkpoint, args)
+        print_next("caption --images" + ("" if args.encoder else " with scenes"), sys.stderr, run=args.run,
+                   encoder=args.encoder)
+        return 2 if failed else 0
     caption_run_split(checkpoint, args)
     return 0
 

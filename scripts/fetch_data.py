@@ -6,6 +6,7 @@ features and to the dataset folder datasets/flickr8k.
 """
 from data.encoders import FOLDER
 from scripts.commandline.command import run
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser, choice
 from scripts.datasets.downloads import TABLE, fetch
 from scripts.datasets.image_models import MODELS, fetch_encoder
@@ -35,14 +36,15 @@ def main(argv=None):
     args = parse(argv)
     if args.name in MODELS:
         print(*fetch_encoder(args.name, args.out or FOLDER, args.file), sep="\n")
-        print(f"next: python -m scripts.extract_features --encoder {args.name} --images DIR --out features.h5")
+        print_next("fetch_data encoder", name=args.name)
         return
     out, data_set = args.out or f"datasets/{args.name}-files", TABLE[args.name]
     if args.encoder is not None:
         fetch_flickr8k(data_set, out, args.encoder)
         return
     fetch(data_set, out)
-    print(f"{out}: {args.name}; next: {data_set.then.format(out=out)}")
+    print(f"{out}: {args.name}")
+    print_next(f"fetch_data {args.name}", out=out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 from data.tokenizer import TOKENS
 from scripts.commandline.command import run
 from scripts.commandline.image_model import add_encoder
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser, choice
 from scripts.datasets.preparation import prepare, told
 
@@ -92,7 +93,12 @@ def add_words(parser):
 
 def main(argv=None):
     args = parse(argv)
-    print(*told(args.out, prepare(args), getattr(args, "min_count", 1) is None), sep="\n")
+    info = prepare(args)
+    print(*told(args.out, info, getattr(args, "min_count", 1) is None), sep="\n")
+    if info["features"] == {}:
+        print_next("prepare_data without features", pt=args.file)
+    else:
+        print_next("prepare_data", out=args.out)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.checkpoint import save_checkpoint
 from models.safetensors_file import save_model
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import Kind, add_force, check_output
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import (
@@ -81,7 +82,7 @@ def release(checkpoint, args):
     WRITE[args.out.suffix](path, captioner.model, run_to_release(checkpoint.run, decoding, card), halved=halved)
     print(f"written to {args.out}: {os.path.getsize(path) / 1e6:.1f} MB; the run has "
           f"{os.path.getsize(checkpoint.path) / 1e6:.1f} MB")
-    print(f"next: python -m scripts.release {args.out} --card")
+    print_next("release", out=args.out)
 
 
 if __name__ == "__main__":

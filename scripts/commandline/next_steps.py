@@ -8,11 +8,31 @@ from scripts.commandline.invocation import pasteable
 
 # command -> lines of what may come next, with the fields that next_steps is given
 STEPS = {
+    "fetch_data encoder": ("extract_features --encoder {name} --images photos --out features.h5",
+                           "fetch_data flickr8k --encoder {name}"),
+    "fetch_data flickr8k": (
+        "fetch_data mobilenet",
+        "prepare_data flickr8k --captions {out}/Flickr8k.token.txt --splits {out} --images {out}/Flicker8k_Dataset "
+        "--encoder mobilenet --out datasets/flickr8k",
+        "train --preset flickr8k-bahdanau"),
+    "fetch_data coco-captions": (
+        "fetch_data mobilenet",
+        "prepare_data coco --train {out}/annotations/captions_train2014.json --val "
+        "{out}/annotations/captions_val2014.json --images train2014 val2014 --encoder mobilenet --out datasets/coco"),
+    "fetch_data cs231n": ("train --data {out}/coco_captioning --model lstm", "show_batch --data {out}/coco_captioning"),
+    "fetch_data cocopt": ("fetch_data mobilenet",
+                          "prepare_data cocopt --file {out}/coco.pt --encoder mobilenet --out datasets/cocopt"),
+    "prepare_data": ("show_batch --data {out}", "train --data {out} --overfit 50", "train --data {out}"),
+    "prepare_data without features": (
+        "fetch_data mobilenet", "prepare_data cocopt --file {pt} --encoder mobilenet --out datasets/cocopt"),
     "extract_features": ("prepare_data csv --captions captions.csv --features {out} --out datasets/mine",
                          "train --data datasets/mine --model lstm"),
     "convert_features": ("prepare_data csv --captions captions.csv --features {out} --out datasets/mine",
                          "train --data datasets/mine --model lstm"),
     "train": ("report {run}", "evaluate {run} --split {split}", "caption {run} --split {split} --n 8"),
+    "caption --images": ("serve {run} --encoder {encoder}", "release {run} --out model.h5"),
+    "caption --images with scenes": ("serve {run} --scenes", "release {run} --out model.h5"),
+    "release": ("release {out} --card", "caption {out} --images photos", "evaluate {out}"),
     "report": ("evaluate {run}", "diagnose {run}"),
     "diagnose": ("report {run}", "evaluate {run}"),
     "show_attention": ("check_attention {run}", "report {run}"),
@@ -41,7 +61,7 @@ def next_steps(command: str, **fields: object) -> list[str]:
     return [f"Next: {shlex.join([*pasteable(name), *rest])}" for name, *rest in steps if name in known]
 
 
-def print_next(command: str, file: TextIO | None = None, **fields: object) -> None:
-    """Print next_steps; file: standard error where standard output is for programs."""
-    print(*next_steps(command, **fields), sep="\n", file=file or sys.stdout)
+def print_next(command: str, stream: TextIO | None = None, **fields: object) -> None:
+    """Print next_steps; stream: standard error where standard output is for programs."""
+    print(*next_steps(command, **fields), sep="\n", file=stream or sys.stdout)
 

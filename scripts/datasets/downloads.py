@@ -24,7 +24,6 @@ class DataSet(NamedTuple):
     page: str                       # the data set's home page, for error messages
     files: tuple[File, ...]
     inside: dict[str, str | None]   # required file -> its SHA-256, or None
-    then: str                       # the next command
 
 
 COCO = "http://images.cocodataset.org"
@@ -37,27 +36,20 @@ TABLE = {
          "Flickr_8k.trainImages.txt": "e330ddd5156a4c2d2e2b67bc587e70e588f2d132bd8a10dc54dcb71e58115d8e",
          "Flickr_8k.devImages.txt": "18ba829f47f6df1cb830bf7f0506e2ddf333818925299babbd1bbcaf50fdc504",
          "Flickr_8k.testImages.txt": "c0924146c131458ceba45da59670fe9520eadce1e5cafffa16a817672a9b1f17",
-         "Flicker8k_Dataset/1000268201_693b08cb0e.jpg": None},
-        "python -m scripts.fetch_data flickr8k --encoder mobilenet --out {out}, or with a model of your own python -m "
-        "scripts.prepare_data flickr8k --captions {out}/Flickr8k.token.txt --splits {out} --images "
-        "{out}/Flicker8k_Dataset --encoder MODEL.onnx --out datasets/flickr8k"),
+         "Flicker8k_Dataset/1000268201_693b08cb0e.jpg": None}),
     "coco-captions": DataSet(
         "https://cocodataset.org/#download",
         (File(f"{COCO}/annotations/annotations_trainval2014.zip", 252_872_794,
               "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009"),),
-        {"annotations/captions_train2014.json": None, "annotations/captions_val2014.json": None},
-        "python -m scripts.prepare_data coco --train {out}/annotations/captions_train2014.json --val "
-        "{out}/annotations/captions_val2014.json, with features of the images (docs/datasets.md)"),
+        {"annotations/captions_train2014.json": None, "annotations/captions_val2014.json": None}),
     "cs231n": DataSet(
         "https://cs231n.github.io",
         (File("https://cs231n.stanford.edu/coco_captioning.zip", 1_040_000_000),),
-        {"coco_captioning/coco2014_captions.h5": None, "coco_captioning/coco2014_vocab.json": None},
-        "python -m scripts.train --data {out}/coco_captioning --model lstm"),
+        {"coco_captioning/coco2014_captions.h5": None, "coco_captioning/coco2014_vocab.json": None}),
     "cocopt": DataSet(
         "https://web.eecs.umich.edu/~justincj/teaching/eecs498/",
         (File("http://web.eecs.umich.edu/~justincj/teaching/eecs498/coco.pt", 400_000_000),),
-        {"coco.pt": None},
-        "python -m scripts.prepare_data cocopt --file {out}/coco.pt --encoder MODEL.onnx --out datasets/cocopt"),
+        {"coco.pt": None}),
 }
 
 

@@ -42,7 +42,7 @@ def call(server, tmp_path, monkeypatch):
     """A function: fetch these files -> exit code."""
     def fetch(*names, sha256=None, inside=None, out="out"):
         files = tuple(File(f"http://127.0.0.1:{server.server_port}/x/{name}", len(CONTENT), sha256) for name in names)
-        data_set = DataSet("https://example.org/page", files, inside or {"folder/words": None}, "train on {out}")
+        data_set = DataSet("https://example.org/page", files, inside or {"folder/words": None})
         monkeypatch.setitem(TABLE, "flickr8k", data_set)
         with pytest.raises(SystemExit) as stop:
             run(lambda: main(["flickr8k", "--out", str(tmp_path / out)]))
@@ -60,7 +60,7 @@ def test_files_are_fetched_checked_and_unpacked(sha256, call, server, tmp_path, 
     assert call("a.zip", "b.zip", sha256=sha256) == 0
     expected = ["folder/words", "more", "other"] if sha256 is None else ["folder/words", "other"]
     assert files(tmp_path) == [f"out/{name}" for name in expected]
-    assert f"next: train on {tmp_path / 'out'}" in capsys.readouterr().out
+    assert f"prepare_data flickr8k --captions {tmp_path / 'out' / 'Flickr8k.token.txt'}" in capsys.readouterr().out
     assert call("a.zip") == 2                                        # what is there is not touched
     assert "is not empty" in capsys.readouterr().err and len(server.asked) == 2
 
@@ -176,6 +176,4 @@ def test_the_page_for_people_says_the_same():
             assert f"{file.size:,}" in page or f"{file.size / 1e6:,.0f} MB" in page
         for name, expected in data_set.inside.items():
             assert name in page and (expected is None or expected in page)
-        options = re.findall(r"--[a-z-]+", data_set.then)
-        assert all(option in page for option in options)
     assert downloads.TRIES > 1

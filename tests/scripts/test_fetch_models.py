@@ -71,10 +71,10 @@ def test_the_second_address_is_asked_when_the_first_fails(first, server, content
     assert asked(server) == ["/first/m.onnx"] + ["/second/m.onnx"] * (first != "whole")
     assert files() == [f"encoders/{name}" for name in MADE]
     said = capsys.readouterr().out
-    assert "sees espresso" in said and "next: python -m scripts.extract_features --encoder mobilenet" in said
+    assert "sees espresso" in said and "-m scripts.extract_features --encoder mobilenet --images photos" in said
     stated = json.loads(Path("datasets/encoders/mobilenet.json").read_text())
     assert stated["from"] == MODELS["mobilenet"].file.url and stated["licence"] == "Apache-2.0"
-    assert call("mobilenet") == 2 and "is there already, nothing was done" in capsys.readouterr().err
+    assert call("mobilenet") == 2 and "already exists, nothing was done" in capsys.readouterr().err
 
 
 def test_two_dead_addresses_are_both_named(server, capsys):
@@ -141,7 +141,7 @@ def flickr(server, monkeypatch):
     url = f"http://127.0.0.1:{server.server_port}"
     inside = dict.fromkeys([*texts, "Flicker8k_Dataset/a.jpg"])
     monkeypatch.setitem(TABLE, "flickr8k", DataSet("https://example.org", (
-        File(f"{url}/text.zip", 100), File(f"{url}/photos.zip", 100)), inside, "train"))
+        File(f"{url}/text.zip", 100), File(f"{url}/photos.zip", 100)), inside))
     return server
 
 
@@ -161,7 +161,7 @@ def test_flickr8k_in_one_step_goes_on_after_ctrl_c(flickr, monkeypatch, capsys):
     assert call("flickr8k", "--encoder", "mobilenet") == 0 and len(flickr.asked) == 3
     assert "train       4 images        8 captions  features (6, 16, 5) in features.h5" in capsys.readouterr().out
     assert open_dataset(Path("datasets/flickr8k")).images("test")[1] == ["f.jpg"]
-    assert call("flickr8k", "--encoder", "mobilenet") == 2 and "is there already" in capsys.readouterr().err
+    assert call("flickr8k", "--encoder", "mobilenet") == 2 and "already exists" in capsys.readouterr().err
 
 
 def test_a_wrong_encoder_shows_before_the_download(flickr, monkeypatch, capsys):

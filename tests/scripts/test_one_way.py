@@ -61,7 +61,7 @@ def all_captions(capsys, run, tmp_path, *options):
     found["evaluate"] = {entry["image_id"]: entry["caption"] for entry in json.loads(file.read_text())}
     text = printed(capsys, show_attention.main, run, "--n", 12, "--out", tmp_path / "figures", "--force", *options)
     found["show_attention"] = {re.search(r"([^/]+)\.png: ", line)[1] + ".png": line.split(".png: ")[1]
-                               for line in text.splitlines()}
+                               for line in text.splitlines() if not line.startswith("Next: ")}
     page = tmp_path / "page.html"
     printed(capsys, report.main, run, "--out", page, "--force", *options)
     content = page.read_text()

@@ -176,7 +176,7 @@ def test_the_cards_command_gives_the_settings_again(options, scenes):
     (["RUN"], "expected either --out FILE, or --card"), (["RUN", "--card", "--out", "x.h5"], "expected either --out"),
     (["RUN", "--out", "model.onnx"], "expected a name that ends in .h5 or .safetensors"),
     (["RUN", "--card"], "has no model card, expected a file of scripts.release"),
-    (["RUN", "--out", "best.h5"], "is there already and no file of scripts.release, nothing was done"),
+    (["RUN", "--out", "best.h5"], "already exists and holds no file of scripts.release, nothing was done"),
     (["RUN", "--out", "x.h5", "--normalisation", "11"], "--normalisation 11.0: expected"),
     (["RUN", "--out", "x.h5", "--beam", "0"], "--beam 0: expected at least 1")])
 def test_bad_input_is_one_line(arguments, message, owner, tmp_path, monkeypatch, capsys):
@@ -197,7 +197,7 @@ def test_the_file_may_be_written_again(owner, place):
 def test_other_commands_say_what_the_file_lacks(place, capsys):
     shutil.rmtree("datasets")
     assert call(evaluate.main, "model.h5") == 2
-    assert "not in datasets/scenes, where a released model looks for it, name its folder by --data" in (
+    assert "not in datasets/scenes, where a released model looks for it, give its folder with --data" in (
         capsys.readouterr().err)
     assert call(train.main, "--resume", "model.h5") == 2
     assert "model.h5 has no training state" in capsys.readouterr().err

@@ -131,7 +131,7 @@ def test_an_attempt_that_is_stopped_leaves_nothing(step, error, source, out, mon
             fetch_encoder("mobilenet", out, str(source))
     assert left(out) == []
     fetch_encoder("mobilenet", out, str(source))
-    with pytest.raises(FileExistsError, match="is there already, nothing was done"):
+    with pytest.raises(FileExistsError, match="already exists, nothing was done"):
         fetch_encoder("mobilenet", out, str(source))
 
 
