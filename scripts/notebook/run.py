@@ -14,7 +14,7 @@ from models.checkpoint import Checkpoint
 from scripts.evaluation.captioner import DEFAULT
 from scripts.evaluation.captions import attend_images, beams_of, caption_split
 from scripts.pages.figures import Drawing, draw_curves, draw_maps, draw_sheet
-from scripts.pages.pictures import picture_of
+from scripts.pages.pictures import Pictures
 from scripts.runs import vocabulary_of
 from scripts.runs.photos import picture_features
 from scripts.runs.training_files import say
@@ -78,11 +78,11 @@ class Run:
     def show(self, row: int, split: str = "val", images: str | os.PathLike | None = None) -> Drawing:
         """The image in a row of the features with its caption, of a model that attends word by word -> Figure.
 
-        images: the folder of the photographs, if the data set has no pictures. Raises ValueError for a row that is not
+        images: the folder of the photographs, in place of those that the data set remembers. Raises ValueError for a row that is not
         in the split, or a picture that cannot be read.
         """
         rows, name = self._checked([row], split), self.dataset.names(split)[row]
-        picture = picture_of(self.dataset, row, name, None if images is None else Path(images))
+        picture = Pictures(self.dataset, split, None if images is None else Path(images))(row, name)
         if not self.model.attends:
             return draw_sheet({name: [(picture, name, self.caption(row, split))]}, columns=1)
         words, maps = attend_images(self.model, self.dataset, split, rows)
