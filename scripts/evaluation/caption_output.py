@@ -50,7 +50,8 @@ def caption_own_photos(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
             photos += [captioned(name, shown(picture, pictures[name]), hypotheses[:count], vocabulary, features.grid)
                        ] if args.html else []
     if args.html:
-        write_output(args.html, caption_page(photos, Path(args.run).resolve().name, len(pictures) - len(photos)).encode())
+        page = caption_page(photos, Path(args.run).resolve().name, len(pictures) - len(photos))
+        write_output(args.html, page.encode())
         print(f"written to {args.html}", file=sys.stderr)
     return len(failed)
 

@@ -1,4 +1,4 @@
-"""One HTML file of photos with their captions and, for attention models, the map of each word as colour on the photo."""
+"""One HTML file of photos with their captions and, for attention models, each word's map as colour on the photo."""
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
