@@ -78,8 +78,8 @@ class Run:
     def show(self, row: int, split: str = "val", images: str | os.PathLike | None = None) -> Drawing:
         """The image in a row of the features with its caption, of a model that attends word by word -> Figure.
 
-        images: the folder of the photographs, in place of those that the data set remembers. Raises ValueError for a row that is not
-        in the split, or a picture that cannot be read.
+        images: the folder of the photographs, in place of those that the data set remembers. Raises ValueError for a
+        row that is not in the split, or a picture that cannot be read.
         """
         rows, name = self._checked([row], split), self.dataset.names(split)[row]
         picture = Pictures(self.dataset, split, None if images is None else Path(images))(row, name)

@@ -1,7 +1,6 @@
 """scripts.fetch_data against a server on this machine: dead links, cut connections, wrong sums."""
 import hashlib
 import io
-import re
 import zipfile
 from pathlib import Path
 

@@ -3,6 +3,7 @@ const drawn = JSON.parse(document.getElementById("drawn").textContent);
 document.querySelectorAll(".card").forEach((card, k) => {
   const image = drawn[k], words = card.querySelector(".words"), about = card.querySelector(".about");
   if (!image.words.length) return;
+  showMap(card.querySelector(".picture"), image, null);             // a row takes its place
   words.setAttribute("aria-label", `Words of the caption: ${words.textContent}`);
   offerWords(words, image.words, (t) => {
     showMap(card.querySelector(".picture"), image, t);

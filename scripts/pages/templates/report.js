@@ -181,7 +181,7 @@ function matching() {
 function showMost() {
   const cards = matching(), shown = Math.min(most, cards.length), left = cards.length - shown;
   cards.forEach((card, k) => card.classList.toggle("later", k >= most));
-  $("count").textContent = `${left ? `${shown} of ` : ""}${cards.length} images${$("filter").value.trim() ? " found" : ""}`;
+  $("count").textContent = `${left ? `${shown} of ` : ""}${cards.length} image${cards.length === 1 ? "" : "s"}${$("filter").value.trim() ? " found" : ""}`;
   $("more").hidden = !left;
   $("all").hidden = left <= STEP;
   $("some").textContent = `Show ${Math.min(STEP, left)} more`;

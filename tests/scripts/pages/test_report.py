@@ -372,7 +372,7 @@ def test_more_images_are_a_button_away(runs, tmp_path):
     assert len(cards) == 60 and not any("hidden" in card for card in cards)         # without JavaScript, all are there
     assert in_a_browser(page, MORE, tmp_path) == [
         "first=24,24 of 60 images,Show 24 more,Show all 60", "some=48,24,Show 12 more,true", "sorted=48,true",
-        "found=1,true,1 images found,true", "all=60,48,60 images,true"]
+        "found=1,true,1 image found,true", "all=60,48,60 images,true"]
 
 
 def test_the_page_in_a_browser(runs, tmp_path):

@@ -150,8 +150,8 @@ def test_the_page_of_scripts_caption_on_a_phone(browser, tmp_path):
     """A word that is tapped or reached by an arrow key has its map on the photo; a second tap takes it away."""
     words = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "runs", "over", "green", "grass", "here"]
     hypothesis = Hypothesis(list(range(4, 11)), -1.0, False, np.eye(6)[[0, 1, 2, 3, 4, 5, 0]])
-    photos = [captioned(name, Image.new("RGB", size, "grey"), [hypothesis], Vocabulary(words), (2, 3))
-              for name, size in (("a.jpg", (300, 200)), ("b.jpg", (20, 600)))]
+    photos = [captioned(name, Image.new("RGB", size, "grey"), [hypothesis], Vocabulary(words), grid)
+              for name, size, grid in (("a.jpg", (300, 200), (2, 3)), ("b.jpg", (20, 600), (1, 6)))]
     (tmp_path / "a.html").write_text(caption_page(photos, "a run"), encoding="utf-8")
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
         "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
@@ -159,7 +159,8 @@ def test_the_page_of_scripts_caption_on_a_phone(browser, tmp_path):
     assert fits(browser, 390)
     boxes = [browser.find_element("css selector", f".picture {name}").rect for name in ("img", "canvas")]
     assert boxes[0] == pytest.approx(boxes[1]) and boxes[0]["width"] > 300
-    assert browser.find_elements("css selector", ".picture")[1].size["height"] <= 520
+    assert browser.find_elements("css selector", ".picture")[1].size["height"] <= 540
+    assert browser.find_elements("css selector", ".picture canvas")[1].get_attribute("class") == "row"  # has its place
 
     def reddest():
         return browser.execute_script("""
