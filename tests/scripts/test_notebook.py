@@ -166,7 +166,7 @@ def test_curves_are_drawn_in_one_place_of_the_notebook(monkeypatch):
     curves, now = live.LiveCurves(), iter([0, 0, 1, 5, 5, 6, 6])
     monkeypatch.setattr(live.time, "monotonic", lambda: next(now))
     for step in range(1, 5):                        # the second comes too soon, the last ends an epoch
-        curves(types.SimpleNamespace(iteration=step, iterations_per_epoch=4, loss_history=[1.0] * step, history=[]))
+        curves(types.SimpleNamespace(iteration=step, iterations_per_epoch=4, word_losses=[1.0] * step, history=[]))
     assert len(shown) == 3
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
     assert not live.in_notebook()

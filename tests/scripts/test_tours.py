@@ -30,7 +30,7 @@ def test_a_tour_is_stored_as_it_ran(tour):
 @pytest.mark.parametrize("tour", TOURS)
 def test_the_code_of_a_tour_runs(tour, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    make_scene_dataset("datasets/scenes", sizes={"train": 40, "val": 10, "test": 10})
+    make_scene_dataset("datasets/scenes", sizes={"train": 40, "val": 10, "test": 50})
     text = (ROOT / f"{tour}.md").read_text(encoding="utf-8")
     for old, new in FEWER.items():
         text = text.replace(old, new)
