@@ -9,3 +9,8 @@ def call(main, *argv):
     with pytest.raises(SystemExit) as stop:
         run(lambda: main([str(a) for a in argv]))
     return stop.value.code or 0
+
+
+def without_next(text):
+    """What a command printed, without its lines about what may come next."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("Next: "))

@@ -162,9 +162,10 @@ def test_names_and_captions_may_hold_anything(tmp_path, pictures):
 def test_a_checkpoint_without_a_run_is_one_line(finished, capsys):
     save_checkpoint(finished / "m.h5", load_checkpoint(finished / "best.h5").model)
     capsys.readouterr()
-    for main, argv in ((caption.main, [finished / "m.h5"]), (train.main, ["--resume", finished / "m.h5"])):
+    for main, argv, words in ((caption.main, [finished / "m.h5"], "a model without a run"),
+                              (train.main, ["--resume", finished / "m.h5"], "has no training state")):
         assert call(main, *argv) == 2
-        one_line_error(capsys, "a model without a run")
+        one_line_error(capsys, words)
 
 
 def test_overfit_reaches_the_courses_bounds_or_exits_1(small_scenes, tmp_path, capsys):
@@ -174,7 +175,7 @@ def test_overfit_reaches_the_courses_bounds_or_exits_1(small_scenes, tmp_path, c
         assert call(train.main, *argv, *sizes, "--model", cell, "--out", tmp_path / cell) == 0
         assert "under" in capsys.readouterr().out
     assert call(train.main, *argv, *small, "--epochs", 2, "--out", tmp_path / "short") == 1
-    assert "NOT under 0.5" in capsys.readouterr().out
+    assert "NOT under the course's bound of 0.5" in capsys.readouterr().out
 
 
 def test_an_option_of_another_cell_is_one_line(small_scenes, tmp_path, capsys):

@@ -13,6 +13,7 @@ from scripts import caption, diagnose, evaluate, report, train
 from scripts.evaluation.captions import caption_images
 from scripts.runs import training_files
 from tests.cells import NAMES
+from tests.command import without_next
 from tests.scripts.test_train import FAST, call, one_line_error
 
 SENTENCES = ["a dog runs", "the cat sits", "two birds fly", "one red ball"]
@@ -61,7 +62,7 @@ def test_overfitting_needs_none_and_shows_what_it_learnt(all_train, tmp_path, gr
 def test_captions_of_validation_images_end_a_run(small_scenes, tmp_path, groups, capsys):
     out = tmp_path / "run"
     assert call(train.main, "--data", small_scenes, "--model", "lstm", "--out", out, *FAST) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = without_next(capsys.readouterr().out).splitlines()
     dataset = open_dataset(small_scenes)
     _, names, captions = caption_images(load_checkpoint(out / "best.h5").model, dataset, "val", 3)
     told = [f"caption of {name}: {text or '(no words)'}" for name, text in zip(names, captions)]
@@ -77,7 +78,7 @@ def test_other_commands_name_the_split_that_is_lacking_or_take_train(all_train, 
     capsys.readouterr()
     for command in (evaluate, caption, report):
         assert call(command.main, out) == 2
-        one_line_error(capsys, f"{all_train}: has no test and no val split", "by --split: train")
+        one_line_error(capsys, f"{all_train}: has no test and no val split", "with --split: train")
         assert call(command.main, out, "--split", "test") == 2
         one_line_error(capsys, f"{all_train}: no split 'test', expected one of train")
     assert call(diagnose.main, out) == 2

@@ -97,7 +97,7 @@ def argv(place, out, *more):
 
 
 def test_what_prepare_data_says_of_them(chinese, capsys):
-    with pytest.raises(ValueError, match="zh: a vocabulary without words: .* --tokens characters"):
+    with pytest.raises(ValueError, match="refused: a vocabulary without words: .* --tokens characters"):
         prepare_data.main(argv(chinese, "refused", "--min-count", "30"))
     assert not (chinese / "refused").exists()
     prepare_data.main(argv(chinese, "unbroken"))

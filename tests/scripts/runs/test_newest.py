@@ -13,7 +13,7 @@ from models.checkpoint import save_checkpoint
 from scripts import caption
 from scripts.runs import load_run
 from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_runs
-from tests.command import call
+from tests.command import call, without_next
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"]
 SCENES = {"model": "data.scene_features"}
@@ -53,6 +53,7 @@ def caption_photo(capsys, *arguments):
     """Exit code, and standard error."""
     code = call(caption.main, *arguments, "--images", "photo.png")
     out, err = capsys.readouterr()
+    err = without_next(err)
     assert (out.startswith("photo.png\t") and out.count("\n") == 1) is (code == 0)
     return code, err
 

@@ -25,7 +25,7 @@ def interrupted(monkeypatch):
     """Ctrl-C comes as soon as a service without a model listens -> the host names that it was given."""
     found = []
 
-    def make_service(run, encoder, options, scenes, names):
+    def make_service(run, encoder, options, scenes, names, allow_unknown):
         found.append(names)
         return make_app(None, Worker(), {}, names=names), Worker(), None
 
