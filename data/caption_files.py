@@ -93,7 +93,7 @@ def _table(text: str, name: str, single: bool) -> tuple[dict[str, Triples], list
     try:
         rows = parse_table(text, name).rows
     except ValueError as error:
-        found = str(error).removeprefix(f"{name}: ").partition(": name ")[0]    # the rest is about options elsewhere
+        found = str(error).removeprefix(f"{name}: ").partition(": give ")[0]    # the rest is about options elsewhere
         raise ValueError(f"{name}: expected JSON, or a table with an image and a caption in each line, found neither: "
                          f"{found}") from error
     for row in rows:
