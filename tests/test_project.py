@@ -140,3 +140,14 @@ def test_long_tables_are_whole_in_ci():
     sampled = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")
                if re.search(r"^from tests\.samples", path.read_text(encoding="utf-8"), re.M)]
     assert sampled and not [path for path in sampled if not path.startswith(whole)]
+
+
+def test_the_version_is_the_same_everywhere():
+    import rnnlayers
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.M)[1] == rnnlayers.__version__
+    assert f"\n## {rnnlayers.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_one_page():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
