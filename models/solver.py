@@ -125,7 +125,8 @@ class CaptioningSolver:
                 self._step()
                 self.seconds = time.perf_counter() - start
                 if self.verbose and (self.iteration - 1) % self.print_every == 0:
-                    print(f"(Iteration {self.iteration:d} / {self.num_iterations:d}) loss: {self.loss_history[-1]:f}")
+                    print(f"(Iteration {self.iteration:d} / {self.num_iterations:d}) loss: {self.loss_history[-1]:f} "
+                          f"({self.word_losses[-1]:.3f} nats a word)")
                 if self.iteration % self.iterations_per_epoch == 0:
                     self._end_epoch(start)
                 for callback in self.callbacks:

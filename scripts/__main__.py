@@ -11,12 +11,15 @@ from scripts.commandline.command import run
 def main():
     """Print the list. Raises ValueError for a name that is no command."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in ("-h", "--help"):
+    if name in ("-h", "--help", "help"):
         print(overview())
         return
     if name == "--version":
         print(f"rnnlayers {__version__}")
         return
+    if name == "gradcheck":
+        del sys.argv[1]
+        runpy.run_module("gradcheck", run_name="__main__", alter_sys=True)
     if not any(name in commands for commands in present().values()):
         raise ValueError(unknown(name))
     del sys.argv[1]

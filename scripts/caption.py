@@ -17,6 +17,7 @@ from scripts.commandline.run_options import add_data, add_optional_run, add_spli
 from scripts.evaluation.caption_output import caption_own_photos, caption_run_split
 from scripts.runs import load_run
 from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_runs
+from scripts.runs.released import is_released
 
 
 def parse(argv=None):
@@ -59,7 +60,8 @@ def main(argv=None):
     checkpoint = choose(args)
     if args.images:
         failed = caption_own_photos(checkpoint, args)
-        print_next("caption --images" + ("" if args.encoder else " with scenes"), sys.stderr, run=args.run,
+        kind = " of a release" if is_released(checkpoint) else ""
+        print_next(f"caption --images{kind if args.encoder else ' with scenes'}", sys.stderr, run=args.run,
                    encoder=args.encoder)
         return 2 if failed else 0
     caption_run_split(checkpoint, args)

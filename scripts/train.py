@@ -62,7 +62,8 @@ def train_and_judge(solver, files, report):
     if report:
         show_report(files.folder)
     learnt = files.settings["overfit"] is None or judge_overfit(solver, files.settings["model"])
-    print_next("train", run=files.folder, split="train" if files.settings["overfit"] is not None else "val")
+    split = "val" if files.settings["overfit"] is None else "train"
+    print_next("train with report" if report else "train", run=files.folder, split=split)
     return 0 if learnt else 1
 
 

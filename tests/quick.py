@@ -1,4 +1,4 @@
-"""Which tests `pytest -m quick` runs, in less than a minute on one core: those of some folders, but for the slow files."""
+"""Which tests `pytest -m quick` runs, in under a minute on one core: those of some folders, but for the slow files."""
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent

@@ -64,6 +64,8 @@ def overview() -> str:
     lines = [as_started("usage: python -m scripts.COMMAND [options]; --help lists a command's options")]
     for title, commands in present().items():
         lines += ["", f"{title}:", *(f"  {name:17s} {line}" for name, line in commands.items())]
+    check = "rnnlayers gradcheck" if by_console() else "python -m gradcheck"
+    lines += ["", f"{check} checks the gradients of all layers, or of yours"]
     return "\n".join(lines)
 
 

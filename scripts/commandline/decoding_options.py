@@ -33,8 +33,9 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, metavar="K", help="with --sample: draw from the K most likely words")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="random seed of --sample (default 0)")
     parser.add_argument("--alternatives", type=int, metavar="N",
-                        help="print N captions per image, best first, with their log-probabilities: per word, or "
-                        f"with --sample of the whole caption; more than {BEAM} widen the beam")
+                        help="print N captions per image with the log-probability of each, ordered by "
+                        "log-probability per word, with --sample by that of the whole caption; more than "
+                        f"{BEAM} widen the beam")
 
 
 def check_decoding(args: argparse.Namespace) -> None:

@@ -139,7 +139,7 @@ def _block(name, caption, human=""):
     """The lines of an image in a page of text: (text, colour, size of letters)."""
     spoken = [("model: ", caption or "(no words)", "black"), *([("person: ", human, BLUE)] if human else [])]
     return [(_folded(name, 90, 1), GREY, 7), *(
-        (text, colour, 9) for who, said, colour in spoken for text in _folded(who + said, 72, 3).split("\n"))]
+        (text, colour, 9) for who, said, colour in spoken for text in _folded(who + said, 62, 3).split("\n"))]
 
 
 def attention_figure(picture, words, maps, name, columns=6):
@@ -157,9 +157,9 @@ def draw_maps(picture, words, maps, name, columns=6):
     rows, columns = -(-(1 + len(words)) // columns), min(columns, 1 + len(words))
     figure = Drawing(figsize=(1.9 * columns + 0.5, 2.15 * rows + 0.5), layout="constrained", facecolor="white")
     grid = _bare(figure.subplots(rows, columns, squeeze=False)).ravel()
-    picture = np.full((112, 112, 3), 235, np.uint8) if picture is None else picture
+    picture = np.full((112, 112, 3), 255, np.uint8) if picture is None else picture
     grid[0].imshow(picture)
-    grid[0].set_title(name, fontsize=8, color=GREY, parse_math=False, pad=4)
+    grid[0].set_title(_folded(name, 28, 2), fontsize=8, color=GREY, parse_math=False, pad=4)
     scale = Normalize(0, float(maps.max(initial=1e-9)))
     for axes, word, weights in zip(grid[1:], words, maps):
         (_attention_panel if len(weights) > 1 else _row_panel)(axes, picture, weights, scale)

@@ -3,6 +3,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from data.tokenizer import written
@@ -93,11 +94,14 @@ def shown_settings(run):
 def gather(captioner, split, n, options, folder=None):
     """Everything that the page shows, except how training went -> dict.
 
-    The first n images of the split are shown one by one; options: of captioner.Options; folder: of pictures, if the
-    dataset has none.
+    The first n images of the split, those with pictures before the others, are shown one by one; options: of
+    captioner.Options; folder: of pictures, if the dataset has none.
     """
     model, dataset, vocabulary = captioner.model, captioner.dataset, captioner.dataset.vocabulary
     rows, names = dataset.images(split)
+    source = Pictures(dataset, split, folder)
+    rows, names = map(list, zip(*source.first(rows, names, len(rows))))     # those with pictures first
+    rows = np.array(rows)
     dataset.features[split].preload(rows, BUDGET)
     search = {name: getattr(options, name) for name in ("max_length", "normalisation", "allow_unknown")}
     shown = caption_split(model, dataset, split, rows[:n], options.beam, decode=beams_and_trees, **search)
@@ -106,7 +110,6 @@ def gather(captioner, split, n, options, folder=None):
     captions = {name: vocabulary.decode(hypothesis.ids) for name, hypothesis in zip(names, best)}
     _, result, scores, _ = evaluate_run(captioner, split, options, captions)
     described = describe_images(model, dataset.features[split], rows[:n], shown, vocabulary)
-    source = Pictures(dataset, split, folder)
     pictures, missing = pictures_of(source, rows[:n], names)
     references, people = dataset.references(split), partial(written, tokens=vocabulary.tokens)
     return {

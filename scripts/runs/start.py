@@ -88,9 +88,17 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     dataset.preload(args.cache_mb * 2**20)
     solver = make_solver(checkpoint.model, settings, dataset)
     restore_solver(solver, checkpoint)
+    _note_what_is_missing(checkpoint, solver, folder)
     if solver.best_epoch:
-        if not (folder / "best.h5").exists():
-            say(f"note: {folder}: best.h5, the weights of epoch {solver.best_epoch}, is missing: last.h5 is used "
-                "instead until an epoch is better")
         solver.best_params = load_run(folder, "best").model.params
     return solver, TrainingFiles(folder, dataset, settings, now, checkpoint.run.get("from"))
+
+
+def _note_what_is_missing(checkpoint: Checkpoint, solver: CaptioningSolver, folder: Path) -> None:
+    """Print lines about what a run that goes on does not have."""
+    if "word_losses" not in checkpoint.solver:
+        say(f"note: {folder}: an older version recorded the losses of its {solver.iteration:,} steps by caption; "
+            "curves show them divided by the mean number of words")
+    if solver.best_epoch and not (folder / "best.h5").exists():
+        say(f"note: {folder}: best.h5, the weights of epoch {solver.best_epoch}, is missing: last.h5 is used "
+            "instead until an epoch is better")

@@ -1,5 +1,6 @@
 """The folder of the photographs that a data set remembers, and its name."""
 import json
+import re
 import shutil
 
 import numpy as np
@@ -102,7 +103,10 @@ def test_commands_show_them(place, capsys, monkeypatch):
     assert {path.stem + ".jpg" for path in (place / "figures").iterdir() if path.read_bytes() == b"\x89PNG"} == {*there}
     assert call(report.main, *arguments, "--out", place / "page.html") == 0
     assert f"{len(split) - len(there)} of {len(split)} pictures are not in {place}" in capsys.readouterr().out
-    assert (place / "page.html").read_text().count("data:image/jpeg") == len(there)
+    page = (place / "page.html").read_text()
+    assert page.count("data:image/jpeg") == len(there)
+    shown = re.findall(r'<li class="card".* data-name="([^"]*)"', page)
+    assert shown[:len(there)] == [*there] != split[:len(there)] and sorted(shown) == sorted(split)
     assert call(show_batch.main, "--data", place / "walk", "--n", 12, "--out", place / "batch.png") == 0
     assert (place / "batch.png").is_file()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import rnnlayers
 from scripts.commandline import catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,3 +62,6 @@ def test_a_command_runs_behind_its_name_too():
     done = python("-m", "scripts", "score", "none.json", "none.json")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "none.json" in done.stderr
     assert "usage: python -m scripts.score" in python("-m", "scripts", "score", "--help").stdout
+    assert "usage: python -m gradcheck" in python("-m", "scripts", "gradcheck", "--help").stdout
+    assert python("-m", "scripts", "help").stdout.startswith("usage: ")
+    assert python("-m", "scripts", "--version").stdout == f"rnnlayers {rnnlayers.__version__}\n"
