@@ -41,9 +41,9 @@ def main(argv=None):
     for count in counts:
         for example in count.examples:
             print(f"{count.promise}: {one_line(example)}", file=sys.stderr)
-    print_next("campaign", sys.stderr)
     if untried := [count.promise for count in counts if not count.tried]:
         print(f"not tried for lack of time, give more --minutes: {'; '.join(untried)}", file=sys.stderr)
+    print_next("campaign", sys.stderr)
     return 1 if any(count.faults for count in counts) else 0
 
 
