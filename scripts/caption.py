@@ -7,7 +7,7 @@ without --encoder the one of scripts.fetch_data that fits the run.
 import sys
 from pathlib import Path
 
-from scripts.commandline.command import run
+from scripts.commandline.command import one_line, run
 from scripts.commandline.decoding_options import add_decoding, check_decoding
 from scripts.commandline.image_model import add_model, model_options
 from scripts.commandline.next_steps import print_next
@@ -16,7 +16,7 @@ from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_optional_run, add_split, check_least
 from scripts.evaluation.caption_output import caption_own_photos, caption_run_split
 from scripts.runs import load_run
-from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_runs
+from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_run
 from scripts.runs.released import is_released
 
 
@@ -46,8 +46,8 @@ def parse(argv=None):
 def choose(args):
     """The checkpoint of the run to use. Says which one, and which image model, where they are not given."""
     if args.run is None:
-        args.run, note = newest_for_photos(args.encoder) if args.images else (newest_runs()[0], "")
-        print(f"newest run: {args.run}" + (f"\nnote: {note}" if note else ""), file=sys.stderr)
+        args.run, notes = newest_for_photos(args.encoder) if args.images else newest_run()
+        print(f"newest run: {args.run}", *(f"note: {one_line(note)}" for note in notes), sep="\n", file=sys.stderr)
     checkpoint = load_run(args.run)
     if args.images and args.encoder is None and (encoder := fetched_encoder(checkpoint)):
         args.encoder = encoder

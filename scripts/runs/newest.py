@@ -9,40 +9,70 @@ from scripts.runs.photos import SCENES, training_attributes
 
 RUNS = Path("runs")
 FETCH = "python -m scripts.fetch_data mobilenet fetches one"
+TRAIN = ("python -m scripts.fetch_data flickr8k --encoder mobilenet, then python -m scripts.train --preset "
+         "flickr8k-bahdanau, make one for photographs")
 
 
 def newest_runs() -> list[Path]:
-    """The folders below runs/ that have a checkpoint, the one that was written last first. Raises FileNotFoundError."""
+    """The folders below runs/ that have a checkpoint, newest first, those without a finished epoch last.
+
+    Raises FileNotFoundError.
+    """
     files = [path for name in ("best.h5", "last.h5") for path in RUNS.glob(f"*/{name}")]
-    files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    files.sort(key=lambda path: (hardly_trained(path.parent), -path.stat().st_mtime_ns))
     if not files:
         raise FileNotFoundError(f"{RUNS}: has no run, expected RUN: the folder of one, or a file of scripts.release; "
                                 "python -m scripts.train makes one")
     return list(dict.fromkeys(path.parent for path in files))
 
 
-def newest_for_photos(encoder: str | Path | None = None) -> tuple[Path, str]:
-    """The run that captions photographs best without being asked for, and a note or "".
+def hardly_trained(run: Path) -> bool:
+    """Whether a run has not finished an epoch yet: training keeps the best one in best.h5."""
+    return not (run / "best.h5").exists()
+
+
+def newest_run() -> tuple[Path, list[str]]:
+    """The newest run that can be read, the newest of all if none can, and notes about it."""
+    read, notes = _read(newest_runs())
+    run = next(iter(read), newest_runs()[0])
+    return run, [*(notes if read else ()), *_untrained(run)]
+
+
+def newest_for_photos(encoder: str | Path | None = None) -> tuple[Path, list[str]]:
+    """The run that captions photographs best without being asked for, and notes about it.
 
     The newest whose features the image model makes, `encoder` or any fetched one; else the newest on photographs; else
-    the newest of all. Runs that cannot be read are passed over.
+    the newest of all. Raises ValueError where `encoder` is given and all runs are on drawn scenes.
     """
     known = {sha256(path) for path in ([Path(encoder)] if encoder else fetched_encoders()) if path.is_file()}
-    runs, photographs, scenes = newest_runs(), None, None
+    read, notes = _read(newest_runs())
+    if not read:
+        return newest_runs()[0], []
+    fits = [run for run, then in read.items() if then.get("model_sha256") in known]
+    photographs = [run for run, then in read.items() if then.get("model") != SCENES]
+    if encoder and not photographs:
+        raise ValueError(f"{RUNS}: no run there was trained on features of {encoder}, only on drawn scenes: {TRAIN}")
+    run = next(iter(fits or photographs or read))
+    if run in photographs and (newer := list(map(str, read))[:list(read).index(run)]):
+        notes.append(f"newer, but trained on other features: {', '.join(newer)}")
+    if not photographs:
+        notes.append(f"{run} was trained on drawn scenes, so its captions of photographs will make no sense: {TRAIN}")
+    return run, [*notes, *_untrained(run)]
+
+
+def _read(runs):
+    """Attributes of the training features of the runs that can be read, in order, and notes about the others."""
+    read, notes = {}, []
     for run in runs:
         try:
-            then = training_attributes(load_run(run))
-        except (OSError, ValueError):
-            continue
-        if then.get("model_sha256") in known:
-            return run, ""
-        if then.get("model") == SCENES:
-            scenes = scenes or run
-        else:
-            photographs = photographs or run
-    if photographs is None and scenes is not None:
-        return scenes, f"{scenes} was trained on drawn scenes, so its captions of photographs will make no sense"
-    return photographs or runs[0], ""
+            read[run] = training_attributes(load_run(run))
+        except (OSError, ValueError) as error:
+            notes.append(f"{run} was passed over: {error}")
+    return read, notes
+
+
+def _untrained(run):
+    return [f"{run} has not finished an epoch, so its captions will make no sense"] if hardly_trained(run) else []
 
 
 def fetched_encoder(checkpoint: Checkpoint) -> Path | None:

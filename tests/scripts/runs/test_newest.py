@@ -1,5 +1,7 @@
 """Commands without RUN or --encoder: the newest run, and the fetched image model that made its features."""
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from models import CaptioningRNN
 from models.checkpoint import save_checkpoint
 from scripts import caption
 from scripts.runs import load_run
-from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_runs
+from scripts.runs.newest import fetched_encoder, newest_for_photos, newest_run, newest_runs
 from tests.command import call, without_next
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"]
@@ -40,6 +42,9 @@ def fetch(place, make_onnx):
     return put
 
 
+NEWER = "note: newer, but trained on other features: runs/scenes, runs/other\n"
+
+
 def make_run(name, attributes, age, file="best.h5", **run):
     """A run whose training features have these attributes, written `age` seconds ago."""
     width = D if attributes == SCENES else 5
@@ -64,7 +69,18 @@ def test_the_newest_run_is_the_one_that_was_written_last(place):
     make_run("b", SCENES, 20, "last.h5")
     make_run("c", SCENES, 30)
     os.makedirs("runs/empty")
-    assert [path.name for path in newest_runs()] == ["b", "c", "a"]
+    make_run("hardly", SCENES, 5, "last.h5")
+    assert [path.name for path in newest_runs()] == ["b", "c", "a", "hardly"]
+    with open("runs/b/best.h5", "r+b") as file:
+        file.truncate(2000)
+    run, notes = newest_run()
+    assert run.name == "c" and len(notes) == 1 and notes[0].startswith("runs/b was passed over: ")
+
+
+def test_a_run_without_a_finished_epoch_is_named(place, capsys):
+    make_run("hardly", {"model": "resnet"}, 5, "last.h5")
+    assert newest_for_photos() == newest_run() == (Path("runs/hardly"), [
+        "runs/hardly has not finished an epoch, so its captions will make no sense"])
 
 
 def test_photos_prefer_the_run_that_the_fetched_model_fits(fetch, capsys):
@@ -73,9 +89,10 @@ def test_photos_prefer_the_run_that_the_fetched_model_fits(fetch, capsys):
     make_run("older", fits, 60)
     make_run("other", {"model": "resnet", "model_sha256": "abc"}, 20)
     make_run("scenes", SCENES, 10)
-    assert caption_photo(capsys) == (0, "newest run: runs/fits\nimage model: datasets/encoders/mobilenet.onnx\n")
+    which = "image model: datasets/encoders/mobilenet.onnx\n"
+    assert caption_photo(capsys) == (0, "newest run: runs/fits\n" + NEWER + which)
     assert caption_photo(capsys, "runs/fits") == (0, "image model: datasets/encoders/mobilenet.onnx\n")
-    assert caption_photo(capsys, "--encoder", FOLDER / "mobilenet.onnx") == (0, "newest run: runs/fits\n")
+    assert caption_photo(capsys, "--encoder", FOLDER / "mobilenet.onnx") == (0, "newest run: runs/fits\n" + NEWER)
 
 
 def test_else_the_newest_on_photographs_and_the_error_names_both(fetch, capsys):
@@ -84,7 +101,7 @@ def test_else_the_newest_on_photographs_and_the_error_names_both(fetch, capsys):
     make_run("silent", {"model": "vgg"}, 30)
     make_run("scenes", SCENES, 10)
     code, err = caption_photo(capsys)
-    assert code == 2 and err.startswith("newest run: runs/other\nerror: ") and err.count("\n") == 2
+    assert code == 2 and "trained on other features: runs/scenes\nerror: " in err and err.count("\n") == 3
     assert "(resnet, SHA-256 0123456789ab...), which is none of those fetched: datasets/encoders/mobilenet.onnx" in err
     code, err = caption_photo(capsys, "runs/silent")
     assert code == 2 and "(vgg), which do not identify it" in err
@@ -102,8 +119,11 @@ def test_else_a_run_on_scenes_with_a_warning(place, capsys):
     with open("runs/broken/best.h5", "r+b") as file:
         file.truncate(2000)
     code, err = caption_photo(capsys)
-    assert code == 0 and err == ("newest run: runs/scenes\nnote: runs/scenes was trained on drawn scenes, so its "
-                                 "captions of photographs will make no sense\n")
+    assert code == 0 and re.fullmatch(
+        "newest run: runs/scenes\nnote: runs/broken was passed over: runs/broken/best.h5: .*\nnote: runs/scenes was "
+        "trained on drawn scenes, so its captions of photographs will make no sense: python -m scripts.fetch_data .*\n", err)
+    code, err = caption_photo(capsys, "--encoder", "some.onnx")
+    assert code == 2 and "no run there was trained on features of some.onnx, only on drawn scenes" in err
     assert fetched_encoder(load_run("runs/scenes")) is None
 
 
