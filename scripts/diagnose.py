@@ -17,6 +17,7 @@ from scripts.commandline.run_options import add_data, add_run, add_split, add_th
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.findings import diagnose, entry, last_line, lines
 from scripts.runs import load_run, open_run_data
+from scripts.runs.released import decoding_of
 
 
 def parse(argv=None):
@@ -25,7 +26,7 @@ def parse(argv=None):
     add_run(parser)
     add_split(parser, "val")
     parser.add_argument("--images", type=int, default=300, metavar="N", help="images to look at (default 300)")
-    parser.add_argument("--beam", type=int, default=BEAM, metavar="K",
+    parser.add_argument("--beam", type=int, metavar="K",
                         help=f"captions kept at each word (default {BEAM})")
     parser.add_argument("--seed", type=int, default=0, metavar="S",
                         help="random seed of the choice of images (default 0)")
@@ -43,6 +44,7 @@ def main(argv=None):
     set_threads(args.threads)
     checkpoint = load_run(args.run)
     dataset = open_run_data(checkpoint, args.data, features=False)
+    args.beam = args.beam or decoding_of(checkpoint).get("beam", BEAM)
     evidence = Evidence(checkpoint, dataset, args.split, args.images, args.beam, np.random.default_rng(args.seed))
     epoch = checkpoint.run.get("epoch", (checkpoint.solver or {}).get("epoch"))
     if not args.json:

@@ -4,6 +4,8 @@ An interrupted download resumes. Files are verified and unpacked, and the archiv
 a built-in photograph; --encoder NAME then finds it by its name. `fetch_data flickr8k --encoder mobilenet` goes on to
 features and to the dataset folder datasets/flickr8k.
 """
+from pathlib import Path
+
 from data.encoders import FOLDER
 from scripts.commandline.command import run
 from scripts.commandline.next_steps import print_next
@@ -36,7 +38,8 @@ def main(argv=None):
     args = parse(argv)
     if args.name in MODELS:
         print(*fetch_encoder(args.name, args.out or FOLDER, args.file), sep="\n")
-        print_next("fetch_data encoder", name=args.name)
+        where = args.name if args.out is None else Path(args.out, f"{args.name}.onnx")
+        print_next("fetch_data encoder", name=where)
         return
     out, data_set = args.out or f"datasets/{args.name}-files", TABLE[args.name]
     if args.encoder is not None:

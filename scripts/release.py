@@ -37,8 +37,8 @@ def parse(argv=None):
     add_run(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"the file, {' or '.join(WRITE)}")
     parser.add_argument("--card", action="store_true", help="print the model card of a file that was released")
-    parser.add_argument("--licence", metavar="TEXT", help="licence of the data, for the card (known for the scenes and "
-                        "flickr8k, else \"not stated\")")
+    parser.add_argument("--licence", metavar="TEXT", help="licence of the data, for the card (known for scenes and "
+                        "Flickr8k, else \"not stated\")")
     add_split(parser)
     parser.add_argument("--beam", type=int, metavar="K", help="captions kept at each word (default 3)")
     add_ranking(parser)
@@ -64,6 +64,11 @@ def main(argv=None):
             raise ValueError(f"{args.run}: has no model card, expected a file of scripts.release")
         print(checkpoint.run["release"]["card"])
         return
+    if args.out.resolve() in (Path(checkpoint.path).resolve(), *(Path(checkpoint.path).resolve().with_name(name)
+                                                                 for name in ("best.h5", "last.h5"))):
+        raise ValueError(f"--out {args.out}: is what is released, or belongs to its run: choose another name")
+    if is_released(checkpoint):
+        raise ValueError(f"{args.run}: was released already; release the run that it came from, or copy the file")
     check_output("--out", args.out, MODEL, args.force)
     release(checkpoint, args)
 

@@ -1,7 +1,6 @@
 """Draw an attention model's map for each word of its captions, one figure per image."""
 from pathlib import Path
 
-from models.decoding import BEAM
 from scripts.commandline.command import run
 from scripts.commandline.decoding_options import add_beam
 from scripts.commandline.next_steps import print_next
@@ -42,8 +41,8 @@ def main(argv=None):
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out}: a file, expected a folder for the figures")
     print(*(f"{line}\n" for line in gone(dataset) if args.images is None), end="", sep="")
-    beam = args.beam or decoding_of(checkpoint).get("beam", BEAM)
-    failed = draw_attention(checkpoint.model, dataset, split, rows, names, pictures, args.out, args.force, beam=beam,
+    search = {**decoding_of(checkpoint), **({"beam": args.beam} if args.beam else {})}
+    failed = draw_attention(checkpoint.model, dataset, split, rows, names, pictures, args.out, args.force, **search,
                             allow_unknown=args.allow_unknown)
     print_next("show_attention", run=args.run)
     return 2 if failed else 0

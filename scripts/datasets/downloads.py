@@ -1,4 +1,5 @@
 """Public data sets: where their files are, and downloads that resume."""
+import contextlib
 import shutil
 import zipfile
 from pathlib import Path
@@ -8,6 +9,7 @@ from data.files import sha256
 from data.prepare import new_folder
 from scripts.commandline.progress import tqdm
 
+GO_ON = "run the same command again to go on"
 TRIES, TIMEOUT = 3, 60              # seconds without a byte
 UNPACKED = 20                       # times an archive's size that it may unpack to, against zip bombs; captions need 5
 BLOCK = 2**16                       # bytes; the most that a broken connection loses
@@ -72,17 +74,21 @@ def fetch(data_set: DataSet, out: str | Path) -> None:
     shutil.rmtree(waiting)
 
 
-def download(file: File, folder: Path, page: str) -> str:
+def download(file: File, folder: Path, page: str, by_file: str = "") -> str:
     """Download a file into `folder` and verify it -> its path; a file that already exists is only verified.
 
-    Each address is tried until one gives the file. Raises ValueError or OSError that says what each of them gave.
+    Each address is tried until one gives the file. by_file: what else helps, the end of errors. Raises ValueError or
+    OSError that says what each of them gave.
     """
     try:
         import pooch
     except ImportError:
         raise ValueError("scripts.fetch_data needs pooch: pip install -e \".[fetch]\"") from None
     pooch.get_logger().setLevel("WARNING")
-    name, failed, kind, then = file.url.rpartition("/")[2], [], OSError, "the same command goes on"
+    name, failed, kind, then = file.url.rpartition("/")[2], [], OSError, GO_ON
+    there = folder / name
+    if file.sha256 and there.is_file() and (found := sha256(there)) != file.sha256:
+        raise ValueError(f"{there}: its SHA-256 is {found}, expected {file.sha256}: remove it{by_file}")
     for url in (file.url, *file.others):
         try:
             return pooch.retrieve(url, file.sha256, name, folder, downloader=Resuming(folder / f"{name}.part"))
@@ -90,10 +96,27 @@ def download(file: File, folder: Path, page: str) -> str:
             failed.append(f"{url}: what came does not have the SHA-256 {file.sha256}")
             kind, then = ValueError, "try again"
         except OSError as error:                             # requests' errors are among them
-            failed.append(f"{url}: {' '.join(str(error).split())[:300 // (1 + len(file.others))]}")
-            kind, then = OSError, "the same command goes on"
+            failed.append(f"{url}: {_reason(error)}")
+            kind, then = OSError, GO_ON
+    with contextlib.suppress(OSError):                       # nothing has arrived
+        folder.rmdir()
     raise kind(f"{'; '.join(failed)}; {then}, or by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, put it "
-               f"into {folder} and run this again")
+               f"into {folder} and run this again{by_file}")
+
+
+def _reason(error: OSError) -> str:
+    """Why a download failed, in a few words."""
+    import requests
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
+    text = " ".join(str(error).split())
+    if isinstance(error, requests.ConnectionError) and "cut after" not in text:
+        return "no connection"
+    return text if len(text) < 200 else f"{text[:200].rpartition(' ')[0]} ..."
 
 
 class Resuming:

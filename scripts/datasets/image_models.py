@@ -62,7 +62,8 @@ def fetch_encoder(name: str, out: str | os.PathLike = FOLDER, file: str | None =
     waiting, hidden = target.with_suffix(".download"), target.with_name(f".{name}.")
     if file is None:
         waiting.mkdir(parents=True, exist_ok=True)
-    source = Path(file or download(model.file, waiting, PAGE))
+    source = Path(file or download(model.file, waiting, PAGE, f", or give a file that you have by --file: python -m "
+                                    f"scripts.fetch_data {name} --file ONNX"))
     open_model(source)                                  # what is no model shows here, under its own name
     target.parent.mkdir(parents=True, exist_ok=True)
     with naming_output(Path(out, target.name), str(hidden)), tempfile.TemporaryDirectory(
@@ -76,6 +77,9 @@ def fetch_encoder(name: str, out: str | os.PathLike = FOLDER, file: str | None =
         os.replace(made.with_suffix(".json"), target.with_suffix(".json"))
         os.replace(made, target)                        # last: a JSON alone is no encoder
     shutil.rmtree(waiting, ignore_errors=True)
+    if "licence" not in info:
+        lines.append(f"note: its SHA-256 is not the one of {model.file.url.rpartition('/')[2]}: it is called {name} "
+                     "because you say so")
     return [f"{Path(out, target.name)}: {lines[0]}", *lines[1:]]
 
 

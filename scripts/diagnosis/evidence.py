@@ -13,6 +13,7 @@ from models.through_time import gradient_of_one_word
 from rnnlayers import word_embedding_forward
 from rnnlayers.lengths import sequence_lengths
 from scripts.evaluation.captions import caption_split
+from scripts.runs.released import decoding_of
 from scripts.runs.training import overfit_choice
 
 LONGEST = 30                        # bound on words, as scripts.evaluate has it
@@ -58,7 +59,8 @@ class Evidence:
     @cached_property
     def shown(self):
         """The captions that other commands show, without <UNK> -> list of str."""
-        beams = caption_split(self.model, self.dataset, self.split, self.rows, self.beam)
+        own = {name: value for name, value in decoding_of(self.checkpoint).items() if name != "beam"}
+        beams = caption_split(self.model, self.dataset, self.split, self.rows, self.beam, **own)
         return [self.vocabulary.text(beam[0].ids) for beam in beams]
 
     @cached_property

@@ -1,5 +1,6 @@
 """The model card of a released model, as Markdown: what it was trained on, how good it is, how to use it."""
 import datetime
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +14,10 @@ from scripts.runs.photos import SCENES, pooled_attributes, training_attributes
 from scripts.runs.released import data_name
 from scripts.runs.settings import train_options
 
-LICENCES = {            # by the data set's name; docs/datasets.md
-    "scenes": "MIT: scenes and captions are drawn by this project",
-    "flickr8k": "for non-commercial research and education (Hodosh, Young and Hockenmaier 2013); the photographs "
-                "belong to the people who took them"}
+OURS = "MIT: scenes and captions are drawn by this project"
+FLICKR8K = ("for non-commercial research and education (Hodosh, Young and Hockenmaier 2013); the photographs belong to "
+            "the people who took them")
+NAMED = re.compile(r"\d+_[0-9a-f]{10}\.jpg")            # Flickr8k's photographs
 MADE_BY = {"model_sha256": "SHA-256 of the image model", "onnx_output": "its output", "layer": "layer",
            "input": "its input", "resize": "pictures are resized"}
 FLOORS = ("A floor is a trivial method: one caption for all images, a random training caption, the caption of the "
@@ -28,12 +29,18 @@ def model_card(file: str, checkpoint: Checkpoint, dataset: Dataset, result: Mapp
     """The card of the file `file`; result: of run_scores.evaluate_run; halved: names of the weights in float16."""
     then = training_attributes(checkpoint)
     scenes = then.get("model") == SCENES
-    licence = licence or LICENCES.get("scenes" if scenes else data_name(checkpoint.run), "not stated")
+    licence = licence or (OURS if scenes else known_licence(dataset))
     parts = {"": _about(checkpoint, result, halved), "Data": [*_data(dataset, licence), *_features(then, scenes)],
              "Scores": _scores(result), "Use": _use(file, checkpoint, then, scenes),
              "Train again": _train_again(checkpoint, scenes)}
     return "\n".join([f"# {file}", *(line for title, lines in parts.items() for line in (
         *([f"## {title}", ""] if title else []), *lines, ""))])
+
+
+def known_licence(dataset: Dataset) -> str:
+    """The licence of other people's data, told by the names of the images: a data set may have any name."""
+    names = [name for split in dataset.captions for name in dataset.images(split)[1]]
+    return FLICKR8K if all(map(NAMED.fullmatch, names)) else "not stated"
 
 
 def _about(checkpoint, result, halved):

@@ -75,7 +75,7 @@ def test_a_connection_cut_too_often_goes_on_with_the_next_call(call, server, tmp
     server.cuts = 3
     assert call("cut.zip", sha256=SUM) == 2
     said = capsys.readouterr().err
-    assert "cut.zip: " in said and "the same command goes on, or by hand: get cut.zip" in said
+    assert "cut.zip: " in said and "run the same command again to go on, or by hand: get cut.zip" in said
     assert files(tmp_path) == ["out.download/cut.zip.part"]
     assert (tmp_path / "out.download/cut.zip.part").read_bytes() == CONTENT[:3 * CUT]
     server.asked.clear()
@@ -176,3 +176,19 @@ def test_the_page_for_people_says_the_same():
         for name, expected in data_set.inside.items():
             assert name in page and (expected is None or expected in page)
     assert downloads.TRIES > 1
+
+
+def test_reasons_are_a_few_words_and_an_empty_folder_goes(call, server, tmp_path, capsys):
+    server.contents.pop("a.zip")
+    assert call("a.zip") == 2
+    err = capsys.readouterr().err
+    assert "/x/a.zip: 404 " in err and len(err) < 400 and not (tmp_path / "out.download").exists()
+
+
+def test_a_file_put_there_by_hand_that_is_another_one_is_named(call, server, tmp_path, capsys):
+    (tmp_path / "out.download").mkdir()
+    (tmp_path / "out.download" / "a.zip").write_bytes(b"another")
+    assert call("a.zip", sha256=SUM) == 2
+    assert f"a.zip: its SHA-256 is {hashlib.sha256(b'another').hexdigest()}, expected {SUM}: remove it" in (
+        capsys.readouterr().err)
+    assert not server.asked and (tmp_path / "out.download" / "a.zip").read_bytes() == b"another"

@@ -3,6 +3,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 
 from data.scene_dataset import make_scene_dataset
 from models.checkpoint import load_checkpoint, save_checkpoint
-from scripts import caption, check_attention, evaluate, release, report, train
+from scripts import caption, check_attention, evaluate, release, report, show_attention, train
 from scripts.evaluation import halving
 from scripts.evaluation.captioner import DEFAULT, load_captioner
+from scripts.evaluation.model_card import known_licence
 from scripts.runs import load_run
 from scripts.runs.released import decoding_of
 from scripts.runs.settings import settings_of, train_options
-from tests.command import call
+from tests.command import call, without_next
 from tests.sealed_files import edited
 
 OWNER = "ada-lovelace"
@@ -124,6 +126,9 @@ def test_decoding_defaults_are_the_files_unless_asked_otherwise(place, capsys):
         assert call(caption.main, "own.h5", "--n", 0, *beam) == 0
         found = [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()]
         assert found == [entry["caption"] for entry in entries] and max(len(text.split()) for text in found) <= 4
+    assert call(show_attention.main, "own.h5", "--out", "figures", "--n", len(texts[1])) == 0
+    said = [line.split(".png: ")[1] for line in without_next(capsys.readouterr().out).splitlines()]
+    assert said == [entry["caption"] or "(no words)" for entry in texts[1]]
     assert call(caption.main, "own.h5", "--sample", "--n", 0) == 0
     assert max(len(line.split("\t")[1].split()) for line in capsys.readouterr().out.splitlines()) <= 4
     assert call(caption.main, "own.h5", "--alternatives", 3, "--n", 1) == 0
@@ -187,6 +192,25 @@ def test_bad_input_is_one_line(arguments, message, owner, tmp_path, monkeypatch,
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and Path("best.h5").read_bytes() == before
     assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_a_run_keeps_its_own_checkpoints(owner, place, capsys):
+    shutil.copytree(owner / "run", place / "run")
+    before = (place / "run" / "last.h5").read_bytes()
+    for out in ("run/last.h5", "run/best.h5"):
+        assert call(release.main, "run", "--data", owner / "datasets" / "scenes", "--out", out, "--force") == 2
+        assert f"--out {out}: is what is released, or belongs to its run" in capsys.readouterr().err
+    assert (place / "run" / "last.h5").read_bytes() == before
+    assert call(release.main, "model.h5", "--out", "again.h5") == 2
+    assert "model.h5: was released already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names, licence", [
+    (["1000268201_693b08cb0e.jpg", "10815824_2997e03d76.jpg"], "non-commercial"), (["1000268201.jpg"], "not stated"),
+    (["1000268201_693b08cb0e.jpg", "mine.jpg"], "not stated")])
+def test_a_licence_is_known_by_the_images_not_by_the_name_of_the_data(names, licence):
+    dataset = SimpleNamespace(captions={"train": None}, images=lambda split: (None, names), name="flickr8k")
+    assert licence in known_licence(dataset)
 
 
 def test_the_file_may_be_written_again(owner, place):

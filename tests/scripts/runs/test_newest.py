@@ -121,7 +121,7 @@ def test_else_a_run_on_scenes_with_a_warning(place, capsys):
     code, err = caption_photo(capsys)
     assert code == 0 and re.fullmatch(
         "newest run: runs/scenes\nnote: runs/broken was passed over: runs/broken/best.h5: .*\nnote: runs/scenes was "
-        "trained on drawn scenes, so its captions of photographs will make no sense: python -m scripts.fetch_data .*\n", err)
+        "trained on drawn scenes, so its captions of photographs will make no sense: python -m .*\n", err)
     code, err = caption_photo(capsys, "--encoder", "some.onnx")
     assert code == 2 and "no run there was trained on features of some.onnx, only on drawn scenes" in err
     assert fetched_encoder(load_run("runs/scenes")) is None
