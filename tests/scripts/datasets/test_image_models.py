@@ -37,7 +37,8 @@ def left(out):
 @pytest.mark.parametrize("classes", [1000, 1001])
 def test_the_grid_is_what_the_last_pooling_averages(pool, last, classes, source, out):
     w, b = write_classifier(source, pool, classes, last=last)
-    line, = fetch_encoder("mobilenet", out, str(source))
+    line, origin = fetch_encoder("mobilenet", out, str(source))
+    assert "called mobilenet because you say so" in origin
     assert line == (f"{out / 'mobilenet.onnx'}: model.onnx, which sees espresso in the built-in photograph; its "
                     f"features are grid, regions 4x4 of 5 numbers ({'NHWC' if last else 'NCHW'})")
     assert left(out) == ["mobilenet.json", "mobilenet.onnx"]
@@ -71,7 +72,7 @@ def test_a_file_whose_grid_is_an_output_stays_as_it_is(source, out):
 
 def test_without_a_pooling_the_features_are_one_vector(source, out):
     write_classifier(source, pool=None)
-    _, note = fetch_encoder("mobilenet", out, str(source))
+    _, note, _ = fetch_encoder("mobilenet", out, str(source))
     assert note == "note: model.onnx has no pooling over all positions, whose input would be the grid"
     encoder = Encoder(out / "mobilenet.onnx")
     assert encoder.grid is None and encoder.shape == (1000,)
