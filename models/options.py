@@ -129,13 +129,13 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
            setting=Setting("loss", choices=("loss", "cider"), help="what decides the best epoch, for best.h5 and "
                            "--patience: the validation loss, or the CIDEr of --score-every (1 if not given)")),
     Option("patience", (SOLVER,), int, None, "stop after this many measurements without a better one", AT_LEAST_1,
-           setting=Setting(None, help="stop after this many epochs (with --select cider: scorings) without a better "
+           setting=Setting(None, help="stop after this many epochs (with --select cider: evaluations) without a better "
                            "one")),
     Option("callbacks", (SOLVER,), tuple, (), "called with the solver after every step; setting solver.stop ends "
            "training"),
     Option("print_every", (SOLVER,), int, 10, "steps between two printed losses"),
     Option("verbose", (SOLVER,), bool, True, "print losses"),
-    Option("overfit", (COMMAND,), int, None, "sanity check: learn N captions by heart with the cs231n course's "
+    Option("overfit", (COMMAND,), int, None, "sanity check: overfit N captions with the cs231n course's "
            "settings; exit 1 if that fails", AT_LEAST_1, setting=Setting(None, metavar="N")),
 )
 ARGUMENTS = ("word_to_idx", "input_dim", "wordvec_dim", "hidden_dim", "cell_type", "dtype")      # the course's

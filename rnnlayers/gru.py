@@ -31,7 +31,8 @@ def gru_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array, bn
     x (N, D), prev_h (N, H), Wx (D, 3H), Wh (H, 3H), b (3H,), bn (H,) -> next_h (N, H), cache.
     torch.nn.GRU has b = bias_ih + bias_hh, but for n bias_ih alone, and bn = bias_hh of n.
     Raises ValueError on shapes that do not fit. Source: Cho et al. (2014), "Learning phrase representations using RNN
-    encoder-decoder", section 2.3; the reset gate behind the product as in Chung et al. (2014), and in cuDNN.
+    encoder-decoder", section 2.3, where the reset gate is applied before the product with prev_h;
+    here it is applied after, as in cuDNN and torch.nn.GRU.
     """
     check_shapes("gru_step_forward", x=(x, "N D"), prev_h=(prev_h, "N H"), Wx=(Wx, "D 3H"), Wh=(Wh, "H 3H"),
                  b=(b, "3H"), bn=(bn, "H"))

@@ -1,6 +1,6 @@
-"""Make one file of a run for others: all that captions need, a model card, no training state and no path of yours.
+"""Make one file of a run for others: all that captions need, a model card, no training state and no paths from your machine.
 
-The other commands take the file as they take a run. Weights are stored as float16 where that changes no caption of the
+The other commands accept the file in place of a run. Weights are stored as float16 where that changes no caption of the
 split, by default test; the decoding options below become the file's defaults.
 """
 import os
