@@ -1,4 +1,4 @@
-"""Make one file of a run for others: all that captions need, a model card, no training state and no paths from your machine.
+"""Make one file of a run for others: all that captions need and a model card, no training state, no paths from here.
 
 The other commands accept the file in place of a run. Weights are stored as float16 where that changes no caption of the
 split, by default test; the decoding options below become the file's defaults.
