@@ -112,12 +112,12 @@ def lstm():
         graph.node(f"a{t}", left + 170, 290, "a = x Wx + prev_h Wh + b", 216)
         graph.node(f"x{t}", left + 170, 388, f"x[:, {t}]", kind="data")
         graph.node(f"y{t}", left + 330, 30, f"h[:, {t}]", kind="data")
-        graph.edge(last[0], f"c{t}", "" if t == 0 else "dprev_c", 0.25)
-        graph.edge(last[1], f"a{t}", "" if t == 0 else "dprev_h", 0.45)
+        graph.edge(last[0], f"c{t}", "dc0" if t == 0 else "dprev_c", 0.25)
+        graph.edge(last[1], f"a{t}", *(("dh0", 0.15) if t == 0 else ("dprev_h", 0.45)))
         for name in "ifgo":
             graph.edge(f"a{t}", f"{name}{t}")
-            graph.edge(f"{name}{t}", f"h{t}" if name == "o" else f"c{t}", "" if name == "o" else f"d{name}")
-        graph.edge(f"c{t}", f"h{t}", "dc", 0.3)
+            graph.edge(f"{name}{t}", f"h{t}" if name == "o" else f"c{t}", f"d{name}")
+        graph.edge(f"c{t}", f"h{t}", "a part of dc", 0.3)
         graph.edge(f"h{t}", f"y{t}", f"dh[:, {t}]", 0.25)
         graph.edge(f"x{t}", f"a{t}", f"dx[:, {t}]", 0.8)
     return graph
@@ -138,7 +138,7 @@ def gru():
         graph.node(f"x{t}", left + 290, 388, f"x[:, {t}]", kind="data")
         graph.node(f"y{t}", left + 245, 30, f"h[:, {t}]", kind="data")
         graph.edge(last, f"h{t}", "dnext_h * z" if t else "", 0.5)
-        graph.edge(last, f"u{t}", "" if t == 0 else "du Wh.T", 0.35)
+        graph.edge(last, f"u{t}", "a part of dh0" if t == 0 else "du Wh.T", 0.35)
         for gate in "rnz":
             graph.edge(f"u{t}", f"{gate}{t}")
             graph.edge(f"a{t}", f"{gate}{t}")
