@@ -113,7 +113,7 @@ def lstm():
         graph.node(f"x{t}", left + 170, 388, f"x[:, {t}]", kind="data")
         graph.node(f"y{t}", left + 330, 30, f"h[:, {t}]", kind="data")
         graph.edge(last[0], f"c{t}", "dc0" if t == 0 else "dprev_c", 0.25)
-        graph.edge(last[1], f"a{t}", *(("dh0", 0.15) if t == 0 else ("dprev_h", 0.45)))
+        graph.edge(last[1], f"a{t}", *(("dh0", 0.85) if t == 0 else ("dprev_h", 0.45)))
         for name in "ifgo":
             graph.edge(f"a{t}", f"{name}{t}")
             graph.edge(f"{name}{t}", f"h{t}" if name == "o" else f"c{t}", f"d{name}")
