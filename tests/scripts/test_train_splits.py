@@ -51,7 +51,7 @@ def test_overfitting_needs_none_and_shows_what_it_learnt(all_train, tmp_path, gr
     assert call(train.main, "--data", all_train, "--model", "lstm", "--overfit", 20, "--hidden", 64, "--out", out) == 0
     printed = capsys.readouterr().out
     assert f"done: {out} has" in printed and "caption of" not in printed
-    assert "under the course's bound of 0.5" in printed
+    assert "the course's bound of 0.5 for" in printed
     assert (out / "samples.png").read_bytes().startswith(b"\x89PNG")
     (shown,) = groups
     learnt = np.random.default_rng(0).permutation(24)[:20]              # one caption an image: what seed 0 chooses
