@@ -112,7 +112,8 @@ def test_captions_of_the_file_are_those_of_the_run(owner, place, capsys):
     assert printed[0].count("\n") == 10 and len({*printed}) == 1
 
 
-def test_decoding_defaults_are_the_files_unless_asked_otherwise(place, capsys):
+def test_decoding_defaults_are_the_files_unless_asked_otherwise(place, capsys, monkeypatch):
+    monkeypatch.setattr("scripts.pages.attention_figures.attention_figure", lambda *_: b"\x89PNG")
     own = {"beam": 2, "max_length": 4, "normalisation": 0.5}
     assert decoding_of(load_run("own.h5")) == own
     assert call(evaluate.main, "own.h5") == 0 and call(evaluate.main, "own.h5", "--beam", 1) == 0

@@ -1,4 +1,5 @@
 """The list of commands, and what is said of a misspelt one."""
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rnnlayers
+from scripts import __main__
 from scripts.commandline import catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,7 +63,13 @@ def test_every_command_names_the_nearest_option(argv, words):
 def test_a_command_runs_behind_its_name_too():
     done = python("-m", "scripts", "score", "none.json", "none.json")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "none.json" in done.stderr
-    assert "usage: python -m scripts.score" in python("-m", "scripts", "score", "--help").stdout
-    assert "usage: python -m gradcheck" in python("-m", "scripts", "gradcheck", "--help").stdout
-    assert python("-m", "scripts", "help").stdout.startswith("usage: ")
-    assert python("-m", "scripts", "--version").stdout == f"rnnlayers {rnnlayers.__version__}\n"
+
+
+@pytest.mark.parametrize("argv, printed", [
+    (["help"], "usage: python -m scripts.COMMAND"), (["--version"], f"rnnlayers {rnnlayers.__version__}\n"),
+    (["gradcheck", "--help"], "usage: python -m gradcheck"), (["score", "--help"], "usage: python -m scripts.score")])
+def test_what_is_no_file_of_scripts(argv, printed, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rnnlayers", *argv])
+    with contextlib.suppress(SystemExit):
+        __main__.main()
+    assert capsys.readouterr().out.startswith(printed)
