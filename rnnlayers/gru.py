@@ -31,8 +31,7 @@ def gru_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array, bn
     x (N, D), prev_h (N, H), Wx (D, 3H), Wh (H, 3H), b (3H,), bn (H,) -> next_h (N, H), cache.
     torch.nn.GRU has b = bias_ih + bias_hh, but for n bias_ih alone, and bn = bias_hh of n.
     Raises ValueError on shapes that do not fit. Source: Cho et al. (2014), "Learning phrase representations using RNN
-    encoder-decoder", section 2.3, where the reset gate is applied before the product with prev_h;
-    here it is applied after, as in cuDNN and torch.nn.GRU.
+    encoder-decoder", arXiv 1406.1078v1: the reset gate is applied after the matrix product, as in cuDNN.
     """
     check_shapes("gru_step_forward", x=(x, "N D"), prev_h=(prev_h, "N H"), Wx=(Wx, "D 3H"), Wh=(Wh, "H 3H"),
                  b=(b, "3H"), bn=(bn, "H"))

@@ -99,81 +99,104 @@ def rnn():
 
 
 def lstm():
-    graph = Graph(1000, 420, "The LSTM over two steps")
+    graph = Graph(1120, 420, "The LSTM over two steps")
     graph.node("c", 40, 110, "c0", kind="data")
     graph.node("h", 40, 290, "h0", kind="data")
     for t in range(2):
-        left, last = 100 + 450 * t, ("c", "h") if t == 0 else ("c0", "h0")
-        graph.frame(left, 70, 400, 262, f"lstm_step, t = {t}")
+        left, last = 100 + 510 * t, ("c", "h") if t == 0 else ("c0", "h0")
+        graph.frame(left, 70, 460, 262, f"lstm_step, t = {t}")
         graph.node(f"c{t}", left + 130, 110, "next_c = f * prev_c + i * g", 226)
         for name, x in zip("ifgo", (44, 102, 160, 218)):
             graph.node(f"{name}{t}", left + x, 200, name, 34)
-        graph.node(f"h{t}", left + 330, 200, "next_h = o\n* tanh(next_c)", 122)
+        graph.node(f"h{t}", left + 390, 215, "next_h = o\n* tanh(next_c)", 122)
         graph.node(f"a{t}", left + 170, 290, "a = x Wx + prev_h Wh + b", 216)
         graph.node(f"x{t}", left + 170, 388, f"x[:, {t}]", kind="data")
-        graph.node(f"y{t}", left + 330, 30, f"h[:, {t}]", kind="data")
-        graph.edge(last[0], f"c{t}", "dc0" if t == 0 else "dprev_c", 0.25)
-        graph.edge(last[1], f"a{t}", *(("dh0", 0.85) if t == 0 else ("dprev_h", 0.45)))
+        graph.node(f"y{t}", left + 390, 30, f"h[:, {t}]", kind="data")
+        graph.edge(last[0], f"c{t}", "dprev_c" if t else "dc0", 0.25 if t else 0.5)
+        graph.edge(last[1], f"a{t}", "dprev_h" if t else "dh0", 0.45)
         for name in "ifgo":
             graph.edge(f"a{t}", f"{name}{t}")
             graph.edge(f"{name}{t}", f"h{t}" if name == "o" else f"c{t}", f"d{name}")
-        graph.edge(f"c{t}", f"h{t}", "a part of dc", 0.3)
+        graph.edge(f"c{t}", f"h{t}")
+        graph.text(left + 312, 134, "dnext_h * o", "d")
+        graph.text(left + 322, 150, "* (1-tanh_c**2)", "d")
         graph.edge(f"h{t}", f"y{t}", f"dh[:, {t}]", 0.25)
         graph.edge(f"x{t}", f"a{t}", f"dx[:, {t}]", 0.8)
     return graph
 
 
 def gru():
-    graph = Graph(1000, 420, "The GRU over two steps")
-    graph.node("h", 40, 110, "h0", kind="data")
+    graph = Graph(1310, 510, "The GRU over two steps")
+    graph.node("y-1", 45, 110, "h0", kind="data")
     for t in range(2):
-        left, last = 100 + 450 * t, "h" if t == 0 else "h0"
-        graph.frame(left, 70, 400, 262, f"gru_step, t = {t}")
-        graph.node(f"h{t}", left + 245, 110, "next_h = (1 - z) * n + z * prev_h", 280)
-        graph.node(f"r{t}", left + 110, 200, "r", 34)
-        graph.node(f"n{t}", left + 200, 200, "n", 34)
-        graph.node(f"z{t}", left + 340, 200, "z", 34)
-        graph.node(f"u{t}", left + 90, 290, "u = prev_h Wh", 120)
-        graph.node(f"a{t}", left + 290, 290, "a = x Wx + b", 116)
-        graph.node(f"x{t}", left + 290, 388, f"x[:, {t}]", kind="data")
-        graph.node(f"y{t}", left + 245, 30, f"h[:, {t}]", kind="data")
-        graph.edge(last, f"h{t}", "dnext_h * z" if t else "", 0.5)
-        graph.edge(last, f"u{t}", "a part of dh0" if t == 0 else "du Wh.T", 0.35)
-        for gate in "rnz":
-            graph.edge(f"u{t}", f"{gate}{t}")
-            graph.edge(f"a{t}", f"{gate}{t}")
-        graph.edge(f"r{t}", f"n{t}", "dr")
-        graph.edge(f"n{t}", f"h{t}", "dn")
-        graph.edge(f"z{t}", f"h{t}", "dz", 0.6)
-        graph.edge(f"h{t}", f"y{t}", f"dh[:, {t}]", 0.2)
-        graph.edge(f"x{t}", f"a{t}", f"dx[:, {t}]", 0.8)
+        left = 140 + 580 * t
+        graph.frame(left, 70, 410, 360, f"gru_step, t = {t}")
+        graph.node(f"h{t}", left + 205, 110, "next_h = (1 - z) * n + z * prev_h", 280)
+        graph.node(f"n{t}", left + 130, 200, "n", 34)
+        graph.node(f"g{t}", left + 335, 200, "r, z", 60)
+        graph.node(f"m{t}", left + 130, 290, "m = u_n + bn", 112)
+        graph.node(f"u{t}", left + 130, 380, "u = prev_h Wh", 120)
+        graph.node(f"a{t}", left + 335, 380, "a = x Wx + b", 116)
+        graph.node(f"x{t}", left + 335, 480, f"x[:, {t}]", kind="data")
+        graph.node(f"y{t}", left + 490, 110, f"h[:, {t}]", kind="data")
+        graph.node(f"s{t}", left + 490, 30, "scores", kind="data")
+        graph.edge(f"y{t - 1}", f"h{t}", "dnext_h * z", 0.35)
+        graph.edge(f"y{t - 1}", f"u{t}", "du Wh.T", 0.6)
+        for start, end, gradient in (("u", "m", "dm"), ("m", "n", "dm"), ("a", "n", "da_n"), ("a", "g", "da_r, da_z"),
+                                     ("g", "n", "dr"), ("n", "h", "dn"), ("g", "h", "dz"), ("h", "y", "dnext_h")):
+            graph.edge(f"{start}{t}", f"{end}{t}", gradient, 0.7 if gradient == "da_n" else 0.5)
+        graph.edge(f"u{t}", f"g{t}", "da_r, da_z", 0.75)
+        graph.edge(f"y{t}", f"s{t}", f"dh[:, {t}]")
+        graph.edge(f"x{t}", f"a{t}", f"dx[:, {t}]", 0.75)
     return graph
 
 
 def attention():
-    graph = Graph(1040, 420, "The LSTM with attention over two steps")
+    graph = Graph(1040, 430, "The LSTM with attention over two steps")
     graph.node("A", 520, 36, "A (N, H, L): the regions, keys and values of every step", 980, "data")
     graph.node("h-1", 70, 250, "h0 = c0 =\nmean of A", kind="data")
     for t in range(2):
         left = 150 + 450 * t
         graph.node(f"w{t}", left + 60, 140, "attn, w =\nattention(prev_h, A)")
-        graph.node(f"s{t}", left + 160, 250, "lstm_step(x, prev_h,\nprev_c, attn)", 180)
-        graph.node(f"h{t}", left + 330, 250, f"h[:, {t}]\nand c", kind="data")
-        graph.node(f"x{t}", left + 160, 370, f"x[:, {t}]", kind="data")
-        graph.node(f"y{t}", left + 330, 370, "scores", kind="data")
-        last = f"h{t - 1}"
+        graph.node(f"s{t}", left + 160, 260, "lstm_step(x, prev_h,\nprev_c, attn)", 180)
+        graph.node(f"h{t}", left + 345, 215, f"h[:, {t}]", kind="data")
+        graph.node(f"c{t}", left + 345, 310, "c", kind="data")
+        graph.node(f"x{t}", left + 160, 390, f"x[:, {t}]", kind="data")
+        graph.node(f"y{t}", left + 345, 110, "scores", kind="data")
         graph.edge(f"s{t}", f"h{t}")
-        graph.edge(last, f"s{t}", "dprev_h, dprev_c" if t else "", 0.5)
-        graph.edge(last, f"w{t}", "dh_attn", 0.6)
+        graph.edge(f"s{t}", f"c{t}")
+        graph.edge(f"h{t - 1}", f"s{t}", "dprev_h" if t else "")
+        if t:
+            graph.edge(f"c{t - 1}", f"s{t}", "dprev_c", 0.5)
+        graph.edge(f"h{t - 1}", f"w{t}", "dh_attn", 0.6)
         graph.edge(f"w{t}", f"s{t}", "dattn", 0.4)
         graph.edge(f"x{t}", f"s{t}", f"dx[:, {t}]")
         graph.edge(f"h{t}", f"y{t}", f"dh[:, {t}]")
-        graph.node(f"A{t}", left + 60, 36, "")
         graph.places[f"A{t}"] = left + 60, 36, 0, 15
         graph.edge(f"A{t}", f"w{t}", "dA_t")
-    graph.node("Am", 70, 36, "")
+    graph.text(168, 282, "dprev_h", "d")
+    graph.text(168, 298, "+ dprev_c", "d")
     graph.places["Am"] = 70, 36, 0, 15
     graph.edge("Am", "h-1", "dmean")
+    return graph
+
+
+def additive_attention():
+    graph = Graph(1010, 330, "One step of additive attention")
+    for name, x, y, label, kind in (
+            ("h", 90, 275, "prev_h", "data"),
+            ("keys", 300, 115, "keys = A Wa + ba", "box"), ("query", 300, 205, "query = prev_h Wq", "box"),
+            ("gate", 560, 285, "gate = prev_h Wbeta + bbeta", "box"), ("s", 540, 150, "s = tanh(keys\n+ query)", "box"),
+            ("w", 720, 150, "w = softmax(s v)", "box"), ("z", 900, 150, "z = sum of w A", "box"),
+            ("context", 880, 280, "context =\nsigmoid(gate) * z", "box")):
+        graph.node(name, x, y, label, kind=kind)
+    graph.node("A", 505, 36, "A (N, L, E): the regions, as keys and as values", 970, "data")
+    graph.places["Ak"], graph.places["Av"] = (300, 36, 0, 15), (900, 36, 0, 15)
+    for start, end, gradient in (("Ak", "keys", "dkeys Wa.T"), ("Av", "z", "w * dz"),
+                                 ("h", "query", "dquery Wq.T"), ("h", "gate", "dgate Wbeta.T"),
+                                 ("keys", "s", "dkeys"), ("query", "s", "dquery"), ("s", "w", "de"), ("w", "z", "dw"),
+                                 ("z", "context", "dz"), ("gate", "context", "dgate")):
+        graph.edge(start, end, gradient)
     return graph
 
 
@@ -195,7 +218,8 @@ def captioner():
     return graph
 
 
-GRAPHS = {"rnn": rnn, "lstm": lstm, "gru": gru, "attention_unrolled": attention, "captioner": captioner}
+GRAPHS = {"rnn": rnn, "lstm": lstm, "gru": gru, "attention_unrolled": attention,
+          "additive_attention": additive_attention, "captioner": captioner}
 
 if __name__ == "__main__":
     for name, graph in GRAPHS.items():
