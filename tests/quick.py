@@ -6,7 +6,7 @@ FOLDERS = ("rnnlayers", "models", "data", "gradcheck")          # and the files 
 SLOW = {"rnnlayers": "engine_agreement engine_backend engine_compiling engine_decoding engine_training kernels",
         "models": "attention_models captioning_rnn checkpoint decoding read_ahead regions solver",
         "data": "contents damaged_datasets dataset encoder feature_files features pictures prepare scenes tokenizer",
-        "gradcheck": "attacks check_pair files files_found main mutants"}
+        "gradcheck": "attacks check_pair files files_found main mutants quotations"}
 SLOW_BESIDE = "links"
 
 
