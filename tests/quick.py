@@ -3,10 +3,14 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 FOLDERS = ("rnnlayers", "models", "data", "gradcheck")          # and the files beside them
-SLOW = {"rnnlayers": "engine_agreement engine_backend engine_compiling engine_decoding engine_training kernels",
-        "models": "attention_models captioning_rnn checkpoint decoding read_ahead regions solver",
-        "data": "contents damaged_datasets dataset encoder feature_files features pictures prepare scenes tokenizer",
-        "gradcheck": "attacks check_pair files files_found main mutants quotations"}
+SLOW = {"rnnlayers": "engine_agreement engine_backend engine_compiling engine_decoding engine_errors engine_training "
+                     "kernels",
+        "models": "attention_models captioning_rnn checkpoint decoding metrics old_checkpoints read_ahead regions "
+                  "solver",
+        "data": "coco contents damaged_datasets dataset encoder feature_files features looking model_outputs "
+                "odd_texts pictures prepare scenes tokenizer",
+        "gradcheck": "attacks check_pair files files_found main mutants quotations contract diagnose no_false_cause "
+                     "known"}
 SLOW_BESIDE = "links"
 
 
