@@ -64,8 +64,8 @@ def main(argv=None):
             raise ValueError(f"{args.run}: has no model card, expected a file of scripts.release")
         print(checkpoint.run["release"]["card"])
         return
-    if args.out.resolve() in (Path(checkpoint.path).resolve(), *(Path(checkpoint.path).resolve().with_name(name)
-                                                                 for name in ("best.h5", "last.h5"))):
+    out = args.out.resolve()
+    if out == Path(checkpoint.path).resolve() or out.name in ("best.h5", "last.h5") and out.exists():
         raise ValueError(f"--out {args.out}: is what is released, or belongs to its run: choose another name")
     if is_released(checkpoint):
         raise ValueError(f"{args.run}: was released already; release the run that it came from, or copy the file")

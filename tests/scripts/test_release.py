@@ -182,7 +182,7 @@ def test_the_cards_command_gives_the_settings_again(options, scenes):
     (["RUN"], "expected either --out FILE, or --card"), (["RUN", "--card", "--out", "x.h5"], "expected either --out"),
     (["RUN", "--out", "model.onnx"], "expected a name that ends in .h5 or .safetensors"),
     (["RUN", "--card"], "has no model card, expected a file of scripts.release"),
-    (["RUN", "--out", "best.h5"], "already exists and holds no file of scripts.release, nothing was done"),
+    (["RUN", "--out", "best.h5"], "is what is released, or belongs to its run"),
     (["RUN", "--out", "x.h5", "--normalisation", "11"], "--normalisation 11.0: expected"),
     (["RUN", "--out", "x.h5", "--beam", "0"], "--beam 0: expected at least 1")])
 def test_bad_input_is_one_line(arguments, message, owner, tmp_path, monkeypatch, capsys):
