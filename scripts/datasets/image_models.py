@@ -1,4 +1,5 @@
 """Image models to make features with: where they are, and how a file becomes NAME.onnx with NAME.json beside it."""
+import contextlib
 import json
 import os
 import shutil
@@ -8,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data.encoder import Encoder, open_picture
-from data.encoders import FOLDER, find_encoder
+from data.encoder import Encoder, open_picture, probe_picture
+from data.encoders import FOLDER, find_encoder, stated_options
 from data.files import sha256
 from data.onnx_models import image_input, open_model, stated_pixels
 from data.prepare import naming_output
@@ -29,6 +30,7 @@ class ImageModel(NamedTuple):
     file: File
     normalise: str                  # as --normalise, unless the file's own metadata say it
     licence: str
+    channels: int                   # of its grid
 
 
 def _zoo(folder: str, name: str, size: int, digest: str) -> File:
@@ -39,14 +41,14 @@ def _zoo(folder: str, name: str, size: int, digest: str) -> File:
 MODELS = {
     "mobilenet": ImageModel(_zoo("mobilenet/model", "mobilenetv2-12", 13_964_571,
                                  "c0c3f76d93fa3fd6580652a45618618a220fced18babf65774ed169de0432ad5"),
-                            "imagenet", "Apache-2.0"),
+                            "imagenet", "Apache-2.0", 1280),
     "resnet50": ImageModel(_zoo("resnet/model", "resnet50-v1-12", 102_576_593,
                                 "3f03fdef724b22947eed826f1eef1dc5c34151bb4c37d634f1db89dfa2dd1526"),
-                           "imagenet", "Apache-2.0"),
+                           "imagenet", "Apache-2.0", 2048),
     "efficientnet-lite4": ImageModel(_zoo("efficientnet-lite4/model", "efficientnet-lite4-11", 51_946_641,
                                           "d111689907c06eea7c82e4833ddef758da6453b9d4cf60b7e99ca05c7cbd9c12"),
                                      # (x - 127) / 128
-                                     "0.498039,0.498039,0.498039/0.501961,0.501961,0.501961", "MIT"),
+                                     "0.498039,0.498039,0.498039/0.501961,0.501961,0.501961", "MIT", 1280),
 }
 
 
@@ -57,23 +59,24 @@ def fetch_encoder(name: str, out: str | os.PathLike = FOLDER, file: str | None =
     out/NAME.download. Raises ValueError or OSError, and FileExistsError if the model is there already.
     """
     model, target = MODELS[name], Path(out, f"{name}.onnx").resolve()
-    check_new("--out", Path(out, target.name))
+    check_absent(Path(out, target.name))
     check_onnx()
-    waiting, hidden = target.with_suffix(".download"), target.with_name(f".{name}.")
+    waiting = target.with_suffix(".download")
     if file is None:
         waiting.mkdir(parents=True, exist_ok=True)
     source = Path(file or download(model.file, waiting, PAGE, f", or give a file that you have by --file: python -m "
                                     f"scripts.fetch_data {name} --file ONNX"))
     open_model(source)                                  # what is no model shows here, under its own name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    hidden = next(folder for folder in target.parents if folder.exists()) / f".{name}."
     with naming_output(Path(out, target.name), str(hidden)), tempfile.TemporaryDirectory(
-            prefix=hidden.name, dir=target.parent) as folder:
+            prefix=hidden.name, dir=hidden.parent) as folder:
         made = Path(folder, target.name)
         try:
-            info, lines = make_encoder(source, made, model)
+            info, lines = make_encoder(name, source, made)
         except ValueError as error:                     # under a name that the user knows
             raise ValueError(str(error).replace(str(made), str(source))) from error
         made.with_suffix(".json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(made.with_suffix(".json"), target.with_suffix(".json"))
         os.replace(made, target)                        # last: a JSON alone is no encoder
     shutil.rmtree(waiting, ignore_errors=True)
@@ -83,24 +86,37 @@ def fetch_encoder(name: str, out: str | os.PathLike = FOLDER, file: str | None =
     return [f"{Path(out, target.name)}: {lines[0]}", *lines[1:]]
 
 
-def make_encoder(source: Path, made: Path, model: ImageModel) -> tuple[dict[str, Any], list[str]]:
+def check_absent(path: Path) -> None:
+    """Raises FileExistsError if the model `path` is there, which says so if its JSON is missing or damaged."""
+    with contextlib.suppress(ValueError):
+        if not path.is_file() or stated_options(path):
+            check_new("--out", path)
+            return
+    raise FileExistsError(f"{path}: is there, but {path.with_suffix('.json').name} beside it is missing or damaged: "
+                          f"remove {path} and run the same command again")
+
+
+def make_encoder(name: str, source: Path, made: Path) -> tuple[dict[str, Any], list[str]]:
     """Write the model `made`, whose grid is an output, and test it -> the content of its JSON, and lines to print.
 
-    Raises ValueError if it does not see what is in the built-in photograph.
+    Raises ValueError if it does not see what is in the built-in photograph, or is another network than `name`.
     """
-    session = open_model(source)
+    model, session = MODELS[name], open_model(source)
     height, width = (side or SIDE for side in image_input(session, source).size)
     content, layer = with_grid(source.read_bytes(), (height, width), made)
     made.write_bytes(content)
     normalise = None if stated_pixels(session).normalise else model.normalise
     encoder = Encoder(made, layer, size=(height, width), normalise=normalise)
     seen = what_it_sees(encoder, source)
+    zoo, found = sha256(source) == model.file.sha256, encoder.shape[-1]
+    if not zoo and found != model.channels and (encoder.grid or found not in (1000, 1001)):
+        raise ValueError(f"{source}: is another network than {name}: its features are {found} numbers, expected "
+                         f"{model.channels}: give its path to --encoder instead")
     options = {"layer": encoder.layer, "size": f"{width}x{height}", "normalise": encoder.normalise,
                "bgr": encoder.bgr, "resize": encoder.resize}
     if encoder.grid:
         options["output_layout"] = encoder.outputs.layout(encoder.layer)
-    whose = {"from": f"{source.name}, a local file"} if sha256(source) != model.file.sha256 else {
-        "from": model.file.url, "licence": model.licence}
+    whose = {"from": model.file.url, "licence": model.licence} if zoo else {"from": f"{source.name}, a local file"}
     info = {"encoder": options, "sha256": sha256(made), "sees": seen, **whose}
     lines = [f"{source.name}, which sees {seen} in the built-in photograph; its features are {encoder.layer}, "
              f"{encoder.outputs.told(encoder.layer)}"]
@@ -110,13 +126,18 @@ def make_encoder(source: Path, made: Path, model: ImageModel) -> tuple[dict[str,
 
 
 def what_it_sees(encoder: Encoder, source: Path) -> str:
-    """The name of the class that a model gives the photograph of an espresso. Raises ValueError for a wrong one."""
+    """The name of the class that a model gives the photograph of an espresso.
+
+    Raises ValueError for a wrong one, and for a model that gives another picture the same scores.
+    """
     classes = (encoder.outputs.vectors(1000) or encoder.outputs.vectors(1001) or [None])[-1]
     if classes is None:
         raise ValueError(f"{source}: has no output of ImageNet's 1,000 classes, by which it could be tested: give its "
                          "path to --encoder instead")
-    scores = Encoder(encoder.path, classes, size=encoder.size, normalise=encoder.normalise).encode(
-        [open_picture(PROBE, 2 * max(encoder.size))])[0]
+    scores, others = Encoder(encoder.path, classes, size=encoder.size, normalise=encoder.normalise).encode(
+        [open_picture(PROBE, 2 * max(encoder.size)), probe_picture()])
+    if np.allclose(scores, others, rtol=0, atol=1e-5 * float(np.abs(scores).max())):
+        raise ValueError(f"{source}: gives two different pictures the same scores: it is damaged")
     best = int(np.argmax(scores)) - (len(scores) - 1000)        # class 0 of 1,001 is the background
     if best not in SEEN:
         expected = ", ".join(f"{number} {name}" for number, name in SEEN.items())

@@ -4,16 +4,18 @@ import numpy as np
 D, BEST, ELSE = 5, 967, 818                     # features of a region; the class it sees, and that of other numbers
 
 
-def write_classifier(path, pool="GlobalAveragePool", classes=1000, best=BEST, last=False, outputs=(), **metadata):
+def write_classifier(path, pool="GlobalAveragePool", classes=1000, best=BEST, last=False, outputs=(), weight=1,
+                     **metadata):
     """Write pictures (n, 3, 16, 16), or (n, 16, 16, 3) -> `scores` (n, classes), from a grid of 4x4 -> w, b of them.
 
-    pool: None for none; last: channels last; outputs: inner tensors that are outputs: grid, pooled.
+    pool: None for none; last: channels last; outputs: inner tensors that are outputs: grid, pooled,
+    flat; weight: 0 for one that does not look at the picture.
     """
     import onnx
     node, rng = onnx.helper.make_node, np.random.default_rng(3)
     regions = 16 if pool is None else 1
     w = np.zeros((classes, D * regions), np.float32)
-    w[ELSE + classes - 1000] = 1 / regions                      # grows beyond b with pixels of 0 to 255, or 0 to 1
+    w[ELSE + classes - 1000] = weight / regions                   # grows beyond b with pixels of 0 to 255, or 0 to 1
     b = np.zeros(classes, np.float32)
     b[best + classes - 1000] = 2
     kernel = rng.uniform(0.5, 1.5, (D, 3, 4, 4)).astype(np.float32) / 16

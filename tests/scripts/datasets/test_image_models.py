@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path, monkeypatch):
+    """A made-up classifier's file, whose D features every name of the table may have."""
+    for name, model in MODELS.items():
+        monkeypatch.setitem(MODELS, name, model._replace(channels=D))
     return tmp_path / "model.onnx"
 
 
@@ -84,12 +87,36 @@ def test_without_a_pooling_the_features_are_one_vector(source, out):
     ("mobilenet", {"best": 281, "classes": 1001}, "sees ImageNet's class 281 "),
     ("mobilenet", {"normalisation": "raw"}, "sees ImageNet's class 818 .*its pixels are not normalised as 'raw'"),
     ("mobilenet", {"classes": 1200}, "no output of ImageNet's 1,000 classes"),
+    ("mobilenet", {"weight": 0}, "gives two different pictures the same scores: it is damaged"),
 ])
 def test_a_model_that_sees_something_else_is_refused(name, options, words, source, out):
     write_classifier(source, **options)
     with pytest.raises(ValueError, match=words) as caught:
         fetch_encoder(name, out, str(source))
-    assert str(caught.value).startswith(f"{source}: ") and left(out) == []
+    assert str(caught.value).startswith(f"{source}: ") and not out.exists()
+
+
+@pytest.mark.parametrize("width, options", [(D, {}), (16 * D, {"pool": None, "outputs": ["flat"]})])
+def test_another_network_than_its_name_is_refused(width, options, source, out, monkeypatch):
+    write_classifier(source, **options)
+    monkeypatch.setitem(MODELS, "resnet50", MODELS["resnet50"]._replace(channels=2048))
+    with pytest.raises(ValueError, match=f"another network than resnet50: its features are {width} numbers, expected"):
+        fetch_encoder("resnet50", out, str(source))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", '{"encoder": {"layer": "grid"}, "sha256": "0"}'])
+def test_a_model_without_its_json_is_there_but_no_use(content, source, out):
+    write_classifier(source)
+    fetch_encoder("mobilenet", out, str(source))
+    (out / "mobilenet.json").unlink()
+    if content is not None:
+        (out / "mobilenet.json").write_text(content)
+    with pytest.raises(FileExistsError, match=r"mobilenet.json beside it is missing or damaged: remove .*\.onnx and"):
+        fetch_encoder("mobilenet", out, str(source))
+    (out / "mobilenet.onnx").unlink()
+    fetch_encoder("mobilenet", out, str(source))
+    assert Encoder(out / "mobilenet.onnx").layer == "grid"
 
 
 def test_what_the_file_says_of_its_pixels_counts(source, out):
@@ -114,7 +141,8 @@ def test_what_is_no_such_model_is_named_and_nothing_is_written(damage, source, o
          "folder": source.mkdir, "absent": lambda: None}[damage]()
     with pytest.raises((ValueError, OSError), match=str(source)) as caught:
         fetch_encoder("mobilenet", out, str(source))
-    assert "\n" not in str(caught.value) and ".mobilenet." not in str(caught.value) and left(out) == []
+    assert "\n" not in str(caught.value) and ".mobilenet." not in str(caught.value)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("step", ["what_it_sees", "with_grid"])
