@@ -17,7 +17,8 @@ from scripts.commandline.run_options import add_data, add_run, add_split, add_th
 from scripts.diagnosis.evidence import Evidence
 from scripts.diagnosis.findings import diagnose, entry, last_line, lines
 from scripts.runs import load_run, open_run_data
-from scripts.runs.released import decoding_of
+from scripts.runs.folders import epoch_of
+from scripts.runs.released import search_of
 
 
 def parse(argv=None):
@@ -44,12 +45,12 @@ def main(argv=None):
     set_threads(args.threads)
     checkpoint = load_run(args.run)
     dataset = open_run_data(checkpoint, args.data, features=False)
-    args.beam = args.beam or decoding_of(checkpoint).get("beam", BEAM)
-    evidence = Evidence(checkpoint, dataset, args.split, args.images, args.beam, np.random.default_rng(args.seed))
-    epoch = checkpoint.run.get("epoch", (checkpoint.solver or {}).get("epoch"))
+    decoding = search_of(checkpoint, args.beam)
+    evidence = Evidence(checkpoint, dataset, args.split, args.images, decoding, np.random.default_rng(args.seed))
+    epoch, beam = epoch_of(checkpoint), decoding["beam"]
     if not args.json:
         print(f"{checkpoint.path}: {checkpoint.model.cell_type}, {len(evidence.rows):,} images of {args.split}, beam "
-              f"{args.beam}" + (", stopped before its first epoch's end: hardly trained" if epoch == 0 else ""))
+              f"{beam}" + (", stopped before its first epoch's end: hardly trained" if epoch == 0 else ""))
     entries = []
     for name, finding in diagnose(evidence):
         entries.append(entry(name, finding))
@@ -58,7 +59,7 @@ def main(argv=None):
     found = [entry["name"] for entry in entries if entry["found"]]
     if args.json:
         json.dump({"run": str(args.run), "epoch": epoch, "split": args.split, "images": len(evidence.rows),
-                   "beam": args.beam, "found": found, "symptoms": entries}, sys.stdout, indent=1, allow_nan=False)
+                   "beam": beam, "found": found, "symptoms": entries}, sys.stdout, indent=1, allow_nan=False)
         print()
     else:
         print(last_line(entries))

@@ -10,7 +10,7 @@ from scripts.commandline.run_options import add_data, add_run, add_split, check_
 from scripts.pages.attention_figures import choose_images, draw_attention
 from scripts.pages.pictures import Pictures, gone
 from scripts.runs import load_attending_run
-from scripts.runs.released import decoding_of
+from scripts.runs.released import search_of
 
 
 def parse(argv=None):
@@ -41,9 +41,8 @@ def main(argv=None):
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out}: a file, expected a folder for the figures")
     print(*(f"{line}\n" for line in gone(dataset) if args.images is None), end="", sep="")
-    search = {**decoding_of(checkpoint), **({"beam": args.beam} if args.beam else {})}
-    failed = draw_attention(checkpoint.model, dataset, split, rows, names, pictures, args.out, args.force, **search,
-                            allow_unknown=args.allow_unknown)
+    failed = draw_attention(checkpoint.model, dataset, split, rows, names, pictures, args.out, args.force,
+                            allow_unknown=args.allow_unknown, **search_of(checkpoint, args.beam))
     print_next("show_attention", run=args.run)
     return 2 if failed else 0
 

@@ -13,7 +13,6 @@ from models.through_time import gradient_of_one_word
 from rnnlayers import word_embedding_forward
 from rnnlayers.lengths import sequence_lengths
 from scripts.evaluation.captions import caption_split
-from scripts.runs.released import decoding_of
 from scripts.runs.training import overfit_choice
 
 LONGEST = 30                        # bound on words, as scripts.evaluate has it
@@ -22,11 +21,14 @@ BATCHES = 4                         # of these, for gradients
 
 
 class Evidence:
-    """A run on up to `images` images of a split, drawn by rng: a Generator. Raises ValueError for a missing split."""
+    """A run on up to `images` images of a split, drawn by rng: a Generator. Raises ValueError for a missing split.
 
-    def __init__(self, checkpoint, dataset, split, images, beam, rng):
-        self.checkpoint, self.model, self.dataset, self.split, self.beam = (
-            checkpoint, checkpoint.model, dataset, split, beam)
+    decoding: options of models.decoding.beam_search.
+    """
+
+    def __init__(self, checkpoint, dataset, split, images, decoding, rng):
+        self.checkpoint, self.model, self.dataset, self.split, self.decoding = (
+            checkpoint, checkpoint.model, dataset, split, decoding)
         rows, _ = dataset.images(split)
         self.vocabulary, self.reader = dataset.vocabulary, dataset.features[split]
         self.rows = np.sort(rng.choice(rows, min(images, len(rows)), replace=False))
@@ -50,17 +52,19 @@ class Evidence:
 
     @cached_property
     def hypotheses(self):
-        """The best caption of each image, in which <UNK> may be chosen: a Hypothesis for each of `rows`."""
+        """The best caption of each image, in which <UNK> may be chosen: a Hypothesis for each of `rows`.
+
+        The bound on words is our own, so that captions which a released model cuts are not called unfinished.
+        """
         length = max(LONGEST, self.dataset.captions["train"].shape[1])
-        beams = caption_split(self.model, self.dataset, self.split, self.rows, self.beam, max_length=length,
-                              allow_unknown=True)
+        beams = caption_split(self.model, self.dataset, self.split, self.rows, allow_unknown=True,
+                              **{**self.decoding, "max_length": length})
         return [beam[0] for beam in beams]
 
     @cached_property
     def shown(self):
         """The captions that other commands show, without <UNK> -> list of str."""
-        own = {name: value for name, value in decoding_of(self.checkpoint).items() if name != "beam"}
-        beams = caption_split(self.model, self.dataset, self.split, self.rows, self.beam, **own)
+        beams = caption_split(self.model, self.dataset, self.split, self.rows, **self.decoding)
         return [self.vocabulary.text(beam[0].ids) for beam in beams]
 
     @cached_property

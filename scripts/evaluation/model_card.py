@@ -1,23 +1,26 @@
 """The model card of a released model, as Markdown: what it was trained on, how good it is, how to use it."""
 import datetime
-import re
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.dataset import Dataset
+from data.encoders import NAMES
 from models.checkpoint import Checkpoint
 from scripts.evaluation.tables import score_rows
 from scripts.runs.photos import SCENES, pooled_attributes, training_attributes
 from scripts.runs.released import data_name
 from scripts.runs.settings import train_options
 
-OURS = "MIT: scenes and captions are drawn by this project"
-FLICKR8K = ("for non-commercial research and education (Hodosh, Young and Hockenmaier 2013); the photographs belong to "
-            "the people who took them")
-NAMED = re.compile(r"\d+_[0-9a-f]{10}\.jpg")            # Flickr8k's photographs
+SCENES_LICENCE = "MIT: scenes and captions are drawn by this project"
+FLICKR8K_LICENCE = ("for non-commercial research and education (Hodosh, Young and Hockenmaier 2013); the photographs "
+                    "belong to the people who took them")
+# SHA-256 of the sorted names of Flickr8k's 1,000 test images: anybody may call a data set flickr8k
+FLICKR8K = "e3ec5b26b21d07aa4e8c3568b016d206d5bc04f9d3d6caf0e87a6f6eb1aa2188"
 MADE_BY = {"model_sha256": "SHA-256 of the image model", "onnx_output": "its output", "layer": "layer",
            "input": "its input", "resize": "pictures are resized"}
 FLOORS = ("A floor is a trivial method: one caption for all images, a random training caption, the caption of the "
@@ -29,7 +32,7 @@ def model_card(file: str, checkpoint: Checkpoint, dataset: Dataset, result: Mapp
     """The card of the file `file`; result: of run_scores.evaluate_run; halved: names of the weights in float16."""
     then = training_attributes(checkpoint)
     scenes = then.get("model") == SCENES
-    licence = licence or (OURS if scenes else known_licence(dataset))
+    licence = licence or (SCENES_LICENCE if scenes else licence_of(dataset))
     parts = {"": _about(checkpoint, result, halved), "Data": [*_data(dataset, licence), *_features(then, scenes)],
              "Scores": _scores(result), "Use": _use(file, checkpoint, then, scenes),
              "Train again": _train_again(checkpoint, scenes)}
@@ -37,10 +40,12 @@ def model_card(file: str, checkpoint: Checkpoint, dataset: Dataset, result: Mapp
         *([f"## {title}", ""] if title else []), *lines, ""))])
 
 
-def known_licence(dataset: Dataset) -> str:
-    """The licence of other people's data, told by the names of the images: a data set may have any name."""
-    names = [name for split in dataset.captions for name in dataset.images(split)[1]]
-    return FLICKR8K if all(map(NAMED.fullmatch, names)) else "not stated"
+def licence_of(dataset: Dataset) -> str:
+    """The licence of a data set of photographs, which is known of Flickr8k alone."""
+    names = sorted(Path(name).stem for name in dataset.images("test")[1]) if "test" in dataset.captions else []
+    if hashlib.sha256("\n".join(names).encode()).hexdigest() == FLICKR8K:
+        return FLICKR8K_LICENCE
+    return "not stated (scripts.release takes it as --licence TEXT)"
 
 
 def _about(checkpoint, result, halved):
@@ -84,18 +89,22 @@ def _scores(result):
 
 def _use(file, checkpoint, then, scenes):
     file, data = shlex.quote(file), shlex.quote(f"datasets/{data_name(checkpoint.run)}")
+    encoder, hint = _encoder(then)
     photos = [f"python -m scripts.serve {file} --scenes"] if scenes else [
-        f"python -m scripts.caption {file} --images photos --encoder {(onnx := shlex.quote(_onnx(then)))}",
-        f"python -m scripts.serve {file} --encoder {onnx}"]
+        f"python -m scripts.caption {file} --images photos --encoder {shlex.quote(encoder)}",
+        f"python -m scripts.serve {file} --encoder {shlex.quote(encoder)}"]
     return ["```bash", 'pip install -e ".[serve]"', *photos, f"python -m scripts.evaluate {file} --data {data}",
             f"python -m scripts.train --from {file} --data datasets/mine", "```", "",
             "Decoding options that are not given are those of the scores above." + ("" if scenes else (
-                " The image model has to be the file with the SHA-256 above; without `--encoder` it is looked for "
-                "among those of `python -m scripts.fetch_data`."))]
+                f" The image model has to be the file with the SHA-256 above{hint}"))]
 
 
-def _onnx(then):
-    return f"{then.get('model', 'model').removesuffix('.onnx')}.onnx"
+def _encoder(then):
+    """The image model as --encoder takes it, and how to get it."""
+    name = then.get("model", "model").removesuffix(".onnx")
+    if name in NAMES:
+        return name, f": `python -m scripts.fetch_data {name}` gets it."
+    return f"{name}.onnx", "; ask for it where you got this model."
 
 
 def _train_again(checkpoint, scenes):

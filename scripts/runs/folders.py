@@ -78,6 +78,11 @@ def load_run(run: str | Path, which: str = "best") -> Checkpoint:
     return checked(load_checkpoint(best if which == "best" and best.exists() else last))
 
 
+def epoch_of(checkpoint: Checkpoint) -> int | None:
+    """The epoch after which a checkpoint was written, 0 before the first one's end; None where it does not say."""
+    return checkpoint.run.get("epoch", (checkpoint.solver or {}).get("epoch"))
+
+
 def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
     """The vocabulary of a run's model, which knows how the captions were cut into words."""
     return Vocabulary(checkpoint.model.word_to_idx, checkpoint.run.get("data", {}).get("tokens", "treebank"))

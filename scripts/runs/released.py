@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from models.checkpoint import Checkpoint
+from models.decoding import BEAM
 
 # attributes of features that say what made them; others may have anything in them
 KEPT = ("model", "model_sha256", "layer", "onnx_output", "input", "resize", "probe", "output_layout", "pool", "grid",
@@ -22,6 +23,11 @@ def is_released(checkpoint: Checkpoint) -> bool:
 def decoding_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """Options of scripts.evaluation.captioner.Options that a released model has as defaults; {} of any other run."""
     return dict(checkpoint.run["release"]["decoding"]) if is_released(checkpoint) else {}
+
+
+def search_of(checkpoint: Checkpoint, beam: int | None = None) -> dict[str, Any]:
+    """Options of models.decoding.beam_search for a run: its own defaults, the beam that was asked for."""
+    return {"beam": BEAM, **decoding_of(checkpoint), **({} if beam is None else {"beam": beam})}
 
 
 def outputs_of(checkpoint: Checkpoint) -> Path:

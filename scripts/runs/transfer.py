@@ -8,6 +8,7 @@ from data.encoder import differences
 from models import CaptioningRNN
 from models.checkpoint import Checkpoint
 from models.transfer import WIDTHS, common_words, transferred
+from scripts.runs.folders import epoch_of
 from scripts.runs.photos import SCENES, TELLING, pooled_attributes
 from scripts.runs.settings import DEFAULTS, TAKEN_OVER
 
@@ -32,7 +33,7 @@ def take_over(model: CaptioningRNN, source: Checkpoint, dataset: Dataset) -> dic
     if "P" in same and model.pooled_dim:
         model.pooled_stats = source.model.pooled_stats
     return {"path": str(Path(source.path).resolve()), "words": len(model.word_to_idx),
-            "epoch": source.run.get("epoch", (source.solver or {}).get("epoch")),
+            "epoch": epoch_of(source),
             "kept_words": len(common_words(model, source.model)[0]), "picture": _picture(reasons)}
 
 

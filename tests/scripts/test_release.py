@@ -11,10 +11,11 @@ import pytest
 
 from data.scene_dataset import make_scene_dataset
 from models.checkpoint import load_checkpoint, save_checkpoint
-from scripts import caption, check_attention, evaluate, release, report, show_attention, train
-from scripts.evaluation import halving
-from scripts.evaluation.captioner import DEFAULT, load_captioner
-from scripts.evaluation.model_card import known_licence
+from scripts import caption, check_attention, diagnose, evaluate, release, report, show_attention, train
+from scripts.evaluation import halving, model_card
+from scripts.evaluation.captioner import DEFAULT, load_captioner, split_captions
+from scripts.evaluation.run_scores import evaluate_run
+from scripts.pages import attention_figures
 from scripts.runs import load_run
 from scripts.runs.released import decoding_of
 from scripts.runs.settings import settings_of, train_options
@@ -112,8 +113,7 @@ def test_captions_of_the_file_are_those_of_the_run(owner, place, capsys):
     assert printed[0].count("\n") == 10 and len({*printed}) == 1
 
 
-def test_decoding_defaults_are_the_files_unless_asked_otherwise(place, capsys, monkeypatch):
-    monkeypatch.setattr("scripts.pages.attention_figures.attention_figure", lambda *_: b"\x89PNG")
+def test_decoding_defaults_are_the_files_unless_asked_otherwise(place, capsys):
     own = {"beam": 2, "max_length": 4, "normalisation": 0.5}
     assert decoding_of(load_run("own.h5")) == own
     assert call(evaluate.main, "own.h5") == 0 and call(evaluate.main, "own.h5", "--beam", 1) == 0
@@ -127,13 +127,26 @@ def test_decoding_defaults_are_the_files_unless_asked_otherwise(place, capsys, m
         assert call(caption.main, "own.h5", "--n", 0, *beam) == 0
         found = [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()]
         assert found == [entry["caption"] for entry in entries] and max(len(text.split()) for text in found) <= 4
-    assert call(show_attention.main, "own.h5", "--out", "figures", "--n", len(texts[1])) == 0
-    said = [line.split(".png: ")[1] for line in without_next(capsys.readouterr().out).splitlines()]
-    assert said == [entry["caption"] or "(no words)" for entry in texts[1]]
     assert call(caption.main, "own.h5", "--sample", "--n", 0) == 0
     assert max(len(line.split("\t")[1].split()) for line in capsys.readouterr().out.splitlines()) <= 4
     assert call(caption.main, "own.h5", "--alternatives", 3, "--n", 1) == 0
     assert capsys.readouterr().out.count("\n") == 3
+
+
+def test_figures_and_diagnosis_have_the_files_decoding_too(place, capsys, monkeypatch):
+    monkeypatch.setattr(attention_figures, "attention_figure", lambda *_: b"")
+    for beam in ([], ["--beam", 1]):
+        assert call(caption.main, "own.h5", "--n", 3, *beam) == 0
+        expected = [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()]
+        assert call(show_attention.main, "own.h5", "--n", 3, "--out", "maps", "--force", *beam) == 0
+        found = without_next(capsys.readouterr().out).splitlines()
+        assert [line.split(": ", 1)[1] for line in found] == expected
+    shown = []
+    monkeypatch.setattr(diagnose, "diagnose", lambda evidence: shown.extend(evidence.shown) or [])
+    for arguments, beam in (([], 2), (["--beam", 1], 1)):
+        assert call(diagnose.main, "own.h5", "--split", "test", "--json", *arguments) == 0
+        assert json.loads(capsys.readouterr().out)["beam"] == beam
+    assert len(shown) == 20 and max(len(text.split()) for text in shown) <= 4
 
 
 def test_outputs_go_beside_the_file_and_not_into_a_run_of_its_name(owner, place, capsys):
@@ -206,12 +219,29 @@ def test_a_run_keeps_its_own_checkpoints(owner, place, capsys):
     assert "model.h5: was released already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("names, licence", [
-    (["1000268201_693b08cb0e.jpg", "10815824_2997e03d76.jpg"], "non-commercial"), (["1000268201.jpg"], "not stated"),
-    (["1000268201_693b08cb0e.jpg", "mine.jpg"], "not stated")])
-def test_a_licence_is_known_by_the_images_not_by_the_name_of_the_data(names, licence):
-    dataset = SimpleNamespace(captions={"train": None}, images=lambda split: (None, names), name="flickr8k")
-    assert licence in known_licence(dataset)
+def test_a_licence_goes_by_the_data_and_not_by_its_name(real_data):
+    names = (real_data / "flickr8k" / "Flickr_8k.testImages.txt").read_text().split()
+
+    def licence(names, split="test"):
+        return model_card.licence_of(SimpleNamespace(name="flickr8k", captions={split: None},
+                                                     images=lambda split: (None, names)))
+    assert licence(names[::-1]) == model_card.FLICKR8K_LICENCE
+    for found in (licence(names[1:]), licence([]), licence(names, "val")):
+        assert found == "not stated (scripts.release takes it as --licence TEXT)"
+
+
+@pytest.mark.parametrize("model, encoder, hint", [
+    ("mobilenet", "mobilenet", "`python -m scripts.fetch_data mobilenet` gets it."),
+    ("my net.onnx", "'my net.onnx'", "ask for it where you got this model.")])
+def test_the_card_of_photographs_says_which_image_model(model, encoder, hint, owner):
+    checkpoint = load_run(owner / "run")
+    attributes = checkpoint.run["data"]["features"]["train"]["attributes"]
+    attributes["model"] = model
+    captioner = load_captioner([owner / "run"])
+    result = evaluate_run(captioner, "val", DEFAULT, split_captions(captioner, "val")).result
+    card = model_card.model_card("m.h5", checkpoint, captioner.dataset, result, [])
+    assert f"scripts.caption m.h5 --images photos --encoder {encoder}\n" in card and hint in card
+    assert "licence of the data: not stated" in card
 
 
 def test_the_file_may_be_written_again(owner, place):

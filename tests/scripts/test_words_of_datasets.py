@@ -154,7 +154,7 @@ def evidence(chinese):
             checkpoint.model.params["b_vocab"][checkpoint.model.word_to_idx[word]] += more
         dataset = open_run_data(checkpoint)
         dataset = dataset._replace(captions={**dataset.captions, **captions})
-        return Evidence(checkpoint, dataset, "val", 24, 1, np.random.default_rng(0))
+        return Evidence(checkpoint, dataset, "val", 24, {"beam": 1}, np.random.default_rng(0))
     return make
 
 

@@ -54,7 +54,7 @@ def evidence(folder, cell, damage=None, data="data", images=ENOUGH_WORDS):
     if damage is not None:
         damage(checkpoint.model)
     dataset = open_dataset(folder / data, CELLS[checkpoint.model.cell_type].features)
-    return Evidence(checkpoint, dataset, "val", images, 2, np.random.default_rng(0))
+    return Evidence(checkpoint, dataset, "val", images, {"beam": 2}, np.random.default_rng(0))
 
 
 def scaled(factor, *names):

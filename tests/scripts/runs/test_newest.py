@@ -42,7 +42,7 @@ def fetch(place, make_onnx):
     return put
 
 
-NEWER = "note: newer, but trained on other features: runs/scenes, runs/other\n"
+NEWER = "note: newer, but trained on other features: runs/scenes (data.scene_features), runs/other (resnet)\n"
 
 
 def make_run(name, attributes, age, file="best.h5", **run):
@@ -69,18 +69,20 @@ def test_the_newest_run_is_the_one_that_was_written_last(place):
     make_run("b", SCENES, 20, "last.h5")
     make_run("c", SCENES, 30)
     os.makedirs("runs/empty")
-    make_run("hardly", SCENES, 5, "last.h5")
-    assert [path.name for path in newest_runs()] == ["b", "c", "a", "hardly"]
+    make_run("hardly", SCENES, 5, epoch=0)
+    assert [path.name for path in newest_runs()] == ["hardly", "b", "c", "a"]
     with open("runs/b/best.h5", "r+b") as file:
         file.truncate(2000)
     run, notes = newest_run()
-    assert run.name == "c" and len(notes) == 1 and notes[0].startswith("runs/b was passed over: ")
+    assert run.name == "c" and len(notes) == 2
+    assert notes[0].startswith("runs/b was passed over: ") and "not a whole checkpoint" in notes[0]
+    assert notes[1].startswith("runs/hardly was passed over: no epoch of its training has ended")
 
 
-def test_a_run_without_a_finished_epoch_is_named(place, capsys):
-    make_run("hardly", {"model": "resnet"}, 5, "last.h5")
+def test_a_run_without_a_finished_epoch_is_named(place):
+    make_run("hardly", {"model": "resnet"}, 5, epoch=0)
     assert newest_for_photos() == newest_run() == (Path("runs/hardly"), [
-        "runs/hardly has not finished an epoch, so its captions will make no sense"])
+        "runs/hardly: no epoch of its training has ended, so its captions make no sense"])
 
 
 def test_photos_prefer_the_run_that_the_fetched_model_fits(fetch, capsys):
@@ -101,7 +103,8 @@ def test_else_the_newest_on_photographs_and_the_error_names_both(fetch, capsys):
     make_run("silent", {"model": "vgg"}, 30)
     make_run("scenes", SCENES, 10)
     code, err = caption_photo(capsys)
-    assert code == 2 and "trained on other features: runs/scenes\nerror: " in err and err.count("\n") == 3
+    assert code == 2 and err.count("\n") == 3
+    assert "trained on other features: runs/scenes (data.scene_features)\nerror: " in err
     assert "(resnet, SHA-256 0123456789ab...), which is none of those fetched: datasets/encoders/mobilenet.onnx" in err
     code, err = caption_photo(capsys, "runs/silent")
     assert code == 2 and "(vgg), which do not identify it" in err
