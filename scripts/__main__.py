@@ -17,13 +17,10 @@ def main():
     if name == "--version":
         print(f"rnnlayers {__version__}")
         return
-    if name == "gradcheck":
-        del sys.argv[1]
-        runpy.run_module("gradcheck", run_name="__main__", alter_sys=True)
-    if not any(name in commands for commands in present().values()):
+    if name != "gradcheck" and not any(name in commands for commands in present().values()):
         raise ValueError(unknown(name))
     del sys.argv[1]
-    runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=True)
+    runpy.run_module(name if name == "gradcheck" else f"scripts.{name}", run_name="__main__", alter_sys=True)
 
 
 def console() -> NoReturn:

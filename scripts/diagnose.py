@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 
-from models.decoding import BEAM
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.decoding_options import add_beam
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
 from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
@@ -27,8 +27,7 @@ def parse(argv=None):
     add_run(parser)
     add_split(parser, "val")
     parser.add_argument("--images", type=int, default=300, metavar="N", help="images to look at (default 300)")
-    parser.add_argument("--beam", type=int, metavar="K",
-                        help=f"captions kept at each word (default {BEAM})")
+    add_beam(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="S",
                         help="random seed of the choice of images (default 0)")
     add_data(parser, "dataset folder, if it has moved since training, or one with other features to be compared with "

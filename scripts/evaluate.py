@@ -10,18 +10,10 @@ import time
 
 from models.checkpoint import write_atomically
 from scripts.commandline.command import run, set_threads
-from scripts.commandline.decoding_options import add_beam
+from scripts.commandline.decoding_options import add_search, add_unknown, check_search
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.parser import Parser
-from scripts.commandline.run_options import (
-    add_data,
-    add_ranking,
-    add_run,
-    add_split,
-    add_threads,
-    check_least,
-    check_ranking,
-)
+from scripts.commandline.run_options import add_data, add_run, add_split, add_threads, check_least
 from scripts.evaluation.captioner import load_captioner
 from scripts.evaluation.run_scores import compare, evaluate_run, load_other
 from scripts.evaluation.tables import coco_results, output_folder, result_lines
@@ -33,9 +25,9 @@ def parse(argv=None):
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     add_split(parser)
-    add_beam(parser)
+    add_search(parser)
+    add_unknown(parser)
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images at a time (default 128)")
-    add_ranking(parser)
     parser.add_argument("--block-trigrams", action="store_true", help="no three words twice in a caption")
     parser.add_argument("--consensus", type=int, default=0, metavar="M", help="rerank the captions of the beam "
                         "(of each run, in an ensemble) by their probability and by their similarity to the captions "
@@ -48,7 +40,7 @@ def parse(argv=None):
     add_threads(parser)
     args = parser.parse_args(argv)
     check_least(args, beam=1, batch=1, consensus=0)
-    check_ranking(args)
+    check_search(args)
     return args
 
 

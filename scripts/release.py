@@ -9,18 +9,11 @@ from pathlib import Path
 from models.checkpoint import save_checkpoint
 from models.safetensors_file import save_model
 from scripts.commandline.command import run, set_threads
+from scripts.commandline.decoding_options import add_search, check_search
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import Kind, add_force, check_output
 from scripts.commandline.parser import Parser
-from scripts.commandline.run_options import (
-    add_data,
-    add_ranking,
-    add_run,
-    add_split,
-    add_threads,
-    check_least,
-    check_ranking,
-)
+from scripts.commandline.run_options import add_data, add_run, add_split, add_threads
 from scripts.evaluation.captioner import load_captioner
 from scripts.evaluation.halving import halve
 from scripts.evaluation.model_card import model_card
@@ -40,14 +33,12 @@ def parse(argv=None):
     parser.add_argument("--licence", metavar="TEXT", help="licence of the data, for the card (known for scenes and "
                         "Flickr8k, else \"not stated\")")
     add_split(parser)
-    parser.add_argument("--beam", type=int, metavar="K", help="captions kept at each word (default 3)")
-    add_ranking(parser)
+    add_search(parser)
     add_data(parser)
     add_threads(parser)
     add_force(parser)
     args = parser.parse_args(argv)
-    check_least(args, beam=1)
-    check_ranking(args)
+    check_search(args)
     if (args.out is None) is not args.card:
         raise ValueError("expected either --out FILE, or --card of a file that was released")
     if args.out is not None and args.out.suffix not in WRITE:

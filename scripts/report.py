@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from scripts.commandline.command import run, set_threads
-from scripts.commandline.decoding_options import add_beam
+from scripts.commandline.decoding_options import add_beam, add_unknown
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
@@ -24,6 +24,7 @@ def parse(argv=None):
     add_split(parser)
     parser.add_argument("--n", type=int, default=200, metavar="N", help="first N images of the split (default 200)")
     add_beam(parser)
+    add_unknown(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
     add_data(parser)
     add_threads(parser)

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from scripts.commandline.command import run
-from scripts.commandline.decoding_options import add_beam
+from scripts.commandline.decoding_options import add_beam, add_unknown
 from scripts.commandline.next_steps import print_next
 from scripts.commandline.outputs import add_force
 from scripts.commandline.parser import Parser
@@ -23,6 +23,7 @@ def parse(argv=None):
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures, in place of the data set's; "
                         "without --image-names, the first N found there are drawn")
     add_beam(parser)
+    add_unknown(parser)
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the figures")
     add_force(parser)

@@ -5,16 +5,31 @@ import functools
 import numpy as np
 
 from models.decoding import BEAM
+from scripts.commandline.run_options import check_least
 from scripts.evaluation.captions import Decoder, beams_of, draws_of
 
 DRAWING = ("temperature", "top_p", "top_k")         # options that go with --sample alone
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a beam search; --beam is None where it is not given, since a released model has its own."""
+    """Add --beam, which is None where it is not given, since a released model has its own."""
     parser.add_argument("--beam", type=int, metavar="K",
                         help=f"captions kept at each word; 1 takes the likeliest word at each (default {BEAM})")
-    add_unknown(parser)
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """Add --beam and the other options of a beam search that a released model has of its own; None as there."""
+    add_beam(parser)
+    parser.add_argument("--max-length", type=int, metavar="T", help="longest caption, in words (default 30)")
+    parser.add_argument("--normalisation", type=float, metavar="A",
+                        help="captions are ranked by log p / length**A (default 1)")
+
+
+def check_search(args: argparse.Namespace) -> None:
+    """Raises ValueError for options of add_search that are out of bounds."""
+    check_least(args, beam=1, max_length=1)
+    if args.normalisation is not None and not abs(args.normalisation) <= 10:
+        raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
 
 
 def add_unknown(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +40,7 @@ def add_unknown(parser: argparse.ArgumentParser) -> None:
 def add_decoding(parser: argparse.ArgumentParser) -> None:
     """Add the options that decoder_of and kept take."""
     add_beam(parser)
+    add_unknown(parser)
     parser.add_argument("--sample", action="store_true", help="draw each word by its probability")
     parser.add_argument("--temperature", type=float, metavar="T",
                         help="with --sample: below 1 sharpens the probabilities, above 1 flattens them (default 1)")

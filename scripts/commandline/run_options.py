@@ -34,20 +34,6 @@ def add_threads(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS (default: one per core)")
 
 
-def add_ranking(parser: ArgumentParser) -> None:
-    """Add the options of a beam search beside --beam; None where they are not given."""
-    parser.add_argument("--max-length", type=int, metavar="T", help="longest caption, in words (default 30)")
-    parser.add_argument("--normalisation", type=float, metavar="A",
-                        help="captions are ranked by log p / length**A (default 1)")
-
-
-def check_ranking(args: Namespace) -> None:
-    """Raises ValueError for options of add_ranking that are out of bounds."""
-    check_least(args, max_length=1)
-    if args.normalisation is not None and not abs(args.normalisation) <= 10:
-        raise ValueError(f"--normalisation {args.normalisation}: expected a number between -10 and 10")
-
-
 def check_least(args: Namespace, **least: int) -> None:
     """Raises ValueError for an option below its smallest value, or above MOST; an option that was not given is None."""
     for name, bound in least.items():

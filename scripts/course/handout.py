@@ -41,7 +41,8 @@ HANDED_OUT = {                      # folder -> modules
 }
 OTHER_FILES = (
     "assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore",
-    *(f"scripts/pages/templates/{name}" for name in ("captions.html", "captions.js", "overlay.js", "page.css")),
+    *(f"scripts/pages/templates/{name}" for name in (
+        "captions.html", "captions.js", "head.html", "overlay.js", "page.css")),
 )
 OPTIONAL = (                        # not handed out, and imported only if they are present
     "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/known", "scripts/pages/report.py",

@@ -9,7 +9,7 @@ from data.files import sha256
 from data.prepare import new_folder
 from scripts.commandline.progress import tqdm
 
-GO_ON = "run the same command again to go on"
+AGAIN = "run the same command again, which goes on where it stopped"
 TRIES, TIMEOUT = 3, 60              # seconds without a byte
 UNPACKED = 20                       # times an archive's size that it may unpack to, against zip bombs; captions need 5
 BLOCK = 2**16                       # bytes; the most that a broken connection loses
@@ -85,7 +85,7 @@ def download(file: File, folder: Path, page: str, by_file: str = "") -> str:
     except ImportError:
         raise ValueError("scripts.fetch_data needs pooch: pip install -e \".[fetch]\"") from None
     pooch.get_logger().setLevel("WARNING")
-    name, failed, kind, then = file.url.rpartition("/")[2], [], OSError, GO_ON
+    name, failed, kind, then = file.url.rpartition("/")[2], [], OSError, AGAIN
     there = folder / name
     if file.sha256 and there.is_file() and (found := sha256(there)) != file.sha256:
         raise ValueError(f"{there}: its SHA-256 is {found}, expected {file.sha256}: remove it{by_file}")
@@ -97,11 +97,11 @@ def download(file: File, folder: Path, page: str, by_file: str = "") -> str:
             kind, then = ValueError, "try again"
         except OSError as error:                             # requests' errors are among them
             failed.append(f"{url}: {_reason(error)}")
-            kind, then = OSError, GO_ON
+            kind, then = OSError, AGAIN
     with contextlib.suppress(OSError):                       # nothing has arrived
         folder.rmdir()
-    raise kind(f"{'; '.join(failed)}; {then}, or by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, put it "
-               f"into {folder} and run this again{by_file}")
+    raise kind(f"{'; '.join(failed)}; {then}, or by hand: get {name} ({file.size / 1e6:,.0f} MB) from {page}, save it "
+               f"as {folder / name} and run this again{by_file}")
 
 
 def _reason(error: OSError) -> str:

@@ -11,7 +11,7 @@ from data.dataset import Dataset
 from data.photos import open_picture
 from models import CaptioningSolver
 from models.checkpoint import Checkpoint
-from scripts.evaluation.captioner import DEFAULT
+from models.decoding import BEAM
 from scripts.evaluation.captions import attend_images, beams_of, caption_split
 from scripts.pages.figures import Drawing, draw_curves, draw_maps, draw_sheet
 from scripts.pages.pictures import Pictures
@@ -65,7 +65,7 @@ class Run:
             isinstance(images, np.ndarray) and images.ndim == 3)
         items = [images] if single else list(images)
         if items and all(isinstance(item, (int, np.integer)) for item in items):
-            beams = caption_split(self.model, self.dataset, split, self._checked(items, split), DEFAULT.beam)
+            beams = caption_split(self.model, self.dataset, split, self._checked(items, split))
         else:
             beams = self._caption_pictures([_picture(item) for item in items], encoder) if items else []
         captions = [self.vocabulary.text(hypotheses[0].ids) for hypotheses in beams]
@@ -100,7 +100,7 @@ class Run:
         if features.note:
             say(features.note)
         return [hypotheses for i in range(0, len(pictures), BATCH)
-                for hypotheses in beams_of(self.model, features(pictures[i:i + BATCH]), DEFAULT.beam)]
+                for hypotheses in beams_of(self.model, features(pictures[i:i + BATCH]), BEAM)]
 
 
 def _picture(item: Any) -> Image.Image:

@@ -104,7 +104,7 @@ def _train(solver, callbacks):
 def judge_overfit(solver: CaptioningSolver, cell: str) -> bool:
     """Print the last training loss; return whether it is under the course's bound, which is of a caption's loss."""
     loss, bound = solver.loss_history[-1], BOUNDS[cell]
-    words = loss / solver.word_losses[-1]
+    words = loss / solver.word_losses[-1] if loss else 1
     say(f"overfit: final training loss {loss / words:.4f} nats a word, {'under' if loss < bound else 'NOT under'} "
         f"{bound / words:.4f}, the course's bound of {bound} for the {words:.1f} words of a caption")
     return bool(loss < bound)

@@ -75,7 +75,7 @@ def test_a_connection_cut_too_often_goes_on_with_the_next_call(call, server, tmp
     server.cuts = 3
     assert call("cut.zip", sha256=SUM) == 2
     said = capsys.readouterr().err
-    assert "cut.zip: " in said and "run the same command again to go on, or by hand: get cut.zip" in said
+    assert "cut.zip: " in said and "again, which goes on where it stopped, or by hand: get cut.zip" in said
     assert files(tmp_path) == ["out.download/cut.zip.part"]
     assert (tmp_path / "out.download/cut.zip.part").read_bytes() == CONTENT[:3 * CUT]
     server.asked.clear()
@@ -97,7 +97,7 @@ def test_a_dead_link_says_what_to_do_by_hand(dead, call, server, tmp_path, capsy
     assert said.count("\n") == 1 and ("404" in said) == (dead == "404")
     waiting = tmp_path / "out.download"
     name = "gone.zip" if dead == "404" else "a.zip"
-    assert f"by hand: get {name} (0 MB) from https://example.org/page, put it into {waiting} and run this again" in said
+    assert f"by hand: get {name} (0 MB) from https://example.org/page, save it as {waiting / name} and run this" in said
     assert not (tmp_path / "out").exists()
     waiting.mkdir(exist_ok=True)
     for name in ("a.zip", "gone.zip"):                               # by hand, then

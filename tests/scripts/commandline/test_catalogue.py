@@ -1,5 +1,4 @@
 """The list of commands, and what is said of a misspelt one."""
-import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -65,11 +64,18 @@ def test_a_command_runs_behind_its_name_too():
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "none.json" in done.stderr
 
 
-@pytest.mark.parametrize("argv, printed", [
-    (["help"], "usage: python -m scripts.COMMAND"), (["--version"], f"rnnlayers {rnnlayers.__version__}\n"),
-    (["gradcheck", "--help"], "usage: python -m gradcheck"), (["score", "--help"], "usage: python -m scripts.score")])
-def test_what_is_no_file_of_scripts(argv, printed, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["rnnlayers", *argv])
-    with contextlib.suppress(SystemExit):
-        __main__.main()
+@pytest.mark.parametrize("word, printed", [
+    ("help", "usage: python -m scripts.COMMAND"), ("--version", f"rnnlayers {rnnlayers.__version__}\n")])
+def test_what_is_no_command(word, printed, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rnnlayers", word])
+    __main__.main()
     assert capsys.readouterr().out.startswith(printed)
+
+
+@pytest.mark.parametrize("word, module", [("gradcheck", "gradcheck"), ("score", "scripts.score")])
+def test_a_command_gets_its_own_arguments(word, module, monkeypatch):
+    called = []
+    monkeypatch.setattr(__main__.runpy, "run_module", lambda name, **_: called.append((name, sys.argv[1:])))
+    monkeypatch.setattr(sys, "argv", ["rnnlayers", word, "--help"])
+    __main__.main()
+    assert called == [(module, ["--help"])]
