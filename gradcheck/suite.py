@@ -13,6 +13,7 @@ from gradcheck.shapes import SIZES
 from gradcheck.table import SHAPES, axes_of, inputs_of, pair_in
 from models import CaptioningRNN
 from models.cells import BOTH, CELLS, GRID, VARIANTS, VECTOR, Cell, Variant
+from models.cells.cell import captioner_shapes
 
 N, T, D, W, H, V, L = (SIZES[letter] for letter in "NTDWHVL")
 P = 7                               # width of pooled features
@@ -80,7 +81,7 @@ def check_captioner(variant: Variant, dtype: str, seed: int, backend: str, case:
 
 def model_axes(cell: Cell) -> dict[str, tuple[str, ...]]:
     """Names of the axes of a captioner's parameters, the blocks of gates among them."""
-    shapes = {"W_embed": "V W", **cell.shapes(), "W_vocab": "H V", "b_vocab": "V"}
+    shapes = captioner_shapes(cell)
     return {name: tuple(f"gate:{cell.gates}" if axis[0].isdigit() else axis for axis in letters.split())
             for name, letters in shapes.items()}
 

@@ -1,5 +1,4 @@
 """An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
-from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,8 +7,8 @@ from numpy.typing import DTypeLike
 
 from models.backend import choose_backend
 from models.cells import CELLS, Image, State, cell_name
-from models.cells.cell import Params
-from models.dropout import drop
+from models.cells.cell import Params, letter_sizes
+from models.dropout import Dropout, drop
 from models.images import feature_masks, grid_of, image_of, mask_of
 from models.options import attribute, model_options
 from models.reprs import model_repr
@@ -91,30 +90,49 @@ class CaptioningRNN:
         name = cell_name(cell_type)
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no '<NULL>', expected an id for the padding of captions")
-        options = model_options(options, name, {name: cell.options for name, cell in CELLS.items()})
+        options = model_options({**CELLS[name].defaults, **options}, name,
+                                {name: cell.options for name, cell in CELLS.items()})
         seed, backend, forget_bias = (options.pop(name) for name in ("seed", "backend", "forget_bias"))
         for option, value in options.items():
             setattr(self, attribute(option), value)
-        self.cell = CELLS[name](self.start_from)
+        self.cell = CELLS[name](**options)
         self.cell_type, self.dtype = name, dtype
         self.word_to_idx = word_to_idx
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null, self._start, self._end = (word_to_idx.get(w) for w in ("<NULL>", "<START>", "<END>"))
         self.backend = choose_backend(backend)
         self.input_dim, self.attends = input_dim, self.cell.attends
-        randn = np.random.randn if seed is None else _standard_normal(np.random.default_rng(seed))
-        self.params = self._initial_params(randn, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
+        rng = np.random if seed is None else np.random.default_rng(seed)
+        self.params = self._initial_params(rng, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
 
     __repr__ = model_repr
 
-    def _initial_params(self, randn: Callable, V: int, W: int, H: int, forget_bias: float) -> Params:
-        sizes = {"V": V, "D": self.input_dim, "P": self.pooled_dim or self.input_dim, "W": W, "H": H, "K": H}
-        params = {"W_embed": randn(V, W) / 100, **self.cell.draw(randn, sizes), "W_vocab": randn(H, V) / np.sqrt(H),
-                  "b_vocab": np.zeros(V)}
+    def _initial_params(self, rng: Any, V: int, W: int, H: int, forget_bias: float) -> Params:
+        sizes = letter_sizes(self.cell, V, self.input_dim, self.pooled_dim, W, H)
+        params = {"W_embed": self.cell.draw_words(rng, V, W), **self.cell.draw(rng, sizes)}
+        params["W_vocab"], params["b_vocab"] = self.cell.draw_scores(rng, sizes[self.cell.output], V)
+        if self.tie:
+            self._check_tied(W, sizes[self.cell.output])
+            del params["W_vocab"]
         if self.cell.forget_gate:
             f = self.cell.gates.index(self.cell.forget_gate) * H
             params["b"][f:f + H] += forget_bias
         return {name: aligned(value.astype(self.dtype)) for name, value in params.items()}
+
+    def _check_tied(self, W: int, H: int) -> None:
+        if W != H:
+            raise ValueError(f"tie is True with wordvec_dim {W} and hidden_dim {H}, expected the same size: the word "
+                             "vectors are the output weights too")
+
+    def weights(self) -> Params:
+        """The parameters, and W_vocab as the transpose of W_embed where the two are tied."""
+        return {**self.params, "W_vocab": self.params["W_embed"].T} if self.tie else self.params
+
+    def parameter_grads(self, grads: Params) -> Params:
+        """Gradients of `params` from those of `weights()`, in the order of params."""
+        if self.tie:
+            grads["W_embed"] += grads["W_vocab"].T
+        return {name: grads[name] for name in self.params}
 
     def loss(self, features: Any, captions: np.ndarray, rng: np.random.Generator | None = None
              ) -> tuple[float | np.floating, Params]:
@@ -147,7 +165,8 @@ class CaptioningRNN:
         if attention is not None:
             penalty, dattention = doubly_stochastic_penalty(attention, counts, *mask_of(features))
             regularisers, dattention = regularisers + self.penalty * penalty, self.penalty * dattention
-        return Objective(loss + regularisers, regularisers, self._backward(dscores, dattention, cache))
+        grads = self.parameter_grads(self._backward(dscores, dattention, cache))
+        return Objective(loss + regularisers, regularisers, grads)
 
     def scores(self, features: Any, captions: np.ndarray) -> np.ndarray:
         """Scores of the next word after each word of a caption, without dropout.
@@ -165,7 +184,8 @@ class CaptioningRNN:
             raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected one that attends to regions: "
                              f"{' or '.join(repr(name) for name, cell in CELLS.items() if cell.attends)}")
         _, attention, _ = self._forward(features, self._check(captions)[:, :-1], None)
-        assert attention is not None                        # of a cell that attends
+        if attention is None:
+            raise ValueError("attention: features have one region, expected several to attend to")
         return attention
 
     def negative_log_likelihood(self, features: Any, captions: np.ndarray) -> tuple[float, int]:
@@ -190,6 +210,7 @@ class CaptioningRNN:
         """
         if not isinstance(max_length, (int, np.integer)) or max_length < 1:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
+        self.cell.check_length(max_length)
         if self._start is None:
             raise ValueError("sample: word_to_idx has no '<START>', expected an id to start captions with")
         image = self.image(features)
@@ -237,7 +258,7 @@ class CaptioningRNN:
 
     def step(self, words: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """Feed one word to each caption: words integer (n,) -> scores (n, V) of the next word, state."""
-        words, p = np.asarray(words), self.params
+        words, p = np.asarray(words), self.weights()
         if self._engine():
             return _packed().step(self, words, state)
         # BEGIN SOLUTION 2.4
@@ -253,14 +274,17 @@ class CaptioningRNN:
 
     def _forward(self, features: Any, words: np.ndarray, rng: np.random.Generator | None
                  ) -> tuple[np.ndarray, np.ndarray | None, tuple]:
-        p = self.params
+        p = self.weights()
         image = self.image(features, len(words))
         keep_vector, keep_grid = feature_masks(self, image, rng)
         image = Image(image.vector * keep_vector, None if image.grid is None else image.grid * keep_grid, image.counts)
-        # BEGIN SOLUTION 2.3: with drop(), which drops nothing where rng is None, on x and on the h that goes to scores
+        inside = Dropout(rng, self.dropout, self.input_dropout)
+        rng = None if self.cell.drops_inside else rng
+        # BEGIN SOLUTION 2.3: with drop(), which drops nothing where rng is None, on x and on the h that goes to scores;
+        # `inside` is the last argument of self.cell.forward
         x, cache_embed = word_embedding_forward(words, p["W_embed"])
         x, keep_x = drop(x, rng, self.input_dropout)
-        h, attention, cache_cell = self.cell.forward(p, image, x)
+        h, attention, cache_cell = self.cell.forward(p, image, x, inside)
         h, keep_h = drop(h, rng, self.dropout)
         scores, cache_vocab = temporal_affine_forward(h, p["W_vocab"], p["b_vocab"])
         return scores, attention, (cache_embed, keep_x, cache_cell, keep_h, cache_vocab)
@@ -274,7 +298,7 @@ class CaptioningRNN:
         dx, cell_grads = self.cell.backward(dh * keep_h, dattention, cache_cell)
         grads["W_embed"] = word_embedding_backward(dx * keep_x, cache_embed)
         grads.update(cell_grads)
-        return {name: grads[name] for name in self.params}
+        return {name: grads[name] for name in self.weights()}
         # END SOLUTION 2.3
 
     def image(self, features: Any, N: int | None = None) -> Image:
@@ -293,7 +317,3 @@ def _packed() -> ModuleType:
     """models.packed, imported at the first call: it imports Numba."""
     from models import packed
     return packed
-
-
-def _standard_normal(rng: np.random.Generator) -> Callable:
-    return lambda *shape: rng.standard_normal(shape)

@@ -1,5 +1,6 @@
 """Inverted dropout. Source: Srivastava et al. (2014), "Dropout", section 10."""
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,3 +32,18 @@ def kept(shape: tuple[int, ...], rng: np.random.Generator | None, share: float) 
 def keep_scale(share: float) -> float:
     """One over the share of entries that dropout keeps."""
     return 1 / (1 - round(share * 2**16) / 2**16)
+
+
+class Dropout(NamedTuple):
+    """What drops entries inside a cell in a training step: masks are drawn from rng in the order of the calls."""
+    rng: np.random.Generator | None = None      # None: nothing is dropped
+    share: float = 0.0                          # of the model's option dropout
+    input_share: float = 0.0                    # of its option input_dropout
+
+    def mask(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+        """A mask of 0 and 1 / (1 - share), or None where nothing is dropped."""
+        keep = kept(shape, self.rng, self.share)
+        return None if keep is None else keep * np.asarray(keep_scale(self.share), dtype)
+
+
+NO_DROPOUT = Dropout()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from models.cells import VECTOR, Image
+from models.cells import ANY, VECTOR, Image
 from models.dropout import drop
 from rnnlayers.regions import real_regions, without_padding
 from rnnlayers.shapes import check_shapes
@@ -18,10 +18,15 @@ def image_of(model: Any, features: Any, N: int | None = None) -> Image:
     the grid behind them is ignored. N: the number of rows expected, None for any -> Image. Raises ValueError on shapes
     that do not fit, and on numbers of regions outside 1..L.
     """
-    image = _vector(model, features) if model.cell.features == VECTOR else _grid(model, features)
+    image = _vector(model, features) if _is_vector(model, features) else _grid(model, features)
     if N is not None and len(image.vector) != N:
         raise ValueError(f"CaptioningRNN: features has {len(image.vector)} rows and captions {N}, expected as many")
     return image
+
+
+def _is_vector(model: Any, features: Any) -> bool:
+    alone = not isinstance(features, (tuple, list)) and np.ndim(features) == 2
+    return model.cell.features == VECTOR or model.cell.features == ANY and alone and not model.pooled_dim
 
 
 def _vector(model: Any, features: Any) -> Image:
@@ -68,7 +73,7 @@ def _regions(grid: np.ndarray, D: int) -> np.ndarray:
 
 
 def _standardise(model: Any, features: np.ndarray, stats: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-    dtype, ours = model.params["W_vocab"].dtype, None
+    dtype, ours = model.params["W_embed"].dtype, None
     if stats is not None:
         mean, std = stats
         wide = np.result_type(features, mean, std, np.float32)

@@ -53,6 +53,7 @@ class Option(NamedTuple):
 
 AT_LEAST_0 = Bound(lambda x: x >= 0, "at least 0")
 AT_LEAST_1 = Bound(lambda x: x >= 1, "at least 1")
+LAYERS = Bound(lambda x: 1 <= x <= 32, "1 to 32")
 SIZE = Bound(lambda x: 1 <= x <= 2**14, "1 to 16,384")       # weights beyond fit no memory
 POSITIVE = Bound(lambda x: x > 0, "a number above 0")
 NOT_NEGATIVE = Bound(lambda x: x >= 0, "a number of at least 0")
@@ -115,6 +116,22 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
            attribute="start_from"),
     Option("penalty", (MODEL,), float, 0.0, "weight of the doubly stochastic regulariser: attend to each region about "
            "once (bahdanau)", NOT_NEGATIVE, setting=Setting(0.0), cell_specific=True, stored=8),
+    Option("num_layers", (MODEL,), int, 1, "layers, one on top of the other", LAYERS,
+           cell_specific=True, stored=10),
+    Option("num_heads", (MODEL,), int, 4, "heads of the transformer's attention", AT_LEAST_1,
+           cell_specific=True, stored=11),
+    Option("dim_feedforward", (MODEL,), int, 2048, "width of the transformer's feed-forward layers", AT_LEAST_1,
+           cell_specific=True, stored=12),
+    Option("max_length", (MODEL,), int, 50, "most words that the transformer is fed in a caption", AT_LEAST_1,
+           cell_specific=True, stored=13),
+    Option("norm", (MODEL,), str, "post", "where the transformer normalises: post, after each residual sum, or pre, "
+           "before each sublayer", choices=("post", "pre"), cell_specific=True, stored=14),
+    Option("activation", (MODEL,), str, "gelu", "activation of the transformer's feed-forward layers: gelu, or relu as "
+           "in the course's editions up to 2024", choices=("gelu", "relu"), cell_specific=True, stored=17),
+    Option("tie", (MODEL,), bool, False, "whether the word vectors are the output weights too, which takes as many "
+           "hidden units as wordvec_dim", stored=15),
+    Option("region_positions", (MODEL,), int, None, "learned vectors for the places of so many regions, added to the "
+           "transformer's memory", AT_LEAST_1, cell_specific=True, stored=16),
     Option("backend", (MODEL,), str, None, "'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is "
            "installed"),
     Option("validate", (SOLVER,), bool, False, "measure the validation loss after each epoch and keep best_params"),
@@ -145,6 +162,11 @@ STORED = tuple(sorted((option for option in OPTIONS if option.stored), key=lambd
 def keywords(owner: str) -> dict[str, Option]:
     """The options that one owner takes as keywords, name -> Option."""
     return {option.name: option for option in OPTIONS if owner in option.owners and not option.argument}
+
+
+def default(name: str) -> Any:
+    """The default of a keyword."""
+    return next(option.default for option in OPTIONS if option.name == name)
 
 
 def settings() -> dict[str, Setting]:

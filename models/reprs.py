@@ -27,7 +27,7 @@ def _safe(text: Callable[[Any], str]) -> Callable[[Any], str]:
 @_safe
 def model_repr(model: Any) -> str:
     """The cell, the sizes in the letters of the shapes, the number of weights, and options other than the defaults."""
-    (V, W), H = model.params["W_embed"].shape, model.params["W_vocab"].shape[0]
+    (V, W), H = model.params["W_embed"].shape, model.weights()["W_vocab"].shape[0]
     pooled = f", P={model.pooled_dim} pooled" if model.pooled_dim else ""
     standardised = "standardised" if model.feature_stats is not None else "taken as they are"
     weights = sum(w.size for w in model.params.values())

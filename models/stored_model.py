@@ -10,7 +10,7 @@ import numpy as np
 
 from models.captioning_rnn import CaptioningRNN
 from models.cells import CELLS, cell_name
-from models.cells.cell import axis_sizes
+from models.cells.cell import Cell, axis_sizes, captioner_shapes, letter_sizes
 from models.options import STORED, attribute
 
 SIZES = ("input_dim", "wordvec_dim", "hidden_dim")
@@ -23,7 +23,7 @@ Forms = Mapping[str, tuple[tuple[int, ...], np.dtype]]      # name -> shape and 
 def config_of(model: CaptioningRNN) -> dict[str, Any]:
     """The settings that make a model of the same shapes and behaviour, for JSON."""
     return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
-            "hidden_dim": model.params["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
+            "hidden_dim": model.weights()["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
             **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
 
 
@@ -51,8 +51,8 @@ def model_of(config: Mapping[str, Any], vocabulary: dict[str, int], params: Form
     sizes, dtype = _sizes(config, vocabulary), np.dtype(config["dtype"])
     if dtype.kind != "f":
         raise ValueError(f"dtype is {dtype}, expected a floating-point type")
-    cell = CELLS[cell_name(config["cell_type"])](config.get("start", "h"))
-    shapes = {"W_embed": "V W", **cell.shapes(), "W_vocab": "H V", "b_vocab": "V"}
+    cell = CELLS[cell_name(config["cell_type"])](**config)
+    shapes, sizes = captioner_shapes(cell, bool(config.get("tie"))), {**sizes, **cell.sizes()}
     for name, letters in shapes.items():
         _check_form(name, params, axis_sizes(letters, sizes), dtype, np.dtype(np.float16))
     for name, size in (("feature_stats", sizes["D"]), ("pooled_stats", sizes["P"])):
@@ -69,12 +69,14 @@ def _sizes(config: Mapping[str, Any], vocabulary: Mapping[str, Any]) -> dict[str
         raise ValueError(f"settings {', '.join(sorted(config.keys() - known))!r:.60} are unknown: a later version may "
                          "have written the file")
     D, W, H = (config[name] for name in SIZES)
-    P = D if config.get("pooled_dim") is None else config["pooled_dim"]
-    sizes = {"V": len(vocabulary), "D": D, "P": P, "W": W, "H": H, "K": H}
+    pooled_dim = config.get("pooled_dim")
+    sizes = letter_sizes(Cell(), len(vocabulary), D, D if pooled_dim is None else pooled_dim, W, H)
     if not all(type(size) is int and 0 < size < 2**31 for size in sizes.values()):
         raise ValueError(f"sizes are {sizes!r:.100}, expected whole numbers from 1")
-    for value in config.values():
-        if isinstance(value, (bool, list, dict)) or isinstance(value, float) and not np.isfinite(value):
+    flags = {option.name for option in STORED if option.kind is bool}
+    for name, value in config.items():
+        if (isinstance(value, (list, dict)) or isinstance(value, bool) != (name in flags)
+                or isinstance(value, float) and not np.isfinite(value)):
             raise ValueError(f"a setting is {value!r:.60}, expected a name or a finite number")
     if not all(type(i) is int and 0 <= i < len(vocabulary) for i in vocabulary.values()):
         raise ValueError(f"the vocabulary has ids other than whole numbers from 0 to {len(vocabulary) - 1}")

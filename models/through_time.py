@@ -33,7 +33,7 @@ def through_time(model: Any, features: Any, captions: np.ndarray, targets: np.nd
 
 def gradient_of_one_word(model: Any, h: np.ndarray, captions: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Gradient of each caption's -log p(captions[n, targets[n]]) with respect to h (N, T, H), zero but at one step."""
-    rows, W, N = np.arange(len(h)), model.params["W_vocab"], len(h)
+    rows, W, N = np.arange(len(h)), model.weights()["W_vocab"], len(h)
     scores = h[rows, targets - 1] @ W + model.params["b_vocab"]
     _, dscores = temporal_softmax_loss(scores[:, None], captions[rows, targets][:, None], np.ones((N, 1), bool))
     dh = np.zeros_like(h)

@@ -1,7 +1,10 @@
-"""The logistic function."""
+"""Activation functions: the logistic function, ReLU and GELU."""
+import math
+
 import numpy as np
 
-from rnnlayers.shapes import Array
+from rnnlayers.erf import erfc
+from rnnlayers.shapes import Array, check_like
 
 
 def sigmoid(x: Array) -> Array:
@@ -14,3 +17,40 @@ def sigmoid(x: Array) -> Array:
     positive = x.real >= 0
     z = np.exp(np.where(positive, -x, x))
     return np.where(positive, 1, z) / (1 + z)
+
+
+def relu_forward(x: Array) -> tuple[Array, Array]:
+    """Rectified linear unit, out = max(0, x). x of any shape, real or complex (its real part decides) -> out, cache.
+
+    Source: Nair and Hinton (2010), "Rectified linear units improve restricted Boltzmann machines".
+    """
+    x = np.asarray(x)
+    return np.where(x.real > 0, x, np.zeros_like(x)), x
+
+
+def relu_backward(dout: Array, cache: Array) -> Array:
+    """Gradient of relu_forward: dout like x -> dx, dout where x > 0 and else 0. Raises ValueError on another shape."""
+    check_like("relu_backward", dout=(dout, cache.shape))
+    return np.where(cache.real > 0, dout, np.zeros_like(dout))
+
+
+def gelu_forward(x: Array) -> tuple[Array, tuple]:
+    """Gaussian error linear unit, out = x Phi(x), Phi the distribution function of the standard normal.
+
+    x of any shape, real or complex -> out, cache. Exact, not the approximation by tanh.
+    Source: Hendrycks and Gimpel (2016), "Gaussian error linear units (GELUs)", section 2.
+    """
+    x = np.asarray(x)
+    phi = erfc(-x / math.sqrt(2)) / 2
+    return x * phi, (x, phi)
+
+
+def gelu_backward(dout: Array, cache: tuple) -> Array:
+    """Gradient of gelu_forward: dx = dout (Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)).
+
+    dout like x -> dx. Raises ValueError on another shape.
+    """
+    x, phi = cache
+    check_like("gelu_backward", dout=(dout, x.shape))
+    small = np.where(abs(x.real) < 40, x, 40)               # beyond, the density is 0 and x^2 might overflow
+    return dout * (phi + small * np.exp(-small * small / 2) / math.sqrt(2 * math.pi))

@@ -48,6 +48,21 @@ def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False
     return loss, dx.reshape(N, T, V)
 
 
+def transformer_temporal_softmax_loss(x: Array, y: Array, mask: Array) -> tuple[np.floating, Array]:
+    """temporal_softmax_loss as the course's transformer has it: the mean over all N T words, those masked too.
+
+    loss = -1/(N T) sum over n, t of mask[n, t] log softmax(x[n, t])[y[n, t]]
+
+    x (N, T, V) scores, y integer (N, T), mask bool (N, T): which targets count -> loss, dx (N, T, V).
+    Raises ValueError as temporal_softmax_loss does, and on T = 0.
+    """
+    loss, dx = temporal_softmax_loss(x, y, mask)
+    T = x.shape[1]
+    if T < 1:
+        raise ValueError(f"transformer_temporal_softmax_loss: x is {x.shape}, expected (N, T, V) with T >= 1")
+    return loss / T, dx / T
+
+
 def label_smoothing_penalty(x: Array, y: Array, mask: Array) -> tuple[np.floating, Array]:
     """How far the scores of the targets are above the mean score: a penalty on overconfidence.
 

@@ -4,7 +4,7 @@ import pkgutil
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from models.cells.cell import BOTH, GRID, VECTOR, Cell, Image, State
+from models.cells.cell import ANY, BOTH, GRID, VECTOR, Cell, Image, State
 from models.options import did_you_mean
 
 

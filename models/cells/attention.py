@@ -6,6 +6,7 @@ import numpy as np
 from models.cells.cell import GRID, Cell, Image, Params, State, take
 from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates
 from models.cells.recurrent import recurrent_shapes
+from models.dropout import NO_DROPOUT, Dropout
 from rnnlayers import (
     attention_backward,
     attention_forward,
@@ -43,7 +44,8 @@ class Attention(Cell):
         h, c, _ = lstm_step_forward(np.hstack([x, attn]), state.output, c, np.vstack([Wx, Wattn]), Wh, b)
         return State(h, (c,), state.memory, attention=weights)
 
-    def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+    def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
+                ) -> tuple[np.ndarray, np.ndarray, Any]:
         A, projection_cache = _project(p, image)
         h, cache = attention_forward(x, A, *take(p, WEIGHTS), *image.mask)
         return h, np.stack([weights for _, _, weights in cache.attentions], axis=1), (projection_cache, cache)

@@ -7,6 +7,7 @@ from models.cells.cell import BOTH, Cell, Image, Params, State, take
 from models.cells.initial import TanhStates
 from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates
 from models.cells.recurrent import recurrent_shapes
+from models.dropout import NO_DROPOUT, Dropout
 from rnnlayers import (
     additive_attention_backward,
     additive_attention_forward,
@@ -44,7 +45,8 @@ class Bahdanau(Cell):
         h, c, _ = lstm_step_forward(np.hstack([x, context]), state.output, c, np.vstack([Wx, Wattn]), Wh, b)
         return State(h, (c,), state.memory, attention=weights)
 
-    def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+    def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
+                ) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector)
         h, attention, cache = bahdanau_forward(x, h0, c0, image.regions, *take(p, WEIGHTS), *image.mask)
         return h, attention, (initial_cache, cache)

@@ -3,13 +3,17 @@
 A captioner is x = W_embed[words], h = cell(x, picture), scores = h W_vocab + b_vocab. Captioners differ only in their
 cells, which have one file each. The rest of the code asks the cell what it needs to know and never compares names.
 """
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from models.dropout import NO_DROPOUT, Dropout
+from models.options import default
+
 VECTOR, GRID, BOTH = "vector", "grid", "both"       # what features a cell takes: one vector, a grid, or both
+ANY = "any"                                         # a grid, with a vector beside it or not, or a vector alone
 Params = dict[str, np.ndarray]
 NEAR = 0.01                         # a unit within this distance of a limit counts as saturated
 
@@ -79,11 +83,20 @@ class Cell:
     forget_gate: ClassVar[str] = ""                 # the gate whose bias the option forget_bias raises, if there is one
     starts: ClassVar[tuple[str, ...]] = ("h",)      # the states that the picture may initialise, the default first
     options: ClassVar[tuple[str, ...]] = ()         # the cell-specific options of models.options that it has
+    output: ClassVar[str] = "H"                     # letter of the width of its output, which may be that of a word, W
+    defaults: ClassVar[dict[str, Any]] = {}         # of options, where they are not those of models.options
+    drops_inside: ClassVar[bool] = False            # whether it drops its input and output itself, or the captioner
     about: ClassVar[About] = About()
     drawn_first: ClassVar[tuple[str, ...]] = ()     # parameters drawn first: old seeds keep their weights
 
-    def __init__(self, start: str = "h"):
-        self.start = start
+    def __init__(self, **options: Any):
+        """options: of the model; those in `options` become attributes, and stay their defaults where not given."""
+        for name in self.options:
+            setattr(self, name, options.get(name, default(name)))
+
+    def sizes(self) -> dict[str, int]:
+        """Letter -> size, for letters in `shapes` that are the cell's own."""
+        return {}
 
     def shapes(self) -> dict[str, str]:
         """Parameter -> its shape in letters, such as "W 4H": used to draw, check and count the parameters.
@@ -93,6 +106,9 @@ class Cell:
         """
         raise NotImplementedError
 
+    def check_length(self, words: int) -> None:
+        """Raises ValueError where captions of so many words are longer than the cell can take."""
+
     def initial_state(self, p: Params, image: Image) -> State:
         """The state before the first word."""
         raise NotImplementedError
@@ -101,7 +117,8 @@ class Cell:
         """Feed one word to each caption: x (n, W) word vectors."""
         raise NotImplementedError
 
-    def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, Any]:
+    def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
+                ) -> tuple[np.ndarray, np.ndarray | None, Any]:
         """Whole captions: x (N, T, W) -> h (N, T, H), attention (N, T, L) or None, cache."""
         raise NotImplementedError
 
@@ -124,15 +141,24 @@ class Cell:
         """
         return {}
 
-    def draw(self, randn: Callable[..., np.ndarray], sizes: dict[str, int]) -> Params:
+    def draw(self, rng: Any, sizes: dict[str, int]) -> Params:
         """Random parameters: zeros for biases, whose names begin with b; normal with variance 1 / fan-in for others.
 
-        sizes: letter -> size. Source: LeCun et al. (1998), "Efficient BackProp", section 4.6.
+        rng: a Generator, or numpy.random; sizes: letter -> size.
+        Source: LeCun et al. (1998), "Efficient BackProp", section 4.6.
         """
         shapes = self.shapes()
-        drawn = {name: _draw(name, axis_sizes(shapes[name], sizes), randn)
+        drawn = {name: _draw(name, axis_sizes(shapes[name], sizes), rng)
                  for name in [*self.drawn_first, *(name for name in shapes if name not in self.drawn_first)]}
         return {name: drawn[name] for name in shapes}
+
+    def draw_words(self, rng: Any, V: int, W: int) -> np.ndarray:
+        """Random word vectors, (V, W). rng: a Generator, or numpy.random."""
+        return rng.standard_normal((V, W)) / 100
+
+    def draw_scores(self, rng: Any, H: int, V: int) -> tuple[np.ndarray, np.ndarray]:
+        """Random W_vocab (H, V) and b_vocab (V,)."""
+        return rng.standard_normal((H, V)) / np.sqrt(H), np.zeros(V)
 
 
 def axis_sizes(letters: str, sizes: dict[str, int]) -> tuple[int, ...]:
@@ -140,10 +166,21 @@ def axis_sizes(letters: str, sizes: dict[str, int]) -> tuple[int, ...]:
     return tuple(int(axis[:-1] or 1) * sizes[axis[-1]] for axis in letters.split())
 
 
+def captioner_shapes(cell: Cell, tied: bool = False) -> dict[str, str]:
+    """Parameter of a whole captioner -> its shape in letters; without W_vocab where it is W_embed's transpose."""
+    scores = {"b_vocab": "V"} if tied else {"W_vocab": f"{cell.output} V", "b_vocab": "V"}
+    return {"W_embed": "V W", **cell.shapes(), **scores}
+
+
+def letter_sizes(cell: Cell, V: int, D: int, pooled_dim: int | None, W: int, H: int) -> dict[str, int]:
+    """Letter -> size, of all letters in the shapes of a captioner's parameters."""
+    return {"V": V, "D": D, "P": pooled_dim or D, "W": W, "H": H, "K": H, **cell.sizes()}
+
+
 def take(p: Params, names: Iterable[str]) -> tuple[np.ndarray, ...]:
     """Some parameters, in the order of their names."""
     return tuple(p[name] for name in names)
 
 
-def _draw(name: str, shape: tuple[int, ...], randn: Callable[..., np.ndarray]) -> np.ndarray:
-    return np.zeros(shape) if name.startswith("b") else randn(*shape) / np.sqrt(shape[0])
+def _draw(name: str, shape: tuple[int, ...], rng: Any) -> np.ndarray:
+    return np.zeros(shape) if name.startswith("b") else rng.standard_normal(shape) / np.sqrt(shape[0])

@@ -6,6 +6,7 @@ import numpy as np
 
 from models.cells.cell import Cell, Image, Params, State, take
 from models.cells.initial import Initial, ProjectedState, TanhStates
+from models.dropout import NO_DROPOUT, Dropout
 
 INITIAL: dict[str, Initial] = {"h": ProjectedState(), "both": TanhStates("D")}
 
@@ -21,9 +22,11 @@ class Recurrent(Cell):
     weights: ClassVar[tuple[str, ...]] = ("Wx", "Wh", "b")
     further_states: ClassVar[int] = 0               # states besides h
 
-    def __init__(self, start: str = "h"):
-        super().__init__(start)
-        self.initial = INITIAL[start]
+    start = "h"
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.initial = INITIAL[self.start]
 
     def shapes(self) -> dict[str, str]:
         return {**self.initial.shapes, **recurrent_shapes(self.gates)}
@@ -37,7 +40,8 @@ class Recurrent(Cell):
         h, *further, _ = self.one_step[0](x, state.output, *state.carried, *take(p, self.weights))
         return State(h, tuple(further))
 
-    def forward(self, p: Params, image: Image, x: np.ndarray) -> tuple[np.ndarray, None, Any]:
+    def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
+                ) -> tuple[np.ndarray, None, Any]:
         (h0, *further), initial_cache = self.initial.forward(p, image.vector)
         h, cache = self.layer[0](x, h0, *take(p, self.weights), *further)
         return h, None, (initial_cache, cache)

@@ -5,6 +5,7 @@ import numpy as np
 
 from models.cells import Image, State
 from models.cells.cell import Params
+from models.dropout import NO_DROPOUT, Dropout
 from models.packed.cell import PackedCell, Words, affine, affine_grads, region_counts
 from models.packed.recurrent import project, project_backward
 from rnnlayers.engine.attention import attention_backward, attention_forward, region_mean
@@ -33,8 +34,8 @@ class Attention(PackedCell):
         h, c = lstm_update(product(both, W), project(p, words, allocate), words.row_of, *state.carried)
         return State(h, (c,), state.memory, state.weights, weights)
 
-    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
-                ) -> tuple[np.ndarray, np.ndarray, Any]:
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator,
+                dropout: Dropout = NO_DROPOUT) -> tuple[np.ndarray, np.ndarray, Any]:
         A = affine(image.regions, p["W_proj"], p["b_proj"], "A", workspace)
         x = project(p, words, workspace)
         h, attention, cache = attention_forward(x, words.row_of, A, region_counts(image), p["Wh"], p["Wattn"],

@@ -5,6 +5,7 @@ import numpy as np
 
 from models.cells import Image, State
 from models.cells.cell import Params, take
+from models.dropout import NO_DROPOUT, Dropout
 from models.packed.cell import PackedCell, Words, affine, affine_grads, region_counts
 from models.packed.recurrent import TanhStates, project, project_backward
 from rnnlayers.engine.additive import additive_backward, additive_forward
@@ -39,8 +40,8 @@ class Bahdanau(PackedCell):
         h, c = lstm_update(gates, project(p, words, allocate), words.row_of, *state.carried)
         return State(h, (c,), state.memory, state.weights, weights)
 
-    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
-                ) -> tuple[np.ndarray, np.ndarray, Any]:
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator,
+                dropout: Dropout = NO_DROPOUT) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector[:packed.active])
         keys = affine(image.regions, p["Wa"], p["ba"], "keys", workspace)
         Wh, Wattn, Wq, v, Wbeta, bbeta = take(p, WEIGHTS)

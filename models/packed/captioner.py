@@ -5,11 +5,11 @@ import numpy as np
 
 from models.cells import Image, State
 from models.cells.cell import Params
-from models.dropout import keep_scale, kept
+from models.dropout import Dropout
 from models.images import feature_masks, image_of
 from models.packed.attention import Attention
 from models.packed.bahdanau import Bahdanau
-from models.packed.cell import PackedCell, Words, check_params, check_state
+from models.packed.cell import PackedCell, Words, check_params, check_state, packed_mask
 from models.packed.recurrent import Recurrent
 from models.packed.vocabulary import stochastic_penalty, vocabulary_likelihood, vocabulary_loss
 from rnnlayers.engine.kernels import scatter_add
@@ -28,42 +28,44 @@ class Batch(NamedTuple):
     words: Words
     distinct: np.ndarray            # (D,) ids of the words that are fed
     row_of: np.ndarray              # (M,) which of them each word is
-    keep_x: np.ndarray | None       # (M, W) and (M, H): masks of 0 and 1 / (1 - share) of word vectors and of h
-    keep_h: np.ndarray | None
+    keep_x: np.ndarray | None       # (M, W): mask of 0 and 1 / (1 - share) of word vectors
 
 
 def objective(model: Any, features: Any, captions: np.ndarray, rng: np.random.Generator | None, workspace: Allocator
               ) -> tuple[Any, float, Params]:
     """CaptioningRNN.objective: loss, the regularisers' share of it, gradients in the workspace's arrays."""
-    p, cell, N = model.params, _cell(model), len(captions)
+    p, cell, (N, T) = model.weights(), _cell(model), captions.shape
     batch = _batch(model, cell, features, captions, rng, workspace)
-    h, attention, cache = cell.forward(p, batch.image, batch.words, batch.packed, workspace)
+    inside = Dropout(rng, model.dropout, model.input_dropout)
+    h, attention, cache = cell.forward(p, batch.image, batch.words, batch.packed, workspace, inside)
+    share = 0.0 if cell.cell.drops_inside else model.dropout
+    keep_h = packed_mask((N, T - 1, h.shape[1]), rng, share, h.dtype, "keep h", batch.packed, workspace)
     penalty, dattention = stochastic_penalty(attention, batch.image, batch.packed, N, model.penalty, workspace)
-    loss, smoothing, dh, grads = vocabulary_loss(p, h, batch.packed, N, batch.keep_h, model.smoothing, workspace)
+    loss, smoothing, dh, grads = vocabulary_loss(p, h, batch.packed, N, keep_h, model.smoothing, workspace)
     dvectors, cell_grads = cell.backward(p, dh, dattention, cache, batch.words, batch.packed, workspace)
     grads = {**grads, **cell_grads, "W_embed": _embedding_gradient(p, dvectors, batch, workspace)}
     regularisers = penalty + smoothing
-    return h.dtype.type(loss + regularisers), regularisers, {name: grads[name] for name in p}
+    return h.dtype.type(loss + regularisers), regularisers, model.parameter_grads(grads)
 
 
 def negative_log_likelihood(model: Any, features: Any, captions: np.ndarray) -> float:
     """Total -log p of all words that are not <NULL>, in nats."""
     cell = _cell(model)
     batch = _batch(model, cell, features, captions, None, allocate)
-    h, _, _ = cell.forward(model.params, batch.image, batch.words, batch.packed, allocate)
-    return vocabulary_likelihood(model.params, h, batch.packed, allocate)
+    h, _, _ = cell.forward(model.weights(), batch.image, batch.words, batch.packed, allocate)
+    return vocabulary_likelihood(model.weights(), h, batch.packed, allocate)
 
 
 def initial_state(model: Any, image: Image) -> State:
     """CaptioningRNN.initial_state, of an Image."""
     cell = _cell(model)
-    check_params(cell, model.params, image)
-    return cell.initial_state(model.params, image)
+    check_params(cell, model.weights(), image)
+    return cell.initial_state(model.weights(), image)
 
 
 def step(model: Any, words: np.ndarray, state: State) -> tuple[np.ndarray, State]:
     """CaptioningRNN.step."""
-    cell, p = _cell(model), model.params
+    cell, p = _cell(model), model.weights()
     check_state(cell, p, state)
     if words.shape != (len(state),):
         raise ValueError(f"CaptioningRNN: words is {words.shape}, expected ({len(state)},), one for each caption")
@@ -78,9 +80,9 @@ def step(model: Any, words: np.ndarray, state: State) -> tuple[np.ndarray, State
 def greedy_alone(model: Any, image: Image, length: int) -> np.ndarray | None:
     """CaptioningRNN.sample of one picture by a single compiled loop -> ids (T,); None where single steps are faster."""
     cell = _cell(model)
-    check_params(cell, model.params, image)
-    check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.params["W_embed"]))
-    return cell.greedy(model.params, image, model._start, -1 if model._end is None else model._end, length)
+    check_params(cell, model.weights(), image)
+    check_ids("CaptioningRNN", "<START>", np.array([model._start]), len(model.weights()["W_embed"]))
+    return cell.greedy(model.weights(), image, model._start, -1 if model._end is None else model._end, length)
 
 
 def _cell(model: Any) -> PackedCell:
@@ -94,23 +96,22 @@ def _batch(model: Any, cell: PackedCell, features: Any, captions: np.ndarray, rn
            workspace: Allocator) -> Batch:
     """Pack captions, features and masks. Random numbers are drawn in the same order as in the textbook."""
     image = image_of(model, features, len(captions))
-    check_params(cell, model.params, image)
-    check_ids("CaptioningRNN", "captions", captions, len(model.params["W_embed"]))
+    check_params(cell, model.weights(), image)
+    check_ids("CaptioningRNN", "captions", captions, len(model.weights()["W_embed"]))
     packed = pack(captions[:, :-1], captions[:, 1:], model._null)
     keep_vector, keep_grid = feature_masks(model, image, rng)
     image = Image(_packed_features(image.vector, keep_vector, "vector", packed, workspace),
                   _packed_features(image.grid, keep_grid, "grid", packed, workspace),
                   None if image.counts is None else image.counts[packed.order])
-    (N, T), W_embed, H = captions[:, 1:].shape, model.params["W_embed"], len(model.params["W_vocab"])
-    keep_x, keep_h = (_packed_mask(kept((N, T, size), rng, share), share, W_embed.dtype, name, packed, workspace)
-                      for name, size, share in (("keep x", W_embed.shape[1], model.input_dropout),
-                                                ("keep h", H, model.dropout)))
+    W_embed, share = model.params["W_embed"], 0.0 if cell.cell.drops_inside else model.input_dropout
+    keep_x = packed_mask((*captions[:, 1:].shape, W_embed.shape[1]), rng, share, W_embed.dtype, "keep x", packed,
+                         workspace)
     distinct, row_of = np.unique(packed.words, return_inverse=True)
     words = Words(W_embed[distinct], row_of, True)
     if keep_x is not None:
         vectors = np.multiply(W_embed[packed.words], keep_x, out=workspace("x", keep_x.shape, W_embed.dtype))
         words = Words(vectors, np.arange(len(row_of)), False)
-    return Batch(image, packed, words, distinct, row_of, keep_x, keep_h)
+    return Batch(image, packed, words, distinct, row_of, keep_x)
 
 
 def _packed_features(part: np.ndarray | None, keep: Any, name: str, packed: Packed, workspace: Allocator) -> Any:
@@ -120,15 +121,6 @@ def _packed_features(part: np.ndarray | None, keep: Any, name: str, packed: Pack
         if np.ndim(keep):
             part *= keep[packed.order]
     return part
-
-
-def _packed_mask(keep: np.ndarray | None, share: float, dtype: np.dtype, name: str, packed: Packed,
-                 workspace: Allocator) -> np.ndarray | None:
-    """A mask (N, T, W) as packed rows of 0 and 1 / (1 - share)."""
-    if keep is None:
-        return None
-    rows = workspace(name, (len(packed.words), keep.shape[2]), dtype)
-    return np.multiply(keep[packed.caption, packed.time], keep_scale(share), out=rows)
 
 
 def _embedding_gradient(p: Params, dvectors: np.ndarray, batch: Batch, workspace: Allocator) -> np.ndarray:

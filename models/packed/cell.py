@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.cells import Cell, Image, State
-from models.cells.cell import Params
+from models.cells.cell import Params, captioner_shapes
+from models.dropout import NO_DROPOUT, Dropout, keep_scale, kept
 from rnnlayers.engine.packing import Packed
 from rnnlayers.shapes import check_shapes
 from rnnlayers.workspace import Allocator
@@ -37,8 +38,8 @@ class PackedCell:
         """Feed one word to each caption."""
         raise NotImplementedError
 
-    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
-                ) -> tuple[np.ndarray, np.ndarray | None, Any]:
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator,
+                dropout: Dropout = NO_DROPOUT) -> tuple[np.ndarray, np.ndarray | None, Any]:
         """Whole captions -> h (M, H), attention (M, L) or None, cache."""
         raise NotImplementedError
 
@@ -74,8 +75,7 @@ def check_state(packed_cell: PackedCell, p: Params, state: Any) -> None:
 
 def _with_letters(packed_cell: PackedCell, p: Params) -> dict[str, tuple[np.ndarray, str]]:
     """Name -> (parameter, its shape in letters)."""
-    shapes = {"W_vocab": "H V", "b_vocab": "V", "W_embed": "V W", **packed_cell.cell.shapes()}
-    return {name: (p[name], letters) for name, letters in shapes.items()}
+    return {name: (p[name], letters) for name, letters in captioner_shapes(packed_cell.cell).items()}
 
 
 def region_counts(image: Image) -> np.ndarray:
@@ -97,6 +97,16 @@ def affine_grads(x: np.ndarray, dout: np.ndarray, W: str, b: str, workspace: All
     x, dout = _rows(x), _rows(dout)
     dW = np.matmul(x.T, dout, out=workspace(f"d{W}", (x.shape[1], dout.shape[1]), dout.dtype))
     return {W: dW, b: column_sums(dout)}
+
+
+def packed_mask(shape: tuple[int, ...], rng: np.random.Generator | None, share: float, dtype: np.dtype, name: str,
+                packed: Packed, workspace: Allocator) -> np.ndarray | None:
+    """A dropout mask drawn for padded rows (N, T, W), as packed rows of 0 and 1 / (1 - share); None: nothing drops."""
+    keep = kept(shape, rng, share)
+    if keep is None:
+        return None
+    rows = workspace(name, (len(packed.words), shape[2]), dtype)
+    return np.multiply(keep[packed.caption, packed.time], keep_scale(share), out=rows)
 
 
 def column_sums(rows: np.ndarray) -> np.ndarray:

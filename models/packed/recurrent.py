@@ -5,6 +5,7 @@ import numpy as np
 
 from models.cells import Image, State
 from models.cells.cell import Cell, Params, take
+from models.dropout import NO_DROPOUT, Dropout
 from models.packed.cell import PackedCell, Words, affine_grads, column_sums
 from rnnlayers.additive_attention import initial_state_backward, initial_state_forward
 from rnnlayers.engine.kernels import scatter_add
@@ -23,7 +24,7 @@ class Recurrent(PackedCell):
     def __init__(self, cell: Cell):
         super().__init__(cell)
         self.loop = LOOPS[cell.name]
-        self.initial: ProjectedState | TanhStates = INITIAL[cell.start]()
+        self.initial: ProjectedState | TanhStates = INITIAL[getattr(cell, "start", "h")]()
         self.carried = ("N H",) * (self.loop.states - 1)
 
     def initial_state(self, p: Params, image: Image) -> State:
@@ -35,8 +36,8 @@ class Recurrent(PackedCell):
         h, *further = self.loop.step(project(p, words, allocate), words.row_of, states, take(p, self.loop.weights))
         return State(h, tuple(further))
 
-    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator
-                ) -> tuple[np.ndarray, None, Any]:
+    def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator,
+                dropout: Dropout = NO_DROPOUT) -> tuple[np.ndarray, None, Any]:
         (h0, *further), initial_cache = self.initial.forward(p, image.vector[:packed.active])
         states0 = h0, *further, *self._zeros(h0, further)
         x = project(p, words, workspace)

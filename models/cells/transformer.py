@@ -1,0 +1,238 @@
+"""A transformer's decoder as a captioner's cell: words attend to the words before them and to the picture."""
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.cells.cell import ANY, Cell, Image, Params, State, axis_sizes, take
+from models.dropout import NO_DROPOUT, Dropout, drop
+from rnnlayers import (
+    affine_backward,
+    affine_forward,
+    attention_weights,
+    decoder_layer_backward,
+    decoder_layer_forward,
+    feed_forward_forward,
+    layernorm_backward,
+    layernorm_forward,
+    positional_encoding,
+    temporal_affine_backward,
+    temporal_affine_forward,
+)
+from rnnlayers.multihead_attention import check_heads, heads_forward, join_heads, split_heads
+from rnnlayers.regions import real_regions
+from rnnlayers.transformer import ATTENTION, FEED_FORWARD
+
+PROJECTION, POOLED, FINAL = ("W_proj", "b_proj"), ("W_pool", "b_pool"), ("norm.gamma", "norm.beta")
+SCALE = 0.02                        # standard deviation of the weights drawn, as in the course
+LAYER = {
+    **{f"{name}.{weight}": "W" if weight.startswith("b") else "W W" for name in ("self", "cross")
+       for weight in ATTENTION},
+    "ffn.W1": "W F", "ffn.b1": "F", "ffn.W2": "F W", "ffn.b2": "W",
+    **{f"norm_{name}.{weight}": "W" for name in ("self", "cross", "ffn") for weight in ("gamma", "beta")},
+}
+
+
+class Memory(NamedTuple):
+    """What the words attend to in the pictures."""
+    rows: np.ndarray                # (N, R, W): the pooled features if there are any, then the regions
+    seen: np.ndarray                # bool (N, R), False at padding
+    regions: tuple                  # the cache of the regions' projection
+    pooled: tuple | None            # of the pooled features' projection
+
+
+class Transformer(Cell):
+    """A decoder of num_layers layers. Its memory is the picture's projected regions, or its one projected vector.
+
+    x = word vectors + positional encoding;  x = decoder_layer_k(x, memory) for each layer k;  h = x, with W columns
+
+    With norm="pre" a last layer norm follows. Pooled features beside a grid are one more row of the memory, the first.
+    The attention it reports is the mean over the heads of the last layer's attention to the regions.
+    Source: Vaswani et al. (2017), "Attention is all you need"; Transformer_Captioning of CS231n, assignment 3 (2025).
+    """
+    name, place, features, attends, output, drops_inside = "transformer", 60, ANY, True, "W", True
+    options = ("pooled_dim", "pooled_stats", "num_layers", "num_heads", "dim_feedforward", "max_length", "norm",
+               "activation", "region_positions")
+    defaults = {"num_layers": 2}
+    pooled_dim: int | None
+    num_layers: int
+    num_heads: int
+    dim_feedforward: int
+    max_length: int
+    norm: str
+    activation: str
+    region_positions: int | None
+
+    def sizes(self) -> dict[str, int]:
+        return {"F": self.dim_feedforward, "R": self.region_positions or 1}
+
+    def shapes(self) -> dict[str, str]:
+        pooled = {"W_pool": "P W", "b_pool": "W"} if self.pooled_dim else {}
+        places = {"W_regions": "R W"} if self.region_positions else {}
+        layers = {f"layer{k}.{name}": letters for k in range(self.num_layers) for name, letters in LAYER.items()}
+        final = dict.fromkeys(FINAL, "W") if self.norm == "pre" else {}
+        return {"W_proj": "D W", "b_proj": "W", **pooled, **places, **layers, **final}
+
+    def draw(self, rng: Any, sizes: dict[str, int]) -> Params:
+        """Normal with standard deviation 0.02, zeros for biases and beta, ones for gamma."""
+        check_heads("CaptioningTransformer", sizes["W"], self.num_heads)
+        return {name: _draw(name.rpartition(".")[2], axis_sizes(letters, sizes), rng)
+                for name, letters in self.shapes().items()}
+
+    def draw_words(self, rng: Any, V: int, W: int) -> np.ndarray:
+        return SCALE * rng.standard_normal((V, W))
+
+    def draw_scores(self, rng: Any, H: int, V: int) -> tuple[np.ndarray, np.ndarray]:
+        """As torch's Linear draws them, uniform within 1 / sqrt(H)."""
+        return rng.uniform(-H**-0.5, H**-0.5, (H, V)), rng.uniform(-H**-0.5, H**-0.5, V)
+
+    def check_length(self, words: int) -> None:
+        if words > self.max_length:
+            raise ValueError(f"captions feed {words} words, expected at most max_length = {self.max_length} of them")
+
+    def initial_state(self, p: Params, image: Image) -> State:
+        """carried: keys and values of each layer's words; memory: which rows are seen, then the picture's of each."""
+        rows, seen, *_ = self._memory(p, image)
+        projected = [temporal_affine_forward(rows, *take(p, (f"layer{k}.cross.W{x}", f"layer{k}.cross.b{x}")))[0]
+                     for k in range(self.num_layers) for x in "kv"]
+        nothing = np.zeros((len(rows), 0, rows.shape[2]), rows.dtype)
+        return State(np.zeros_like(rows[:, 0]), (nothing,) * (2 * self.num_layers), (seen, *projected))
+
+    def step(self, p: Params, x: np.ndarray, state: State) -> State:
+        seen, *memory = state.memory
+        t = state.carried[0].shape[1]
+        self.check_length(t + 1)
+        y, carried = (x + _positions(t + 1, x)[t])[:, None], []
+        for k in range(self.num_layers):
+            y, words, weights = self._step_layer(p, k, y, state.carried[2 * k:2 * k + 2], memory[2 * k:2 * k + 2], seen)
+            carried += words
+        y, _ = self._final(p, y)
+        attention = self._of_regions(weights)
+        return State(y[:, 0], tuple(carried), state.memory, attention=None if attention is None else attention[:, 0])
+
+    def _step_layer(self, p: Params, k: int, y: np.ndarray, words: tuple, picture: list, seen: np.ndarray
+                    ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """One decoder layer for one word y (n, 1, W) -> y, the keys and values of the words, the weights of heads."""
+        layer = self._layer(p, k)
+        found: dict[str, Any] = {}
+
+        def attend(y: np.ndarray) -> np.ndarray:
+            key, value = (temporal_affine_forward(y, layer[f"self.W{x}"], layer[f"self.b{x}"])[0] for x in "kv")
+            found["words"] = [np.concatenate(pair, axis=1) for pair in zip(words, (key, value))]
+            return self._attend(layer, "self", y, found["words"], None)[0]
+
+        def look(y: np.ndarray) -> np.ndarray:
+            out, found["weights"] = self._attend(layer, "cross", y, picture, seen[:, None, None])
+            return out
+
+        def feed(y: np.ndarray) -> np.ndarray:
+            weights: dict[str, Any] = {name: layer[f"ffn.{name}"] for name in FEED_FORWARD}
+            return feed_forward_forward(y, **weights, activation=self.activation)[0]
+        for name, inside in (("self", attend), ("cross", look), ("ffn", feed)):
+            y = self._residual(layer, name, y, inside)
+        return y, found["words"], found["weights"]
+
+    def _attend(self, layer: Params, name: str, y: np.ndarray, keys_and_values: Any, seen: np.ndarray | None
+                ) -> tuple[np.ndarray, np.ndarray]:
+        q, _ = temporal_affine_forward(y, layer[f"{name}.Wq"], layer[f"{name}.bq"])
+        q, k, v = (split_heads(a, self.num_heads) for a in (q, *keys_and_values))
+        mixed, cache = heads_forward(q, k, v, seen)
+        return temporal_affine_forward(join_heads(mixed), layer[f"{name}.Wo"], layer[f"{name}.bo"])[0], cache.weights
+
+    def _residual(self, layer: Params, name: str, y: np.ndarray, inside: Callable) -> np.ndarray:
+        gamma, beta = layer[f"norm_{name}.gamma"], layer[f"norm_{name}.beta"]
+        if self.norm == "pre":
+            return y + inside(layernorm_forward(y, gamma, beta)[0])
+        return layernorm_forward(y + inside(y), gamma, beta)[0]
+
+    def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
+                ) -> tuple[np.ndarray, np.ndarray | None, Any]:
+        N, T, _ = x.shape
+        self.check_length(T)
+        memory, caches = self._memory(p, image), []
+        y, keep_x = drop(x + _positions(T, x), dropout.rng, dropout.input_share)
+        causal, seen = np.tri(T, dtype=bool), np.repeat(memory.seen[:, None], T, axis=1)
+        for k in range(self.num_layers):
+            keep = self._masks(dropout, y, memory.rows)
+            y, cache = decoder_layer_forward(y, memory.rows, self._layer(p, k), self.num_heads, causal, seen, self.norm,
+                                             self.activation, keep)
+            caches.append(cache)
+        y, final = self._final(p, y)
+        attention = self._of_regions(attention_weights(caches[-1].cross_attention.inside))
+        return y, attention, (memory, keep_x, caches, final)
+
+    def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
+        memory, keep_x, caches, final = cache
+        grads: Params = {}
+        if final is not None:
+            dh, *dfinal = layernorm_backward(dh, final)
+            grads.update(zip(FINAL, dfinal))
+        dmemory = np.zeros_like(memory.rows)
+        for k in reversed(range(self.num_layers)):
+            dh, dmemory_k, dlayer = decoder_layer_backward(dh, caches[k])
+            dmemory = dmemory + dmemory_k                   # all layers attend to the same memory
+            grads.update({f"layer{k}.{name}": dw for name, dw in dlayer.items()})
+        return dh * keep_x, {**grads, **self._memory_backward(dmemory, memory)}
+
+    def heads(self, cache: Any) -> np.ndarray:
+        """The weights of each head of the last layer over the regions, (N, num_heads, T, L), from forward's cache."""
+        return attention_weights(cache[2][-1].cross_attention.inside)[..., 1 if self.pooled_dim else 0:]
+
+    def _of_regions(self, weights: np.ndarray) -> np.ndarray | None:
+        """Weights (N, num_heads, T, R) as the mean over the heads, (N, T, L); None for a picture that is one vector."""
+        weights = weights[..., 1 if self.pooled_dim else 0:]
+        return None if weights.shape[3] == 1 else weights.mean(axis=1)
+
+    def _final(self, p: Params, y: np.ndarray) -> tuple[np.ndarray, Any]:
+        """The layer norm after the last layer, with norm="pre" -> y, its cache; else y, None."""
+        return layernorm_forward(y, p["norm.gamma"], p["norm.beta"]) if self.norm == "pre" else (y, None)
+
+    def _memory(self, p: Params, image: Image) -> Memory:
+        regions = image.vector[:, None] if image.grid is None else image.grid
+        rows, cache = temporal_affine_forward(regions, *take(p, PROJECTION))
+        seen, pooled = real_regions("transformer", image.counts, *rows.shape[:2]), None
+        if self.region_positions:
+            rows = rows + self._places(p, rows.shape[1])
+        if self.pooled_dim:
+            row, pooled = affine_forward(image.vector, *take(p, POOLED))
+            rows, seen = np.concatenate([row[:, None], rows], axis=1), np.insert(seen, 0, True, axis=1)
+        return Memory(rows, seen, cache, pooled)
+
+    def _memory_backward(self, dmemory: np.ndarray, memory: Memory) -> Params:
+        grads: Params = {}
+        if memory.pooled is not None:
+            grads.update(zip(POOLED, affine_backward(dmemory[:, 0], memory.pooled)[1:]))
+            dmemory = dmemory[:, 1:]
+        grads.update(zip(PROJECTION, temporal_affine_backward(dmemory, memory.regions)[1:]))
+        if self.region_positions:
+            grads["W_regions"] = np.zeros((self.region_positions, dmemory.shape[2]), dmemory.dtype)
+            grads["W_regions"][:dmemory.shape[1]] = dmemory.sum(axis=0)
+        return grads
+
+    def _places(self, p: Params, L: int) -> np.ndarray:
+        if len(p["W_regions"]) < L:
+            raise ValueError(f"features have {L} regions, expected at most region_positions = {len(p['W_regions'])}")
+        return p["W_regions"][:L]
+
+    def _layer(self, p: Params, k: int) -> Params:
+        """The parameters of layer k by their names in rnnlayers.decoder_layer_forward."""
+        return {name: p[f"layer{k}.{name}"] for name in LAYER}
+
+    def _masks(self, dropout: Dropout, y: np.ndarray, memory: np.ndarray) -> Params:
+        """The dropout masks of a layer, drawn in this order."""
+        (N, T, W), R, heads = y.shape, memory.shape[1], self.num_heads
+        shapes = {"self.weights": (N, heads, T, T), "self": (N, T, W), "cross.weights": (N, heads, T, R),
+                  "cross": (N, T, W), "ffn.hidden": (N, T, self.dim_feedforward), "ffn": (N, T, W)}
+        masks = {name: dropout.mask(shape, y.dtype) for name, shape in shapes.items()}
+        return {name: mask for name, mask in masks.items() if mask is not None}
+
+
+def _positions(T: int, x: np.ndarray) -> np.ndarray:
+    """The positional encoding of T words in the type of x."""
+    return positional_encoding(T, x.shape[-1]).astype(x.dtype)
+
+
+def _draw(kind: str, shape: tuple[int, ...], rng: Any) -> np.ndarray:
+    if kind == "gamma":
+        return np.ones(shape)
+    return np.zeros(shape) if kind.startswith("b") else SCALE * rng.standard_normal(shape)      # biases and beta
