@@ -1,15 +1,17 @@
 """An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from models.backend import choose_backend
 from models.cells import CELLS, Image, State, cell_name
-from models.cells.cell import Params, letter_sizes
+from models.cells.cell import Params
 from models.dropout import Dropout, drop
 from models.images import feature_masks, grid_of, image_of, mask_of
+from models.initial_params import initial_params
+from models.objective import LossAndGrads, Objective
 from models.options import attribute, model_options
 from models.reprs import model_repr
 from rnnlayers import (
@@ -22,24 +24,7 @@ from rnnlayers import (
     word_embedding_forward,
 )
 from rnnlayers.shapes import check_shapes
-from rnnlayers.workspace import Allocator, aligned, allocate
-
-
-class Objective(NamedTuple):
-    """What a training step minimises."""
-    loss: float | np.floating       # -log-likelihood plus regularisers
-    regularisers: float             # the regularisers' share of it: doubly stochastic penalty, label smoothing
-    grads: Params
-
-
-class LossAndGrads(tuple):
-    """The pair (loss, grads) that CaptioningRNN.loss returns; `regularisers` is as in Objective."""
-    regularisers: float
-
-    def __new__(cls, objective: Objective) -> "LossAndGrads":
-        pair = super().__new__(cls, (objective.loss, objective.grads))
-        pair.regularisers = objective.regularisers
-        return pair
+from rnnlayers.workspace import Allocator, allocate
 
 
 class CaptioningRNN:
@@ -82,6 +67,15 @@ class CaptioningRNN:
         seed=None: random seed or Generator; None draws from NumPy's global state
         start='h': states of an LSTM that the image initialises: h, or both h and c (through tanh)
         penalty=0.0: weight of the doubly stochastic regulariser: attend to each region about once (bahdanau)
+        num_layers=1: layers, one on top of the other
+        num_heads=4: heads of the transformer's attention
+        dim_feedforward=2048: width of the transformer's feed-forward layers
+        max_length=50: most words that the transformer is fed in a caption
+        norm='post': where the transformer normalises: post, after each residual sum, or pre, before each sublayer
+        activation='gelu': activation of the transformer's feed-forward layers: gelu, or relu as in the course's
+            editions up to 2024
+        tie=False: whether the word vectors are the output weights too, which takes as many hidden units as wordvec_dim
+        region_positions=None: learned vectors for the places of so many regions, added to the transformer's memory
         backend=None: 'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is installed
 
         Raises TypeError on an unknown option, ValueError on an unknown cell_type or backend, a vocabulary without
@@ -103,26 +97,9 @@ class CaptioningRNN:
         self.backend = choose_backend(backend)
         self.input_dim, self.attends = input_dim, self.cell.attends
         rng = np.random if seed is None else np.random.default_rng(seed)
-        self.params = self._initial_params(rng, len(word_to_idx), wordvec_dim, hidden_dim, forget_bias)
+        self.params = initial_params(self, rng, wordvec_dim, hidden_dim, forget_bias)
 
     __repr__ = model_repr
-
-    def _initial_params(self, rng: Any, V: int, W: int, H: int, forget_bias: float) -> Params:
-        sizes = letter_sizes(self.cell, V, self.input_dim, self.pooled_dim, W, H)
-        params = {"W_embed": self.cell.draw_words(rng, V, W), **self.cell.draw(rng, sizes)}
-        params["W_vocab"], params["b_vocab"] = self.cell.draw_scores(rng, sizes[self.cell.output], V)
-        if self.tie:
-            self._check_tied(W, sizes[self.cell.output])
-            del params["W_vocab"]
-        if self.cell.forget_gate:
-            f = self.cell.gates.index(self.cell.forget_gate) * H
-            params["b"][f:f + H] += forget_bias
-        return {name: aligned(value.astype(self.dtype)) for name, value in params.items()}
-
-    def _check_tied(self, W: int, H: int) -> None:
-        if W != H:
-            raise ValueError(f"tie is True with wordvec_dim {W} and hidden_dim {H}, expected the same size: the word "
-                             "vectors are the output weights too")
 
     def weights(self) -> Params:
         """The parameters, and W_vocab as the transpose of W_embed where the two are tied."""
@@ -185,7 +162,7 @@ class CaptioningRNN:
                              f"{' or '.join(repr(name) for name, cell in CELLS.items() if cell.attends)}")
         _, attention, _ = self._forward(features, self._check(captions)[:, :-1], None)
         if attention is None:
-            raise ValueError("attention: features have one region, expected several to attend to")
+            raise ValueError("attention: features are one vector per picture, expected a grid of regions to attend to")
         return attention
 
     def negative_log_likelihood(self, features: Any, captions: np.ndarray) -> tuple[float, int]:

@@ -8,10 +8,11 @@ import numpy as np
 
 from models.averages import averaged, update_averages
 from models.batches import trim
-from models.captioning_rnn import CaptioningRNN, Objective
+from models.captioning_rnn import CaptioningRNN
 from models.cells.cell import Params
 from models.likelihood import accuracy, split_loss
 from models.minibatches import Minibatches, check_data
+from models.objective import Objective
 from models.options import drops, solver_options
 from models.reprs import solver_repr
 from models.schedules import SCHEDULES

@@ -8,6 +8,7 @@ from models.cells.recurrent import Recurrent
 
 FEW = {**SIZES, "T": 3, "D": 4, "H": 5, "L": 6, "E": 7, "K": 8, "DW": 16}     # for slow checks of whole loops
 NAMES = list(CELLS)
+SMALL = {"transformer": 40}          # by how much to multiply the weights that a cell draws small
 TAKE_A_VECTOR = [name for name, cls in CELLS.items() if cls.features == VECTOR]
 ATTEND = [name for name, cls in CELLS.items() if cls.attends]
 RECURRENT = [name for name, cls in CELLS.items() if issubclass(cls, Recurrent)]
@@ -16,6 +17,11 @@ RECURRENT = [name for name, cls in CELLS.items() if issubclass(cls, Recurrent)]
 def takes(name, option):
     """Whether a cell has an option that only some cells have."""
     return option in CELLS[name].options
+
+
+def few_units(name):
+    """Options that keep the tests of a cell fast."""
+    return {"dim_feedforward": 9, "num_heads": 2} if takes(name, "num_heads") else {}
 
 
 def features_for(name, n, rng, D=5, L=3):

@@ -137,7 +137,8 @@ class Cell:
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
         """How far back a loss reaches: norms of its gradients with respect to the states after each word.
 
-        dh (N, T, H): the gradient of each h from above -> {"h": (N, T)}, and "c" for a cell that has one.
+        dh (N, T, H): the gradient of each h from above -> {"h": (N, T)}, and "c" for a cell that has one; of a cell
+        whose words act by themselves, {"x": (N, T)}, with respect to each word's vector.
         """
         return {}
 

@@ -91,12 +91,17 @@ class Transformer(Cell):
             raise ValueError(f"captions feed {words} words, expected at most max_length = {self.max_length} of them")
 
     def initial_state(self, p: Params, image: Image) -> State:
-        """carried: keys and values of each layer's words; memory: which rows are seen, then the picture's of each."""
+        """carried: keys and values of each layer's words; memory: which rows are seen, then the picture's of each.
+
+        attention: zeros before the first word; None, here and later, for a picture that is one vector.
+        """
         rows, seen, *_ = self._memory(p, image)
         projected = [temporal_affine_forward(rows, *take(p, (f"layer{k}.cross.W{x}", f"layer{k}.cross.b{x}")))[0]
                      for k in range(self.num_layers) for x in "kv"]
         nothing = np.zeros((len(rows), 0, rows.shape[2]), rows.dtype)
-        return State(np.zeros_like(rows[:, 0]), (nothing,) * (2 * self.num_layers), (seen, *projected))
+        attention = None if image.grid is None else np.zeros(image.grid.shape[:2], rows.dtype)
+        return State(np.zeros_like(rows[:, 0]), (nothing,) * (2 * self.num_layers), (seen, *projected),
+                     attention=attention)
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
         seen, *memory = state.memory
@@ -107,8 +112,8 @@ class Transformer(Cell):
             y, words, weights = self._step_layer(p, k, y, state.carried[2 * k:2 * k + 2], memory[2 * k:2 * k + 2], seen)
             carried += words
         y, _ = self._final(p, y)
-        attention = self._of_regions(weights)
-        return State(y[:, 0], tuple(carried), state.memory, attention=None if attention is None else attention[:, 0])
+        attention = None if state.attention is None else self._of_regions(weights)[:, 0]
+        return State(y[:, 0], tuple(carried), state.memory, attention=attention)
 
     def _step_layer(self, p: Params, k: int, y: np.ndarray, words: tuple, picture: list, seen: np.ndarray
                     ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
@@ -158,7 +163,8 @@ class Transformer(Cell):
                                              self.activation, keep)
             caches.append(cache)
         y, final = self._final(p, y)
-        attention = self._of_regions(attention_weights(caches[-1].cross_attention.inside))
+        attention = None if image.grid is None else self._of_regions(
+            attention_weights(caches[-1].cross_attention.inside))
         return y, attention, (memory, keep_x, caches, final)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
@@ -178,10 +184,14 @@ class Transformer(Cell):
         """The weights of each head of the last layer over the regions, (N, num_heads, T, L), from forward's cache."""
         return attention_weights(cache[2][-1].cross_attention.inside)[..., 1 if self.pooled_dim else 0:]
 
-    def _of_regions(self, weights: np.ndarray) -> np.ndarray | None:
-        """Weights (N, num_heads, T, R) as the mean over the heads, (N, T, L); None for a picture that is one vector."""
-        weights = weights[..., 1 if self.pooled_dim else 0:]
-        return None if weights.shape[3] == 1 else weights.mean(axis=1)
+    def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
+        """Norms of the gradient with respect to each word's vector, through which alone a word acts -> {"x": (N, T)}."""
+        dx, _ = self.backward(dh, None, cache)
+        return {"x": np.linalg.norm(dx, axis=2)}
+
+    def _of_regions(self, weights: np.ndarray) -> np.ndarray:
+        """The mean over the heads of weights (N, num_heads, T, R), without the pooled features' -> (N, T, L)."""
+        return weights[..., 1 if self.pooled_dim else 0:].mean(axis=1)
 
     def _final(self, p: Params, y: np.ndarray) -> tuple[np.ndarray, Any]:
         """The layer norm after the last layer, with norm="pre" -> y, its cache; else y, None."""

@@ -35,7 +35,7 @@ class Transforming(Cell):
         weights = softmax(np.einsum("nh,nlh->nl", own, A))
         return State(own + np.einsum("nl,nlh->nh", weights, A), (keys, values), (A,), attention=weights)
 
-    def forward(self, p, image, x):
+    def forward(self, p, image, x, dropout=None):
         """From scratch: all words at once, under a causal mask."""
         A, T = image.regions @ p["W_image"], x.shape[1]
         query, key, value = (x @ w for w in take(p, ("Wq", "Wk", "Wv")))

@@ -7,7 +7,7 @@ import pytest
 from models import CaptioningRNN
 from models.decoding import beam_search, greedy, sample
 from models.ensemble import Ensemble
-from tests.cells import NAMES, features_for
+from tests.cells import NAMES, SMALL, features_for, few_units
 
 BACKENDS = ["engine", "textbook"]
 WORDS = {word: i for i, word in enumerate(["<NULL>", "b", "<START>", "a", "<END>", "<UNK>", "c"])}    # in no order
@@ -16,9 +16,10 @@ NULL, START, END, UNK, LENGTH = 0, 2, 4, 5, 4
 
 def make(cell, backend="textbook", seed=0, dtype=np.float64, words=WORDS, sharpness=3):
     """A random model of strong opinions."""
-    model = CaptioningRNN(words, 5, 4, 6, cell, dtype, seed=seed, backend=backend)
+    model = CaptioningRNN(words, 5, 4, 6, cell, dtype, seed=seed, backend=backend, **few_units(cell))
     for name, w in model.params.items():
-        model.params[name] = w * (100 if name == "W_embed" else sharpness if name == "W_vocab" else 1)
+        small = SMALL.get(cell, 1) if w.ndim == 2 else 1
+        model.params[name] = w * (100 if name == "W_embed" else sharpness if name == "W_vocab" else small)
     return model
 
 

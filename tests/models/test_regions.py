@@ -10,9 +10,9 @@ from models.images import split_features
 from models.likelihood import split_loss
 from models.packed.cell import region_counts
 from models.through_time import through_time
-from tests.cells import ATTEND, takes
+from tests.cells import ATTEND, few_units, takes
 
-N, T, D, W, H, L, P = 4, 6, 5, 3, 7, 9, 8
+N, T, D, W, H, L, P = 4, 6, 5, 4, 7, 9, 8
 REGIONS = np.array([4, 9, 1, 6])
 PADDING = np.arange(L) >= REGIONS[:, None]
 
@@ -30,7 +30,7 @@ def make(request, backend, word_to_idx, rng):
 
     def model(dtype=np.float64, **more):
         stats = {"feature_stats": (np.linspace(-1, 1, D), np.linspace(0.5, 2, D))}
-        return CaptioningRNN(word_to_idx, D, W, H, name, dtype, seed=3, backend=backend, **{**options, **stats, **more})
+        return CaptioningRNN(word_to_idx, D, W, H, name, dtype, seed=3, backend=backend, **{**few_units(name), **options, **stats, **more})
     return model
 
 

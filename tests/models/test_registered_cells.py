@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from models import CaptioningRNN
-from models.cells import ALIASES, BOTH, CELLS, GRID, VARIANTS, VECTOR, cell_name
-from models.cells.cell import axis_sizes
+from models.cells import ALIASES, ANY, BOTH, CELLS, GRID, VARIANTS, VECTOR, cell_name
+from models.cells.cell import Cell, axis_sizes, captioner_shapes
 from models.options import MODEL, keywords
 from models.packed.captioner import PACKED
 from models.packed.cell import PackedCell
-from tests.cells import NAMES, TAKE_A_VECTOR, features_for
+from tests.cells import NAMES, TAKE_A_VECTOR, features_for, few_units
 
 N, T, D, W, H, V, P = 3, 5, 5, 4, 7, 11, 8
-SIZES = {"V": V, "D": D, "P": D, "W": W, "H": H, "K": H}    # without pooled features P is D
+SIZES = {"V": V, "D": D, "P": D, "W": W, "H": H, "K": H, "F": 9}    # without pooled features P is D
 CAPTIONS = np.array([[1, 4, 7, 5, 9, 2], [1, 8, 6, 2, 0, 0], [1, 3, 2, 0, 0, 0]])
 
 
@@ -29,18 +29,18 @@ def variant(request):
 def make(variant, word_to_idx):
     """Function: a CaptioningRNN of the variant, in float64 on the textbook."""
     def model(**options):
-        options = {"seed": 3, "backend": "textbook", **options}
+        options = {"seed": 3, "backend": "textbook", **few_units(variant.name), **options}
         return CaptioningRNN(word_to_idx, D, W, H, variant.name, np.float64, **variant.options, **options)
     return model
 
 
 class Draws:
-    """A randn that remembers the shapes asked for."""
+    """A generator that remembers the shapes asked for."""
 
     def __init__(self):
         self.rng, self.shapes = np.random.default_rng(3), []
 
-    def __call__(self, *shape):
+    def standard_normal(self, shape):
         self.shapes.append(shape)
         return self.rng.standard_normal(shape)
 
@@ -71,7 +71,7 @@ def test_options_of_some_cells_are_options_of_the_model():
 
 def test_what_a_cell_declares_is_consistent(variant):
     cls = CELLS[variant.name]
-    assert cls.features in (VECTOR, GRID, BOTH) and len(set(cls.gates)) == len(cls.gates)
+    assert cls.features in (VECTOR, GRID, BOTH, ANY) and len(set(cls.gates)) == len(cls.gates)
     shapes, columns = cls(**variant.options).shapes(), f"{len(cls.gates) or ''}H"
     assert all(shapes[name].split()[-1] == columns for name in ("Wx", "Wh", "b") if name in shapes)
     assert set(cls.drawn_first) <= shapes.keys() and cls.about.compare in CELLS
@@ -80,7 +80,7 @@ def test_what_a_cell_declares_is_consistent(variant):
 @pytest.mark.parametrize("backend", ["engine", "textbook"])
 def test_parameters_and_gradients_are_in_the_order_and_the_shapes_declared(backend, variant, make, rng):
     model = make(backend=backend)
-    shapes = {"W_embed": "V W", **model.cell.shapes(), "W_vocab": "H V", "b_vocab": "V"}
+    shapes = captioner_shapes(model.cell)
     expected = [(name, axis_sizes(letters, SIZES)) for name, letters in shapes.items()]
     assert [(name, w.shape) for name, w in model.params.items()] == expected
     _, grads = model.loss(features_for(variant.name, N, rng, D), CAPTIONS)
@@ -91,38 +91,52 @@ def test_weights_can_be_counted_from_the_shapes(variant, make):
     for options in [{}, {"pooled_dim": P}] if "pooled_dim" in CELLS[variant.name].options else [{}]:
         model = make(**options)
         sizes = {**SIZES, "P": options.get("pooled_dim", D)}
-        counted = sum(math.prod(axis_sizes(letters, sizes)) for letters in model.cell.shapes().values())
-        assert counted + V * W + H * V + V == sum(w.size for w in model.params.values())
+        counted = sum(math.prod(axis_sizes(letters, sizes)) for letters in captioner_shapes(model.cell).values())
+        assert counted == sum(w.size for w in model.params.values())
 
 
 def test_draw_consumes_random_numbers_in_its_order(variant):
     """Those drawn first, then the others as they stand in shapes; none for biases, whose names begin with b."""
-    cell, randn = CELLS[variant.name](**variant.options), Draws()
+    cell, draws = CELLS[variant.name](**few_units(variant.name), **variant.options), Draws()
     shapes = cell.shapes()
-    drawn = cell.draw(randn, SIZES)
+    drawn = cell.draw(draws, SIZES)
     order = sorted(shapes, key=lambda name: (*cell.drawn_first, name).index(name))
-    weights = [name for name in order if not name.startswith("b")]
-    assert list(drawn) == list(shapes) and randn.shapes == [axis_sizes(shapes[name], SIZES) for name in weights]
+    weights = [name for name in order if "W" in name or name == "v"]
+    assert list(drawn) == list(shapes) and draws.shapes == [axis_sizes(shapes[name], SIZES) for name in weights]
     again = np.random.default_rng(3)
     for name in weights:
         shape = axis_sizes(shapes[name], SIZES)
-        np.testing.assert_array_equal(drawn[name], again.standard_normal(shape) / np.sqrt(shape[0]))
-    assert not any(drawn[name].any() for name in shapes if name.startswith("b"))
+        expected = again.standard_normal(shape)
+        np.testing.assert_allclose(drawn[name] / drawn[name].std(), expected / expected.std(), rtol=1e-12)
+        if cell.draw.__func__ is Cell.draw:
+            np.testing.assert_array_equal(drawn[name], expected / np.sqrt(shape[0]))
+    assert all((drawn[name] == name.endswith("gamma")).all() for name in shapes if name not in weights)
 
 
 def test_a_seed_draws_the_embedding_then_the_cell_then_the_vocabulary(make):
     model, rng = make(), np.random.default_rng(3)
-    np.testing.assert_array_equal(model.params["W_embed"], rng.standard_normal((V, W)) / 100)
-    for name, w in model.cell.draw(lambda *shape: rng.standard_normal(shape), SIZES).items():
-        np.testing.assert_array_equal(model.params[name], w)
-    np.testing.assert_array_equal(model.params["W_vocab"], rng.standard_normal((H, V)) / np.sqrt(H))
-    assert not model.params["b_vocab"].any()
+    cell, p = model.cell, model.params
+    np.testing.assert_array_equal(p["W_embed"], cell.draw_words(rng, V, W))
+    for name, w in cell.draw(rng, SIZES).items():
+        np.testing.assert_array_equal(p[name], w)
+    for name, w in zip(("W_vocab", "b_vocab"), cell.draw_scores(rng, SIZES[cell.output], V)):
+        np.testing.assert_array_equal(p[name], w)
+
+
+def test_what_the_words_and_the_scores_of_most_cells_are_drawn_from():
+    one, other = np.random.default_rng(3), np.random.default_rng(3)
+    np.testing.assert_array_equal(Cell().draw_words(one, V, W), other.standard_normal((V, W)) / 100)
+    W_vocab, b_vocab = Cell().draw_scores(one, H, V)
+    np.testing.assert_array_equal(W_vocab, other.standard_normal((H, V)) / np.sqrt(H))
+    assert not b_vocab.any()
 
 
 def test_the_forget_bias_is_on_forget_gates_alone(variant, make):
-    b, gates = make(forget_bias=1.5).params["b"], CELLS[variant.name].gates
-    expected = np.repeat([1.5 if gate == "f" else 0 for gate in gates or "-"], H)
-    np.testing.assert_array_equal(b, expected)
+    with_bias, without, gates = make(forget_bias=1.5).params, make().params, CELLS[variant.name].gates
+    if "b" in with_bias:
+        expected = np.repeat([1.5 if gate == "f" else 0 for gate in gates or "-"], H)
+        np.testing.assert_array_equal(with_bias["b"], expected)
+    assert all((with_bias[name] == without[name]).all() for name in without if name != "b")
 
 
 def test_whole_captions_are_their_steps(variant, make, rng):
@@ -133,7 +147,7 @@ def test_whole_captions_are_their_steps(variant, make, rng):
     for t in range(T):
         found, state = model.step(CAPTIONS[:, t], state)
         np.testing.assert_allclose(found, scores[:, t], rtol=1e-11, atol=1e-13)
-        assert len(state) == N and state.output.shape == (N, H)
+        assert len(state) == N and state.output.shape == (N, SIZES[model.cell.output])
         assert (state.attention is not None) == model.attends
         if model.attends:
             np.testing.assert_allclose(state.attention, model.attention(features, CAPTIONS)[:, t], rtol=1e-11)
@@ -169,6 +183,8 @@ def test_a_cell_takes_the_features_that_it_declares(name, word_to_idx, rng):
     model, vector = CaptioningRNN(word_to_idx, D, W, H, name, seed=1), rng.standard_normal((N, D))
     grid, maps = rng.standard_normal((N, 6, D)), rng.standard_normal((N, D, 2, 3))
     good, bad = ([vector], [grid, maps]) if name in TAKE_A_VECTOR else ([grid, maps, (grid, vector)], [vector])
+    if CELLS[name].features == ANY:
+        good, bad = good + bad, [vector[0]]
     for features in good:
         assert model.loss(features, CAPTIONS)[0].dtype == np.float32
     for features in bad:

@@ -5,7 +5,7 @@ import pytest
 from models import CaptioningRNN
 from models.cells import CELLS, VARIANTS
 from models.transfer import transferred
-from tests.cells import features_for
+from tests.cells import features_for, few_units
 from tests.models.conftest import WORDS
 
 N, D, W, H = 3, 5, 4, 7
@@ -16,7 +16,7 @@ OTHER = ["dog", "<UNK>", "c", "<NULL>", "cat", "a", "<END>", "g", "<START>"]    
 def make(request):
     """Function: a model of the variant for these words."""
     def model(words, seed, D=D, H=H, **options):
-        options = {"backend": "textbook", **request.param.options, **options}
+        options = {"backend": "textbook", **few_units(request.param.name), **request.param.options, **options}
         ids = {word: i for i, word in enumerate(words)}
         model = CaptioningRNN(ids, D, W, H, request.param.name, np.float64, seed=seed, **options)
         model.params["b_vocab"] += seed * np.arange(len(words))         # biases are drawn as zeros
