@@ -141,14 +141,15 @@ def open_dataset(folder: str | os.PathLike, kind: str = "vector") -> Dataset:
     """Open a dataset folder -> Dataset.
 
     kind: of features. 'vector': one vector an image, the pooled features if there are any, else the mean of the grid;
-    'grid': the regions; 'both': the regions, and the pooled features if there are any.
+    'grid': the regions; 'both': the regions, and the pooled features if there are any; 'any': as 'both' if the dataset
+    has regions, else as 'vector'.
     Raises FileNotFoundError or ValueError that names the file, what was expected and what was found.
     """
     folder = Path(folder)
     if (folder / "dataset.json").is_file():
         return _open_ours(folder, kind)
     if (folder / "coco2014_captions.h5").is_file():
-        if kind != "vector":
+        if kind not in ("vector", "any"):
             raise ValueError(f"{folder}: has one vector an image, a model with attention needs a grid of regions")
         return _open_course(folder)
     raise FileNotFoundError(f"{folder}: no dataset here, expected a folder with dataset.json (made by "
@@ -203,6 +204,8 @@ def _open_ours(folder: Path, kind: str) -> Dataset:
     if vocabulary.fingerprint() != fingerprint:
         raise ValueError(f"{folder / 'vocab.json'}: not the vocabulary that {path} was written with: "
                          "run scripts.prepare_data again")
+    if kind == "any":
+        kind = "both" if all(len(shape) > 2 for _, _, shape in grid.values()) else "vector"
     readers: Mapping[str, Reader] = _readers(folder, kind, grid, pooled)
     captions, rows = _read_captions(folder / "captions.h5", readers, vocabulary, "captions")
     pictures = _pictures(pictures, len(readers["train"])) if pictures else None

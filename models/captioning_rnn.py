@@ -76,6 +76,8 @@ class CaptioningRNN:
             editions up to 2024
         tie=False: whether the word vectors are the output weights too, which takes as many hidden units as wordvec_dim
         region_positions=None: learned vectors for the places of so many regions, added to the transformer's memory
+        one_region=False: whether features are one vector per picture: the transformer's memory then has one region, and
+            it does not attend
         backend=None: 'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is installed
 
         Raises TypeError on an unknown option, ValueError on an unknown cell_type or backend, a vocabulary without

@@ -117,21 +117,31 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("penalty", (MODEL,), float, 0.0, "weight of the doubly stochastic regulariser: attend to each region about "
            "once (bahdanau)", NOT_NEGATIVE, setting=Setting(0.0), cell_specific=True, stored=8),
     Option("num_layers", (MODEL,), int, 1, "layers, one on top of the other", LAYERS,
-           cell_specific=True, stored=10),
+           setting=Setting(None, "layers", metavar="K", help="layers, one on top of the other; if not given, 1, of the "
+                           "transformer 2"), cell_specific=True, stored=10),
     Option("num_heads", (MODEL,), int, 4, "heads of the transformer's attention", AT_LEAST_1,
+           setting=Setting(None, "heads", metavar="K", help="heads of the transformer's attention; if not given, 4"),
            cell_specific=True, stored=11),
     Option("dim_feedforward", (MODEL,), int, 2048, "width of the transformer's feed-forward layers", AT_LEAST_1,
-           cell_specific=True, stored=12),
+           setting=Setting(None, "feedforward", SIZE, help="width of the transformer's feed-forward layers; if not "
+                           "given, four times --wordvec"), cell_specific=True, stored=12),
     Option("max_length", (MODEL,), int, 50, "most words that the transformer is fed in a caption", AT_LEAST_1,
            cell_specific=True, stored=13),
     Option("norm", (MODEL,), str, "post", "where the transformer normalises: post, after each residual sum, or pre, "
-           "before each sublayer", choices=("post", "pre"), cell_specific=True, stored=14),
+           "before each sublayer", choices=("post", "pre"), setting=Setting(None), cell_specific=True, stored=14),
     Option("activation", (MODEL,), str, "gelu", "activation of the transformer's feed-forward layers: gelu, or relu as "
-           "in the course's editions up to 2024", choices=("gelu", "relu"), cell_specific=True, stored=17),
+           "in the course's editions up to 2024", choices=("gelu", "relu"), setting=Setting(None), cell_specific=True,
+           stored=17),
     Option("tie", (MODEL,), bool, False, "whether the word vectors are the output weights too, which takes as many "
-           "hidden units as wordvec_dim", stored=15),
+           "hidden units as wordvec_dim", setting=Setting(False, help="use the word vectors as output weights too; the "
+                                                           "hidden state is then as wide as they are"), stored=15),
     Option("region_positions", (MODEL,), int, None, "learned vectors for the places of so many regions, added to the "
-           "transformer's memory", AT_LEAST_1, cell_specific=True, stored=16),
+           "transformer's memory", AT_LEAST_1, cell_specific=True, stored=16, setting=Setting(
+               False, help="learn a vector for the place of each region, which is added to the transformer's memory")),
+    Option("one_region", (MODEL,), bool, False, "whether features are one vector per picture: the transformer's memory "
+           "then has one region, and it does not attend", cell_specific=True, stored=18),
+    Option("word_vectors", (COMMAND,), str, None, "file of pretrained word vectors in the text form of GloVe: a word "
+           "and its numbers on each line; other words are drawn", setting=Setting(None, metavar="FILE")),
     Option("backend", (MODEL,), str, None, "'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is "
            "installed"),
     Option("validate", (SOLVER,), bool, False, "measure the validation loss after each epoch and keep best_params"),
@@ -176,7 +186,8 @@ def settings() -> dict[str, Setting]:
         if option.setting is not None:
             own = option.setting
             name = own.name or option.name
-            named[name] = own._replace(name=name, bound=own.bound or option.bound, kind=option.kind,
+            named[name] = own._replace(name=name, bound=own.bound or option.bound,
+                                       kind=bool if isinstance(own.default, bool) else option.kind,
                                        choices=own.choices or option.choices, help=own.help or option.help)
     return named
 

@@ -34,6 +34,7 @@ def transferred(fresh: CaptioningRNN, source: CaptioningRNN, widths: Container[s
         params[name][...] = source.params[name]
     new, old = common_words(fresh, source)
     params["W_embed"][new] = source.params["W_embed"][old]
-    params["W_vocab"][:, new] = source.params["W_vocab"][:, old]
+    if not fresh.tie:
+        params["W_vocab"][:, new] = source.weights()["W_vocab"][:, old]
     params["b_vocab"][new] = source.params["b_vocab"][old]
     return params

@@ -77,8 +77,8 @@ class Cell:
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()         # other names of it
     place: ClassVar[int] = 100                      # position in lists of cells
-    features: ClassVar[str] = VECTOR
-    attends: ClassVar[bool] = False                 # whether forward and State have attention weights
+    features: str = VECTOR                          # of the class; an instance may ask for less
+    attends: bool = False                           # whether forward and State have attention weights
     gates: ClassVar[str] = ""                       # a letter for each block along the 3H or 4H axis, in order
     forget_gate: ClassVar[str] = ""                 # the gate whose bias the option forget_bias raises, if there is one
     starts: ClassVar[tuple[str, ...]] = ("h",)      # the states that the picture may initialise, the default first

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.cells.cell import ANY, Cell, Image, Params, State, axis_sizes, take
+from models.cells.cell import ANY, VECTOR, Cell, Image, Params, State, axis_sizes, take
 from models.dropout import NO_DROPOUT, Dropout, drop
 from rnnlayers import (
     affine_backward,
@@ -52,7 +52,7 @@ class Transformer(Cell):
     """
     name, place, features, attends, output, drops_inside = "transformer", 60, ANY, True, "W", True
     options = ("pooled_dim", "pooled_stats", "num_layers", "num_heads", "dim_feedforward", "max_length", "norm",
-               "activation", "region_positions")
+               "activation", "region_positions", "one_region")
     defaults = {"num_layers": 2}
     pooled_dim: int | None
     num_layers: int
@@ -62,6 +62,12 @@ class Transformer(Cell):
     norm: str
     activation: str
     region_positions: int | None
+    one_region: bool
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        if self.one_region:
+            self.features, self.attends = VECTOR, False     # of this one, not of its class
 
     def sizes(self) -> dict[str, int]:
         return {"F": self.dim_feedforward, "R": self.region_positions or 1}
@@ -185,7 +191,7 @@ class Transformer(Cell):
         return attention_weights(cache[2][-1].cross_attention.inside)[..., 1 if self.pooled_dim else 0:]
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        """Norms of the gradient with respect to each word's vector, through which alone a word acts -> {"x": (N, T)}."""
+        """Norms of the gradient with respect to each word's vector, all that a word acts through -> {"x": (N, T)}."""
         dx, _ = self.backward(dh, None, cache)
         return {"x": np.linalg.norm(dx, axis=2)}
 

@@ -28,7 +28,8 @@ DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some s
 DECAY_OVERFIT = {**dict.fromkeys(CELL_TYPES, 0.995), "rnn": 0.95}
 EPOCHS_OVERFIT = {"attention": 120}         # 80 are too few for some seeds
 # What --from keeps of the other run: what decides the shapes of the weights, and what the model does to features.
-SHAPING = ("model", "hidden", "wordvec", "start")
+SHAPING = ("model", "hidden", "wordvec", "start", "layers", "heads", "feedforward", "norm", "activation", "tie",
+           "region_positions")
 TAKEN_OVER = (*SHAPING, "feature_clip")
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 # The best on the development split, docs/flickr8k.md.
@@ -52,9 +53,16 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
                         help="settings that do well on Flickr8k (docs/flickr8k.md); options given explicitly override "
                         "the preset")
     for name, setting in SETTINGS.items():
-        parser.add_argument(flag(name), type=choice(setting.choices) if setting.choices else setting.kind,
-                            choices=setting.choices or None, metavar=None if setting.choices else setting.metavar,
-                            help=setting.help + _shown(name))
+        parser.add_argument(flag(name), help=setting.help + _shown(name), **_form(setting))
+
+
+def _form(setting):
+    """How an option is read: --name and --no-name, one of some choices, or a value."""
+    if setting.kind is bool:
+        return {"action": argparse.BooleanOptionalAction, "default": None}
+    if setting.choices:
+        return {"choices": setting.choices, "type": choice(setting.choices)}
+    return {"type": setting.kind, "metavar": setting.metavar}
 
 
 def flag(name: str) -> str:
@@ -66,7 +74,7 @@ def _shown(name):
     default, scenes = DEFAULTS[name], DEFAULTS_SCENES[name]
     if scenes != default:
         return f" (default {default}; scenes {scenes})"
-    return "" if default is None else f" (default {default})"
+    return "" if default is None or isinstance(default, bool) else f" (default {default})"
 
 
 def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -80,12 +88,16 @@ def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any]
         _check_taken(args, asked, taken)
         asked = {**taken, **asked}
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
+    _check_width(asked, chosen)
     for name, setting in SETTINGS.items():
         check_setting(setting, chosen[name])
     _check_cell(chosen, args.preset)
     if chosen["overfit"] is not None and (chosen["score_every"] or chosen["select"] != "loss" or chosen["patience"]):
         raise ValueError("--score-every, --select cider and --patience do not go with --overfit: it learns by heart, "
                          "nothing is validated")
+    if taken is not None and chosen["word_vectors"] is not None:
+        raise ValueError(f"--word-vectors {chosen['word_vectors']} with --from {args.from_run}: that run has word "
+                         "vectors, leave one of the two out")
     if chosen["select"] == "cider":
         chosen["score_every"] = chosen["score_every"] or 1
     if args.score_beam is not None and not chosen["score_every"]:
@@ -122,16 +134,39 @@ def _check_taken(args: argparse.Namespace, asked: Mapping[str, Any], taken: Mapp
 
 def _check_cell(chosen: dict[str, Any], preset: str | None) -> None:
     """Raises ValueError for an option that the model does not have, from the command line or a preset."""
-    for name in not_taken(chosen, CELLS[chosen["model"]].options):
-        others = " or ".join(cell for cell, cls in CELLS.items() if name in cls.options)
-        remedy = f"; the preset {preset} sets it, {flag(name)} {DEFAULTS[name]} takes it back" if name in PRESETS.get(
-            preset or "", {}) else ""
-        raise ValueError(f"{flag(name)} {chosen[name]} with --model {chosen['model']}: it belongs to {others}{remedy}")
+    for name in not_taken(_model_options(chosen), CELLS[chosen["model"]].options):
+        others, setting = " or ".join(cell for cell, cls in CELLS.items() if name in cls.options), _setting(name)
+        remedy = (f"; the preset {preset} sets it, {flag(setting)} {DEFAULTS[setting]} takes it back"
+                  if setting in PRESETS.get(preset or "", {}) else "")
+        raise ValueError(f"{flag(setting)} {chosen[setting]} with --model {chosen['model']}: it belongs to "
+                         f"{others}{remedy}")
+
+
+def _check_width(asked: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Raises ValueError where --hidden asks for another width than that of the word vectors, and they are the same."""
+    same = "--tie" if chosen["tie"] else f"--model {chosen['model']}" if CELLS[chosen["model"]].output == "W" else ""
+    if same and asked.get("hidden", chosen["wordvec"]) != chosen["wordvec"]:
+        raise ValueError(f"--hidden {asked['hidden']} with {same}: the hidden state is as wide as the word vectors, "
+                         f"--wordvec {chosen['wordvec']}; leave --hidden out")
 
 
 def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of CaptioningRNN that a run's settings give."""
-    return {name: chosen[name] for name in keywords(MODEL) if name in SETTINGS}
+    """The keywords of CaptioningRNN that a run's settings give; what is None is left to the cell."""
+    given = {name: value for name, value in _model_options(chosen).items() if value is not None}
+    if "dim_feedforward" in CELLS[chosen["model"]].options:
+        given.setdefault("dim_feedforward", 4 * chosen["wordvec"])
+    return given
+
+
+def _model_options(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Option of the model -> the value of its setting, for those that have one and are not arguments."""
+    return {name: chosen[_setting(name)] for name, option in keywords(MODEL).items() if option.setting is not None}
+
+
+def _setting(name: str) -> str:
+    """The setting of an option of the model."""
+    setting = keywords(MODEL)[name].setting
+    return setting.name or name if setting is not None else name
 
 
 def solver_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -146,4 +181,11 @@ def train_options(chosen: Mapping[str, Any], scenes: bool) -> list[str]:
     given = argparse.Namespace(overfit=chosen.get("overfit"), preset=None)
     default = _defaults(given, chosen["model"], scenes)
     return [word for name in SETTINGS if name in chosen and (name == "model" or chosen[name] != default.get(name))
-            if chosen[name] is not None for word in (flag(name), str(chosen[name]))]
+            if chosen[name] is not None for word in _words(name, chosen[name])]
+
+
+def _words(name, value):
+    """A setting as the words of a command line."""
+    if isinstance(value, bool):
+        return [flag(name) if value else flag(f"no_{name}")]
+    return [flag(name), str(value)]

@@ -1,4 +1,5 @@
 """Making the model and the solver of a run from its settings, and training them."""
+import math
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,11 @@ import numpy as np
 
 from data.dataset import Dataset
 from data.features import PairReader
+from data.word_vectors import read_word_vectors
 from models import CaptioningRNN, CaptioningSolver
+from models.cells import CELLS
 from models.metrics import score_captions
+from models.options import default
 from scripts.evaluation.captions import caption_split
 from scripts.runs.divergence import far_above_guessing
 from scripts.runs.settings import BOUNDS, model_keywords, solver_keywords
@@ -21,9 +25,33 @@ def make_model(settings: dict[str, Any], dataset: Dataset) -> CaptioningRNN:
     if isinstance(features, PairReader):
         options = {"pooled_dim": features.pooled.shape[1], "pooled_stats": features.pooled.statistics(rows)}
         features = features.grid
-    return CaptioningRNN(
-        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"], settings["model"],
-        feature_stats=features.statistics(rows), **options, **model_keywords(settings))
+    H = settings["wordvec"] if settings["tie"] else settings["hidden"]
+    model = CaptioningRNN(
+        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], H, settings["model"],
+        feature_stats=features.statistics(rows), **options, **_fitted(model_keywords(settings), settings, dataset))
+    if settings["word_vectors"] is not None:
+        take_word_vectors(model, settings["word_vectors"])
+    return model
+
+
+def _fitted(keywords: dict[str, Any], settings: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """The model's keywords with those that depend on the dataset."""
+    taken, shape = CELLS[settings["model"]].options, dataset.features["train"].shape
+    longest = max(table.shape[1] for table in dataset.captions.values())
+    of_data = {"region_positions": math.prod(shape[1:-1]) if keywords.pop("region_positions", False) else None,
+               "one_region": len(shape) == 2, "max_length": max(longest, default("max_length"))}
+    return {**keywords, **{name: value for name, value in of_data.items() if name in taken}}
+
+
+def take_word_vectors(model: CaptioningRNN, path: str) -> None:
+    """Replace the vectors of the words that a file has, in the text form of GloVe, and say how many. ValueError."""
+    width = model.params["W_embed"].shape[1]
+    vectors = read_word_vectors(path, model.word_to_idx, width)
+    if not vectors:
+        raise ValueError(f"--word-vectors {path}: has none of the {len(model.word_to_idx):,} words of the vocabulary")
+    for word, vector in vectors.items():
+        model.params["W_embed"][model.word_to_idx[word]] = vector
+    say(f"{len(vectors):,} of {len(model.word_to_idx):,} words have their vectors from {path}, the others are drawn")
 
 
 def make_solver(model: CaptioningRNN, settings: dict[str, Any], dataset: Dataset) -> CaptioningSolver:

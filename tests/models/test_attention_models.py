@@ -7,13 +7,13 @@ from models import CaptioningRNN, CaptioningSolver
 from models.cells import Image
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.images import feature_masks, grid_shape
-from tests.cells import ATTEND, takes
+from tests.cells import ATTEND, few_units, takes
 
 N, T, D, W, H, L, P = 3, 6, 4, 2, 5, 6, 7
 
 
 def make(word_to_idx, cell, dtype=np.float64, **options):
-    return CaptioningRNN(word_to_idx, D, W, H, cell, dtype, seed=3, **options)
+    return CaptioningRNN(word_to_idx, D, W, H, cell, dtype, seed=3, **{**few_units(cell), **options})
 
 
 def ragged(rng):

@@ -30,7 +30,8 @@ def make(request, backend, word_to_idx, rng):
 
     def model(dtype=np.float64, **more):
         stats = {"feature_stats": (np.linspace(-1, 1, D), np.linspace(0.5, 2, D))}
-        return CaptioningRNN(word_to_idx, D, W, H, name, dtype, seed=3, backend=backend, **{**few_units(name), **options, **stats, **more})
+        more = {**few_units(name), **options, **stats, **more}
+        return CaptioningRNN(word_to_idx, D, W, H, name, dtype, seed=3, backend=backend, **more)
     return model
 
 

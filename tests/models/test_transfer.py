@@ -15,7 +15,7 @@ OTHER = ["dog", "<UNK>", "c", "<NULL>", "cat", "a", "<END>", "g", "<START>"]    
 @pytest.fixture(params=VARIANTS, ids=lambda variant: variant.title)
 def make(request):
     """Function: a model of the variant for these words."""
-    def model(words, seed, D=D, H=H, **options):
+    def model(words, seed, D=D, H=H, W=W, **options):
         options = {"backend": "textbook", **few_units(request.param.name), **request.param.options, **options}
         ids = {word: i for i, word in enumerate(words)}
         model = CaptioningRNN(ids, D, W, H, request.param.name, np.float64, seed=seed, **options)
@@ -78,4 +78,4 @@ def test_words_in_another_order_give_the_same_captions(backend, make, rng):
 
 def test_another_size_is_refused(make):
     with pytest.raises(ValueError, match="of the source is"):
-        transferred(make(WORDS, 1, H=H + 1), make(WORDS, 1))
+        transferred(make(WORDS, 1, H=H + 1, W=W + 2), make(WORDS, 1))
