@@ -11,6 +11,7 @@ from models.packed.attention import Attention
 from models.packed.bahdanau import Bahdanau
 from models.packed.cell import PackedCell, Words, check_params, check_state, packed_mask
 from models.packed.recurrent import Recurrent
+from models.packed.transformer import Transformer
 from models.packed.vocabulary import stochastic_penalty, vocabulary_likelihood, vocabulary_loss
 from rnnlayers.engine.kernels import scatter_add
 from rnnlayers.engine.packing import Packed, pack
@@ -18,7 +19,8 @@ from rnnlayers.engine.recurrent import LOOPS
 from rnnlayers.shapes import check_ids
 from rnnlayers.workspace import Allocator, allocate
 
-PACKED: dict[str, type[PackedCell]] = {**dict.fromkeys(LOOPS, Recurrent), "attention": Attention, "bahdanau": Bahdanau}
+PACKED: dict[str, type[PackedCell]] = {**dict.fromkeys(LOOPS, Recurrent), "attention": Attention, "bahdanau": Bahdanau,
+                                       "transformer": Transformer}
 
 
 class Batch(NamedTuple):

@@ -69,7 +69,8 @@ def check_state(packed_cell: PackedCell, p: Params, state: Any) -> None:
                          "of this model returned")
     parts = {f"state.{name}[{k}]": pair for name in ("carried", "memory")
              for k, pair in enumerate(zip(getattr(state, name), getattr(packed_cell, name)))}
-    arrays = {**_with_letters(packed_cell, p), "state.output": (state.output, "N H"), **parts}
+    arrays = {**_with_letters(packed_cell, p), "state.output": (state.output, f"N {packed_cell.cell.output}"),
+              **parts}
     check_shapes("CaptioningRNN", **arrays)
 
 

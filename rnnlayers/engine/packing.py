@@ -17,6 +17,7 @@ class Packed(NamedTuple):
     lengths: Array                  # (active,) number of rows of each caption that has any
     caption: Array                  # (M,) and time (M,): the place of each row in (N, T)
     time: Array
+    shape: tuple[int, int]          # (N, T) of the captions before they were packed
 
     @property
     def steps(self) -> list[tuple[int, int]]:
@@ -45,4 +46,4 @@ def pack(words: Array, targets: Array, null: int) -> Packed:
     scored = real[caption, time]
     return Packed(order, starts, words[caption, time], targets[caption, time],
                   slice(None) if scored.all() else np.flatnonzero(scored), lengths[order[:counts.max(initial=0)]],
-                  caption, time)
+                  caption, time, targets.shape)
