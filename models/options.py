@@ -186,9 +186,10 @@ def settings() -> dict[str, Setting]:
         if option.setting is not None:
             own = option.setting
             name = own.name or option.name
-            named[name] = own._replace(name=name, bound=own.bound or option.bound,
-                                       kind=bool if isinstance(own.default, bool) else option.kind,
-                                       choices=own.choices or option.choices, help=own.help or option.help)
+            flag = isinstance(own.default, bool)
+            named[name] = own._replace(name=name, bound=None if flag else own.bound or option.bound,
+                                       kind=bool if flag else option.kind, choices=own.choices or option.choices,
+                                       help=own.help or option.help)
     return named
 
 
