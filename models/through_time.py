@@ -14,7 +14,8 @@ class ThroughTime(NamedTuple):
     h: np.ndarray                       # (N, T, H) the hidden state after each word fed
     gates: dict[str, np.ndarray]        # name -> (N, T, units) between 0 and 1: Cell.activity
     saturated: np.ndarray | None        # bool (N, T, units): Cell.saturated
-    norms: dict[str, np.ndarray]        # "h" (and "c") -> (N, T): Cell.gradient_norms; zero after the word
+    norms: dict[str, np.ndarray]        # "h" (and "c"), or "x" -> (N, T): Cell.gradient_norms; zero after the word
+    heads: np.ndarray | None = None     # (N, heads, T, L) attention of each head: Cell.heads
 
 
 def through_time(model: Any, features: Any, captions: np.ndarray, targets: np.ndarray) -> ThroughTime:
@@ -28,7 +29,8 @@ def through_time(model: Any, features: Any, captions: np.ndarray, targets: np.nd
     h, _, cache = model.cell.forward(model.params, model.image(features, len(captions)), x)
     dh = gradient_of_one_word(model, h, captions, targets)
     cell = model.cell
-    return ThroughTime(h, cell.activity(cache), cell.saturated(cache), cell.gradient_norms(dh, cache))
+    return ThroughTime(h, cell.activity(cache), cell.saturated(cache), cell.gradient_norms(dh, cache),
+                       cell.heads(cache))
 
 
 def gradient_of_one_word(model: Any, h: np.ndarray, captions: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -134,6 +134,10 @@ class Cell:
         """Which units are so near to a limit that they pass hardly any gradient, bool (N, T, units), or None."""
         return None
 
+    def heads(self, cache: Any) -> np.ndarray | None:
+        """The attention of each head that `forward`'s is the mean of, (N, heads, T, L); None where there are none."""
+        return None
+
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
         """How far back a loss reaches: norms of its gradients with respect to the states after each word.
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.cells.cell import ANY, VECTOR, Cell, Image, Params, State, axis_sizes, take
+from models.cells.cell import ANY, VECTOR, About, Cell, Image, Params, State, axis_sizes, take
 from models.dropout import NO_DROPOUT, Dropout, drop
 from rnnlayers import (
     affine_backward,
@@ -51,6 +51,11 @@ class Transformer(Cell):
     Source: Vaswani et al. (2017), "Attention is all you need"; Transformer_Captioning of CS231n, assignment 3 (2025).
     """
     name, place, features, attends, output, drops_inside = "transformer", 60, ANY, True, "W", True
+    about = About(
+        memory="A transformer has no state that is handed from word to word: each word attends to all words before it, "
+               "so the gradient reaches every one of them in one step. How much of it arrives is a matter of how much "
+               "the later words attend to a word, not of how many words lie in between. In a plain RNN every step "
+               "multiplies the gradient by the same matrix.")
     options = ("pooled_dim", "pooled_stats", "num_layers", "num_heads", "dim_feedforward", "max_length", "norm",
                "activation", "region_positions", "one_region")
     defaults = {"num_layers": 2}
@@ -186,8 +191,10 @@ class Transformer(Cell):
             grads.update({f"layer{k}.{name}": dw for name, dw in dlayer.items()})
         return dh * keep_x, {**grads, **self._memory_backward(dmemory, memory)}
 
-    def heads(self, cache: Any) -> np.ndarray:
-        """The weights of each head of the last layer over the regions, (N, num_heads, T, L), from forward's cache."""
+    def heads(self, cache: Any) -> np.ndarray | None:
+        """Those of the last layer over the regions, (N, num_heads, T, L)."""
+        if not self.attends:
+            return None
         return attention_weights(cache[2][-1].cross_attention.inside)[..., 1 if self.pooled_dim else 0:]
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:

@@ -126,7 +126,7 @@ def scores_and_words(result, captions, dataset, references, described):
     """The table of scores, the findings in words, and what is drawn -> a part of what `gather` gives."""
     rows, measures = score_rows(result)
     known = {text for texts in dataset.references("train").values() for text in texts}
-    faded = {key: fading(described, key) for key in ("dh", "dc")}
+    faded = {key: fading(described, key) for key in ("dh", "dc", "dx")}
     return {"rows": rows, "measures": sorted(measures, key=lambda name: name != "CIDEr"),
             "findings": [finding._replace(text=written(finding.text, dataset.vocabulary.tokens))
                          for finding in findings(result, captions, references, known, faded)],

@@ -23,7 +23,7 @@ def describe_images(model, features, rows, beams_and_steps, vocabulary, batch=32
         maps = [hypothesis.maps for hypothesis in best]
         maps = own_regions(maps, features, rows[i:i + batch]) if model.attends else maps
         read = features[rows[i:i + batch]]
-        cells = cell_by_word(model, read, [hypothesis.ids for hypothesis in best], vocabulary)
+        cells = cell_by_word(model, read, [hypothesis.ids for hypothesis in best], vocabulary, maps)
         described += [{**cell, **tree(steps, hypothesis.ids, vocabulary), **drawn_maps(hypothesis, seen, read),
                        "found": [[vocabulary.text(h.ids), round(h.log_prob / len(h.ids), 3)] for h in beams]}
                       for cell, hypothesis, seen, (beams, steps) in zip(cells, best, maps, part)]
@@ -54,12 +54,13 @@ def drawn_maps(hypothesis, maps, features):
     return attention(maps[:len(hypothesis.ids) - hypothesis.finished], grid_of(features, maps.shape[1]))
 
 
-def cell_by_word(model, features, captions, vocabulary):
-    """Gates and gradients for captions, lists of ids, of some images -> for each a dict of what the page draws.
+def cell_by_word(model, features, captions, vocabulary, maps):
+    """Gates, heads and gradients for captions, lists of ids, of some images -> for each a dict of what the page draws.
 
     "gates": name -> a [mean, lower quartile, upper quartile] over the units after <START> and after each word;
-    "dh", "dc": log10 of the gradient's norm after each of these up to the word before the last, None where it is 0;
-    "saturated": the share of units that are, after each, of a cell that has it drawn.
+    "dh", "dc", "dx": log10 of the gradient's norm after each of these up to the word before the last, None where 0;
+    "saturated": the share of units that are, after each, of a cell that has it drawn;
+    "heads": for each head the "maps" and "peaks" of the words, as for the `maps` (words, L) of all heads.
     """
     ended = [ids[-1] == vocabulary.end for ids in captions]
     words = np.array([len(ids) - end for ids, end in zip(captions, ended)])
@@ -74,6 +75,9 @@ def cell_by_word(model, features, captions, vocabulary):
                 **{f"d{state}": _log10(norms[n, :max(count, 1)]) for state, norms in found.norms.items()}}
         if model.cell.about.saturation and found.saturated is not None:
             cell["saturated"] = np.round(found.saturated[n, :count + 1].mean(axis=1), 3).tolist()
+        if found.heads is not None and count:
+            own = found.heads[n, :, :count, :maps[n].shape[1]]
+            cell["heads"] = [attention(of_head, grid_of(features, own.shape[2])) for of_head in own]
         described.append(cell)
     return described
 

@@ -21,7 +21,7 @@ def findings(result, captions, references, known, fading):
     """Sentences about a run's captions of a split -> list of Finding, the most important first.
 
     result: of scripts.evaluation.run_scores; captions: image -> str; references: image -> list of str; known: the
-    training captions, a set; fading: "dh" and "dc" -> what scripts.pages.report_images.fading says of that gradient.
+    training captions, a set; fading: "dh", "dc" and "dx" -> what scripts.pages.report_images.fading says of it.
     What scripts.diagnose tests too is judged by its bounds.
     """
     people = [texts[0] for texts in references.values()]
@@ -101,15 +101,18 @@ def repetition(said: list[str], people: list[str]) -> Finding | None:
                    f"three words twice; {_percent(theirs)} of people's captions do.")
 
 
+STATES = {"dh": "hidden state", "dc": "cell state", "dx": "vector of the word"}
+
+
 def memory(fading: dict[str, list]) -> Finding | None:
     """How much of the last word's gradient is left some words back; None where captions are too short to tell."""
-    state = "cell" if fading["dc"] else "hidden"
-    medians = [median for _, median, _ in fading["dc"] or fading["dh"]]
+    key = next((key for key in ("dc", "dx") if fading[key]), "dh")
+    medians = [median for _, median, _ in fading[key]]
     if len(medians) < 4:
         return None
     back = min(len(medians) - 1, bounds.STEPS)
     left = 10 ** medians[back]
-    text = (f"{back} words back, the gradient of the last word's loss with respect to the {state} state is {left:.2g} "
+    text = (f"{back} words back, the gradient of the last word's loss with respect to the {STATES[key]} is {left:.2g} "
             "times that at the last word")
     if not bounds.VANISHING.broken(left):
         return Finding(GOOD if left > 0.1 else NOTE, "Memory", text + ".")

@@ -74,7 +74,7 @@ function drawOverview() {
   box.replaceChildren();
   const places = drawn.charts.map(() => box.appendChild(document.createElement("div")));     // all there before one is measured
   drawn.charts.forEach((c, k) => chart(places[k], c.series, {title: c.title, x: c.x}));
-  const names = {dh: drawn.fading.dc.length ? "hidden state h" : "state h", dc: "cell state c"};
+  const names = {dh: drawn.fading.dc.length ? "hidden state h" : "state h", dc: "cell state c", dx: "vector of a word"};
   chart($("fading"), Object.keys(names).filter((key) => drawn.fading[key].length).map((key) => ({
     name: names[key], points: drawn.fading[key].map(([low, middle, high], back) => [back, middle, low, high])})),
     {title: "Share of the gradient left", x: "words back from the last", log: true});
@@ -116,16 +116,34 @@ function drawBeam(box, image, now) {
   });
 }
 
-let open = 0, at = null;                      // the image looked into, and its word
+let open = 0, at = null, head = 0;            // the image looked into, its word, and the head, 0 for the mean of all
+
+/* The image with the attention of the chosen head in place of the mean of all. */
+function seenBy(image) {
+  return head && image.heads ? {...image, ...image.heads[head - 1]} : image;
+}
+
+/* Buttons that choose a head: the mean, and each by itself. */
+function offerHeads(image) {
+  const names = image.heads ? ["all heads", ...image.heads.map((_, k) => `head ${k + 1}`)] : [];
+  head = Math.min(head, Math.max(names.length - 1, 0));
+  $("heads").replaceChildren(...names.map((name, k) => {
+    const button = Object.assign(document.createElement("button"), {type: "button", textContent: name});
+    button.setAttribute("aria-pressed", k === head);
+    button.onclick = () => { head = k; offerHeads(image); show(at); $("heads").children[k].focus(); };
+    return button;
+  }));
+}
 
 const gateNames = drawn.labels;
 
 function drawCell(image, words, t) {
   const read = ["start", ...words], mark = t === null ? undefined : t + 1;
+  const labels = {dh: "w.r.t. h", dc: "w.r.t. c", dx: "w.r.t. the word"};
   const series = Object.entries(image.gates).map(([key, steps]) => ({name: gateNames[key], points: steps.map((s, k) => [k, ...s])}));
   if (image.saturated) series.push({name: "share of saturated units", points: image.saturated.map((s, k) => [k, s])});
-  chart($("gates"), series, {what: "Activity", words: read, low: 0, high: 1, mark});
-  const reach = ["dh", "dc"].filter((key) => image[key]).map((key) => ({name: key === "dh" ? "w.r.t. h" : "w.r.t. c", points: image[key].map((y, k) => [k, y])}));
+  if (series.length) chart($("gates"), series, {what: "Activity", words: read, low: 0, high: 1, mark});
+  const reach = Object.keys(labels).filter((key) => image[key]).map((key) => ({name: labels[key], points: image[key].map((y, k) => [k, y])}));
   chart($("reach"), reach, {what: "Norm of the gradient", words: read.slice(0, Math.max(read.length - 1, 1)), log: true, mark});
 }
 
@@ -135,16 +153,16 @@ function aboutWord(image, words, t) {
   let text = `“${words[t]}”: probability ${(100 * Math.exp(sums[t + 1] - sums[t])).toFixed(0)} %.`;
   if (image.grid) text += ` ${aboutAttention(image.peaks[t], image.grid[0] * image.grid[1])}`;
   const gates = Object.entries(image.gates).map(([key, steps]) => `${gateNames[key]} ${steps[t + 1][0].toFixed(2)}`);
-  return text + ` After this word: ${gates.join(", ")}.`;
+  return gates.length ? text + ` After this word: ${gates.join(", ")}.` : text;
 }
 
 function show(t) {
   const image = drawn.images[open], words = wordsOf(image);
   at = t;
-  showMap($("picture"), image, t);
+  showMap($("picture"), seenBy(image), t);
   drawBeam($("beam"), image, t);
   drawCell(image, words, t);
-  $("about").textContent = aboutWord(image, words, t);
+  $("about").textContent = aboutWord(seenBy(image), words, t);
 }
 
 function wordsOf(image) {
@@ -164,6 +182,7 @@ function openImage(k) {
   card.querySelectorAll(".people summary, .people li").forEach((node) => element("li", node.textContent, $("people")));
   const press = offerWords($("words"), words, show);
   if (!words.length) $("words").textContent = "(no words)";
+  offerHeads(image);
   if (!$("inside").open) $("inside").showModal();
   press(words.length ? 0 : null);
   ($("words").firstElementChild || $("close")).focus({preventScroll: true});
