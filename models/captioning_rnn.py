@@ -75,6 +75,7 @@ class CaptioningRNN:
         activation='gelu': activation of the transformer's feed-forward layers: gelu, or relu as in the course's
             editions up to 2024
         tie=False: whether the word vectors are the output weights too, which takes as many hidden units as wordvec_dim
+        residual=False: whether a layer above the first adds its input to its output
         region_positions=None: learned vectors for the places of so many regions, added to the transformer's memory
         one_region=False: whether features are one vector per picture: the transformer's memory then has one region, and
             it does not attend

@@ -20,5 +20,7 @@ def initial_params(model: Any, rng: Any, W: int, H: int, forget_bias: float) -> 
                          "vectors are the output weights too")
     if cell.forget_gate:
         f = cell.gates.index(cell.forget_gate) * H
-        params["b"][f:f + H] += forget_bias
+        for name in params:
+            if name.rpartition(".")[2] == "b":              # of every layer
+                params[name][f:f + H] += forget_bias
     return {name: aligned(value.astype(model.dtype)) for name, value in params.items()}

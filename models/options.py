@@ -135,6 +135,9 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("tie", (MODEL,), bool, False, "whether the word vectors are the output weights too, which takes as many "
            "hidden units as wordvec_dim", setting=Setting(False, help="use the word vectors as output weights too; the "
                                                            "hidden state is then as wide as they are"), stored=15),
+    Option("residual", (MODEL,), bool, False, "whether a layer above the first adds its input to its output",
+           cell_specific=True, stored=19, setting=Setting(False, help="with --layers: each layer above the first adds "
+                                                          "its input to its output")),
     Option("region_positions", (MODEL,), int, None, "learned vectors for the places of so many regions, added to the "
            "transformer's memory", AT_LEAST_1, cell_specific=True, stored=16, setting=Setting(
                False, help="learn a vector for the place of each region, which is added to the transformer's memory")),

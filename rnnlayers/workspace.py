@@ -46,3 +46,10 @@ class Workspace:
         if flat is None or flat.size < size or flat.dtype != dtype:
             flat = self._flat[name] = allocate(name, (size,), dtype)
         return flat[:size].reshape(shape)
+
+
+def within(workspace: Allocator, prefix: str) -> Allocator:
+    """The same workspace, in which every name has a prefix: layers of a stack do not overwrite each other's arrays."""
+    def allocator(name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+        return workspace(prefix + name, shape, dtype)
+    return allocator

@@ -3,17 +3,17 @@ from typing import Any
 
 import numpy as np
 
-from models.cells.cell import BOTH, Cell, Image, Params, State, take
+from models.cells.attending import AttendingLSTM
+from models.cells.cell import BOTH, Image, Params, State, take
 from models.cells.initial import TanhStates
-from models.cells.lstm import ABOUT, GATES, gate_activity, saturated_gates
-from models.cells.recurrent import recurrent_shapes
+from models.cells.stack import Arrays, recurrent_shapes
 from models.dropout import NO_DROPOUT, Dropout
 from rnnlayers import (
     additive_attention_backward,
     additive_attention_forward,
     bahdanau_backward,
     bahdanau_forward,
-    lstm_step_forward,
+    temporal_affine_backward,
     temporal_affine_forward,
 )
 
@@ -22,51 +22,53 @@ WEIGHTS = (*LSTM_WEIGHTS, *KEYS, *ENERGY)
 INITIAL = TanhStates("P")
 
 
-class Bahdanau(Cell):
+class Bahdanau(AttendingLSTM):
     """An LSTM with the attention of Show, Attend and Tell; a picture's vector initialises h and c.
 
     Source: Xu et al. (2015), "Show, attend and tell: neural image caption generation with visual attention", 3.1.2.
     """
-    name, place, features, attends, gates = "bahdanau", 50, BOTH, True, GATES
-    options, about, forget_gate = ("pooled_dim", "pooled_stats", "penalty"), ABOUT, "f"
+    name, place, features = "bahdanau", 50, BOTH
+    options = ("pooled_dim", "pooled_stats", "penalty", *AttendingLSTM.options)
 
     def shapes(self) -> dict[str, str]:
-        return {**INITIAL.shapes, **recurrent_shapes(GATES), "Wattn": "D 4H", "Wa": "D K", "ba": "K", "Wq": "H K",
-                "v": "K", "Wbeta": "H D", "bbeta": "D"}
+        return {**INITIAL.shapes, **recurrent_shapes(self.gates), "Wattn": "D 4H", "Wa": "D K", "ba": "K",
+                "Wq": "H K", "v": "K", "Wbeta": "H D", "bbeta": "D", **self.upper_shapes()}
 
     def initial_state(self, p: Params, image: Image) -> State:
         (h, c), _ = INITIAL.forward(p, image.vector)
         keys, _ = temporal_affine_forward(image.regions, *take(p, KEYS))
-        return State(h, (c,), (image.regions, keys, *image.mask))
+        return self.first_state(h, c, (image.regions, keys, *image.mask))
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
-        (Wx, Wh, Wattn, b), (c,), (A, keys, *mask) = take(p, LSTM_WEIGHTS), state.carried, state.memory
-        context, weights, _ = additive_attention_forward(state.output, A, keys, *take(p, ENERGY), *mask)
-        h, c, _ = lstm_step_forward(np.hstack([x, context]), state.output, c, np.vstack([Wx, Wattn]), Wh, b)
-        return State(h, (c,), state.memory, attention=weights)
+        A, keys, *mask = state.memory
+        context, weights, _ = additive_attention_forward(self.query(state), A, keys, *take(p, ENERGY), *mask)
+        return self.next_state(p, x, context, weights, state)
+
+    def attend_backward(self, dcontext: np.ndarray, dweights: np.ndarray | None, cache: Any) -> Arrays:
+        return additive_attention_backward(dcontext, np.zeros_like(cache.weights) if dweights is None else dweights,
+                                           cache)
 
     def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
                 ) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector)
-        h, attention, cache = bahdanau_forward(x, h0, c0, image.regions, *take(p, WEIGHTS), *image.mask)
-        return h, attention, (initial_cache, cache)
+        A, mask = image.regions, image.mask
+        if self.num_layers == 1:
+            h, attention, cache = bahdanau_forward(x, h0, c0, A, *take(p, WEIGHTS), *mask)
+            return h, attention, (initial_cache, cache)
+        keys, keys_cache = temporal_affine_forward(A, *take(p, KEYS))
+        y, attention, cache = self.stack_forward(
+            p, x, h0, c0, lambda h: additive_attention_forward(h, A, keys, *take(p, ENERGY), *mask), dropout)
+        return y, attention, (initial_cache, cache, keys_cache)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
         assert dattention is not None                       # of a cell that attends
-        initial_cache, cache = cache
-        dx, dh0, dc0, _, *grads = bahdanau_backward(dh, dattention, cache)
-        return dx, {**INITIAL.backward((dh0, dc0), initial_cache), **dict(zip(WEIGHTS, grads))}
-
-    def activity(self, cache: Any) -> dict[str, np.ndarray]:
-        return gate_activity(cache[1].steps)
-
-    def saturated(self, cache: Any) -> np.ndarray:
-        return saturated_gates(cache[1].steps)
-
-    def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
-        from models.gradient_norms import norms_of_h_and_c  # a course's copy leaves it out
-
-        def attend_backward(t: int, dcontext: np.ndarray) -> np.ndarray:
-            attention = cache[1].attentions[t]
-            return additive_attention_backward(dcontext, np.zeros_like(attention.weights), attention)[0]
-        return norms_of_h_and_c(dh, cache[1].steps, attend_backward)
+        if self.num_layers == 1:
+            initial_cache, cache = cache
+            dx, dh0, dc0, _, *dweights = bahdanau_backward(dh, dattention, cache)
+            grads = dict(zip(WEIGHTS, dweights))
+        else:
+            initial_cache, cache, keys_cache = cache
+            dx, dh0, dc0, grads, (_, dkeys, *denergy) = self.stack_backward(dh, dattention, cache)
+            dkeys = temporal_affine_backward(dkeys, keys_cache)[1:]         # keys = A Wa + ba
+            grads.update(zip((*KEYS, *ENERGY), (*dkeys, *denergy)))
+        return dx, {**INITIAL.backward((dh0, dc0), initial_cache), **grads}

@@ -149,6 +149,8 @@ class Cell:
     def draw(self, rng: Any, sizes: dict[str, int]) -> Params:
         """Random parameters: zeros for biases, whose names begin with b; normal with variance 1 / fan-in for others.
 
+        In layer1.b, the name is what stands behind the point.
+
         rng: a Generator, or numpy.random; sizes: letter -> size.
         Source: LeCun et al. (1998), "Efficient BackProp", section 4.6.
         """
@@ -188,4 +190,5 @@ def take(p: Params, names: Iterable[str]) -> tuple[np.ndarray, ...]:
 
 
 def _draw(name: str, shape: tuple[int, ...], rng: Any) -> np.ndarray:
-    return np.zeros(shape) if name.startswith("b") else rng.standard_normal(shape) / np.sqrt(shape[0])
+    bias = name.rpartition(".")[2].startswith("b")
+    return np.zeros(shape) if bias else rng.standard_normal(shape) / np.sqrt(shape[0])

@@ -24,12 +24,12 @@ class GRU(Recurrent):
         compare="lstm")
     layer, one_step = (gru_forward, gru_backward), (gru_step_forward, gru_step_backward)
 
-    def shapes(self) -> dict[str, str]:
-        return {**super().shapes(), "bn": "H"}
+    def layer_shapes(self) -> dict[str, str]:
+        return {**super().layer_shapes(), "bn": "H"}
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:
-        return {gate: np.stack([getattr(step, gate) for step in cache[1]], axis=1) for gate in "rz"}
+        return {gate: np.stack([getattr(step, gate) for step in self.last_layer(cache)], axis=1) for gate in "rz"}
 
     def saturated(self, cache: Any) -> np.ndarray:
         return np.stack([np.hstack([abs(np.hstack([s.r, s.z]) - 0.5) > 0.5 - NEAR, abs(s.n) > 1 - NEAR])
-                         for s in cache[1]], axis=1)
+                         for s in self.last_layer(cache)], axis=1)

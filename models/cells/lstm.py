@@ -5,6 +5,7 @@ import numpy as np
 
 from models.cells.cell import NEAR, About, Params
 from models.cells.recurrent import Recurrent
+from models.cells.stack import OPTIONS
 from rnnlayers import lstm_backward, lstm_forward, lstm_step_backward, lstm_step_forward
 from rnnlayers.lstm import LSTMStepCache
 
@@ -25,18 +26,18 @@ class LSTM(Recurrent):
     Source: Vinyals et al. (2015), "Show and tell: a neural image caption generator", section 3.1.
     """
     name, place, gates, starts, further_states = "lstm", 20, GATES, ("h", "both"), 1
-    options, about, forget_gate = ("start",), ABOUT, "f"
+    options, about, forget_gate = ("start", *OPTIONS), ABOUT, "f"
     layer, one_step = (lstm_forward, lstm_backward), (lstm_step_forward, lstm_step_backward)
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:
-        return gate_activity(cache[1].steps)
+        return gate_activity(self.last_layer(cache).steps)
 
     def saturated(self, cache: Any) -> np.ndarray:
-        return saturated_gates(cache[1].steps)
+        return saturated_gates(self.last_layer(cache).steps)
 
     def gradient_norms(self, dh: np.ndarray, cache: Any) -> Params:
         from models.gradient_norms import norms_of_h_and_c  # a course's copy leaves it out
-        return norms_of_h_and_c(dh, cache[1].steps)
+        return norms_of_h_and_c(dh, self.last_layer(cache).steps)
 
 
 def gate_activity(steps: list[LSTMStepCache]) -> dict[str, np.ndarray]:

@@ -27,11 +27,10 @@ class RNN(Recurrent):
     layer, one_step = (rnn_forward, rnn_backward), (rnn_step_forward, rnn_step_backward)
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:
-        return {"1 - h^2": 1 - _states(cache)**2}
+        return {"1 - h^2": 1 - self._states(cache)**2}
 
     def saturated(self, cache: Any) -> np.ndarray:
-        return abs(_states(cache)) > 1 - NEAR
+        return abs(self._states(cache)) > 1 - NEAR
 
-
-def _states(cache: Any) -> np.ndarray:
-    return np.stack([step.next_h for step in cache[1]], axis=1)
+    def _states(self, cache: Any) -> np.ndarray:
+        return np.stack([step.next_h for step in self.last_layer(cache)], axis=1)

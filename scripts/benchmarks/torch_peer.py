@@ -23,7 +23,7 @@ class Captioner(nn.Module):
         if not hasattr(nn, c.cell.upper()):
             raise ValueError(f"PyTorch has no nn.{c.cell.upper()} to compare with, leave out --peers")
         self.start = nn.Linear(c.D, c.H)
-        self.rnn = getattr(nn, c.cell.upper())(c.W, c.H, batch_first=True)
+        self.rnn = getattr(nn, c.cell.upper())(c.W, c.H, c.layers, batch_first=True)
 
     def make_dot_product(self, c):
         self.project, self.step = nn.Linear(c.D, c.H), nn.LSTMCell(c.W + c.H, c.H)
@@ -38,7 +38,7 @@ class Captioner(nn.Module):
         return F.cross_entropy(self.out(h).flatten(0, 1), captions[:, 1:].flatten(), ignore_index=0)
 
     def first(self, features):
-        h = self.start(features)[None]
+        h = self.start(features).repeat(self.rnn.num_layers, 1, 1)
         return (h, torch.zeros_like(h)) if isinstance(self.rnn, nn.LSTM) else h
 
     def plain(self, features, x):

@@ -34,6 +34,7 @@ class Config:
     T: int          # caption length with <START> and <END>
     L: int = 0      # image regions, 0 for one pooled vector
     images: int = 0     # greedy captioning of so many images, in batches of N, in place of training
+    layers: int = 1     # one on top of the other
 
 
 VECTOR_CELLS = [name for name, cell in CELLS.items() if cell.features == VECTOR]
@@ -44,6 +45,7 @@ CONFIGS = {c.name: c for c in (
     Config("lstm-coco", "lstm", 9490, 2048, 512, 512, 128, 22),
     Config("attention-flickr8k", "attention", 2538, 320, 512, 512, 128, 22, 49),
     Config("additive-flickr8k", "bahdanau", 2538, 320, 512, 512, 128, 22, 49),
+    Config("lstm2-flickr8k", "lstm", 2538, 320, 512, 512, 128, 22, layers=2),
     Config("captioning-coco", "lstm", 9490, 2048, 512, 512, 128, 22, images=1000),
 )}
 
@@ -92,7 +94,7 @@ def useful_flops(config):
     if c.images:                                    # forward alone, 20 words
         M = 20 * c.images
         return 2 * M * (c.H * c.V + c.H * G + c.W * G) + 2 * c.images * c.D * c.H
-    flops = 6 * (M * c.H * c.V + M * c.H * G + U * c.W * G)
+    flops = 6 * (M * c.H * c.V + M * c.H * G + U * c.W * G + (c.layers - 1) * M * 2 * c.H * G)
     if not cell.attends:
         return flops + 4 * c.N * c.D * c.H
     return flops + 4 * c.N * c.L * c.D * c.H + ATTENTION_FLOPS[c.cell](c, M, G)
@@ -103,7 +105,8 @@ def make_model(config, backend):
     words = {"<NULL>": 0, "<START>": 1, **{f"w{i}": i for i in range(2, config.V)}}
     if not config.images:                   # a vocabulary without <END> never ends: 20 words for every image
         words["<END>"] = words.pop("w2")
-    return CaptioningRNN(words, config.D, config.W, config.H, config.cell, seed=0, backend=backend)
+    return CaptioningRNN(words, config.D, config.W, config.H, config.cell, seed=0, backend=backend,
+                         num_layers=config.layers)
 
 
 def step_of(config, side):

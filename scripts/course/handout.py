@@ -45,8 +45,8 @@ OTHER_FILES = (
         "captions.html", "captions.js", "head.html", "overlay.js", "page.css")),
 )
 OPTIONAL = (                        # not handed out, and imported only if they are present
-    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "gradcheck/known", "scripts/pages/report.py",
-    "scripts/course/own_constants.py", "scripts/course/modules.py",
+    "rnnlayers/engine", "models/packed", "models/gradient_norms.py", "models/stacked_attention.py", "gradcheck/known",
+    "scripts/pages/report.py", "scripts/course/own_constants.py", "scripts/course/modules.py",
 )
 
 

@@ -11,7 +11,7 @@ from scripts.course.tasks import ASSIGNMENT, ROOT, Task, closure, load_tasks
 MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
 UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py", "gradcheck/*.py", "data/*.py")
 SPOILERS = {                        # they contain solutions: neither handed out nor under test
-    "models/gradient_norms.py",
+    "models/gradient_norms.py", "models/stacked_attention.py",
 }
 STAND_IN = "scripts/course/stand_in.py"             # goes into the tree under test
 MISSING = 'raise FileNotFoundError("{} is missing, or no text in UTF-8")\n'

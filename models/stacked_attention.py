@@ -1,0 +1,129 @@
+"""The time loop of a stack of LSTMs whose first layer is fed a context: the last layer's h decides what to attend to.
+
+It stands apart from the cells because it is a backward pass like those that students have to write: they do not get it.
+"""
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.cells.stack import Arrays, States, layers_forward
+from models.dropout import Dropout
+from rnnlayers import lstm_step_backward, lstm_step_forward
+from rnnlayers.lstm import LSTMStepCache
+from rnnlayers.regions import mask_padding
+from rnnlayers.rnn import accumulate, check_steps
+
+Attend = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, Any]]
+AttendBackward = Callable[[np.ndarray, np.ndarray | None, Any], Arrays]
+
+
+class StackCache(NamedTuple):
+    attentions: list[Any]                       # of each step
+    layers: list[list[LSTMStepCache]]           # of each step, from layer 0 to the last
+    masks: list[Any]                            # dropout masks of the layers' inputs, (N, T, H), or 1 without dropout
+    residual: bool
+    W: int                                      # width of a word vector; what follows it in layer 0's input is context
+
+    @property
+    def steps(self) -> list[LSTMStepCache]:
+        """The last layer's steps: they are the ones that reports show."""
+        return [layers[-1] for layers in self.layers]
+
+
+def draw_masks(dropout: Dropout, num_layers: int, shape: tuple[int, ...], dtype: np.dtype) -> list[Any]:
+    """Dropout masks of the layers' inputs, one for each layer; 1 for that of layer 0, and without dropout."""
+    masks = [dropout.mask(shape, dtype) for _ in range(1, num_layers)]
+    return [1, *(1 if mask is None else mask for mask in masks)]
+
+
+def stack_forward(x: np.ndarray, h0: np.ndarray, c0: np.ndarray, weights: Sequence[Arrays], attend: Attend,
+                  masks: list[Any], residual: bool) -> tuple[np.ndarray, np.ndarray, StackCache]:
+    """Whole captions through a stack of LSTMs, all of which start from h0 and c0.
+
+    context_t, weights_t = attend(h_{t-1} of the last layer);  layer 0 is fed [x_t, context_t]
+
+    x (N, T, W) with T >= 1, h0 and c0 (N, H); weights: Wx, Wh and b of each layer, the first Wx with W + E rows;
+    attend(h) -> context (N, E), attention weights (N, L), cache -> y (N, T, H), attention weights (N, T, L), cache.
+    Raises ValueError for T = 0, and what the steps raise.
+    """
+    check_steps("stack_forward", x)
+    states: States = [(h0, c0)] * len(weights)
+    ys, maps, attentions, layers = [], [], [], []
+    for t in range(x.shape[1]):
+        context, seen, attention = attend(states[-1][0])
+        y, states, steps = layers_forward(lstm_step_forward, np.hstack([x[:, t], context]), states, weights, residual,
+                                          _at(masks, t))
+        ys.append(y)
+        maps.append(seen)
+        attentions.append(attention)
+        layers.append(steps)
+    return np.stack(ys, axis=1), np.stack(maps, axis=1), StackCache(attentions, layers, masks, residual, x.shape[2])
+
+
+def stack_backward(dy: np.ndarray, dweights: np.ndarray, cache: StackCache, attend_backward: AttendBackward
+                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[list[np.ndarray]], list[np.ndarray]]:
+    """Gradients of stack_forward, by backpropagation through time.
+
+    dy (N, T, H), dweights (N, T, L); attend_backward(dcontext, dweights, cache) -> dh, gradients of its other inputs
+    -> dx (N, T, W), dh0, dc0, dWx, dWh and db of each layer, and the sums over time of those of attend's other inputs.
+    """
+    dx, dlayers, dattended = [], [[] for _ in cache.layers[0]], []
+    dstates = _nothing(cache)                               # from beyond the last step
+    for t in reversed(range(len(cache.layers))):
+        du, dstates, dlayers_t = _step_backward(dy[:, t], dstates, cache, t)
+        dh, *dattended_t = attend_backward(du[:, cache.W:], dweights[:, t], cache.attentions[t])
+        dstates[-1] = dstates[-1][0] + dh, dstates[-1][1]   # attend(h of the last layer)
+        dx.append(du[:, :cache.W])                          # layer 0 is fed [x, context]
+        for totals, terms in zip(dlayers, dlayers_t):
+            accumulate(totals, terms)
+        accumulate(dattended, dattended_t)
+    dh0, dc0 = (sum(parts) for parts in zip(*dstates))      # all layers start from the same states
+    return np.stack(dx[::-1], axis=1), dh0, dc0, dlayers, dattended
+
+
+def mean_backward(dmean: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Gradient of the mean over the real regions of A (N, H, L): dmean (N, H), real bool (N, L) -> (N, H, L)."""
+    counts = real.sum(axis=1, keepdims=True, dtype=dmean.real.dtype)
+    return mask_padding((dmean / counts)[:, :, None], real[:, None], 0)
+
+
+def stack_norms(dy: np.ndarray, cache: StackCache, attend_backward: AttendBackward) -> dict[str, np.ndarray]:
+    """Cell.gradient_norms of the last layer's h and c: dy (N, T, H) -> {"h": (N, T), "c": (N, T)}."""
+    of_h, of_c = np.zeros((2, *dy.shape[:2]), dy.dtype)
+    dstates, steps = _nothing(cache), cache.steps
+    for t in reversed(range(len(steps))):
+        (back, dc), step = dstates[-1], steps[t]
+        back = back + dy[:, t]
+        of_h[:, t] = np.linalg.norm(back, axis=1)
+        of_c[:, t] = np.linalg.norm(dc + back * step.o * (1 - step.tanh_c**2), axis=1)     # also through h = o tanh(c)
+        du, dstates, _ = _step_backward(dy[:, t], dstates, cache, t)
+        dh, *_ = attend_backward(du[:, cache.W:], None, cache.attentions[t])
+        dstates[-1] = dstates[-1][0] + dh, dstates[-1][1]
+    return {"h": of_h, "c": of_c}
+
+
+def _step_backward(dy: np.ndarray, dstates: States, cache: StackCache, t: int
+                   ) -> tuple[np.ndarray, States, list[list[np.ndarray]]]:
+    """Undo layers_forward at step t -> gradients of what layer 0 was fed, of the states before, of the weights."""
+    before: States = []
+    dlayers, masks = [], _at(cache.masks, t)
+    for k in reversed(range(len(dstates))):
+        dh, dc = dstates[k]
+        du, dprev_h, dprev_c, *dweights = lstm_step_backward(dy + dh, dc, cache.layers[t][k])
+        if cache.residual and k:
+            du = du + dy                                    # y = h + u
+        dy = du * masks[k]                                  # u = y of the layer below * mask
+        before.append((dprev_h, dprev_c))
+        dlayers.append(dweights)
+    return dy, before[::-1], dlayers[::-1]
+
+
+def _nothing(cache: StackCache) -> States:
+    """Gradients of zero of the states of each layer."""
+    return [(np.zeros_like(step.i), np.zeros_like(step.i)) for step in cache.layers[0]]
+
+
+def _at(masks: list[Any], t: int) -> list[Any]:
+    """The masks of one step."""
+    return [mask[:, t] if np.ndim(mask) else mask for mask in masks]
