@@ -42,7 +42,8 @@ def _numbers(path: str | os.PathLike, line: int, text: str, width: int) -> np.nd
         raise ValueError(f"{path}, line {line}: {len(parts)} numbers behind the word, expected {width}, the size of "
                          "the word vectors (--wordvec)")
     try:
-        vector = np.array(parts, np.float64).astype(np.float32)
+        with np.errstate(over="ignore"):                    # infinite, which is refused below
+            vector = np.array(parts, np.float64).astype(np.float32)
     except ValueError as error:
         raise ValueError(f"{path}, line {line}: {text[:40]!r}, expected {width} numbers behind the word") from error
     if not np.isfinite(vector).all():

@@ -29,7 +29,7 @@ DECAY_OVERFIT = {**dict.fromkeys(CELL_TYPES, 0.995), "rnn": 0.95}
 EPOCHS_OVERFIT = {"attention": 120}         # 80 are too few for some seeds
 # What --from keeps of the other run: what decides the shapes of the weights, and what the model does to features.
 SHAPING = ("model", "hidden", "wordvec", "start", "layers", "heads", "feedforward", "norm", "activation", "tie",
-           "region_positions")
+           "residual", "region_positions")
 TAKEN_OVER = (*SHAPING, "feature_clip")
 COLUMN = {"loss": "val_loss", "cider": "val_cider"}
 # The best on the development split, docs/flickr8k.md.

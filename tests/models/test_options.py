@@ -99,7 +99,7 @@ def test_a_checkpoint_stores_the_same_keys_in_the_same_order(word_to_idx, tmp_pa
     assert [option.name for option in STORED] == [
         "start", "dropout", "input_dropout", "feature_dropout", "grid_dropout", "feature_clip", "pooled_dim", "penalty",
         "smoothing", "num_layers", "num_heads", "dim_feedforward", "max_length", "norm", "tie", "region_positions",
-        "activation", "one_region"]
+        "activation", "one_region", "residual"]
     model = make(word_to_idx, start="both", feature_clip=3.0, smoothing=0.2)
     save_checkpoint(tmp_path / "a.h5", model)
     back = load_checkpoint(tmp_path / "a.h5").model
