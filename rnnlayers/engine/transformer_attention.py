@@ -47,6 +47,17 @@ class Masks(NamedTuple):
     scale: float
 
 
+ALL = np.zeros((0, 1), bool)        # a mask that keeps all
+ALL_WEIGHTS = np.zeros((0, 1, 1), bool)
+NO_MASKS = Masks({"self.weights": ALL_WEIGHTS, "self": ALL, "cross.weights": ALL_WEIGHTS, "cross": ALL,
+                  "ffn.hidden": ALL, "ffn": ALL}, 1.0)
+
+
+def kept_in(workspace: Allocator, layer: int) -> Allocator:
+    """An allocator of what a layer keeps until its backward: a name is the layer's own."""
+    return lambda name, shape, dtype: workspace(f"{name} of layer {layer}", shape, dtype)
+
+
 def self_attention_forward(z: Array, p: Params, rows: Rows, heads: int, masks: Masks, kept: Allocator,
                            workspace: Allocator) -> tuple[Array, Any]:
     """Causal attention within each caption: z (M, W) -> out (M, W) without the bias bo, cache."""
@@ -183,7 +194,8 @@ def per_picture(x: Array, pictures: Array, rows: Rows, out: Array) -> Array:
     """Each row times its picture: x (M, heads, A), pictures (>= active, A, B) -> out (M, heads, B)."""
     for captions, words, length in rows.groups():
         shape = captions.stop - captions.start, length * x.shape[1]
-        np.matmul(x[words].reshape(*shape, x.shape[2]), pictures[captions], out=out[words].reshape(*shape, out.shape[2]))
+        to = out[words].reshape(*shape, out.shape[2])       # a view
+        np.matmul(x[words].reshape(*shape, x.shape[2]), pictures[captions], out=to)
     return out
 
 

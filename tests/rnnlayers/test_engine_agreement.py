@@ -40,7 +40,7 @@ def test_loss_and_gradients(variant, dtype, options, captions, captioner, pictur
     features = pictures(variant, len(captions))
     results = [m.objective(features, captions, np.random.default_rng(3)) for m in (engine, textbook, exact)]
     found, same, expected = ((result.loss, result.grads) for result in results)
-    same_loss(found, expected, max(tolerance[dtype], 2 * error_of(same[1], expected[1])))
+    same_loss(found, expected, max(tolerance[dtype], 10 * error_of(same[1], expected[1])))
     assert found[0].dtype == same[0].dtype == dtype
     assert {name: (g.dtype, g.shape) for name, g in found[1].items()} == {
         name: (np.dtype(dtype), w.shape) for name, w in engine.params.items()}
