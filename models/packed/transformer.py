@@ -30,12 +30,11 @@ from rnnlayers.engine.transformer_attention import (
     Rows,
     caption_rows,
     column_sums,
-    kept_in,
     self_attention_backward,
     self_attention_forward,
 )
 from rnnlayers.engine.transformer_kernels import look
-from rnnlayers.workspace import Allocator, allocate
+from rnnlayers.workspace import Allocator, allocate, within
 
 BIASES = {"self": "self.bo", "cross": "cross.bo", "ffn": "ffn.b2"}      # sublayer -> the bias of its output
 Inside = Callable[[int, str, np.ndarray], np.ndarray]       # layer, sublayer, input -> output without that bias
@@ -119,13 +118,13 @@ class Transformer(PackedCell):
             if name == "cross":
                 out, cache = cross_forward(z, p, k, memory, rows, self.heads, masks[k], workspace)
             else:
-                out, cache = self._inside(name, z, self._layer(p, k), rows, masks[k], kept_in(workspace, k), workspace)
+                out, cache = self._inside(name, z, self._layer(p, k), rows, masks[k], k, workspace)
             caches.append(cache)
             return out
         x = _embedded(words.vectors, index, rows, workspace)
         if len(keep_x):
             drop(x, keep_x, scale)
-        z, norms = self._stack(p, x, inside, masks, lambda place: kept_in(workspace, place))
+        z, norms = self._stack(p, x, inside, masks, lambda place: within(workspace, f"norm{place}."))
         h = workspace("h", z.shape, z.dtype)
         h[rows.place] = z
         cache = Cache(memory, rows, index, keep_x, scale, masks, norms, caches)
@@ -192,8 +191,9 @@ class Transformer(PackedCell):
             dz += more
         return dz
 
-    def _inside(self, name: str, z: np.ndarray, layer: Params, rows: Rows, masks: Masks, kept: Allocator,
+    def _inside(self, name: str, z: np.ndarray, layer: Params, rows: Rows, masks: Masks, k: int,
                 workspace: Allocator) -> tuple[np.ndarray, Any]:
+        kept = within(workspace, f"layer{k}.")
         if name == "self":
             return self_attention_forward(z, layer, rows, self.heads, masks, kept, workspace)
         return feed_forward_forward(z, layer, self.options.activation, masks, kept, workspace)

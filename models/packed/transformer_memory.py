@@ -11,14 +11,13 @@ from rnnlayers.engine.transformer_attention import (
     Masks,
     Rows,
     column_sums,
-    kept_in,
     look_at_one_backward,
     look_at_one_forward,
     look_backward,
     look_forward,
     times,
 )
-from rnnlayers.workspace import Allocator
+from rnnlayers.workspace import Allocator, within
 
 
 class Memory(NamedTuple):
@@ -79,7 +78,7 @@ def picture_backward(memory: Memory, drows: np.ndarray | None, grads: Params) ->
 def cross_forward(z: np.ndarray, p: Params, k: int, memory: Memory, rows: Rows, heads: int, masks: Masks,
                   workspace: Allocator) -> tuple[np.ndarray, Any]:
     """Attention of layer k to the pictures, z (M, W) -> out (M, W) without its bias, cache."""
-    name, kept = f"layer{k}.cross", kept_in(workspace, k)
+    name, kept = f"layer{k}.cross", within(workspace, f"layer{k}.")
     if memory.rows.shape[1] == 1:
         values = affine(memory.rows[:, 0], p[f"{name}.Wv"], p[f"{name}.bv"], "values", workspace)
         mixed, cache = look_at_one_forward(values, rows, heads, masks, kept)

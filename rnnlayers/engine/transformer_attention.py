@@ -53,11 +53,6 @@ NO_MASKS = Masks({"self.weights": ALL_WEIGHTS, "self": ALL, "cross.weights": ALL
                   "ffn.hidden": ALL, "ffn": ALL}, 1.0)
 
 
-def kept_in(workspace: Allocator, layer: int) -> Allocator:
-    """An allocator of what a layer keeps until its backward: a name is the layer's own."""
-    return lambda name, shape, dtype: workspace(f"{name} of layer {layer}", shape, dtype)
-
-
 def self_attention_forward(z: Array, p: Params, rows: Rows, heads: int, masks: Masks, kept: Allocator,
                            workspace: Allocator) -> tuple[Array, Any]:
     """Causal attention within each caption: z (M, W) -> out (M, W) without the bias bo, cache."""
