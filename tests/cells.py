@@ -31,5 +31,5 @@ def features_for(name, n, rng, D=5, L=3):
 
 def carries(name):
     """Whether a state of the cell carries more than h from word to word, such as an LSTM's c."""
-    model = CaptioningRNN({"<NULL>": 0, "<START>": 1}, 3, 2, 4, name, seed=0, backend="textbook")
+    model = CaptioningRNN({"<NULL>": 0, "<START>": 1}, 3, 4, 4, name, seed=0, backend="textbook")
     return len(model.initial_state(features_for(name, 1, np.random.default_rng(0), D=3)).carried) > 0

@@ -215,7 +215,7 @@ class Transformer(Cell):
         rows, cache = temporal_affine_forward(regions, *take(p, PROJECTION))
         seen, pooled = real_regions("transformer", image.counts, *rows.shape[:2]), None
         if self.region_positions:
-            rows = rows + self._places(p, rows.shape[1])
+            rows = rows + self.places(p, rows.shape[1])
         if self.pooled_dim:
             row, pooled = affine_forward(image.vector, *take(p, POOLED))
             rows, seen = np.concatenate([row[:, None], rows], axis=1), np.insert(seen, 0, True, axis=1)
@@ -232,7 +232,8 @@ class Transformer(Cell):
             grads["W_regions"][:dmemory.shape[1]] = dmemory.sum(axis=0)
         return grads
 
-    def _places(self, p: Params, L: int) -> np.ndarray:
+    def places(self, p: Params, L: int) -> np.ndarray:
+        """What is added to L regions, (L, W). Raises ValueError where there are more than region_positions."""
         if len(p["W_regions"]) < L:
             raise ValueError(f"features have {L} regions, expected at most region_positions = {len(p['W_regions'])}")
         return p["W_regions"][:L]

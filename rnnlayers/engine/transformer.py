@@ -16,11 +16,6 @@ ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
     "gelu": (kernels.gelu, kernels.gelu_backward), "relu": (kernels.relu, kernels.relu_backward)}
 
 
-def kept_in(workspace: Allocator, layer: int) -> Allocator:
-    """An allocator for what a layer keeps until its backward: a name is a layer's own."""
-    return lambda name, shape, dtype: workspace(f"{name} of layer {layer}", shape, dtype)
-
-
 def feed_forward_forward(z: Array, p: Params, activation: str, masks: Masks, kept: Allocator, workspace: Allocator
                          ) -> tuple[Array, Any]:
     """z (M, W) -> out (M, W) without the bias b2, cache."""

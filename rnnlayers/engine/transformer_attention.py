@@ -47,6 +47,12 @@ class Masks(NamedTuple):
     scale: float
 
 
+ALL = np.zeros((0, 1), bool)        # a mask that keeps all
+ALL_WEIGHTS = np.zeros((0, 1, 1), bool)
+NO_MASKS = Masks({"self.weights": ALL_WEIGHTS, "self": ALL, "cross.weights": ALL_WEIGHTS, "cross": ALL,
+                  "ffn.hidden": ALL, "ffn": ALL}, 1.0)
+
+
 def self_attention_forward(z: Array, p: Params, rows: Rows, heads: int, masks: Masks, kept: Allocator,
                            workspace: Allocator) -> tuple[Array, Any]:
     """Causal attention within each caption: z (M, W) -> out (M, W) without the bias bo, cache."""
@@ -84,9 +90,9 @@ def look_forward(q: Array, picture: Array, counts: Array, Wk: Array, Wv: Array, 
                  masks: Masks, kept: Allocator, workspace: Allocator) -> tuple[Array, Any]:
     """Attention of words to pictures, without keys and values of regions.
 
-    q_i k_r = q_i (S_r Wk_i + bk_i) is, up to the same number for all regions, which a softmax does not see, (q_i Wk_i^T)
-    S_r; and sum_r w_r (S_r Wv_i + bv_i) is (sum_r w_r S_r) Wv_i + (sum_r w_r) bv_i. A caption has fewer words than a
-    picture has regions, so that to project words costs less than to project regions.
+    In head i, q_i k_r = q_i (S_r Wk_i + bk_i) is (q_i Wk_i^T) S_r, up to a number that is the same for all regions and
+    that a softmax does not see; and sum_r w_r (S_r Wv_i + bv_i) is (sum_r w_r S_r) Wv_i + (sum_r w_r) bv_i. A caption
+    has fewer words than a picture has regions, so that to project words costs less than to project regions.
 
     q (M, W), picture S (>= active, R, C), counts (M,): the rows of the picture that each word sees, Wk, Wv (C, W),
     bv (W,) -> mixed (M, W), cache.
@@ -106,7 +112,7 @@ def look_forward(q: Array, picture: Array, counts: Array, Wk: Array, Wv: Array, 
 def look_backward(dmixed: Array, cache: Any, dpicture: Array | None, workspace: Allocator) -> tuple[Array, ...]:
     """dmixed (M, W) -> dq (M, W), dWk, dWv (C, W), dbv (W,). Adds to dpicture, like the picture, if that is wanted."""
     q, picture, weights, Wk, Wv, bv, rows, masks = cache
-    (M, heads, R), C, dtype = weights.shape, len(Wk), q.dtype
+    (M, heads, _), C, dtype = weights.shape, len(Wk), q.dtype
     used = dropped(weights, masks.keep["cross.weights"], masks.scale, workspace)
     seen = per_picture(used, picture, rows, workspace("regions seen", (M, heads, C), dtype))
     dWv = head_grads(seen, dmixed, workspace("dWv of pictures", Wv.shape, dtype))
@@ -114,10 +120,10 @@ def look_backward(dmixed: Array, cache: Any, dpicture: Array | None, workspace: 
     dscores = per_picture(dseen, picture.swapaxes(1, 2), rows, workspace("dscores", weights.shape, dtype))
     dbv = column_sums(dmixed)
     if used is not weights:                                 # the weights that are used do not add up to 1
-        split, total = dmixed.reshape(M, heads, -1), used.sum(axis=2)
-        dbv = (split * total[:, :, None]).reshape(M, -1).sum(axis=0)
+        split, total = dmixed.reshape(M, heads, len(bv) // heads), used.sum(axis=2)
+        dbv = (split * total[:, :, None]).sum(axis=0).ravel()
         dscores += np.einsum("mhd,hd->mh", split, bv.reshape(heads, -1))[:, :, None]
-        drop(dscores.reshape(M, -1), masks.keep["cross.weights"].reshape(M, -1), masks.scale)
+        drop(flat(dscores), flat(masks.keep["cross.weights"]), masks.scale)
     if dpicture is not None:
         add_per_picture(used, dseen, rows, dpicture)
     kernels.softmax_rows_backward(dscores, weights, (q.shape[1] // heads)**-0.5)
@@ -147,8 +153,8 @@ def look_at_one_backward(dmixed: Array, cache: Any) -> Array:
 def _drop_heads(mixed: Array, heads: int, masks: Masks) -> None:
     keep = masks.keep["cross.weights"]
     if len(keep):
-        split = mixed.reshape(len(mixed), heads, -1)
-        split *= keep * mixed.dtype.type(masks.scale)
+        split = _split(mixed, heads)
+        split *= keep.swapaxes(0, 1) * mixed.dtype.type(masks.scale)
 
 
 def times(x: Array, W: Array, name: str, workspace: Allocator) -> Array:
@@ -183,7 +189,8 @@ def per_picture(x: Array, pictures: Array, rows: Rows, out: Array) -> Array:
     """Each row times its picture: x (M, heads, A), pictures (>= active, A, B) -> out (M, heads, B)."""
     for captions, words, length in rows.groups():
         shape = captions.stop - captions.start, length * x.shape[1]
-        np.matmul(x[words].reshape(*shape, -1), pictures[captions], out=out[words].reshape(*shape, -1))
+        to = out[words].reshape(*shape, out.shape[2])       # a view
+        np.matmul(x[words].reshape(*shape, x.shape[2]), pictures[captions], out=to)
     return out
 
 
@@ -199,8 +206,8 @@ def add_by_head(mixed: Array, b: Array, used: Array | None) -> None:
     if used is None:
         mixed += b
     else:
-        split = mixed.reshape(*used.shape[:2], -1)
-        split += used.sum(axis=2)[:, :, None] * b.reshape(used.shape[1], -1)
+        split = _split(mixed, used.shape[1])
+        split += used.sum(axis=2).T[:, :, None] * _split(b[None], used.shape[1])
 
 
 def dropped(weights: Array, keep: Array, scale: float, workspace: Allocator) -> Array:
@@ -209,10 +216,15 @@ def dropped(weights: Array, keep: Array, scale: float, workspace: Allocator) -> 
         return weights
     used = workspace("weights used", weights.shape, weights.dtype)
     used[:] = weights
-    drop(used.reshape(len(used), -1), keep.reshape(len(used), -1), scale)
+    drop(flat(used), flat(keep), scale)
     return used
+
+
+def flat(x: Array) -> Array:
+    """(M, heads, R) as (M, heads R), a view."""
+    return x.reshape(len(x), x.shape[1] * x.shape[2])
 
 
 def _split(x: Array, heads: int) -> Array:
     """Columns by head: (n, W) -> (heads, n, W / heads), a view."""
-    return x.reshape(len(x), heads, -1).swapaxes(0, 1)
+    return x.reshape(len(x), heads, x.shape[1] // heads).swapaxes(0, 1)

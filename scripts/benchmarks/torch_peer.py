@@ -15,7 +15,7 @@ class Captioner(nn.Module):
         super().__init__()
         c, self.H = config, config.H
         self.embed, self.out = nn.Embedding(c.V, c.W), nn.Linear(c.H, c.V)
-        make, self.run = ATTEND[c.cell] if c.L else (Captioner.make_plain, Captioner.plain)
+        make, self.run = PEERS.get(c.cell, (Captioner.make_plain, Captioner.plain))
         make(self, c)
 
     def make_plain(self, c):
@@ -33,18 +33,25 @@ class Captioner(nn.Module):
         self.start_h, self.start_c = nn.Linear(c.D, c.H), nn.Linear(c.D, c.H)
         self.gate, self.step = nn.Linear(c.H, c.D), nn.LSTMCell(c.W + c.D, c.H)
 
+    def make_transformer(self, c):
+        self.project = nn.Linear(c.D, c.W)
+        self.layers = nn.ModuleList(nn.TransformerDecoderLayer(c.W, c.heads, 4 * c.W, 0.0, "gelu", batch_first=True)
+                                    for _ in range(c.layers))
+        angles = torch.arange(c.T)[:, None] * 10000 ** (-torch.arange(0, c.W, 2) / c.W)
+        self.register_buffer("positions", torch.stack([angles.sin(), angles.cos()], 2).flatten(1))
+
     def forward(self, features, captions):
-        h = self.run(self, features, self.embed(captions[:, :-1]))
+        h = self.run(self, features, self.embed(captions[:, :-1]), captions[:, :-1] == 0)
         return F.cross_entropy(self.out(h).flatten(0, 1), captions[:, 1:].flatten(), ignore_index=0)
 
     def first(self, features):
         h = self.start(features).repeat(self.rnn.num_layers, 1, 1)
         return (h, torch.zeros_like(h)) if isinstance(self.rnn, nn.LSTM) else h
 
-    def plain(self, features, x):
+    def plain(self, features, x, padding):
         return self.rnn(x, self.first(features))[0]
 
-    def dot_product(self, features, x):
+    def dot_product(self, features, x, padding):
         A = self.project(features)
         h = c = A.mean(1)
         hs = []
@@ -54,7 +61,7 @@ class Captioner(nn.Module):
             hs.append(h)
         return torch.stack(hs, 1)
 
-    def additive(self, features, x):
+    def additive(self, features, x, padding):
         mean, keys = features.mean(1), self.keys(features)
         h, c = torch.tanh(self.start_h(mean)), torch.tanh(self.start_c(mean))
         hs = []
@@ -64,6 +71,13 @@ class Captioner(nn.Module):
             h, c = self.step(torch.cat([x[:, t], context], 1), (h, c))
             hs.append(h)
         return torch.stack(hs, 1)
+
+    def transform(self, features, x, padding):
+        memory, T = self.project(features if features.dim() == 3 else features[:, None]), x.shape[1]
+        x, causal = x + self.positions[:T], torch.ones(T, T, dtype=torch.bool).triu(1)
+        for layer in self.layers:
+            x = layer(x, memory, tgt_mask=causal, tgt_key_padding_mask=padding, tgt_is_causal=True)
+        return x
 
     @torch.no_grad()
     def greedy(self, features, words):
@@ -75,8 +89,9 @@ class Captioner(nn.Module):
         return torch.stack(out, 1)
 
 
-ATTEND = {"attention": (Captioner.make_dot_product, Captioner.dot_product),
-          "bahdanau": (Captioner.make_additive, Captioner.additive)}
+PEERS = {"attention": (Captioner.make_dot_product, Captioner.dot_product),
+         "bahdanau": (Captioner.make_additive, Captioner.additive),
+         "transformer": (Captioner.make_transformer, Captioner.transform)}
 
 
 def step_of(config, batch, compiled):

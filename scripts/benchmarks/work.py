@@ -35,6 +35,7 @@ class Config:
     L: int = 0      # image regions, 0 for one pooled vector
     images: int = 0     # greedy captioning of so many images, in batches of N, in place of training
     layers: int = 1     # one on top of the other
+    heads: int = 0      # of a transformer, whose feed-forward layers have 4 W units
 
 
 VECTOR_CELLS = [name for name, cell in CELLS.items() if cell.features == VECTOR]
@@ -46,6 +47,8 @@ CONFIGS = {c.name: c for c in (
     Config("attention-flickr8k", "attention", 2538, 320, 512, 512, 128, 22, 49),
     Config("additive-flickr8k", "bahdanau", 2538, 320, 512, 512, 128, 22, 49),
     Config("lstm2-flickr8k", "lstm", 2538, 320, 512, 512, 128, 22, layers=2),
+    Config("transformer-course", "transformer", 1004, 512, 256, 256, 25, 17, heads=4, layers=2),
+    Config("transformer-flickr8k", "transformer", 2538, 320, 512, 512, 128, 22, 49, heads=8, layers=3),
     Config("captioning-coco", "lstm", 9490, 2048, 512, 512, 128, 22, images=1000),
 )}
 
@@ -90,6 +93,8 @@ def useful_flops(config):
     """Floating-point operations of a step's products, without those for padding and for repeated words."""
     c, cell, (_, captions) = config, CELLS[config.cell], make_batch(config)
     M, U = int((captions[:, 1:] != 0).sum()), len(np.unique(captions[:, :-1][captions[:, 1:] != 0]))
+    if c.heads:
+        return transformer_flops(c, M)
     G = c.H * (len(cell.gates) or 1)
     if c.images:                                    # forward alone, 20 words
         M = 20 * c.images
@@ -100,13 +105,21 @@ def useful_flops(config):
     return flops + 4 * c.N * c.L * c.D * c.H + ATTENTION_FLOPS[c.cell](c, M, G)
 
 
+def transformer_flops(c, M):
+    """As in the plain way: keys and values of each picture's regions in each layer; projections as of the textbook."""
+    regions, length = c.N * (c.L or 1), M / c.N
+    layer = M * 14 * c.W**2 + regions * 2 * c.W**2 + M * c.W * (length + 2 * (c.L or 1))
+    return 6 * (c.layers * layer + M * c.W * c.V) + 4 * regions * c.D * c.W
+
+
 def make_model(config, backend):
     from models import CaptioningRNN
     words = {"<NULL>": 0, "<START>": 1, **{f"w{i}": i for i in range(2, config.V)}}
     if not config.images:                   # a vocabulary without <END> never ends: 20 words for every image
         words["<END>"] = words.pop("w2")
+    own = {"num_heads": config.heads, "dim_feedforward": 4 * config.W} if config.heads else {}
     return CaptioningRNN(words, config.D, config.W, config.H, config.cell, seed=0, backend=backend,
-                         num_layers=config.layers)
+                         num_layers=config.layers, **own)
 
 
 def step_of(config, side):

@@ -25,12 +25,12 @@ def variants():
         found[title] = name, options
         if has_compiled_loop(name):
             found[f"{title}, {STEP_BY_STEP}"] = name, options
-        if takes(name, "penalty"):
-            found[f"{title}, penalty"] = name, {**options, "penalty": 0.5}
+        penalty = {"penalty": 0.5} if takes(name, "penalty") else {}
+        if penalty:
+            found[f"{title}, penalty"] = name, {**options, **penalty}
         if takes(name, "pooled_dim"):
-            found[f"{title}, penalty, pooled"] = name, {**options, "penalty": 0.5, "pooled_dim": P}
+            found[f"{title}, {'penalty, ' if penalty else ''}pooled"] = name, {**options, **penalty, "pooled_dim": P}
         if CELLS[name].attends:
-            penalty = {"penalty": 0.5} if takes(name, "penalty") else {}
             found[f"{title}, {RAGGED}"] = name, {**options, **penalty}
     return found
 

@@ -22,6 +22,13 @@ def captions(request, ragged):
     return ragged(130, 5) if rows is None else np.array(rows)
 
 
+def error_of(grads, expected):
+    """The largest error of gradients as a share of the largest entry: the norm of few numbers that hardly differ, as
+    dropout leaves them, loses digits in float32."""
+    largest = max(np.abs(g).max() for g in expected.values())
+    return max(np.abs(grads[name] - g).max() for name, g in expected.items()) / max(largest, 1e-30)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.4, "input_dropout": 0.3, "feature_dropout": 0.2,
                                          "grid_dropout": 0.3, "feature_clip": 1.2, "smoothing": 0.1}],
@@ -33,7 +40,7 @@ def test_loss_and_gradients(variant, dtype, options, captions, captioner, pictur
     features = pictures(variant, len(captions))
     results = [m.objective(features, captions, np.random.default_rng(3)) for m in (engine, textbook, exact)]
     found, same, expected = ((result.loss, result.grads) for result in results)
-    same_loss(found, expected, tolerance[dtype])
+    same_loss(found, expected, max(tolerance[dtype], 10 * error_of(same[1], expected[1])))
     assert found[0].dtype == same[0].dtype == dtype
     assert {name: (g.dtype, g.shape) for name, g in found[1].items()} == {
         name: (np.dtype(dtype), w.shape) for name, w in engine.params.items()}
@@ -126,5 +133,6 @@ def test_parameters_are_read_again_at_every_call(variant, captioner, pictures, r
                     model.params[name][..., ::2] += 0.1
             result = engine.loss(features, captions)
             same_loss(result, textbook.loss(features, captions), 1e-10)
-            losses.append(result[0])
+            if np.abs(result[1][name]).max() > 1e-12:       # a key's bias changes no loss
+                losses.append(result[0])
     assert len(set(losses)) == len(losses)

@@ -52,5 +52,6 @@ def test_a_step_leaves_the_state_before_it_alone(variant, captioner, pictures):
     before = [np.copy(array) for array in (state.output, *state.carried)]
     first, _ = model.step(np.array([1, 4, 5]), state)
     again, _ = model.step(np.array([1, 4, 5]), state)
-    np.testing.assert_array_equal(before, [state.output, *state.carried])
+    for old, new in zip(before, (state.output, *state.carried)):
+        np.testing.assert_array_equal(old, new)
     np.testing.assert_array_equal(first, again)

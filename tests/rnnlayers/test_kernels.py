@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from rnnlayers import optim, sigmoid
-from rnnlayers.engine import kernels
+from rnnlayers.engine import feed_forward_kernels, kernels, transformer_kernels
 from rnnlayers.engine.updates import update
 from tests.rnnlayers.kernel_args import found
 
@@ -12,6 +12,8 @@ RULES = {"sgd": {}, "sgd_momentum": {"momentum": 0.8}, "rmsprop": {"decay_rate":
 
 
 KERNELS = found()
+OURS = {name: value for module in (kernels, transformer_kernels, feed_forward_kernels)
+        for name, value in vars(module).items() if hasattr(value, "reference")}
 INPUTS = {name: places for cls in dict.fromkeys(KERNELS.values()) for name, places in cls.inputs.items()}
 
 
@@ -25,8 +27,7 @@ def arrays(args, dtype):
 
 
 def test_every_kernel_is_tested():
-    ours = {name for name, value in vars(kernels).items() if hasattr(value, "reference")}
-    assert ours == set(KERNELS)
+    assert set(OURS) == set(KERNELS)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -36,7 +37,7 @@ def test_compiled_and_reference(name, n, width, scale):
     args = args_of(name, n, width, scale)
     single = arrays(args, np.float32)
     double = arrays(single, np.float64)
-    results = getattr(kernels, name).compiled(*single), getattr(kernels, name).reference(*double)
+    results = OURS[name].compiled(*single), OURS[name].reference(*double)
     if results[0] is not None:
         assert results[0] == pytest.approx(results[1], rel=1e-5, abs=1e-6)
     for a, b in zip(single, double):
@@ -49,7 +50,7 @@ def test_compiled_and_reference(name, n, width, scale):
 def test_float64_goes_to_the_reference(name):
     args = args_of(name, 5, 7)
     one, two = arrays(args, np.float64), arrays(args, np.float64)
-    assert getattr(kernels, name)(*one) == getattr(kernels, name).reference(*two)
+    assert OURS[name](*one) == OURS[name].reference(*two)
     for a, b in zip(one, two):
         np.testing.assert_array_equal(a, b)
 
@@ -60,8 +61,8 @@ def test_a_nan_stays_one(name, place, width):
     args = arrays(args_of(name, 3, width), np.float32)
     args[place][(args[2][1] if name.endswith("_step") and place == 1 else min(1, args[place].ndim - 1), ...)] = np.nan
     with np.errstate(all="ignore"):
-        getattr(kernels, name).compiled(*args)
-    outs = [a for i, a in enumerate(args) if i not in INPUTS[name] and a.dtype.kind == "f"]
+        OURS[name].compiled(*args)
+    outs = [a for i, a in enumerate(args) if i not in INPUTS[name] and getattr(a, "dtype", None) == np.float32]
     assert any(np.isnan(a).any() for a in outs or args[:1])             # a kernel without others writes to its first
 
 
