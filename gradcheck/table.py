@@ -18,8 +18,8 @@ DECODER = [*ENCODER[:8], *(f"cross_{part}" for part in HEADS.split()), *ENCODER[
            "norm_cross_gamma=W", "norm_cross_beta=W", *ENCODER[14:]]
 ENCODE = f"x=N,T,W {' '.join(ENCODER)} num_heads=(2) attn_mask=T,T<bool"
 DECODE = f"x=N,T,W memory=N,3,W {' '.join(DECODER)} num_heads=(2) attn_mask=T,T<bool memory_mask=N,T,3<bool"
-KEEP = ("self.weights=N,2,T,T<bool self=N,T,W<bool ffn.hidden=N,T,3<bool ffn=N,T,W<bool "
-        "cross.weights=N,2,T,3<bool cross=N,T,W<bool").split()
+KEEP = ["self.weights=N,2,T,T<bool", "self=N,T,W<bool", "ffn.hidden=N,T,3<bool", "ffn=N,T,W<bool",
+        "cross.weights=N,2,T,3<bool", "cross=N,T,W<bool"]
 DROPOUT = " ".join(f"keep_{mask.replace('.', '_')}" for mask in KEEP)
 SHAPES = {                          # pair, and the special case if any -> forward's arguments
     "affine": "x=N,D,W w=DW,M b=M",
