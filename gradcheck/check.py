@@ -15,7 +15,7 @@ from gradcheck.judge import Noise, Scale, contradicted, judge, tolerance_of
 from gradcheck.layouts import check_layouts
 from gradcheck.measure import Measured, sample, search_by_projections
 from gradcheck.model import Model
-from gradcheck.numeric import NoValue, Probe, Trouble, check_method, resolve
+from gradcheck.numeric import NoValue, Probe, Trouble, carries_complex, check_method, resolve
 from gradcheck.pair import Pair, draw, is_float
 from gradcheck.report import Report, entry_line, worst_entries
 from gradcheck.traps import cut_to_one
@@ -159,8 +159,10 @@ def measure_all(subject: Subject, axes: dict[str, Axes], method: str, budget: Bu
     probes = {name: Probe(subject.function(name), truth[name], name, axes[name].place, budget.watch)
               for name in subject.names}
     weights = next(iter(probes.values())).weights(douts)
-    methods = {name: resolve(method, probe, axes[name].groups().values(), rng)
-               for name, probe in probes.items()}
+    if method == "auto" and isinstance(subject, Model) and _all_carry_complex(subject, truth, rng):
+        methods = dict.fromkeys(probes, "complex")
+    else:
+        methods = {name: resolve(method, probe, axes[name].groups().values(), rng) for name, probe in probes.items()}
     entries = _plan(probes, methods, axes, analytic, budget, rng, most)
 
     def measure(name: str, by: str) -> Measured:
@@ -172,6 +174,19 @@ def measure_all(subject: Subject, axes: dict[str, Axes], method: str, budget: Bu
     largest = np.max([np.abs(found.numeric).max(axis=1, initial=0) for found in measured.values()], axis=0)
     products = np.abs(weights * next(iter(probes.values())).base).max(axis=1, initial=0)
     return Numbers(probes, measured, weights, Scale(largest, np.maximum(largest, products)), measure)
+
+
+def _all_carry_complex(model: Model, truth: Gradients, rng: np.random.Generator) -> bool:
+    """Whether the complex step agrees with real differences along one direction that changes all parameters.
+
+    That is a few calls, where a test of each of many parameters would take longer than to measure them.
+    """
+    ends, loss = np.cumsum([w.size for w in truth.values()])[:-1], model.function(*truth)
+
+    def joint(x: np.ndarray) -> Any:
+        return loss(*(part.reshape(w.shape) for part, w in zip(np.split(x, ends), truth.values())))
+    probe = Probe(joint, np.concatenate([w.ravel() for w in truth.values()]), "all parameters", watch=model.watch)
+    return carries_complex(probe, np.arange(probe.x.size), rng)
 
 
 def judge_all(subject: Subject, numbers: Numbers, douts: Sequence[tuple], grads: Sequence[Gradients],

@@ -99,22 +99,23 @@ class Model:
                           "float64 gradient to compare with")
         return {name: self.params[name] for name in self.names}
 
-    def function(self, name: str) -> Callable[[np.ndarray], Any]:
-        """The loss as a function of one parameter."""
-        array = self.params[name]
-        value = array.copy()
+    def function(self, *names: str) -> Callable[..., Any]:
+        """The loss as a function of one parameter, or of several."""
+        arrays = {name: self.params[name] for name in names}
+        values = {name: array.copy() for name, array in arrays.items()}
 
-        def f(x: np.ndarray) -> Any:
-            if x.dtype == array.dtype and array.flags.writeable:
-                _write(array, x)
-            else:
-                self.params[name] = x
+        def f(*given: np.ndarray) -> Any:
+            for name, x in zip(names, given):
+                if x.dtype == arrays[name].dtype and arrays[name].flags.writeable:
+                    _write(arrays[name], x)
+                else:
+                    self.params[name] = x
             try:
                 return self.loss()[0]
             finally:
-                if not self.budget.over:            # else restored() has put the parameters back already
-                    _write(array, value)
-                    self.params[name] = array
+                for name in names if not self.budget.over else ():      # else restored() has put them back already
+                    _write(arrays[name], values[name])
+                    self.params[name] = arrays[name]
         return f
 
 

@@ -252,7 +252,7 @@ def carries_complex(probe: Probe, entries: np.ndarray, rng: np.random.Generator)
     if _agrees_at_once(line, row):
         return True
     slope, spread = line.settle(None)
-    return _agrees(row, slope, spread, 10 * spread)
+    return _agrees(row, slope, spread, 10 * spread, line)
 
 
 def _agrees_at_once(line: Line, row: np.ndarray) -> bool:
@@ -267,14 +267,19 @@ def _agrees_at_once(line: Line, row: np.ndarray) -> bool:
     except NoValue:
         return False
     noise = line.noise(None, SETTLING_STEPS[1])
-    return _agrees(row, slope, np.maximum(np.abs(slope - wide), noise), noise)
+    return _agrees(row, slope, np.maximum(np.abs(slope - wide), noise), noise, line)
 
 
-def _agrees(row: np.ndarray, slope: np.ndarray, spread: np.ndarray, doubt: np.ndarray) -> bool:
-    """Whether a complex step is a slope up to its doubt, output by output, and the slope's spread is small."""
+def _agrees(row: np.ndarray, slope: np.ndarray, spread: np.ndarray, doubt: np.ndarray, line: Line) -> bool:
+    """Whether a complex step is a slope up to its doubt, output by output, and the slope's spread is small.
+
+    Where the complex step is 0 to rounding, so has to be the slope, and its spread may be rounding too.
+    """
     real = np.abs(slope)
-    return bool((np.abs(row - slope) <= 1e-8 * np.maximum(np.abs(row), real) + doubt).all()
-                and (spread <= 1e-4 * real + 1e-7 * real.max(initial=0)).all())
+    small = 1e-4 * real + 1e-7 * real.max(initial=0)
+    if (np.abs(row) <= 100 * EPS * min(1, np.abs(line.probe.base).max(initial=0))).all():
+        small = small + min(1e-10, 10 * line.noise(None, SETTLING_STEPS[1]).max(initial=0))
+    return bool((np.abs(row - slope) <= 1e-8 * np.maximum(np.abs(row), real) + doubt).all() and (spread <= small).all())
 
 
 def describe(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """The project's pairs: the inputs of each, and how it is called. Imports none of them."""
 from collections.abc import Callable, Mapping
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -9,6 +10,17 @@ from gradcheck.shapes import SIZES, axes_names, draw_inputs, parse_shapes
 
 LSTM = "Wx=D,4H:ifog Wh=H,4H:ifog b=4H:ifog"
 GRU = "Wx=D,3H:rzn Wh=H,3H:rzn b=3H:rzn bn=H"
+HEADS = "Wq=W,W bq=W Wk=W,W bk=W Wv=W,W bv=W Wo=W,W bo=W"
+ENCODER = [f"self_{part}" for part in HEADS.split()] + [
+    "ffn_W1=W,3", "ffn_b1=3", "ffn_W2=3,W", "ffn_b2=W",
+    *(f"norm_{name}_{part}=W" for name in ("self", "ffn") for part in ("gamma", "beta"))]
+DECODER = [*ENCODER[:8], *(f"cross_{part}" for part in HEADS.split()), *ENCODER[8:14],
+           "norm_cross_gamma=W", "norm_cross_beta=W", *ENCODER[14:]]
+ENCODE = f"x=N,T,W {' '.join(ENCODER)} num_heads=(2) attn_mask=T,T<bool"
+DECODE = f"x=N,T,W memory=N,3,W {' '.join(DECODER)} num_heads=(2) attn_mask=T,T<bool memory_mask=N,T,3<bool"
+KEEP = ["self.weights=N,2,T,T<bool", "self=N,T,W<bool", "ffn.hidden=N,T,3<bool", "ffn=N,T,W<bool",
+        "cross.weights=N,2,T,3<bool", "cross=N,T,W<bool"]
+DROPOUT = " ".join(f"keep_{mask.replace('.', '_')}" for mask in KEEP)
 SHAPES = {                          # pair, and the special case if any -> forward's arguments
     "affine": "x=N,D,W w=DW,M b=M",
     "temporal_affine": "x=N,T,D w=D,M b=M",
@@ -41,6 +53,23 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "doubly_stochastic_penalty": "weights=N,T,L mask=N,T<bool",
     "doubly_stochastic_penalty, a padded row": "weights=N,T,L mask=N,T<bool",
     "doubly_stochastic_penalty, ragged regions": "weights=N,T,L mask=N,T<bool regions=N<L",
+    "relu": "x=N,T,D",
+    "gelu": "x=N,T,D",
+    "layernorm": "x=N,T,H gamma=H beta=H",
+    "multihead_attention": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2)",
+    "multihead_attention, causal": f"query=N,T,W key=N,T,W value=N,T,W {HEADS} num_heads=(2) attn_mask=T,T<bool",
+    "multihead_attention, a blocked row": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) "
+                                          "attn_mask=N,T,M<bool",
+    "multihead_attention, with dropout": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) attn_mask=(None) "
+                                         "keep=N,2,T,M<bool",
+    "feed_forward": "x=N,T,W W1=W,M b1=M W2=M,W b2=W",
+    "feed_forward, relu": "x=N,T,W W1=W,M b1=M W2=M,W b2=W activation=('relu')",
+    "decoder_layer": DECODE,
+    "decoder_layer, pre norm": f"{DECODE} norm=('pre')",
+    "decoder_layer, with dropout": f"{DECODE} norm=('post') activation=('relu') {DROPOUT}",
+    "encoder_layer": ENCODE,
+    "encoder_layer, pre norm": f"{ENCODE} norm=('pre')",
+    "patch_embedding": "images=N,3,4,6 Wp=12,D bp=D patch_size=(2)",
 }
 
 
@@ -51,20 +80,48 @@ def pair_in(module: ModuleType, name: str) -> tuple[Callable, Callable]:
             module.dot_product_attention_backward(dattn, cache, dweights))
     if not hasattr(module, f"{name}_forward"):
         return getattr(module, name), lambda dloss, gradient: dloss * gradient
-    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+    pair = getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+    if name == "encoder_layer":
+        return with_arrays(*pair, ENCODER, inputs=1, settings=4)
+    return with_arrays(*pair, DECODER, inputs=2, settings=5) if name == "decoder_layer" else pair
+
+
+def with_arrays(forward: Callable, backward: Callable, lines: list[str], inputs: int, settings: int
+                ) -> tuple[Callable, Callable]:
+    """A layer that takes a dict of parameters and one of dropout masks, as a pair that takes each of their arrays.
+
+    lines: of the parameters, self_Wq=6,6 for "self.Wq". In order: the inputs, the parameters, settings, dropout masks.
+    """
+    keys = [".".join(line.partition("=")[0].rsplit("_", 1)) for line in lines]
+    masks = [mask.partition("=")[0] for mask in KEEP]
+
+    @wraps(forward)
+    def flat_forward(*values: Any) -> Any:
+        first, rest = values[:inputs], values[inputs + len(keys):]
+        return forward(*first, dict(zip(keys, values[inputs:])), *rest[:settings],
+                       **{"keep": dict(zip(masks, rest[settings:]))} if len(rest) > settings else {})
+
+    def flat_backward(dout: Any, cache: Any) -> tuple:
+        *dinputs, grads = backward(dout, cache)
+        return (*dinputs, *(grads[key] for key in keys))
+    return flat_forward, flat_backward
 
 
 def inputs_of(title: str, rng: np.random.Generator, dtype: str = "float64", scale: float = 1.0,
               sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
     """Random inputs for a line of SHAPES; scale multiplies weights, and the scores of a loss."""
     shapes = parse_shapes(SHAPES[title], sizes)
-    scaled = {name: scale for name in shapes if name[0] in "Wwb" or "loss" in title}
+    scaled = {name: scale for name in shapes if name.split("_")[-1][0] in "Wwb" or "loss" in title}
     inputs = draw_inputs(shapes, np.dtype(dtype), rng, scaled)
     if title.endswith("a padded row"):
         inputs["mask"][:] = True
         inputs["mask"][0, 2:] = False
     if title.endswith("all masked"):
         inputs["mask"][:] = False
+    if np.ndim(inputs.get("attn_mask")) == 2:
+        inputs["attn_mask"] = np.tri(*inputs["attn_mask"].shape, dtype=bool)
+    if title.endswith("a blocked row"):
+        inputs["attn_mask"][0, 1] = False
     if title.endswith("ragged regions"):
         inputs["regions"] = np.maximum(inputs["regions"], 2)        # one region has weight 1 whatever its score
     return inputs

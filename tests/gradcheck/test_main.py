@@ -2,12 +2,15 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import rnnlayers
-from gradcheck import suite
+from gradcheck import check_pair, suite
 from gradcheck.__main__ import main
 from gradcheck.report import Report
+from gradcheck.table import inputs_of, pair_in
+from models.cells import CELLS
 
 LAYERS = """
 import numpy as np
@@ -40,12 +43,42 @@ def test_every_pair_and_model_of_the_project_is_checked(monkeypatch):
     for name in ("check_pair", "check_model"):
         monkeypatch.setattr(suite, name, lambda *_, **__: Report("", "float64"))
     rows = [row[:4] for row in suite.check_all()]
-    pairs = [("pairs", *title.partition(", ")[::2], "textbook") for title in suite.SHAPES]
-    models = [("models", f"CaptioningRNN {variant.title}", case, backend) for variant, case in suite.MODELS
-              for backend in ("textbook", "engine")]
-    assert rows == 2 * [*pairs, *models]                                # in float64 and float32
+    pairs = [("pairs", *title.partition(", ")[::2], "textbook") for title in suite.SHAPES for _ in suite.DTYPES]
+    models = [("models", f"CaptioningRNN {captioner.title}", captioner.case, backend) for captioner in suite.MODELS
+              for _ in suite.DTYPES for backend in captioner.backends]
+    assert rows == [*pairs, *models]
     assert {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")} < {
         name for _, name, *_ in pairs}
+
+
+def test_every_cell_is_among_the_models():
+    assert {captioner.cell for captioner in suite.MODELS} == set(CELLS)
+
+
+def test_complex_steps_of_a_captioner_are_taken_once(monkeypatch):
+    """A captioner's rows share them, and they go to the textbook: the second row costs its own gradients alone."""
+    rnn = next(captioner for captioner in suite.MODELS if captioner.cell == "rnn")
+    calls, whole, losses = [], suite.CaptioningRNN.loss, {}
+
+    def loss(model, *arguments):
+        calls.append(any(map(np.iscomplexobj, model.params.values())))
+        return whole(model, *arguments)
+    monkeypatch.setattr(suite.CaptioningRNN, "loss", loss)
+    assert suite.check_captioner(rnn, "float64", 0, "textbook", losses).ok and sum(calls) > 100
+    calls.clear()
+    assert suite.check_captioner(rnn, "float32", 0, "engine", losses).ok
+    assert sum(calls) < 10 < len(calls) < 30
+
+
+def test_a_wrong_gradient_of_a_layer_with_parameters_in_a_dict_is_found_by_its_name():
+    forward, backward = pair_in(rnnlayers, "encoder_layer")
+
+    def wrong(dout, cache):
+        dx, *grads = backward(dout, cache)
+        return dx, *grads[:4], 2 * grads[4], *grads[5:]
+    inputs = inputs_of("encoder_layer, pre norm", np.random.default_rng(0))
+    report = check_pair(forward, wrong, inputs, budget=300)
+    assert [verdict.name for verdict in report.verdicts if not verdict.ok] == ["dself_Wv"]
 
 
 def test_a_part_of_the_project(tmp_path, capsys, monkeypatch):
