@@ -1,5 +1,6 @@
 """The project's pairs: the inputs of each, and how it is called. Imports none of them."""
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -9,23 +10,17 @@ from gradcheck.shapes import SIZES, axes_names, draw_inputs, parse_shapes
 
 LSTM = "Wx=D,4H:ifog Wh=H,4H:ifog b=4H:ifog"
 GRU = "Wx=D,3H:rzn Wh=H,3H:rzn b=3H:rzn bn=H"
-# Attention has 6 columns in 2 heads, whole layers 4 in 2. A dict of parameters is written out: self_Wq for "self.Wq".
-ATTENTION = "Wq=6,6 bq=6 Wk=6,6 bk=6 Wv=6,6 bv=6 Wo=6,6 bo=6"
-MULTIHEAD = f"query=N,T,6 key=N,M,6 value=N,M,6 {ATTENTION} num_heads=(2)"
-
-
-def _prefixed(prefix: str, shapes: str) -> str:
-    return " ".join(f"{prefix}_{shape}" for shape in shapes.split())
-
-
-FEED_FORWARD = "W1=4,H b1=H W2=H,4 b2=4"
-SELF, CROSS, FFN = (f"{_prefixed(name, shapes)} {_prefixed(f'norm_{name}', 'gamma=4 beta=4')}" for name, shapes in (
-    ("self", ATTENTION.replace("6", "4")), ("cross", ATTENTION.replace("6", "4")), ("ffn", FEED_FORWARD)))
-PARAMS = {                          # pair that takes a dict -> its place, what is in it
-    "decoder_layer": (2, f"{SELF} {CROSS} {FFN}"),
-    "encoder_layer": (1, f"{SELF} {FFN}"),
-}
-DECODER = f"x=N,T,4 memory=N,M,4 {PARAMS['decoder_layer'][1]} num_heads=(2) attn_mask=T,T<bool"
+HEADS = "Wq=W,W bq=W Wk=W,W bk=W Wv=W,W bv=W Wo=W,W bo=W"
+ENCODER = [f"self_{part}" for part in HEADS.split()] + [
+    "ffn_W1=W,3", "ffn_b1=3", "ffn_W2=3,W", "ffn_b2=W",
+    *(f"norm_{name}_{part}=W" for name in ("self", "ffn") for part in ("gamma", "beta"))]
+DECODER = [*ENCODER[:8], *(f"cross_{part}" for part in HEADS.split()), *ENCODER[8:14],
+           "norm_cross_gamma=W", "norm_cross_beta=W", *ENCODER[14:]]
+ENCODE = f"x=N,T,W {' '.join(ENCODER)} num_heads=(2) attn_mask=T,T<bool"
+DECODE = f"x=N,T,W memory=N,3,W {' '.join(DECODER)} num_heads=(2) attn_mask=T,T<bool memory_mask=N,T,3<bool"
+KEEP = ["self.weights=N,2,T,T<bool", "self=N,T,W<bool", "ffn.hidden=N,T,3<bool", "ffn=N,T,W<bool",
+        "cross.weights=N,2,T,3<bool", "cross=N,T,W<bool"]
+DROPOUT = " ".join(f"keep_{mask.replace('.', '_')}" for mask in KEEP)
 SHAPES = {                          # pair, and the special case if any -> forward's arguments
     "affine": "x=N,D,W w=DW,M b=M",
     "temporal_affine": "x=N,T,D w=D,M b=M",
@@ -34,6 +29,7 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
     "temporal_softmax_loss, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
     "temporal_softmax_loss, all masked": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "transformer_temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
     "label_smoothing_penalty": "x=N,T,V y=N,T<V mask=N,T<bool",
     "label_smoothing_penalty, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
     "rnn_step": "x=N,D prev_h=N,H Wx=D,H Wh=H,H b=H",
@@ -58,16 +54,23 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "doubly_stochastic_penalty": "weights=N,T,L mask=N,T<bool",
     "doubly_stochastic_penalty, a padded row": "weights=N,T,L mask=N,T<bool",
     "doubly_stochastic_penalty, ragged regions": "weights=N,T,L mask=N,T<bool regions=N<L",
-    "layernorm": "x=N,T,D gamma=D beta=D",
-    "multihead_attention": MULTIHEAD,
-    "multihead_attention, masked": f"{MULTIHEAD} attn_mask=N,T,M<bool",
-    "multihead_attention, a blocked row": f"{MULTIHEAD} attn_mask=N,T,M<bool",
+    "relu": "x=N,T,D",
     "gelu": "x=N,T,D",
-    "feed_forward": f"x=N,T,4 {FEED_FORWARD}",
-    "decoder_layer": DECODER,
-    "decoder_layer, pre-norm": f"{DECODER} memory_mask=(None) norm=('pre')",
-    "encoder_layer": f"x=N,T,4 {PARAMS['encoder_layer'][1]} num_heads=(2) attn_mask=T,T<bool",
-    "transformer_temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "layernorm": "x=N,T,H gamma=H beta=H",
+    "multihead_attention": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2)",
+    "multihead_attention, causal": f"query=N,T,W key=N,T,W value=N,T,W {HEADS} num_heads=(2) attn_mask=T,T<bool",
+    "multihead_attention, a blocked row": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) "
+                                          "attn_mask=N,T,M<bool",
+    "multihead_attention, with dropout": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) attn_mask=(None) "
+                                         "keep=N,2,T,M<bool",
+    "feed_forward": "x=N,T,W W1=W,M b1=M W2=M,W b2=W",
+    "feed_forward, relu": "x=N,T,W W1=W,M b1=M W2=M,W b2=W activation=('relu')",
+    "decoder_layer": DECODE,
+    "decoder_layer, pre norm": f"{DECODE} norm=('pre')",
+    "decoder_layer, with dropout": f"{DECODE} norm=('post') activation=('relu') {DROPOUT}",
+    "encoder_layer": ENCODE,
+    "encoder_layer, pre norm": f"{ENCODE} norm=('pre')",
+    "patch_embedding": "images=N,3,4,6 Wp=12,D bp=D patch_size=(2)",
 }
 
 
@@ -76,55 +79,48 @@ def pair_in(module: ModuleType, name: str) -> tuple[Callable, Callable]:
     if name == "dot_product_attention":         # its backward takes dweights after the cache
         return module.dot_product_attention_forward, lambda dattn, dweights, cache: (
             module.dot_product_attention_backward(dattn, cache, dweights))
-    if name in PARAMS:                          # its parameters and their gradients are dicts
-        forward, backward = getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
-        return (lambda *values: forward(*arguments_of(name, values)),
-                lambda *args: gradients_of(name, backward(*args)))
     if not hasattr(module, f"{name}_forward"):
         return getattr(module, name), lambda dloss, gradient: dloss * gradient
-    return getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+    pair = getattr(module, f"{name}_forward"), getattr(module, f"{name}_backward")
+    if name == "encoder_layer":
+        return with_arrays(*pair, ENCODER, inputs=1, settings=4)
+    return with_arrays(*pair, DECODER, inputs=2, settings=5) if name == "decoder_layer" else pair
 
 
-def arguments_of(name: str, values: Iterable) -> list:
-    """The arguments of a pair's forward from the values in its line of SHAPES."""
-    values = list(values)
-    if name not in PARAMS:
-        return values
-    place, keys = PARAMS[name][0], _keys(name)
-    return [*values[:place], dict(zip(keys, values[place:])), *values[place + len(keys):]]
+def with_arrays(forward: Callable, backward: Callable, lines: list[str], inputs: int, settings: int
+                ) -> tuple[Callable, Callable]:
+    """A layer that takes a dict of parameters and one of dropout masks, as a pair that takes each of their arrays.
 
+    lines: of the parameters, self_Wq=6,6 for "self.Wq". In order: the inputs, the parameters, settings, dropout masks.
+    """
+    keys = [".".join(line.partition("=")[0].rsplit("_", 1)) for line in lines]
+    masks = [mask.partition("=")[0] for mask in KEEP]
 
-def gradients_of(name: str, grads: Any) -> Any:
-    """What a pair's backward returns, with a dict of gradients written out."""
-    return grads if name not in PARAMS else (*grads[:-1], *(grads[-1][key] for key in _keys(name)))
+    @wraps(forward)
+    def flat_forward(*values: Any) -> Any:
+        first, rest = values[:inputs], values[inputs + len(keys):]
+        return forward(*first, dict(zip(keys, values[inputs:])), *rest[:settings],
+                       **{"keep": dict(zip(masks, rest[settings:]))} if len(rest) > settings else {})
 
-
-def decoder_shapes() -> dict[str, list[str]]:
-    """The parameters of decoder_layer, name -> axes as in SHAPES."""
-    shapes = [shape.partition("=")[2].split(",") for shape in PARAMS["decoder_layer"][1].split()]
-    return dict(zip(_keys("decoder_layer"), shapes))
-
-
-def _keys(name: str) -> list[str]:
-    """self.Wq, where SHAPES has self_Wq=6,6."""
-    return [".".join(shape.partition("=")[0].rsplit("_", 1)) for shape in PARAMS[name][1].split()]
+    def flat_backward(dout: Any, cache: Any) -> tuple:
+        *dinputs, grads = backward(dout, cache)
+        return (*dinputs, *(grads[key] for key in keys))
+    return flat_forward, flat_backward
 
 
 def inputs_of(title: str, rng: np.random.Generator, dtype: str = "float64", scale: float = 1.0,
               sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
     """Random inputs for a line of SHAPES; scale multiplies weights, and the scores of a loss."""
     shapes = parse_shapes(SHAPES[title], sizes)
-    scaled = {name: scale for name in shapes if name[0] in "Wwb" or "loss" in title}
+    scaled = {name: scale for name in shapes if name.split("_")[-1][0] in "Wwb" or "loss" in title}
     inputs = draw_inputs(shapes, np.dtype(dtype), rng, scaled)
     if title.endswith("a padded row"):
         inputs["mask"][:] = True
         inputs["mask"][0, 2:] = False
     if title.endswith("all masked"):
         inputs["mask"][:] = False
-    if "attn_mask" in inputs:
-        mask = inputs["attn_mask"]
-        inputs["attn_mask"] = np.tri(len(mask), dtype=bool) if mask.ndim == 2 else mask
-        inputs["attn_mask"][..., 0] = True                          # every query sees a key
+    if np.ndim(inputs.get("attn_mask")) == 2:
+        inputs["attn_mask"] = np.tri(*inputs["attn_mask"].shape, dtype=bool)
     if title.endswith("a blocked row"):
         inputs["attn_mask"][0, 1] = False
     if title.endswith("ragged regions"):

@@ -6,12 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from gradcheck import check_model
-from gradcheck.table import decoder_shapes
+from gradcheck.table import DECODER
 from scripts.course.evaluations import by_differences
 from scripts.course.outcomes import (
     STRANGE,
     Outcome,
     compared,
+    compared_all,
     described,
     first,
     judged,
@@ -41,7 +42,8 @@ class Kind(NamedTuple):
 RNN = Kind("rnn", {}, {
     "W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"), "b": ("H",),
     "W_vocab": ("H", "V"), "b_vocab": ("V",)}, {}, (), BUDGET, None)
-LAYER = {name: tuple({"4": "W", "H": "F"}[axis] for axis in axes) for name, axes in decoder_shapes().items()}
+LAYER = {".".join(name.rsplit("_", 1)): tuple(axes.replace("3", "F").split(","))
+         for name, axes in (line.split("=") for line in DECODER)}
 TRANSFORMER = Kind("transformer", {"num_heads": 2, "num_layers": 2, "dim_feedforward": 5, "max_length": 12}, {
     "W_embed": ("V", "W"), "W_proj": ("D", "W"), "b_proj": ("W",),
     **{f"layer{k}.{name}": axes for k in range(2) for name, axes in LAYER.items()},
@@ -177,7 +179,8 @@ def _compared_gradients(model, draw, goldens, before):
 
 
 def _wrong_gradients(grads, right, names, before):
-    return first(compared(grads[key], right[key], f"{before}d{key}") for key in names)
+    return first(compared_all([grads[key] for key in names], [right[key] for key in names],
+                              [f"{before}d{key}" for key in names]))
 
 
 def _explained(model, draw, names):

@@ -8,6 +8,7 @@ from scripts.course.outcomes import (
     STRANGE,
     Outcome,
     compared,
+    compared_all,
     described,
     first,
     judged,
@@ -82,7 +83,8 @@ def _stored_gradients(title, subject, inputs, draw, right):
         _, grads = pair_calls.run(subject, title, inputs, draw)
         if len(grads) != len(names):
             numeric = numeric or f"backward returns {len(grads)} gradients, expected {len(names)}"
-        problems = {name: numeric or compared(*pair, f"d{name}") for name, *pair in zip(names, grads, right)}
+        found = compared_all(grads, right, [f"d{name}" for name in names])
+        problems = {name: numeric or problem for name, problem in zip(names, found)}
         wrong = [name for name in names if problems.get(name)]
         if wrong and not numeric:
             report = _report(title, subject, inputs, draw, wrong[:FEW], SAMPLE)
@@ -144,9 +146,10 @@ def _wrong_forwards_gradients(title, subject, inputs, right):
             problem = f"backward returns {len(grads)} gradients, expected {len(names)}"
     except STRANGE as error:
         problem = described(error)
-    for k, key in enumerate(names):
-        cache = "from the right cache " * hasattr(subject, f"{name}_forward")           # a loss has none
-        wrong = problem or compared(grads[k], right.grads[k], f"forward is wrong, and {cache}d{key}")
+    cache = "from the right cache " * hasattr(subject, f"{name}_forward")               # a loss has none
+    found = [problem] * len(names) if problem else compared_all(
+        grads, right.grads, [f"forward is wrong, and {cache}d{key}" for key in names])
+    for key, wrong in zip(names, found):
         yield Outcome(f"{title}: d{key}", GRADIENTS / len(names), wrong, True)
 
 
@@ -167,9 +170,8 @@ def _wrong_special(subject, title, draw, goldens):
     """What is wrong in a special case: with its outputs, or with a gradient."""
     inputs = pair_calls.inputs(title, draw)
     outs, grads = pair_calls.run(subject, title, inputs, draw)
-    return first(compared(found, expected, what) for found, expected, what in (
-        *zip(outs, goldens[title], ["the output"]),
-        *zip(grads, goldens[f"{title}: gradients"], [f"d{name}" for name in floating(inputs)])))
+    return first([*compared_all(outs, goldens[title], ["the output"]), *compared_all(
+        grads, goldens[f"{title}: gradients"], [f"d{name}" for name in floating(inputs)])])
 
 
 def _wrong_shapes(subject, name, inputs, draw):
