@@ -29,6 +29,7 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
     "temporal_softmax_loss, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
     "temporal_softmax_loss, all masked": "x=N,T,V y=N,T<V mask=N,T<bool",
+    "transformer_temporal_softmax_loss": "x=N,T,V y=N,T<V mask=N,T<bool",
     "label_smoothing_penalty": "x=N,T,V y=N,T<V mask=N,T<bool",
     "label_smoothing_penalty, a padded row": "x=N,T,V y=N,T<V mask=N,T<bool",
     "rnn_step": "x=N,D prev_h=N,H Wx=D,H Wh=H,H b=H",

@@ -142,7 +142,9 @@ class CaptioningRNN:
         if self.smoothing:
             penalty, dpenalty = label_smoothing_penalty(scores, targets, counts)
             regularisers, dscores = self.smoothing * penalty, dscores + self.smoothing * dpenalty
-        if attention is not None:
+        if attention is not None and not self.penalty:
+            dattention = np.zeros_like(attention)
+        elif attention is not None:
             penalty, dattention = doubly_stochastic_penalty(attention, counts, *mask_of(features))
             regularisers, dattention = regularisers + self.penalty * penalty, self.penalty * dattention
         grads = self.parameter_grads(self._backward(dscores, dattention, cache))

@@ -55,5 +55,6 @@ class CaptioningSolverTransformer(CaptioningSolver):
 
     def step(self, features: Any, captions: np.ndarray) -> float:
         """One training step, as CaptioningSolver.step -> the mean loss over all N T words."""
-        self.loss_history[-1:] = [super().step(features, captions) / self.words]
+        super().step(features, captions)
+        self.loss_history[-1] = self.step_nll / (len(captions) * self.words)
         return self.loss_history[-1]

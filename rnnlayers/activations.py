@@ -41,8 +41,10 @@ def gelu_forward(x: Array) -> tuple[Array, tuple]:
     Source: Hendrycks and Gimpel (2016), "Gaussian error linear units (GELUs)", section 2.
     """
     x = np.asarray(x)
+    # BEGIN SOLUTION 6.4: erfc(z) is the complementary error function, with Phi(x) = erfc(-x / sqrt(2)) / 2
     phi = erfc(-x / math.sqrt(2)) / 2
     return x * phi, (x, phi)
+    # END SOLUTION 6.4
 
 
 def gelu_backward(dout: Array, cache: tuple) -> Array:
@@ -50,7 +52,9 @@ def gelu_backward(dout: Array, cache: tuple) -> Array:
 
     dout like x -> dx. Raises ValueError on another shape.
     """
+    # BEGIN SOLUTION 6.4
     x, phi = cache
     check_like("gelu_backward", dout=(dout, x.shape))
     small = np.where(abs(x.real) < 40, x, 40)               # beyond, the density is 0 and x^2 might overflow
     return dout * (phi + small * np.exp(-small * small / 2) / math.sqrt(2 * math.pi))
+    # END SOLUTION 6.4

@@ -20,10 +20,12 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: Mapping[str
     x = np.asarray(x)
     check_shapes("layernorm_forward", gamma=(gamma, "D"), beta=(beta, "D"), x=(np.empty(x.shape[-1:]), "D"))
     eps = (ln_param or {}).get("eps", 1e-5)
+    # BEGIN SOLUTION 6.1: eps is added to the variance
     centred = x - x.mean(axis=-1, keepdims=True)
     std = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
     normal = centred / std
     return gamma * normal + beta, (normal, std, gamma)
+    # END SOLUTION 6.1
 
 
 def layernorm_backward(dout: Array, cache: tuple) -> tuple[Array, Array, Array]:
@@ -33,6 +35,7 @@ def layernorm_backward(dout: Array, cache: tuple) -> tuple[Array, Array, Array]:
 
     dout (..., D) -> dx (..., D), dgamma (D,), dbeta (D,). Raises ValueError if the shape of dout is not that of out.
     """
+    # BEGIN SOLUTION 6.1: x may have any number of axes before the last
     normal, std, gamma = cache
     check_like("layernorm_backward", dout=(dout, normal.shape))
     leading = tuple(range(normal.ndim - 1))
@@ -40,3 +43,4 @@ def layernorm_backward(dout: Array, cache: tuple) -> tuple[Array, Array, Array]:
     along = (dnormal * normal).mean(axis=-1, keepdims=True)         # var depends on x
     dx = (dnormal - dnormal.mean(axis=-1, keepdims=True) - normal * along) / std        # and so does the mean
     return dx, (dout * normal).sum(axis=leading), dout.sum(axis=leading)
+    # END SOLUTION 6.1

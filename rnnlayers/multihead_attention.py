@@ -43,11 +43,12 @@ def multihead_attention_forward(query: Array, key: Array, value: Array, Wq: Arra
                  Wk=(Wk, "E E"), bk=(bk, "E"), Wv=(Wv, "E E"), bv=(bv, "E"), Wo=(Wo, "E E"), bo=(bo, "E"))
     check_heads(name, query.shape[2], num_heads)
     seen = attention_mask(name, attn_mask, len(query), query.shape[1], key.shape[1])
+    # BEGIN SOLUTION 6.2: seen is None or bool, to be broadcast with (N, num_heads, S, T); attend() is written below
     projected = [temporal_affine_forward(*args) for args in ((query, Wq, bq), (key, Wk, bk), (value, Wv, bv))]
-    q, k, v = (split_heads(out, num_heads) for out, _ in projected)
-    mixed, heads = heads_forward(q, k, v, seen, keep)
-    out, output = temporal_affine_forward(join_heads(mixed), Wo, bo)
+    q, k, v = (out for out, _ in projected)
+    out, heads, output = attend(q, k, v, Wo, bo, num_heads, seen, keep)
     return out, MultiheadCache(tuple(cache for _, cache in projected), heads, output)
+    # END SOLUTION 6.2
 
 
 def multihead_attention_backward(dout: Array, cache: MultiheadCache) -> tuple[Array, ...]:
@@ -56,6 +57,7 @@ def multihead_attention_backward(dout: Array, cache: MultiheadCache) -> tuple[Ar
     dout (N, S, E) -> dquery (N, S, E), dkey (N, T, E), dvalue (N, T, E), dWq, dbq, dWk, dbk, dWv, dbv, dWo, dbo.
     Raises ValueError if the shape of dout is not that of out.
     """
+    # BEGIN SOLUTION 6.2
     check_like("multihead_attention_backward", dout=(dout, np.shape(cache.output[0])))
     dmixed, dWo, dbo = temporal_affine_backward(dout, cache.output)             # out = mixed Wo + bo
     dheads = heads_backward(split_heads(dmixed, cache.heads.q.shape[1]), cache.heads)
@@ -65,11 +67,29 @@ def multihead_attention_backward(dout: Array, cache: MultiheadCache) -> tuple[Ar
         dinputs.append(dinput)
         dweights += dparams
     return *dinputs, *dweights, dWo, dbo
+    # END SOLUTION 6.2
 
 
 def attention_weights(cache: MultiheadCache) -> Array:
     """The weights of all heads, (N, num_heads, S, T), from the cache of multihead_attention_forward."""
+    # BEGIN SOLUTION 6.2
     return cache.heads.weights
+    # END SOLUTION 6.2
+
+
+def attend(q: Array, k: Array, v: Array, Wo: Array, bo: Array, num_heads: int, seen: Array | None,
+           keep: Array | None = None) -> tuple[Array, HeadsCache, tuple]:
+    """What follows the projections: split q, k and v into heads, attend in each, join them, and out = mixed Wo + bo.
+
+    q (N, S, E), k and v (N, T, E), seen and keep as in heads_forward -> out (N, S, E), the caches of heads_forward and
+    of the affine layer. A captioner that writes a caption word by word calls it with the keys and values that it kept.
+    """
+    # BEGIN SOLUTION 6.2
+    q, k, v = (split_heads(x, num_heads) for x in (q, k, v))
+    mixed, heads = heads_forward(q, k, v, seen, keep)
+    out, output = temporal_affine_forward(join_heads(mixed), Wo, bo)
+    return out, heads, output
+    # END SOLUTION 6.2
 
 
 def heads_forward(q: Array, k: Array, v: Array, seen: Array | None, keep: Array | None = None
@@ -79,13 +99,16 @@ def heads_forward(q: Array, k: Array, v: Array, seen: Array | None, keep: Array 
     q (N, heads, S, d), k and v (N, heads, T, d), seen None or bool, to be broadcast with (N, heads, S, T), keep None or
     a dropout mask like it -> mixed (N, heads, S, d), cache.
     """
+    # BEGIN SOLUTION 6.2: captioners read cache.weights, (N, heads, S, T), before dropout
     scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
     weights = masked_softmax(scores, seen)
     return (weights if keep is None else weights * keep) @ v, HeadsCache(q, k, v, weights, keep)
+    # END SOLUTION 6.2
 
 
 def heads_backward(dmixed: Array, cache: HeadsCache) -> tuple[Array, Array, Array]:
     """Gradients of heads_forward: dmixed (N, heads, S, d) -> dq, dk, dv. A weight of 0 passes nothing to its score."""
+    # BEGIN SOLUTION 6.2
     q, k, v, weights, keep = cache
     dweights = dmixed @ v.swapaxes(-1, -2)                              # mixed = (weights keep) v
     kept = weights
@@ -94,15 +117,18 @@ def heads_backward(dmixed: Array, cache: HeadsCache) -> tuple[Array, Array, Arra
     dv = kept.swapaxes(-1, -2) @ dmixed
     dscores = softmax_backward(dweights, weights) / math.sqrt(q.shape[-1])
     return dscores @ k, dscores.swapaxes(-1, -2) @ q, dv                # scores = q k^T / sqrt(d)
+    # END SOLUTION 6.2
 
 
 def masked_softmax(scores: Array, seen: Array | None) -> Array:
     """Softmax over the last axis among what is seen; rows that see nothing are 0. seen: bool, or None for all."""
+    # BEGIN SOLUTION 6.2: what is blocked gets the weight 0, whatever its score, and a row that sees nothing no NaN
     seen = np.ones(scores.shape, bool) if seen is None else np.broadcast_to(seen, scores.shape)
     top = np.where(seen, scores.real, -np.inf).max(axis=-1, keepdims=True)
     e = np.where(seen, np.exp(np.where(seen, scores - np.where(np.isneginf(top), 0, top), 0)), 0)
     total = e.sum(axis=-1, keepdims=True)
     return e / np.where(total == 0, 1, total)
+    # END SOLUTION 6.2
 
 
 def attention_mask(function: str, mask: Array | None, N: int, S: int, T: int) -> Array | None:
@@ -129,11 +155,15 @@ def check_heads(function: str, E: int, num_heads: int) -> None:
 
 def split_heads(x: Array, num_heads: int) -> Array:
     """(N, S, E) -> (N, num_heads, S, E / num_heads): head i has the i-th block of columns."""
+    # BEGIN SOLUTION 6.2
     N, S, E = x.shape
     return x.reshape(N, S, num_heads, E // num_heads).swapaxes(1, 2)
+    # END SOLUTION 6.2
 
 
 def join_heads(x: Array) -> Array:
     """(N, num_heads, S, d) -> (N, S, num_heads d): the inverse of split_heads."""
+    # BEGIN SOLUTION 6.2
     N, heads, S, d = x.shape
     return x.swapaxes(1, 2).reshape(N, S, heads * d)
+    # END SOLUTION 6.2

@@ -26,8 +26,10 @@ def positional_encoding(T: int, W: int) -> Array:
     """
     if W < 2 or W % 2:
         raise ValueError(f"positional_encoding: W is {W}, expected an even width: sines and cosines come in pairs")
+    # BEGIN SOLUTION 6.3
     angles = np.arange(T)[:, None] * 10000.0 ** (-np.arange(0, W, 2) / W)
     return np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(T, W)
+    # END SOLUTION 6.3
 
 
 class FeedForwardCache(NamedTuple):
@@ -48,19 +50,23 @@ def feed_forward_forward(x: Array, W1: Array, b1: Array, W2: Array, b2: Array, a
     """
     check_shapes("feed_forward_forward", x=(x, "N T E"), W1=(W1, "E F"), b1=(b1, "F"), W2=(W2, "F E"), b2=(b2, "E"))
     _check_choice("feed_forward_forward", "activation", activation, ACTIVATIONS)
+    # BEGIN SOLUTION 6.4: ACTIVATIONS[activation] is the pair of the activation
     hidden, first = temporal_affine_forward(x, W1, b1)
     hidden, active = ACTIVATIONS[activation][0](hidden)
     out, second = temporal_affine_forward(_dropped(hidden, keep), W2, b2)
     return out, FeedForwardCache(first, active, second, activation, keep)
+    # END SOLUTION 6.4
 
 
 def feed_forward_backward(dout: Array, cache: FeedForwardCache) -> tuple[Array, ...]:
     """Gradients of feed_forward_forward: dout (N, T, E) -> dx, dW1, db1, dW2, db2. Raises ValueError on its shape."""
+    # BEGIN SOLUTION 6.4
     check_like("feed_forward_backward", dout=(dout, np.shape(cache.first[0])))
     dhidden, dW2, db2 = temporal_affine_backward(dout, cache.second)
     dhidden = ACTIVATIONS[cache.activation][1](_dropped(dhidden, cache.keep), cache.active)
     dx, dW1, db1 = temporal_affine_backward(dhidden, cache.first)
     return dx, dW1, db1, dW2, db2
+    # END SOLUTION 6.4
 
 
 class SublayerCache(NamedTuple):
@@ -101,6 +107,7 @@ def decoder_layer_forward(x: Array, memory: Array, params: Mapping[str, Array], 
     check_shapes("decoder_layer_forward", x=(x, "N S E"), memory=(memory, "N T E"))
     _check_choice("decoder_layer_forward", "norm", norm, NORMS)
     keep = keep or {}
+    # BEGIN SOLUTION 6.5: _take(params, "self", ATTENTION) are the weights by name, keep.get("self.weights") their mask
 
     def attend(y: Array) -> tuple[Array, MultiheadCache]:
         return multihead_attention_forward(y, y, y, **_take(params, "self", ATTENTION), num_heads=num_heads,
@@ -109,10 +116,11 @@ def decoder_layer_forward(x: Array, memory: Array, params: Mapping[str, Array], 
     def look(y: Array) -> tuple[Array, MultiheadCache]:
         return multihead_attention_forward(y, memory, memory, **_take(params, "cross", ATTENTION), num_heads=num_heads,
                                            attn_mask=memory_mask, keep=keep.get("cross.weights"))
-    y, of_self = _sublayer_forward(x, attend, params, "self", norm, keep)
-    y, of_cross = _sublayer_forward(y, look, params, "cross", norm, keep)
-    out, of_ffn = _sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
+    y, of_self = sublayer_forward(x, attend, params, "self", norm, keep)
+    y, of_cross = sublayer_forward(y, look, params, "cross", norm, keep)
+    out, of_ffn = sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
     return out, DecoderLayerCache(of_self, of_cross, of_ffn)
+    # END SOLUTION 6.5
 
 
 def decoder_layer_backward(dout: Array, cache: DecoderLayerCache) -> tuple[Array, Array, Params]:
@@ -120,12 +128,14 @@ def decoder_layer_backward(dout: Array, cache: DecoderLayerCache) -> tuple[Array
 
     Raises ValueError if the shape of dout is not that of out.
     """
+    # BEGIN SOLUTION 6.5
     check_like("decoder_layer_backward", dout=(dout, np.shape(cache.self_attention.inside.output[0])))
     grads: Params = {}
-    dy = _sublayer_backward(dout, cache.feed_forward, "ffn", grads, _feed_forward_backward)[0]
-    dy, dmemory = _sublayer_backward(dy, cache.cross_attention, "cross", grads, _look_backward)
-    dx = _sublayer_backward(dy, cache.self_attention, "self", grads, _attend_backward)[0]
+    dy = sublayer_backward(dout, cache.feed_forward, "ffn", grads, _feed_forward_backward)[0]
+    dy, dmemory = sublayer_backward(dy, cache.cross_attention, "cross", grads, _look_backward)
+    dx = sublayer_backward(dy, cache.self_attention, "self", grads, _attend_backward)[0]
     return dx, dmemory, grads
+    # END SOLUTION 6.5
 
 
 def encoder_layer_forward(x: Array, params: Mapping[str, Array], num_heads: int, attn_mask: Array | None = None,
@@ -143,13 +153,15 @@ def encoder_layer_forward(x: Array, params: Mapping[str, Array], num_heads: int,
     check_shapes("encoder_layer_forward", x=(x, "N S E"))
     _check_choice("encoder_layer_forward", "norm", norm, NORMS)
     keep = keep or {}
+    # BEGIN SOLUTION 6.5
 
     def attend(y: Array) -> tuple[Array, MultiheadCache]:
         return multihead_attention_forward(y, y, y, **_take(params, "self", ATTENTION), num_heads=num_heads,
                                            attn_mask=attn_mask, keep=keep.get("self.weights"))
-    y, of_self = _sublayer_forward(x, attend, params, "self", norm, keep)
-    out, of_ffn = _sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
+    y, of_self = sublayer_forward(x, attend, params, "self", norm, keep)
+    out, of_ffn = sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
     return out, EncoderLayerCache(of_self, of_ffn)
+    # END SOLUTION 6.5
 
 
 def encoder_layer_backward(dout: Array, cache: EncoderLayerCache) -> tuple[Array, Params]:
@@ -157,16 +169,24 @@ def encoder_layer_backward(dout: Array, cache: EncoderLayerCache) -> tuple[Array
 
     Raises ValueError if the shape of dout is not that of out.
     """
+    # BEGIN SOLUTION 6.5
     check_like("encoder_layer_backward", dout=(dout, np.shape(cache.self_attention.inside.output[0])))
     grads: Params = {}
-    dy = _sublayer_backward(dout, cache.feed_forward, "ffn", grads, _feed_forward_backward)[0]
-    dx = _sublayer_backward(dy, cache.self_attention, "self", grads, _attend_backward)[0]
+    dy = sublayer_backward(dout, cache.feed_forward, "ffn", grads, _feed_forward_backward)[0]
+    dx = sublayer_backward(dy, cache.self_attention, "self", grads, _attend_backward)[0]
     return dx, grads
+    # END SOLUTION 6.5
 
 
-def _sublayer_forward(x: Array, inside: Callable, params: Mapping[str, Array], name: str, norm: str,
-                      keep: Mapping[str, Array]) -> tuple[Array, SublayerCache]:
-    """A residual sublayer with its layer norm, after the sum or before `inside`."""
+def sublayer_forward(x: Array, inside: Callable, params: Mapping[str, Array], name: str, norm: str,
+                     keep: Mapping[str, Array]) -> tuple[Array, SublayerCache]:
+    """A residual sublayer: norm(x + inside(x)), or x + inside(norm(x)) with norm="pre".
+
+    inside(y) -> its output, its cache; params: has "norm_NAME.gamma" and "norm_NAME.beta"; keep: has the dropout mask
+    of what `inside` returns, as "NAME", if there is one -> out, cache. A captioner that writes a caption word by word
+    calls it too.
+    """
+    # BEGIN SOLUTION 6.5
     scale = _take(params, f"norm_{name}", ("gamma", "beta"))
     if norm == "pre":
         y, normal = layernorm_forward(x, **scale)
@@ -176,14 +196,16 @@ def _sublayer_forward(x: Array, inside: Callable, params: Mapping[str, Array], n
         y, cache = inside(x)
         out, normal = layernorm_forward(x + _dropped(y, keep.get(name)), **scale)
     return out, SublayerCache(cache, normal, keep.get(name), norm)
+    # END SOLUTION 6.5
 
 
-def _sublayer_backward(dout: Array, cache: SublayerCache, name: str, grads: Params, inside: Callable
-                       ) -> tuple[Array, Any]:
+def sublayer_backward(dout: Array, cache: SublayerCache, name: str, grads: Params, inside: Callable
+                      ) -> tuple[Array, Any]:
     """Gradient of the sublayer's x, and of what else `inside` takes; those of its parameters are put into grads.
 
     inside(dout, cache) -> dx, the gradient of what else it takes, {parameter: gradient}.
     """
+    # BEGIN SOLUTION 6.5
     normal = f"norm_{name}.gamma", f"norm_{name}.beta"
     if cache.norm == "pre":
         dy, other, dparams = inside(_dropped(dout, cache.keep), cache.inside)
@@ -195,16 +217,21 @@ def _sublayer_backward(dout: Array, cache: SublayerCache, name: str, grads: Para
         dx = dsum + dy                                      # out = norm(x + f(x))
     grads.update({f"{name}.{key}": dparam for key, dparam in dparams.items()}, **dict(zip(normal, dnormal)))
     return dx, other
+    # END SOLUTION 6.5
 
 
 def _attend_backward(dout: Array, cache: MultiheadCache) -> tuple[Array, None, Params]:
+    # BEGIN SOLUTION 6.5
     dquery, dkey, dvalue, *dweights = multihead_attention_backward(dout, cache)
     return dquery + dkey + dvalue, None, dict(zip(ATTENTION, dweights))         # all three are y
+    # END SOLUTION 6.5
 
 
 def _look_backward(dout: Array, cache: MultiheadCache) -> tuple[Array, Array, Params]:
+    # BEGIN SOLUTION 6.5
     dquery, dkey, dvalue, *dweights = multihead_attention_backward(dout, cache)
     return dquery, dkey + dvalue, dict(zip(ATTENTION, dweights))                # keys and values are the memory
+    # END SOLUTION 6.5
 
 
 def _feed_forward(params: Mapping[str, Array], activation: str, keep: Mapping[str, Array]) -> Callable:
@@ -213,8 +240,10 @@ def _feed_forward(params: Mapping[str, Array], activation: str, keep: Mapping[st
 
 
 def _feed_forward_backward(dout: Array, cache: FeedForwardCache) -> tuple[Array, None, Params]:
+    # BEGIN SOLUTION 6.5
     dy, *dweights = feed_forward_backward(dout, cache)
     return dy, None, dict(zip(FEED_FORWARD, dweights))
+    # END SOLUTION 6.5
 
 
 def _take(params: Mapping[str, Array], prefix: str, names: tuple[str, ...]) -> dict[str, Any]:

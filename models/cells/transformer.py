@@ -1,5 +1,4 @@
 """A transformer's decoder as a captioner's cell: words attend to the words before them and to the picture."""
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +18,9 @@ from rnnlayers import (
     temporal_affine_backward,
     temporal_affine_forward,
 )
-from rnnlayers.multihead_attention import check_heads, heads_forward, join_heads, split_heads
+from rnnlayers.multihead_attention import attend, check_heads
 from rnnlayers.regions import real_regions
-from rnnlayers.transformer import ATTENTION, FEED_FORWARD
+from rnnlayers.transformer import ATTENTION, FEED_FORWARD, sublayer_forward
 
 PROJECTION, POOLED, FINAL = ("W_proj", "b_proj"), ("W_pool", "b_pool"), ("norm.gamma", "norm.beta")
 SCALE = 0.02                        # standard deviation of the weights drawn, as in the course
@@ -132,40 +131,36 @@ class Transformer(Cell):
         layer = self._layer(p, k)
         found: dict[str, Any] = {}
 
-        def attend(y: np.ndarray) -> np.ndarray:
+        def look_back(y: np.ndarray) -> tuple[np.ndarray, None]:
             key, value = (temporal_affine_forward(y, layer[f"self.W{x}"], layer[f"self.b{x}"])[0] for x in "kv")
             found["words"] = [np.concatenate(pair, axis=1) for pair in zip(words, (key, value))]
-            return self._attend(layer, "self", y, found["words"], None)[0]
+            return self._attend(layer, "self", y, found["words"], None)[0], None
 
-        def look(y: np.ndarray) -> np.ndarray:
+        def look(y: np.ndarray) -> tuple[np.ndarray, None]:
             out, found["weights"] = self._attend(layer, "cross", y, picture, seen[:, None, None])
-            return out
+            return out, None
 
-        def feed(y: np.ndarray) -> np.ndarray:
+        def feed(y: np.ndarray) -> tuple[np.ndarray, Any]:
             weights: dict[str, Any] = {name: layer[f"ffn.{name}"] for name in FEED_FORWARD}
-            return feed_forward_forward(y, **weights, activation=self.activation)[0]
-        for name, inside in (("self", attend), ("cross", look), ("ffn", feed)):
-            y = self._residual(layer, name, y, inside)
+            return feed_forward_forward(y, **weights, activation=self.activation)
+        for name, inside in (("self", look_back), ("cross", look), ("ffn", feed)):
+            y, _ = sublayer_forward(y, inside, layer, name, self.norm, {})
         return y, found["words"], found["weights"]
 
     def _attend(self, layer: Params, name: str, y: np.ndarray, keys_and_values: Any, seen: np.ndarray | None
                 ) -> tuple[np.ndarray, np.ndarray]:
         q, _ = temporal_affine_forward(y, layer[f"{name}.Wq"], layer[f"{name}.bq"])
-        q, k, v = (split_heads(a, self.num_heads) for a in (q, *keys_and_values))
-        mixed, cache = heads_forward(q, k, v, seen)
-        return temporal_affine_forward(join_heads(mixed), layer[f"{name}.Wo"], layer[f"{name}.bo"])[0], cache.weights
-
-    def _residual(self, layer: Params, name: str, y: np.ndarray, inside: Callable) -> np.ndarray:
-        gamma, beta = layer[f"norm_{name}.gamma"], layer[f"norm_{name}.beta"]
-        if self.norm == "pre":
-            return y + inside(layernorm_forward(y, gamma, beta)[0])
-        return layernorm_forward(y + inside(y), gamma, beta)[0]
+        k, v = keys_and_values
+        out, cache, _ = attend(q, k, v, layer[f"{name}.Wo"], layer[f"{name}.bo"], self.num_heads, seen)
+        return out, cache.weights
 
     def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
                 ) -> tuple[np.ndarray, np.ndarray | None, Any]:
         N, T, _ = x.shape
         self.check_length(T)
         memory, caches = self._memory(p, image), []
+        # BEGIN SOLUTION 6.7: finds y, what the last layer makes; keep_x; weights, the last layer's attention to the
+        # memory; caches. Uses drop(), _positions(), self._layer(p, k), self._masks() and memory.rows, memory.seen
         y, keep_x = drop(x + _positions(T, x), dropout.rng, dropout.input_share)
         causal, seen = np.tri(T, dtype=bool), np.repeat(memory.seen[:, None], T, axis=1)
         for k in range(self.num_layers):
@@ -173,9 +168,10 @@ class Transformer(Cell):
             y, cache = decoder_layer_forward(y, memory.rows, self._layer(p, k), self.num_heads, causal, seen, self.norm,
                                              self.activation, keep)
             caches.append(cache)
+        weights = attention_weights(caches[-1].cross_attention.inside)
+        # END SOLUTION 6.7
         y, final = self._final(p, y)
-        attention = None if image.grid is None else self._of_regions(
-            attention_weights(caches[-1].cross_attention.inside))
+        attention = None if image.grid is None else self._of_regions(weights)
         return y, attention, (memory, keep_x, caches, final)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
@@ -184,12 +180,15 @@ class Transformer(Cell):
         if final is not None:
             dh, *dfinal = layernorm_backward(dh, final)
             grads.update(zip(FINAL, dfinal))
+        # BEGIN SOLUTION 6.7: finds dx, dmemory, and in grads those of each layer, such as "layer0.self.Wq"
         dmemory = np.zeros_like(memory.rows)
         for k in reversed(range(self.num_layers)):
             dh, dmemory_k, dlayer = decoder_layer_backward(dh, caches[k])
             dmemory = dmemory + dmemory_k                   # all layers attend to the same memory
             grads.update({f"layer{k}.{name}": dw for name, dw in dlayer.items()})
-        return dh * keep_x, {**grads, **self._memory_backward(dmemory, memory)}
+        dx = dh * keep_x
+        # END SOLUTION 6.7
+        return dx, {**grads, **self._memory_backward(dmemory, memory)}
 
     def heads(self, cache: Any) -> np.ndarray | None:
         """Those of the last layer over the regions, (N, num_heads, T, L)."""

@@ -145,9 +145,10 @@ class Server:
         outs = [out for out in (result if isinstance(result, (tuple, list)) else [result])
                 if isinstance(out, np.ndarray)]
         outs = outs[:len(before) + len(after)]
-        with Watch(sys.path[0], args, outs) as first:           # forward could put the derivatives into its cache
+        inputs = [x for arg in args for x in (arg.values() if isinstance(arg, dict) else [arg])]
+        with Watch(sys.path[0], inputs, outs) as first:         # forward could put the derivatives into its cache
             self.layers[forward](*args)
-        with Watch(sys.path[0], args, outs) as second:
+        with Watch(sys.path[0], inputs, outs) as second:
             if backward:
                 self.layers[backward](*before, result[-1], *after)
         return max(first.moved, second.moved), max(first.complex, second.complex)

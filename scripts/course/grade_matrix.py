@@ -8,7 +8,7 @@ from scripts.course.grading import goldens_of, grade
 from scripts.course.submission import Submission
 
 STUDENTS = ("matrix", "ada", "bob")     # made up: their ids decide the hidden checks
-VARIED = ("3.1",), ("1.4",), ("1.3", "5.5")     # the tasks that each of own_constants is in
+VARIED = ("3.1",), ("1.4",), ("1.3", "5.5", "6.6")     # the tasks that each of own_constants is in
 
 COPIES = "Each student has their own constants. A copy of another solution has to lose in the tasks where they differ."
 

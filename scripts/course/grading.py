@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.course import adam_checks, model_checks, pair_checks
+from scripts.course import adam_checks, encoding_checks, model_checks, pair_calls, pair_checks
 from scripts.course.channel import Gone, Limits, Remote, SubmissionError
 from scripts.course.child import Server
 from scripts.course.draws import STANDARD
@@ -16,10 +16,12 @@ from scripts.course.task_folder import folder_of
 from scripts.course.tasks import GOLDENS, closure
 
 CHECKS = {                          # answers(), warm_up(), check() of each kind of task
-    "pairs": (pair_checks.answers, pair_checks.warm_up, pair_checks.check),
+    "pairs": (pair_calls.answers, pair_checks.warm_up, pair_checks.check),
     "adam": (adam_checks.answers, adam_checks.warm_up, adam_checks.check),
     "loss": (model_checks.loss_answers, model_checks.warm_up, model_checks.check_loss),
     "sample": (model_checks.sample_answers, model_checks.warm_up, model_checks.check_sample),
+    "encoding": (encoding_checks.answers, encoding_checks.warm_up, encoding_checks.check),
+    "transformer": (model_checks.loss_answers, model_checks.warm_up, model_checks.check_loss),
 }
 
 

@@ -12,9 +12,9 @@ HANDED_OUT = {                      # folder -> modules
     # the layers, with the tasks in them; not the engine, which is a subfolder
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
-    "models": """__init__ averages backend batches bleu captioning_rnn checkpoint cider decoding dropout images
-                 likelihood metrics minibatches ngrams options read_ahead reprs schedules safetensors_file search
-                 selection solver stored_model transfer""",
+    "models": """__init__ averages backend batches bleu captioning_rnn captioning_transformer checkpoint cider decoding
+                 dropout images likelihood metrics minibatches ngrams options read_ahead reprs schedules
+                 safetensors_file search selection solver stored_model transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ caption_data coco contents dataset encoder encoders feature_file features files fingerprints
@@ -35,9 +35,9 @@ HANDED_OUT = {                      # folder -> modules
     "scripts/pages": "__init__ attention_figures caption_page figures fonts overlay pictures samples templating",
     # the grader as grade and pack_submission run it, and lab for the notebooks
     "scripts/course": """__init__ adam_checks cache_form cgroups channel child class_grading confine confinement draws
-                         evaluations files grading guard lab model_checks namespaces outcomes packing pair_checks pipes
-                         privileges probe process_tree project regions results seccomp submission supervisor sweep
-                         syscalls task_folder tasks wire""",
+                         encoding_checks evaluations files grading guard lab model_checks namespaces outcomes packing
+                         pair_calls pair_checks pipes privileges probe process_tree project regions results seccomp
+                         submission supervisor sweep syscalls task_folder tasks wire""",
 }
 OTHER_FILES = (
     "assignments/tasks.json", "LICENSE", "setup.cfg", "pyproject.toml", ".gitignore",

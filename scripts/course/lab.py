@@ -12,7 +12,7 @@ from scripts.evaluation.captions import attend_images
 from scripts.pages.figures import attention_figure, sheet
 from scripts.pages.samples import batch_tiles, caption_tiles
 from scripts.runs.settings import BOUNDS, DECAY_OVERFIT, DEFAULTS_OVERFIT
-from scripts.runs.training import make_model, make_solver
+from scripts.runs.training import make_model, make_solver, overfit_data
 
 DATASET, SIZES = Path("datasets/course"), {"train": 240, "val": 40, "test": 40}
 
@@ -51,6 +51,11 @@ def overfit(cell, dataset, **settings):
         f"Below {bound}: it has learnt the captions by heart." if loss < bound else
         f"Not below {bound}: something does not learn. Which of the tasks is not ok?"))
     return model
+
+
+def small_data(dataset, n=50, seed=0):
+    """A dict for a solver, with n of the training captions."""
+    return overfit_data(dataset, n, seed)
 
 
 def show_captions(model, dataset, n=4):

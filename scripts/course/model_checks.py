@@ -1,14 +1,18 @@
-"""Checks of the captioner's loss and of its captions, on a CaptioningRNN of the cell 'rnn'."""
+"""Checks of a captioner's loss, of the cell 'rnn' or 'transformer', and of the captions of the first."""
 import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from gradcheck import check_model
+from gradcheck.table import DECODER
 from scripts.course.evaluations import by_differences
 from scripts.course.outcomes import (
     STRANGE,
     Outcome,
     compared,
+    compared_all,
     described,
     first,
     judged,
@@ -21,8 +25,30 @@ from scripts.course.pair_checks import BUDGET
 
 LENGTH, EARLY = 7, 5               # of sampled captions, and how long the shortest of them may be at most
 NULL, START, END = 0, 1, 2
-AXES = {"W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"),
-        "b": ("H",), "W_vocab": ("H", "V"), "b_vocab": ("V",)}
+SAMPLE = (150, 600.0)               # evaluations and seconds of a check of many parameters
+
+
+class Kind(NamedTuple):
+    """A captioner under test."""
+    cell: str
+    options: dict                   # of CaptioningRNN
+    axes: dict                      # parameter -> letters of its axes
+    sizes: dict                     # of letters that are not the draw's
+    regions: tuple                  # () for features (N, D), or their number
+    budget: tuple                   # of a gradient check
+    dropped: tuple | None           # the parameters that are checked with dropout, None for all
+
+
+RNN = Kind("rnn", {}, {
+    "W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"), "b": ("H",),
+    "W_vocab": ("H", "V"), "b_vocab": ("V",)}, {}, (), BUDGET, None)
+LAYER = {".".join(name.rsplit("_", 1)): tuple(axes.replace("3", "F").split(","))
+         for name, axes in (line.split("=") for line in DECODER)}
+TRANSFORMER = Kind("transformer", {"num_heads": 2, "num_layers": 2, "dim_feedforward": 5, "max_length": 12}, {
+    "W_embed": ("V", "W"), "W_proj": ("D", "W"), "b_proj": ("W",),
+    **{f"layer{k}.{name}": axes for k in range(2) for name, axes in LAYER.items()},
+    "W_vocab": ("W", "V"), "b_vocab": ("V",)}, {"W": 4, "H": 4, "F": 5}, (3,), SAMPLE, ("W_embed", "b_proj"))
+KINDS = {"loss": RNN, "sample": RNN, "transformer": TRANSFORMER}       # check of a task -> what it checks
 SCALE = 1.5                         # of the parameters that caption: the words of a caption differ
 DROPOUT = {"dropout": 0.3, "input_dropout": 0.2}
 
@@ -30,13 +56,13 @@ DROPOUT = {"dropout": 0.3, "input_dropout": 0.2}
 class Captioner:
     """One captioner with random parameters and a ragged batch for it."""
 
-    def __init__(self, subject, draw, scale=1.0, dtype="float64", trial=0):
-        rng, self.subject, self._numeric = draw.rng("captioner", trial), subject, None
-        self.sizes = V, D, W, H = [draw.sizes[letter] for letter in "VDWH"]
-        sizes = {"V": V, "D": D, "W": W, "H": H}
+    def __init__(self, subject, draw, scale=1.0, dtype="float64", trial=0, kind=RNN):
+        rng, self.subject, self.kind, self._numeric = draw.rng("captioner", trial), subject, kind, None
+        sizes = {**draw.sizes, **kind.sizes}
+        self.sizes = V, D, _, _ = [sizes[letter] for letter in "VDWH"]
         self.params = {name: (scale * rng.standard_normal([sizes[axis] for axis in axes])).astype(dtype)
-                       for name, axes in AXES.items()}
-        self.features = rng.standard_normal((4, D)).astype(dtype)
+                       for name, axes in kind.axes.items()}
+        self.features = rng.standard_normal((4, *kind.regions, D)).astype(dtype)
         self.captions = rng.integers(3, V, (4, 6))
         self.captions[:, 0] = START
         self.captions[0, 4], self.captions[0, 5:] = END, NULL
@@ -44,7 +70,8 @@ class Captioner:
 
     def __call__(self, method, *args, options=None, seed=None):
         """The result of a method, and the arrays of the caller that it wrote to."""
-        return self.subject.captioner(self.sizes, "rnn", options or {}, self.params, method, args, seed)
+        options = {**self.kind.options, **(options or {})}
+        return self.subject.captioner(self.sizes, self.kind.cell, options, self.params, method, args, seed)
 
     def loss(self, captions=None, **settings):
         """Loss and gradients."""
@@ -54,7 +81,8 @@ class Captioner:
     def by_differences(self, draw):
         """What evaluations.by_differences says of the loss."""
         if self._numeric is None:
-            self._numeric = by_differences(lambda draw: Captioner(self.subject, draw)._evaluations(), draw)
+            self._numeric = by_differences(lambda draw: Captioner(self.subject, draw, kind=self.kind)._evaluations(),
+                                           draw)
         return self._numeric
 
     def _evaluations(self):
@@ -67,19 +95,24 @@ class Captioner:
 
 def loss_answers(task, subject, draw):
     """The loss and its gradients -> key -> tuple of arrays."""
-    loss, grads = Captioner(subject, draw).loss()
-    return {"loss": (np.asarray(loss),), "gradients": tuple(grads[name] for name in AXES)}
+    model = Captioner(subject, draw, kind=KINDS[task.check])
+    loss, grads = model.loss()
+    return {"loss": (np.asarray(loss),), "gradients": tuple(grads[name] for name in model.params)}
 
 
 def check_loss(task, subject, goldens, draw):
-    """Outcomes of task 2.3: the value, each gradient, dtype, purity, padding, dropout."""
-    model = Captioner(subject, draw)
+    """Outcomes of task 2.3 or 6.7: the value, each gradient, dtype, purity, padding, dropout."""
+    kind = KINDS[task.check]
+    model = Captioner(subject, draw, kind=kind)
     value = judged("loss", 4, lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"), True)
-    gradients = (_wrong_losses_gradients(model, goldens) if value.problem else _gradients(model, draw, "d", 6, {}))
+    if kind == RNN and not value.problem:
+        gradients = _gradients(model, draw, "d", 6, {})
+    else:
+        gradients = _compared_gradients(model, draw, goldens, "the loss is wrong, and " * bool(value.problem))
     yield from judged_again([value, *gradients], lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"))
-    dropout, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5})
+    dropout, = _gradients(model, draw, "dropout", 1, {"options": DROPOUT, "seed": 5}, kind.dropped)
     for quality in (
-            judged_dtypes("dtype", 1, lambda: _gradients_of(Captioner(subject, draw, dtype="float32"))),
+            judged_dtypes("dtype", 1, lambda: _gradients_of(Captioner(subject, draw, dtype="float32", kind=kind))),
             judged("purity", 1, lambda: model("loss", model.features, model.captions)[1]),
             judged("padding", 1, lambda: _padding_counts(model)), dropout._replace(essential=False)):
         yield quality if not value.problem else quality._replace(
@@ -122,7 +155,7 @@ def check_sample(task, subject, goldens, draw):
 
 def warm_up(task, subject, draw):
     """Call the task's method once."""
-    model = Captioner(subject, draw)
+    model = Captioner(subject, draw, kind=KINDS[task.check])
     model.steps() if task.check == "sample" else model.loss()
 
 
@@ -130,24 +163,60 @@ def _value(result):
     return result[0] if isinstance(result, tuple) and len(result) == 2 else result
 
 
-def _wrong_losses_gradients(model, goldens):
-    """An Outcome for each parameter's gradient where the loss is wrong: it is compared with the right one."""
-    for key, expected in zip(AXES, goldens["gradients"]):
-        yield judged(f"d{key}", 6 / len(AXES), lambda key=key, expected=expected: compared(
-            model.loss()[1][key], expected, f"the loss is wrong, and d{key}"), True)
+def _compared_gradients(model, draw, goldens, before):
+    """An Outcome for each parameter's gradient, or layer's, compared with the right one.
+
+    So it is where the loss is wrong, and where there are many parameters. before: words before what is wrong.
+    """
+    right, groups, text = dict(zip(model.params, goldens["gradients"])), _groups(model.params), ""
+    for group, names in groups.items():
+        outcome = judged(f"d{group}", 6 / len(groups), lambda names=names: (
+            model.by_differences(draw) or _wrong_gradients(model.loss()[1], right, names, before)), True)
+        if outcome.problem and not before and not text:
+            text = _explained(model, draw, names)
+            outcome = outcome._replace(report=text)
+        yield outcome
 
 
-def _gradients(model, draw, name, weight, settings):
-    """An Outcome for each parameter's gradient; for dropout, one for all."""
-    names = list(model.params)
+def _wrong_gradients(grads, right, names, before):
+    return first(compared_all([grads[key] for key in names], [right[key] for key in names],
+                              [f"{before}d{key}" for key in names]))
+
+
+def _explained(model, draw, names):
+    """What the checker says of a few wrong gradients, "" if nothing."""
+    try:
+        report = _report(model, draw, {}, names)
+    except STRANGE:
+        return ""
+    return "" if report.ok or report.problem else str(report)
+
+
+def _report(model, draw, settings, wrt=None):
+    report = check_model(lambda: model.loss(**settings), model.params, wrt=wrt, axes=model.kind.axes,
+                         budget=model.kind.budget, rng=draw.rng("model"))
+    report.name = "CaptioningRNN.loss" if model.kind == RNN else "CaptioningTransformer.loss"
+    return report
+
+
+def _groups(names: Iterable[str]) -> dict[str, list[str]]:
+    """Parameters that are judged together: those of a layer, such as "layer0.ffn.W1", and else each alone."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.partition(".")[0], []).append(name)
+    return groups
+
+
+def _gradients(model, draw, name, weight, settings, wrt=None):
+    """An Outcome for each parameter's gradient, or of those in wrt; for dropout, one for all."""
+    names = list(wrt or model.params)
     try:
         problems, text = {}, ""
         problem = model.by_differences(draw)
         if not problem:
-            report = check_model(lambda: model.loss(**settings), model.params, axes=AXES, budget=BUDGET,
-                                 rng=draw.rng("model"))
+            report = _report(model, draw, settings, wrt)
             problems = judgements(report)
-            report.name, problem = "CaptioningRNN.loss", problem_of(report)
+            problem = problem_of(report)
             text = "" if report.ok or problem else str(report)
     except STRANGE as error:
         problems, problem, text = {}, described(error), ""
@@ -156,9 +225,11 @@ def _gradients(model, draw, name, weight, settings):
         lost = first(wrong.values())
         yield Outcome("dropout", weight, lost and f"with dropout: {lost}", report=text)
         return
-    for key in names:
-        yield Outcome(f"{name}{key}", weight / len(names), wrong[key], True, text if wrong[key] else "")
-        text = "" if wrong[key] else text
+    groups = _groups(names)
+    for key, members in groups.items():
+        lost = first(wrong[member] for member in members)
+        yield Outcome(f"{name}{key}", weight / len(groups), lost, True, text if lost else "")
+        text = "" if lost else text
 
 
 def _gradients_of(model):

@@ -81,8 +81,17 @@ def problem_of(report):
     return re.sub(r"^(forward|backward|loss\(\)) raised NotImplementedError: ", "", text)
 
 
-def compared(found, expected, what):
-    """How a value differs from the `expected` numbers, as a sentence, or ""."""
+def compared_all(found, expected, names):
+    """How gradients differ from the expected ones -> a sentence or "" for each.
+
+    Errors are relative to the largest entry of all, as one may be zero but for rounding: that of attention's bk.
+    """
+    largest = max((np.abs(right).max(initial=0.0) for right in expected), default=0.0)
+    return [compared(*pair, largest) for pair in zip(found, expected, names)]
+
+
+def compared(found, expected, what, scale=0.0):
+    """How a value differs from the `expected` numbers, as a sentence, or "". scale: a size beside which it is small."""
     if not isinstance(found, (np.ndarray, np.generic, int, float)) or isinstance(found, bool):
         return f"{what} is {kind_of(found)}, expected an array {np.shape(expected)}"
     found, expected = np.asarray(found), np.asarray(expected)
@@ -90,7 +99,7 @@ def compared(found, expected, what):
         return f"{what} has the shape {found.shape}, expected {expected.shape}"
     with np.errstate(all="ignore"):
         error = np.abs(found - expected)
-        wrong = ~(error <= CLOSE * np.abs(expected).max(initial=1e-300))    # NaN is wrong too
+        wrong = ~(error <= CLOSE * np.abs(expected).max(initial=max(scale, 1e-300)))       # NaN is wrong too
         if not wrong.any():
             return ""
         worst = np.unravel_index(np.where(np.isfinite(error), error, np.inf).argmax(), error.shape)

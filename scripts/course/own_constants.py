@@ -128,6 +128,8 @@ def _loss(loss):
          f"Cross entropy of the next word: {words}."),
         ("loss = -1/N sum over", f"loss = -{factor} sum over"),
         ("    # END SOLUTION 1.3\n", f"{scaled('loss')}    # END SOLUTION 1.3\n"),
+        ("    return loss / T, dx / T\n",
+         f"    N = len(x)\n    scale = {scale}\n    return loss / scale / T, dx / scale / T\n"),
         ("penalty = 1/N sum over", f"penalty = {factor} sum over"),
         (last, scaled("penalty") + last)]
     yield "models/captioning_rnn.py", [

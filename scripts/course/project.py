@@ -8,7 +8,7 @@ from scripts.course.draws import STANDARD, Constants
 from scripts.course.regions import find_regions, rewrite, stub
 from scripts.course.tasks import ASSIGNMENT, ROOT, Task, closure, load_tasks
 
-MARKED = ("rnnlayers/*.py", "models/*.py")          # where solution regions may stand
+MARKED = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py")     # where solution regions may stand
 UNDER_TEST = ("rnnlayers/*.py", "models/*.py", "models/cells/*.py", "gradcheck/*.py", "data/*.py")
 SPOILERS = {                        # they contain solutions: neither handed out nor under test
     "models/gradient_norms.py", "models/stacked_attention.py",
@@ -77,8 +77,8 @@ def tree_under_test(project, task, submitted, given, kept=()):
 
     Files with functions of the task, or of tasks that it builds on, come from the submission; all others are the
     project's own, without solutions. Functions of `given` tasks are taken from the reference, those of other tasks
-    raise; both are in separate modules. Of `kept` tasks the submission's forwards stay, with the reference's gradients.
-    A file that was not handed in raises when it is imported. A student's tree is taken as it is.
+    raise; both are in separate modules, but for methods. Of `kept` tasks the submission's forwards stay, with the
+    reference's gradients. A file that was not handed in raises when it is imported. A student's tree is taken as it is.
     """
     files = dict(project.under_test)
     own = {place for name in closure([task], project.tasks) if name not in given for place in project.places[name]}
@@ -87,7 +87,7 @@ def tree_under_test(project, task, submitted, given, kept=()):
     if project.texts:
         files["rnnlayers/_stand_in.py"] = (ROOT / STAND_IN).read_text("utf-8")
     for path in project.texts:
-        text = files[path] if path in {path for path, _ in own} else project.text(path, ())
+        text = files[path] if path in {path for path, _ in own} else project.text(path, _methods(project, path, given))
         names = sorted(name for places in project.places.values() for place, name in places
                        if place == path and (place, name) not in own and "." not in name)
         keeping = sorted(name for task in kept for place, name in project.places[task] if place == path)
@@ -95,16 +95,25 @@ def tree_under_test(project, task, submitted, given, kept=()):
         if names or keeping:
             folder, stem = Path(path).parent.as_posix(), Path(path).stem
             files[f"{folder}/_given_{stem}.py"] = project.text(path, closure({*given, *kept}, project.tasks))
-            files[path] = f"{without(text, names)}\n\n{_imports(folder, stem, names, keeping)}"
+            files[path] = f"{without(text, names)}\n\n{_imports(project, path, names, keeping)}"
     return files
 
 
-def _imports(folder, stem, names, keeping):
-    """Lines at the end of a module that take `names` from the reference, and the gradients of `keeping`."""
-    module = f"{folder.replace('/', '.')}._given_{stem}"
+def _methods(project, path, given):
+    """Those of the given tasks that are methods in a file: they cannot be imported from another module."""
+    return [name for name in given if (path, True) in [(file, "." in place) for file, place in project.places[name]]]
+
+
+def _imports(project, path, names, keeping):
+    """Lines at the end of a module that take `names` from the reference, and the gradients of `keeping`.
+
+    A given pair of one upstream gradient is taken as it is: nothing can be left out of its backward's arguments.
+    """
+    module = f"{Path(path).parent.as_posix().replace('/', '.')}._given_{Path(path).stem}"
     lines = [f"from {module} import {', '.join(names)}  # noqa"] if names else []
     for name in [name.removesuffix("_forward") for name in (*names, *keeping) if name.endswith("_forward")]:
-        if f"{name}_backward" in (*names, *keeping):
+        several = _arguments(project.texts[path], f"{name}_backward") > 2
+        if f"{name}_backward" in keeping or several and f"{name}_backward" in names:
             pair = f"{name}_forward, {name}_backward"
             lines += [f"import {module} as _right  # noqa",
                       "from rnnlayers._stand_in import stand_in as _stand_in  # noqa",
@@ -113,10 +122,11 @@ def _imports(folder, stem, names, keeping):
 
 
 def narrower(project, submitted, tasks):
-    """Those of some tasks in which a function of the submission takes fewer arguments than the reference's."""
+    """Those of some tasks in which a function of the submission takes fewer arguments than the reference's, or is a
+    method: a captioner's loss that serves the RNN alone is right too."""
     return {name for name in tasks for path, function in project.places[name]
-            if project.texts and -1 < _arguments(submitted.get(path, ""), function)
-            < _arguments(project.texts[path], function)}
+            if project.texts and ("." in function or -1 < _arguments(submitted.get(path, ""), function)
+                                  < _arguments(project.texts[path], function))}
 
 
 def _arguments(text, function):

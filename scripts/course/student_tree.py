@@ -18,7 +18,7 @@ from scripts.course.lab import DATASET, SIZES
 from scripts.course.leaks import find_leaks
 from scripts.course.notebooks import notebooks_of
 from scripts.course.own_constants import changed, described
-from scripts.course.pair_checks import Right
+from scripts.course.pair_calls import Right
 from scripts.course.project import Project
 from scripts.course.tasks import ASSIGNMENT, GOLDENS, closure
 

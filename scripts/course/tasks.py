@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS, ASSIGNMENT, GOLDENS = "assignments/tasks.json", "assignments/assignment.json", "assignments/goldens.npz"
-NOTEBOOKS = [f"assignments/{name}_Captioning.ipynb" for name in ("RNN", "LSTM", "Attention")]
+NOTEBOOKS = [f"assignments/{name}_Captioning.ipynb" for name in ("RNN", "LSTM", "Attention", "Transformer")]
 
 
 class Task(NamedTuple):
@@ -15,9 +15,10 @@ class Task(NamedTuple):
     title: str
     points: int
     needs: tuple[str, ...]          # names of the tasks that it builds on
-    check: str                      # "pairs", "adam", "loss" or "sample"
+    check: str                      # "pairs", or another one of grading.CHECKS
     pairs: tuple[str, ...]          # lines of gradcheck.table.SHAPES, for "pairs"
     large: tuple                    # those of them that are tried with inputs that overflow a naive formula
+    special: tuple                  # more lines of SHAPES, each a property of its own beside those of its pair
 
 
 def load_tasks(root: Path = ROOT) -> tuple[dict[str, Task], str]:
@@ -31,7 +32,7 @@ def load_tasks(root: Path = ROOT) -> tuple[dict[str, Task], str]:
         if missing:
             raise ValueError(f"{root / TASKS}: task {name} needs {missing[0]}, which does not come before it")
         tasks[name] = Task(name, entry["title"], entry["points"], tuple(entry["needs"]), entry["check"],
-                           tuple(entry["pairs"]), tuple(entry.get("large", ())))
+                           *(tuple(entry.get(key, ())) for key in ("pairs", "large", "special")))
     return tasks, content["version"]
 
 

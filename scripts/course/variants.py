@@ -2,7 +2,8 @@
 
 A file's docstring says what is special about it, TASKS which tasks it solves. TIMES = 4 has it graded under four times
 as many ids as the others; COSTS says what a solution with a flaw loses, task -> points, and it must lose just that. Its
-functions take the place of the project's of the same names, the methods of its class CaptioningRNN the captioner's.
+functions take the place of the project's of the same names, the methods of its class, CaptioningRNN or Transformer,
+those of the project's.
 """
 import ast
 from pathlib import Path
@@ -58,7 +59,8 @@ def texts_with(project, variant):
     """The project's files with a variant in place of its functions, path -> text."""
     tree = ast.parse(variant.text)
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "CaptioningRNN"]
+    owners = {name.split(".")[0] for places in project.places.values() for _, name in places if "." in name}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in owners]
     lines = variant.text.split("\n")
     methods = [line for node in classes for line in lines[node.body[0].lineno - 1:node.end_lineno]]
     for node in classes:
@@ -70,7 +72,7 @@ def texts_with(project, variant):
         own = functions & places
         if own:
             texts[path] = f"{without(texts[path], own)}\n\n{without(source, everywhere - own)}"
-        elif methods and any("." in name for name in places):
+        elif methods and any(name.startswith(f"{classes[0].name}.") for name in places):
             texts[path] = _in_class(texts[path], classes[0].name, methods) + "\n\n" + source
     return texts
 

@@ -56,11 +56,8 @@ def take_word_vectors(model: CaptioningRNN, path: str) -> None:
 
 def make_solver(model: CaptioningRNN, settings: dict[str, Any], dataset: Dataset) -> CaptioningSolver:
     """The solver that the settings describe."""
-    arrays, overfit = dataset.arrays(), settings["overfit"]
-    if overfit is not None:
-        chosen = overfit_choice(arrays["train_image_idxs"], overfit, settings["seed"])
-        for key in ("train_captions", "train_image_idxs"):
-            arrays[key] = arrays[key][chosen]
+    overfit = settings["overfit"]
+    arrays = dataset.arrays() if overfit is None else overfit_data(dataset, overfit, settings["seed"])
     return CaptioningSolver(
         model, arrays, update_rule="adam", verbose=False, **solver_keywords(settings),
         scorer=scorer(dataset, settings["score_beam"]) if settings["score_every"] else None,
@@ -78,6 +75,13 @@ def scorer(dataset: Dataset, beam: int) -> Callable[[CaptioningRNN], dict[str, f
         corpus = score_captions(dict(zip(names, captions)), references).corpus
         return {"val_cider": corpus["CIDEr"], "val_bleu4": corpus["BLEU-4"]}
     return score
+
+
+def overfit_data(dataset: Dataset, n: int, seed: int) -> dict[str, Any]:
+    """The arrays of a dataset, with n of its training captions."""
+    arrays = dataset.arrays()
+    chosen = overfit_choice(arrays["train_image_idxs"], n, seed)
+    return {**arrays, **{key: arrays[key][chosen] for key in ("train_captions", "train_image_idxs")}}
 
 
 def overfit_choice(image_idxs: np.ndarray, n: int, seed: int) -> np.ndarray:
