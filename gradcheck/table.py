@@ -119,7 +119,7 @@ def inputs_of(title: str, rng: np.random.Generator, dtype: str = "float64", scal
         inputs["mask"][0, 2:] = False
     if title.endswith("all masked"):
         inputs["mask"][:] = False
-    if np.ndim(inputs.get("attn_mask")) == 2:
+    if "attn_mask" in inputs and np.ndim(inputs["attn_mask"]) == 2:
         inputs["attn_mask"] = np.tri(*inputs["attn_mask"].shape, dtype=bool)
     if title.endswith("a blocked row"):
         inputs["attn_mask"][0, 1] = False

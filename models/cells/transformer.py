@@ -18,7 +18,7 @@ from rnnlayers import (
     temporal_affine_backward,
     temporal_affine_forward,
 )
-from rnnlayers.multihead_attention import attend, check_heads
+from rnnlayers.multihead_attention import attend
 from rnnlayers.regions import real_regions
 from rnnlayers.transformer import ATTENTION, FEED_FORWARD, sublayer_forward
 
@@ -85,7 +85,9 @@ class Transformer(Cell):
 
     def draw(self, rng: Any, sizes: dict[str, int]) -> Params:
         """Normal with standard deviation 0.02, zeros for biases and beta, ones for gamma."""
-        check_heads("CaptioningTransformer", sizes["W"], self.num_heads)
+        if sizes["W"] % self.num_heads or sizes["W"] % 2:
+            raise ValueError(f"wordvec_dim is {sizes['W']} with num_heads {self.num_heads}, expected an even multiple "
+                             "of it: heads are blocks of its columns, positions sines and cosines in pairs of them")
         return {name: _draw(name.rpartition(".")[2], axis_sizes(letters, sizes), rng)
                 for name, letters in self.shapes().items()}
 

@@ -88,7 +88,7 @@ def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any]
         _check_taken(args, asked, taken)
         asked = {**taken, **asked}
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
-    _check_width(asked, chosen)
+    _fit_width(asked, chosen)
     for name, setting in SETTINGS.items():
         check_setting(setting, chosen[name])
     _check_cell(chosen, args.preset)
@@ -142,12 +142,19 @@ def _check_cell(chosen: dict[str, Any], preset: str | None) -> None:
                          f"{others}{remedy}")
 
 
-def _check_width(asked: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
-    """Raises ValueError where --hidden asks for another width than that of the word vectors, and they are the same."""
-    same = "--tie" if chosen["tie"] else f"--model {chosen['model']}" if CELLS[chosen["model"]].output == "W" else ""
-    if same and asked.get("hidden", chosen["wordvec"]) != chosen["wordvec"]:
-        raise ValueError(f"--hidden {asked['hidden']} with {same}: the hidden state is as wide as the word vectors, "
-                         f"--wordvec {chosen['wordvec']}; leave --hidden out")
+def _fit_width(asked: Mapping[str, Any], chosen: dict[str, Any]) -> None:
+    """Make the hidden state as wide as the word vectors where it has to be. ValueError if --tie has another width."""
+    W, own = chosen["wordvec"], CELLS[chosen["model"]].output == "W"
+    if not own and not chosen["tie"]:
+        return
+    chosen["hidden"] = W
+    if asked.get("hidden", W) == W:
+        return
+    if not own:
+        raise ValueError(f"--hidden {asked['hidden']} with --tie: the hidden state has to be as wide as the word "
+                         f"vectors, --wordvec {W}; leave --hidden out")
+    print(f"note: --hidden {asked['hidden']} is not used: what a {chosen['model']} makes of a word is as wide as the "
+          f"word vectors, --wordvec {W}")
 
 
 def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -25,9 +25,9 @@ def make_model(settings: dict[str, Any], dataset: Dataset) -> CaptioningRNN:
     if isinstance(features, PairReader):
         options = {"pooled_dim": features.pooled.shape[1], "pooled_stats": features.pooled.statistics(rows)}
         features = features.grid
-    H = settings["wordvec"] if settings["tie"] else settings["hidden"]
     model = CaptioningRNN(
-        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], H, settings["model"],
+        dataset.vocabulary.word_to_idx, features.shape[-1], settings["wordvec"], settings["hidden"],
+        settings["model"],
         feature_stats=features.statistics(rows), **options, **_fitted(model_keywords(settings), settings, dataset))
     if settings["word_vectors"] is not None:
         take_word_vectors(model, settings["word_vectors"])

@@ -18,7 +18,7 @@ from scripts.pages.pictures import SIDE, Pictures
 from scripts.runs import load_run, open_run_data
 from tests.cells import ATTEND
 
-FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "2"]
+FAST = ["--hidden", "12", "--wordvec", "8", "--batch", "25", "--epochs", "2"]
 RED_RING = {"shape": "ring", "colour": "red", "box": [0, 0, 30, 30]}
 BLUE_RING = {"shape": "ring", "colour": "blue", "box": [80, 80, 110, 110]}
 

@@ -15,7 +15,7 @@ from scripts.runs import load_run, open_run_data
 from scripts.web.answers import Answers
 from tests.command import call
 
-FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "1", "--model", "attention"]
+FAST = ["--hidden", "12", "--wordvec", "8", "--batch", "25", "--epochs", "1", "--model", "attention"]
 UNKNOWN = "<UNK>"
 
 

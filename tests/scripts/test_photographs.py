@@ -18,7 +18,7 @@ from tests.command import call
 from tests.scripts.test_train_splits import SENTENCES
 
 NAMES = [f"{k:02d}.jpg" for k in range(24)]
-FAST = ["--hidden", "6", "--wordvec", "5", "--batch", "9", "--epochs", "1", "--model", "attention"]
+FAST = ["--hidden", "6", "--wordvec", "4", "--batch", "9", "--epochs", "1", "--model", "attention"]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tests.command import call, without_next
 from tests.sealed_files import edited
 
 OWNER = "ada-lovelace"
-TINY = ["--model", "attention", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
+TINY = ["--model", "attention", "--hidden", "6", "--wordvec", "4", "--batch", "50", "--epochs", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_the_card(place, owner, capsys):
     for part in ("# model.h5", "train: 40 images", "licence of the data: MIT", "10 images of test; beam 3, normal",
                  "| **this model** |", "| one caption for all |", "| human |", "scripts.serve model.h5 --scenes",
                  "python -m scripts.evaluate model.h5 --data datasets/scenes", "scripts.train --data datasets/scenes "
-                 "--model attention --hidden 6 --wordvec 5 --batch 50 --epochs 1", "Training began with another run's"):
+                 "--model attention --hidden 6 --wordvec 4 --batch 50 --epochs 1", "Training began with another run's"):
         assert part in card, part
     assert call(release.main, owner / "run", "--out", "new.h5", "--licence", "mine | alone", "--split", "val") == 0
     out = capsys.readouterr().out

@@ -29,7 +29,7 @@ from tests.samples import long, sample
 from tests.sealed_files import edited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3"]
+FAST = ["--hidden", "12", "--wordvec", "8", "--batch", "25", "--epochs", "3"]
 
 
 def weights(path):
@@ -76,7 +76,7 @@ def test_streaming_trains_as_the_cache_does(small_scenes, tmp_path):
 
 def options(out, data):
     """Of a run that is long enough to be stopped on the way."""
-    return [str(option) for option in ("--data", data, "--out", out, "--hidden", 12, "--wordvec", 9, "--batch", 20,
+    return [str(option) for option in ("--data", data, "--out", out, "--hidden", 12, "--wordvec", 8, "--batch", 20,
                                        "--epochs", 16, "--dropout", 0.3)]
 
 

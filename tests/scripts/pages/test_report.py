@@ -27,7 +27,7 @@ from tests.cells import NAMES, carries
 from tests.command import call
 
 pytest.importorskip("jinja2")
-FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "100", "--epochs", "1"]
+FAST = ["--hidden", "12", "--wordvec", "8", "--batch", "100", "--epochs", "1"]
 HOSTILE = "</script><img src=x onerror=alert(1)> \"'{{7*7}}&amp;<!--"
 
 

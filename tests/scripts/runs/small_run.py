@@ -2,7 +2,7 @@
 from scripts import train
 from tests.command import call
 
-FAST = ["--model", "rnn", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
+FAST = ["--model", "rnn", "--hidden", "6", "--wordvec", "4", "--batch", "50", "--epochs", "1"]
 
 
 def call_train(*argv):

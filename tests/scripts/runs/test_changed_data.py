@@ -11,7 +11,7 @@ from scripts import caption, prepare_data, train
 from tests.command import call
 from tests.sealed_files import edited
 
-FAST = ["--model", "lstm", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
+FAST = ["--model", "lstm", "--hidden", "6", "--wordvec", "4", "--batch", "50", "--epochs", "1"]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from scripts.runs import training_files
 from scripts.runs.divergence import far_above_guessing
 from tests.sealed_files import edited
 
-FAST = ["--hidden", "12", "--wordvec", "9", "--batch", "25", "--epochs", "3", "--model", "lstm"]   # 12 steps an epoch
+FAST = ["--hidden", "12", "--wordvec", "8", "--batch", "25", "--epochs", "3", "--model", "lstm"]   # 12 steps an epoch
 TOO_FAST = [*FAST, "--lr", "1000", "--clip", "0", "--schedule", "exponential", "--weight-decay", "0"]
 
 

@@ -69,7 +69,7 @@ def test_presets_come_before_defaults_and_after_what_is_asked(name):
 
 def test_a_preset_trains(small_scenes, tmp_path):
     out = tmp_path / "run"
-    options = ["--data", str(small_scenes), "--out", str(out), "--hidden", "12", "--wordvec", "9", "--epochs", "2"]
+    options = ["--data", str(small_scenes), "--out", str(out), "--hidden", "12", "--wordvec", "8", "--epochs", "2"]
     assert train.main(["--preset", "flickr8k-bahdanau", *options]) == 0
     assert (out / "best.h5").exists()
     with pytest.raises(ValueError, match="--preset flickr8k-lstm with --resume"):

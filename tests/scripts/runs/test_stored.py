@@ -19,7 +19,7 @@ def trained(small_scenes, tmp_path_factory):
     """A model and what its run stores."""
     out = tmp_path_factory.mktemp("runs") / "run"
     train(["--data", str(small_scenes), "--out", str(out), "--overfit", "9", "--epochs", "1", "--hidden", "6",
-           "--wordvec", "5", "--batch", "13"])
+           "--wordvec", "4", "--batch", "13"])
     checkpoint = load_checkpoint(out / "best.h5")
     return checkpoint.model, checkpoint.run
 

@@ -80,7 +80,7 @@ def test_on_the_same_data_nothing_changes_to_the_bit(cell, trained, tmp_path):
         assert solver.iteration == 0 and not solver.loss_history and not solver.history
         assert files.start["epoch"] == epoch
     assert {name: w.tobytes() for name, w in solver.model.params.items()} == weights(run / "last.h5")
-    assert files.settings["hidden"] == 12 and files.settings["wordvec"] == 9 and files.settings["lr"] == 1e-3
+    assert files.settings["wordvec"] == 8 and files.settings["lr"] == 1e-3
     assert files.settings["model"] == cell and files.settings["epochs"] == 8
     assert {name for config in solver.optim_configs.values() for name in config} == {"learning_rate"}
 
@@ -199,7 +199,7 @@ def test_overfitting_begins_there_too(trained, tmp_path, capsys):
 @pytest.mark.parametrize("more, parts", [
     (["--model", "lstm"], ["--model lstm with --from", "its weights have --model attention"]),
     (["--hidden", "13"], ["--hidden 13 with --from", "--hidden 12"]),
-    (["--wordvec", "13"], ["--wordvec 13 with --from", "--wordvec 9"]),
+    (["--wordvec", "13"], ["--wordvec 13 with --from", "--wordvec 8"]),
     (["--preset", "flickr8k-lstm"], ["--model lstm (of --preset flickr8k-lstm) with --from", "--model attention"]),
     (["--resume", "{run}"], ["with --resume", "leave one of the two out"]),
     (["--from", "{tmp}/none"], ["none: no such run"]),
