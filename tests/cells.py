@@ -3,7 +3,7 @@ import numpy as np
 
 from gradcheck.shapes import SIZES
 from models import CaptioningRNN
-from models.cells import CELLS, VECTOR
+from models.cells import CELLS, VECTOR, cell_name
 from models.cells.recurrent import Recurrent
 
 FEW = {**SIZES, "T": 3, "D": 4, "H": 5, "L": 6, "E": 7, "K": 8, "DW": 16}     # for slow checks of whole loops
@@ -21,7 +21,7 @@ def takes(name, option):
 
 def few_units(name):
     """Options that keep the tests of a cell fast."""
-    return {"dim_feedforward": 9, "num_heads": 2} if takes(name, "num_heads") else {}
+    return {"dim_feedforward": 9, "num_heads": 2} if takes(cell_name(name), "num_heads") else {}
 
 
 def features_for(name, n, rng, D=5, L=3):

@@ -12,7 +12,7 @@ from scripts.runs.folders import epoch_of
 from scripts.runs.photos import SCENES, TELLING, pooled_attributes
 from scripts.runs.settings import DEFAULTS, TAKEN_OVER
 
-PARTS = {"D": "the grid", "P": "the first states"}      # what each width's parameters read, where they differ
+PARTS = {"D": "the grid", "P": "the picture as a whole"}    # what the parameters of each width read, if they differ
 
 
 def settings_taken(source: Checkpoint) -> dict[str, Any]:

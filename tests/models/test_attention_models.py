@@ -134,9 +134,10 @@ def test_it_learns_where_to_look(cell, word_to_idx):
     grid[np.arange(200), places, words] = 1
     captions = np.column_stack([np.full(200, 1), words + 4, np.full(200, 2)]).astype(np.int32)
     data = {"train_captions": captions, "train_image_idxs": np.arange(200), "train_features": grid}
-    model = CaptioningRNN(word_to_idx, D, 8, 24, cell, seed=1)
+    more = few_units(cell) and {"num_heads": 1, "num_layers": 1, "dim_feedforward": 16}
+    model = CaptioningRNN(word_to_idx, D, 8, 24, cell, seed=1, **more)
     CaptioningSolver(model, data, update_rule="adam", optim_config={"learning_rate": 1e-2}, batch_size=50,
-                     num_epochs=25, verbose=False, seed=2).train()
+                     num_epochs=50 if more else 25, verbose=False, seed=2).train()
     said, maps = model.sample(grid)
     assert (said[:, 0] == words + 4).mean() > 0.98
 

@@ -23,7 +23,7 @@ from scripts.evaluation.run_scores import evaluate_run
 from scripts.pages import report_images, report_words
 from scripts.runs import load_run, settings
 from scripts.runs.training_files import show_report
-from tests.cells import NAMES, carries
+from tests.cells import NAMES, carries, takes
 from tests.command import call
 
 pytest.importorskip("jinja2")
@@ -84,9 +84,14 @@ def test_a_page_of_every_cell(cell, runs):
         assert ends[2] / len(image["chosen"]) == pytest.approx(image["found"][0][1], abs=2e-3)
         assert list(image["gates"]) == list(CELLS[cell].about.labels)
         assert all(np.shape(steps) == (len(words) + 1, 3) for steps in image["gates"].values())
-        assert len(image["dh"]) == max(len(words), 1) and ("dc" in image) == carries(cell)
+        states = ["dx"] if CELLS[cell].drops_inside else ["dh", "dc"] if carries(cell) else ["dh"]
+        assert [key for key in ("dh", "dc", "dx") if key in image] == states
+        assert all(len(image[key]) == max(len(words), 1) for key in states)
         if CELLS[cell].attends:
             assert image["grid"] == [7, 7] and len(base64.b64decode(image["maps"])) == 49 * len(words)
+        heads = image.get("heads", [])
+        assert len(heads) == (4 if takes(cell, "num_heads") and words else 0)
+        assert all(len(base64.b64decode(h["maps"])) == 49 * len(words) == 49 * len(h["peaks"]) for h in heads)
     for scores in (result, *result["floors"].values(), result["human"]):
         assert f"{scores['CIDEr']:.3f}" in page.text and f"{scores['BLEU-4']:.3f}" in page.text
     assert len(page.drawn["charts"]) == 2 and "weight_decay" in page.text
@@ -111,7 +116,7 @@ def hostile(tmp_path_factory):
                 "val": {name: [HOSTILE] * 2 for name in names[6:]}}
     with new_folder(folder / "data") as data:
         write_dataset(data, Source(HOSTILE[:9], captions, {}), dict.fromkeys(captions, folder / "f.h5"), min_count=1)
-    argv = ["--data", folder / "data", "--out", folder / "run", "--model", "rnn", *FAST, "--epochs", 20]
+    argv = ["--data", folder / "data", "--out", folder / "run", "--model", "rnn", *FAST, "--wordvec", 9, "--epochs", 20]
     assert call(train.main, *argv) == 0
     return folder / "run"
 
@@ -275,11 +280,12 @@ def test_the_report_judges_as_the_doctor_does():
 
 def test_words_about_memory():
     def memory(step, **more):
-        return report_words.memory({"dh": [[0, step * k, 0] for k in range(9)], "dc": [], **more})
+        return report_words.memory({"dh": [[0, step * k, 0] for k in range(9)], "dc": [], "dx": [], **more})
     assert memory(-0.5).title == "It forgets" and memory(-0.5).text.startswith("5 words back")
     assert "with respect to the hidden state is 0.0032 times" in memory(-0.5).text and memory(0.5).kind == "bad"
     assert memory(-0.1).kind == "good" and memory(-0.5, dc=[[0, 0, 0]] * 5).kind == "good"
-    assert report_words.memory({"dh": [[0, 0, 0]], "dc": []}) is None
+    assert report_words.memory({"dh": [[0, 0, 0]], "dc": [], "dx": []}) is None
+    assert "to the vector of the word is" in memory(0, dh=[], dx=[[0, -0.5 * k, 0] for k in range(9)]).text
 
 
 def test_which_words_it_knows():

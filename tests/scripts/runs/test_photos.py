@@ -43,7 +43,7 @@ def encoder(make_onnx, tmp_path):
 def make_run(tmp_path):
     """A function: a checkpoint file of a random model whose training features have these attributes -> its path."""
     def make(attributes, cell_type="bahdanau", input_dim=5, **options):
-        model = CaptioningRNN({word: i for i, word in enumerate(WORDS)}, input_dim, 6, 7, cell_type, seed=1, **options)
+        model = CaptioningRNN({word: i for i, word in enumerate(WORDS)}, input_dim, 8, 7, cell_type, seed=1, **options)
         path = tmp_path / f"{cell_type}.h5"
         save_checkpoint(path, model, {"data": {"features": {"train": {"attributes": attributes}}}})
         return str(path)
