@@ -15,6 +15,7 @@ from rnnlayers.engine.transformer_attention import (
     look_at_one_forward,
     look_backward,
     look_forward,
+    of_captions,
     times,
 )
 from rnnlayers.workspace import Allocator, within
@@ -80,25 +81,28 @@ def cross_forward(z: np.ndarray, p: Params, k: int, memory: Memory, rows: Rows, 
     """Attention of layer k to the pictures, z (M, W) -> out (M, W) without its bias, cache."""
     name, kept = f"layer{k}.cross", within(workspace, f"layer{k}.")
     if memory.rows.shape[1] == 1:
-        values = affine(memory.rows[:, 0], p[f"{name}.Wv"], p[f"{name}.bv"], "values", workspace)
-        mixed, cache = look_at_one_forward(values, rows, heads, masks, kept)
+        values = affine(memory.rows[:, 0], p[f"{name}.Wv"], p[f"{name}.bv"], "values", kept)
+        mixed, cache = look_at_one_forward(values, rows, heads, masks, kept), (rows, heads, masks)
     else:
         q = times(z, p[f"{name}.Wq"], "q", kept)
         q += p[f"{name}.bq"]
         mixed, cache = look_forward(q, memory.rows, memory.counts[rows.caption], *_projections(p, k, memory), rows,
                                     heads, masks, kept, workspace)
-    return times(mixed, p[f"{name}.Wo"], "cross out", workspace), (z, mixed, cache)
+    out = times(mixed, p[f"{name}.Wo"], "cross out", workspace)
+    return out if len(out) == len(z) else out[rows.caption], (z, mixed, cache)
 
 
 def cross_backward(dout: np.ndarray, cache: Any, p: Params, k: int, memory: Memory, drows: np.ndarray | None,
                    grads: Params, workspace: Allocator) -> np.ndarray:
     """dout (M, W) -> dz (M, W). Adds to drows, which is like the memory's rows, or to the projection's gradients."""
     name, (z, mixed, cache) = f"layer{k}.cross", cache
+    if len(mixed) < len(dout):                              # a row for all words of a caption
+        dout = of_captions(dout, cache[0])
     np.matmul(mixed.T, dout, out=grads[f"{name}.Wo"])
     dmixed = times(dout, p[f"{name}.Wo"].T, "dmixed", workspace)
     if memory.rows.shape[1] == 1:
         assert drows is not None                            # one row is always projected
-        _one_backward(look_at_one_backward(dmixed, cache), p, name, memory, drows, grads)
+        _one_backward(look_at_one_backward(dmixed, *cache), p, name, memory, drows, grads)
         return zeros("dz of cross", z.shape, z.dtype, workspace)
     dq, dWk, dWv, dbv = look_backward(dmixed, cache, drows, workspace)
     _projections_backward(dWk, dWv, dbv, p, k, memory, grads)

@@ -134,27 +134,35 @@ def look_backward(dmixed: Array, cache: Any, dpicture: Array | None, workspace: 
     return from_heads(dahead, Wk, workspace("dq", q.shape, dtype)), dWk, dWv, dbv
 
 
-def look_at_one_forward(values: Array, rows: Rows, heads: int, masks: Masks, kept: Allocator) -> tuple[Array, Any]:
-    """Attention to pictures of one row each, whose weight is 1 whatever the query: values (active, W) -> mixed (M, W).
+def look_at_one_forward(values: Array, rows: Rows, heads: int, masks: Masks, kept: Allocator) -> Array:
+    """Attention to pictures of one row each, whose weight is 1 whatever the query: values (active, W) -> mixed.
+
+    (M, W) with a dropout mask of weights. Without one all words of a caption have the same, and mixed is the values.
     """
-    mixed = np.take(values, rows.caption, 0, kept("mixed of regions", (len(rows.caption), values.shape[1]),
-                                                  values.dtype), "clip")
+    if not len(masks.keep["cross.weights"]):
+        return values
+    mixed = kept("mixed of regions", (len(rows.caption), values.shape[1]), values.dtype)
+    mixed[:] = values[rows.caption]
     _drop_heads(mixed, heads, masks)
-    return mixed, (rows, heads, masks)
+    return mixed
 
 
-def look_at_one_backward(dmixed: Array, cache: Any) -> Array:
-    """dmixed (M, W), overwritten -> dvalues (active, W)."""
-    rows, heads, masks = cache
+def look_at_one_backward(dmixed: Array, rows: Rows, heads: int, masks: Masks) -> Array:
+    """dmixed like mixed, overwritten -> dvalues (active, W)."""
+    if not len(masks.keep["cross.weights"]):
+        return dmixed
     _drop_heads(dmixed, heads, masks)
-    return np.add.reduceat(dmixed, rows.starts[:-1], axis=0) if len(dmixed) else dmixed
+    return of_captions(dmixed, rows)
+
+
+def of_captions(x: Array, rows: Rows) -> Array:
+    """Sums over the words of each caption, (M, W) -> (active, W)."""
+    return np.add.reduceat(x, rows.starts[:-1], axis=0) if len(x) else x
 
 
 def _drop_heads(mixed: Array, heads: int, masks: Masks) -> None:
-    keep = masks.keep["cross.weights"]
-    if len(keep):
-        split = _split(mixed, heads)
-        split *= keep.swapaxes(0, 1) * mixed.dtype.type(masks.scale)
+    split = _split(mixed, heads)
+    split *= masks.keep["cross.weights"].swapaxes(0, 1) * mixed.dtype.type(masks.scale)
 
 
 def times(x: Array, W: Array, name: str, workspace: Allocator) -> Array:

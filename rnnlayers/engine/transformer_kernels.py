@@ -99,9 +99,9 @@ def self_attend_reference(qkv, b, starts, keep, scale, weights, mixed):
 def self_attend(qkv, b, starts, keep, scale, weights, mixed):
     # A caption's queries, keys and values are in cache, and only what a word may see is computed.
     # Safe: the rows of a caption get their biases before any of them is read.
-    factor, (_, heads, T), W = np.float32(scale), weights.shape, mixed.shape[1]
-    d = W // heads
-    sharpness = np.float32(1 / math.sqrt(d))
+    factor, (M, heads, T) = np.float32(scale), weights.shape
+    d = mixed.shape[1] // heads
+    parts, outs, sharpness = qkv.reshape(M, 3, heads, d), mixed.reshape(M, heads, d), np.float32(1 / math.sqrt(d))
     bits = np.empty(T, np.int32)
     powers = bits.view(np.float32)
     for n in range(len(starts) - 1):
@@ -109,19 +109,18 @@ def self_attend(qkv, b, starts, keep, scale, weights, mixed):
         for r in range(s, e):
             _add(ONE, b, qkv[r])
         for i in range(heads):
-            lo, hi = i * d, i * d + d
             for r in range(s, e):
-                q, w, out = qkv[r, lo:hi], weights[r, i, :r - s + 1], mixed[r, lo:hi]
+                q, w, out = parts[r, 0, i], weights[r, i, :r - s + 1], outs[r, i]
                 weights[r, i, r - s + 1:] = ZERO
                 for j in range(w.size):
-                    w[j] = _dot(q, qkv[s + j, W + lo:W + hi])
+                    w[j] = _dot(q, parts[s + j, 1, i])
                 _softmax(w, sharpness, bits, powers)
                 out[:] = ZERO
                 for j in range(w.size):
                     if len(keep) == 0:
-                        _add(w[j], qkv[s + j, 2 * W + lo:2 * W + hi], out)
+                        _add(w[j], parts[s + j, 2, i], out)
                     elif keep[r, i, j]:
-                        _add(w[j] * factor, qkv[s + j, 2 * W + lo:2 * W + hi], out)
+                        _add(w[j] * factor, parts[s + j, 2, i], out)
 
 
 def self_attend_backward_reference(dmixed, qkv, starts, keep, scale, weights, dqkv):
@@ -141,25 +140,25 @@ def self_attend_backward_reference(dmixed, qkv, starts, keep, scale, weights, dq
 def self_attend_backward(dmixed, qkv, starts, keep, scale, weights, dqkv):
     # Word by word, adding to the gradients of the keys and values that the word has seen.
     # Safe: a row's gradients are set to zero before any word of the caption adds to them, and captions share no rows.
-    factor, (_, heads, T), W = np.float32(scale), weights.shape, dmixed.shape[1]
-    d = W // heads
+    factor, (M, heads, T) = np.float32(scale), weights.shape
+    d = dmixed.shape[1] // heads
+    parts, dparts, douts = qkv.reshape(M, 3, heads, d), dqkv.reshape(M, 3, heads, d), dmixed.reshape(M, heads, d)
     sharpness, scratch = np.float32(1 / math.sqrt(d)), np.empty(T, np.float32)
     for n in range(len(starts) - 1):
         s, e = starts[n], starts[n + 1]
         dqkv[s:e] = ZERO
         for i in range(heads):
-            lo, hi = i * d, i * d + d
             for r in range(s, e):
-                dm, w, dw = dmixed[r, lo:hi], weights[r, i, :r - s + 1], scratch[:r - s + 1]
+                dm, w, dw = douts[r, i], weights[r, i, :r - s + 1], scratch[:r - s + 1]
                 for j in range(w.size):
                     share = ONE if len(keep) == 0 else factor if keep[r, i, j] else ZERO
-                    dw[j] = share * _dot(dm, qkv[s + j, 2 * W + lo:2 * W + hi])
-                    _add(share * w[j], dm, dqkv[s + j, 2 * W + lo:2 * W + hi])
+                    dw[j] = share * _dot(dm, parts[s + j, 2, i])
+                    _add(share * w[j], dm, dparts[s + j, 2, i])
                 _softmax_backward(dw, w, sharpness)
-                q, dq = qkv[r, lo:hi], dqkv[r, lo:hi]
+                q, dq = parts[r, 0, i], dparts[r, 0, i]
                 for j in range(w.size):
-                    _add(dw[j], qkv[s + j, W + lo:W + hi], dq)
-                    _add(dw[j], q, dqkv[s + j, W + lo:W + hi])
+                    _add(dw[j], parts[s + j, 1, i], dq)
+                    _add(dw[j], q, dparts[s + j, 1, i])
 
 
 def look_reference(q, keys, values, index, counts, weights, mixed):
