@@ -7,11 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.cells.stack import Arrays, States, layers_forward
+from models.cells.attending import LAYER, AttendingLSTM
+from models.cells.bahdanau import ENERGY, KEYS
+from models.cells.cell import Params, take
+from models.cells.stack import Arrays, States, grads_of_layer, layers_forward
 from models.dropout import Dropout
-from rnnlayers import lstm_step_backward, lstm_step_forward
+from rnnlayers import (
+    additive_attention_forward,
+    dot_product_attention_forward,
+    lstm_step_backward,
+    lstm_step_forward,
+    temporal_affine_backward,
+    temporal_affine_forward,
+)
 from rnnlayers.lstm import LSTMStepCache
-from rnnlayers.regions import mask_padding
+from rnnlayers.regions import mask_padding, real_regions
 from rnnlayers.rnn import accumulate, check_steps
 
 Attend = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, Any]]
@@ -24,11 +34,57 @@ class StackCache(NamedTuple):
     masks: list[Any]                            # dropout masks of the layers' inputs, (N, T, H), or 1 without dropout
     residual: bool
     W: int                                      # width of a word vector; what follows it in layer 0's input is context
+    more: Any = None                            # what a cell's backward needs besides
 
     @property
     def steps(self) -> list[LSTMStepCache]:
         """The last layer's steps: they are the ones that reports show."""
         return [layers[-1] for layers in self.layers]
+
+
+def dot_product_forward(cell: AttendingLSTM, p: Params, A: np.ndarray, x: np.ndarray, mask: Arrays, dropout: Dropout
+                        ) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Cell.forward of a stack of models.cells.attention from projected regions A (N, H, L); mask: Image.mask."""
+    real = real_regions("attention", mask[0] if mask else None, len(A), A.shape[2])
+    mean = A.mean(axis=2, where=real[:, None])
+
+    def attend(h: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+        return dot_product_attention_forward(h, A, *mask)
+    masks = draw_masks(dropout, cell.num_layers, (*x.shape[:2], A.shape[1]), A.dtype)
+    y, weights, cache = stack_forward(x, mean, mean, cell.lstm_weights(p), attend, masks, cell.residual)
+    return y, weights, cache._replace(more=real)
+
+
+def dot_product_backward(cell: AttendingLSTM, dh: np.ndarray, dattention: np.ndarray | None, cache: Any
+                         ) -> tuple[np.ndarray, np.ndarray, Params]:
+    """Its gradients -> dx, dA (N, H, L), {parameter of the LSTMs: gradient}."""
+    assert dattention is not None                           # of a cell that attends
+    dx, dh0, dc0, dlayers, (dA,) = stack_backward(dh, dattention, cache, cell.attend_backward)
+    counts = cache.more.sum(axis=1, keepdims=True, dtype=dh.real.dtype)
+    dmean = (dh0 + dc0) / counts                            # all layers start from h0 = c0 = mean of A
+    dA = dA + mask_padding(dmean[:, :, None], cache.more[:, None], 0)
+    return dx, dA, _named(dlayers, cache.W)
+
+
+def additive_forward(cell: AttendingLSTM, p: Params, states: Arrays, A: np.ndarray, x: np.ndarray, mask: Arrays,
+                     dropout: Dropout) -> tuple[np.ndarray, np.ndarray, StackCache]:
+    """Cell.forward of a stack of models.cells.bahdanau; states: h0 and c0 (N, H), A (N, L, D), mask: Image.mask."""
+    keys, keys_cache = temporal_affine_forward(A, *take(p, KEYS))
+
+    def attend(h: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+        return additive_attention_forward(h, A, keys, *take(p, ENERGY), *mask)
+    h0, c0 = states
+    masks = draw_masks(dropout, cell.num_layers, (*x.shape[:2], h0.shape[1]), h0.dtype)
+    y, weights, cache = stack_forward(x, h0, c0, cell.lstm_weights(p), attend, masks, cell.residual)
+    return y, weights, cache._replace(more=keys_cache)
+
+
+def additive_backward(cell: AttendingLSTM, dh: np.ndarray, dattention: np.ndarray, cache: Any
+                      ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Params]:
+    """Its gradients -> dx, dh0, dc0, {parameter of LSTMs and attention: gradient}."""
+    dx, dh0, dc0, dlayers, (_, dkeys, *denergy) = stack_backward(dh, dattention, cache, cell.attend_backward)
+    _, *dprojection = temporal_affine_backward(dkeys, cache.more)           # keys = A Wa + ba
+    return dx, dh0, dc0, {**_named(dlayers, cache.W), **dict(zip(KEYS, dprojection)), **dict(zip(ENERGY, denergy))}
 
 
 def draw_masks(dropout: Dropout, num_layers: int, shape: tuple[int, ...], dtype: np.dtype) -> list[Any]:
@@ -82,12 +138,6 @@ def stack_backward(dy: np.ndarray, dweights: np.ndarray, cache: StackCache, atte
     return np.stack(dx[::-1], axis=1), dh0, dc0, dlayers, dattended
 
 
-def mean_backward(dmean: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Gradient of the mean over the real regions of A (N, H, L): dmean (N, H), real bool (N, L) -> (N, H, L)."""
-    counts = real.sum(axis=1, keepdims=True, dtype=dmean.real.dtype)
-    return mask_padding((dmean / counts)[:, :, None], real[:, None], 0)
-
-
 def stack_norms(dy: np.ndarray, cache: StackCache, attend_backward: AttendBackward) -> dict[str, np.ndarray]:
     """Cell.gradient_norms of the last layer's h and c: dy (N, T, H) -> {"h": (N, T), "c": (N, T)}."""
     of_h, of_c = np.zeros((2, *dy.shape[:2]), dy.dtype)
@@ -101,6 +151,13 @@ def stack_norms(dy: np.ndarray, cache: StackCache, attend_backward: AttendBackwa
         dh, *_ = attend_backward(du[:, cache.W:], None, cache.attentions[t])
         dstates[-1] = dstates[-1][0] + dh, dstates[-1][1]
     return {"h": of_h, "c": of_c}
+
+
+def _named(dlayers: list[list[np.ndarray]], W: int) -> Params:
+    """Gradients of the LSTMs' weights by their names in the cell; layer 0's Wx has the rows of Wattn behind its own."""
+    grads = {name: dw for k, dlayer in enumerate(dlayers)
+             for name, dw in grads_of_layer(k, dict(zip(LAYER, dlayer))).items()}
+    return {**grads, "Wx": grads["Wx"][:W], "Wattn": grads["Wx"][W:]}
 
 
 def _step_backward(dy: np.ndarray, dstates: States, cache: StackCache, t: int

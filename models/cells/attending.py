@@ -2,7 +2,6 @@
 
 In a stack layer 0 is fed the word and the context, and the query of step t is the last layer's h_{t-1}.
 """
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,14 +12,12 @@ from models.cells.stack import (
     OPTIONS,
     Arrays,
     carried_of,
-    grads_of_layer,
     layers_forward,
     of_layer,
     recurrent_shapes,
     states_of,
     upper_shapes,
 )
-from models.dropout import Dropout
 from rnnlayers import lstm_step_forward
 
 LAYER = ("Wx", "Wh", "b")
@@ -63,24 +60,6 @@ class AttendingLSTM(Cell):
         Wx, Wattn, Wh, b = take(p, ("Wx", "Wattn", "Wh", "b"))
         above = [tuple(of_layer(p, k, LAYER).values()) for k in range(1, self.num_layers)]
         return [(np.vstack([Wx, Wattn]), Wh, b), *above]
-
-    def stack_forward(self, p: Params, x: np.ndarray, h0: np.ndarray, c0: np.ndarray, attend: Callable,
-                      dropout: Dropout) -> tuple[np.ndarray, np.ndarray, Any]:
-        """Whole captions through a stack: models.stacked_attention."""
-        from models.stacked_attention import draw_masks, stack_forward  # a course's copy leaves it out
-        masks = draw_masks(dropout, self.num_layers, (*x.shape[:2], h0.shape[1]), h0.dtype)
-        return stack_forward(x, h0, c0, self.lstm_weights(p), attend, masks, self.residual)
-
-    def stack_backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple:
-        """Its gradients -> dx, dh0, dc0, {parameter of the LSTMs: gradient}, those of attend's inputs but h."""
-        from models.stacked_attention import stack_backward
-        assert dattention is not None                       # of a cell that attends
-        dx, dh0, dc0, (first, *above), dattended = stack_backward(dh, dattention, cache, self.attend_backward)
-        W, grads = cache.W, dict(zip(LAYER, first))
-        grads["Wx"], grads["Wattn"] = grads["Wx"][:W], grads["Wx"][W:]      # of [x, context] [Wx; Wattn]
-        for k, dlayer in enumerate(above, 1):
-            grads.update(grads_of_layer(k, dict(zip(LAYER, dlayer))))
-        return dx, dh0, dc0, grads, dattended
 
     def activity(self, cache: Any) -> dict[str, np.ndarray]:
         return gate_activity(cache[1].steps)

@@ -32,7 +32,8 @@ class Attention(AttendingLSTM):
 
     def initial_state(self, p: Params, image: Image) -> State:
         A, _ = _project(p, image)
-        mean = A.mean(axis=2, where=_real(A, image)[:, None])
+        real = real_regions("attention", image.counts, len(A), A.shape[2])
+        mean = A.mean(axis=2, where=real[:, None])
         return self.first_state(mean, mean, (A, *image.mask))
 
     def step(self, p: Params, x: np.ndarray, state: State) -> State:
@@ -45,35 +46,26 @@ class Attention(AttendingLSTM):
     def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
                 ) -> tuple[np.ndarray, np.ndarray, Any]:
         A, projection_cache = _project(p, image)
-        if self.num_layers == 1:
-            h, cache = attention_forward(x, A, *take(p, WEIGHTS), *image.mask)
-            return h, np.stack([weights for _, _, weights in cache.attentions], axis=1), (projection_cache, cache)
-        real = _real(A, image)
-        mean = A.mean(axis=2, where=real[:, None])
-        y, attention, cache = self.stack_forward(
-            p, x, mean, mean, lambda h: dot_product_attention_forward(h, A, *image.mask), dropout)
-        return y, attention, (projection_cache, cache, real)
+        if self.num_layers > 1:
+            from models.stacked_attention import dot_product_forward  # a course's copy leaves it out
+            h, attention, stack_cache = dot_product_forward(self, p, A, x, image.mask, dropout)
+            return h, attention, (projection_cache, stack_cache)
+        h, cache = attention_forward(x, A, *take(p, WEIGHTS), *image.mask)
+        return h, np.stack([weights for _, _, weights in cache.attentions], axis=1), (projection_cache, cache)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
-        if self.num_layers == 1:
-            projection_cache, cache = cache
-            dx, dA, *dweights = attention_backward(dh, cache)
-            grads = dict(zip(WEIGHTS, dweights))
+        projection_cache, cache = cache
+        if self.num_layers > 1:
+            from models.stacked_attention import dot_product_backward
+            dx, dA, found = dot_product_backward(self, dh, dattention, cache)
         else:
-            from models.stacked_attention import mean_backward
-            projection_cache, cache, real = cache
-            dx, dh0, dc0, grads, (dA,) = self.stack_backward(dh, dattention, cache)
-            dA = dA + mean_backward(dh0 + dc0, real)       # all layers start from h0 = c0 = mean of A
+            dx, dA, *grads = attention_backward(dh, cache)
+            found = dict(zip(WEIGHTS, grads))
         _, dW_proj, db_proj = temporal_affine_backward(dA.transpose(0, 2, 1), projection_cache)
-        return dx, {"W_proj": dW_proj, "b_proj": db_proj, **grads}
+        return dx, {"W_proj": dW_proj, "b_proj": db_proj, **found}
 
 
 def _project(p: Params, image: Image) -> tuple[np.ndarray, Any]:
     """Projected regions as the layers take them, (N, H, L)."""
     A, cache = temporal_affine_forward(image.regions, p["W_proj"], p["b_proj"])
     return A.transpose(0, 2, 1), cache
-
-
-def _real(A: np.ndarray, image: Image) -> np.ndarray:
-    """Which regions of A (N, H, L) are real, bool (N, L)."""
-    return real_regions("attention", image.counts, len(A), A.shape[2])

@@ -13,7 +13,6 @@ from rnnlayers import (
     additive_attention_forward,
     bahdanau_backward,
     bahdanau_forward,
-    temporal_affine_backward,
     temporal_affine_forward,
 )
 
@@ -51,24 +50,20 @@ class Bahdanau(AttendingLSTM):
     def forward(self, p: Params, image: Image, x: np.ndarray, dropout: Dropout = NO_DROPOUT
                 ) -> tuple[np.ndarray, np.ndarray, Any]:
         (h0, c0), initial_cache = INITIAL.forward(p, image.vector)
-        A, mask = image.regions, image.mask
-        if self.num_layers == 1:
-            h, attention, cache = bahdanau_forward(x, h0, c0, A, *take(p, WEIGHTS), *mask)
-            return h, attention, (initial_cache, cache)
-        keys, keys_cache = temporal_affine_forward(A, *take(p, KEYS))
-        y, attention, cache = self.stack_forward(
-            p, x, h0, c0, lambda h: additive_attention_forward(h, A, keys, *take(p, ENERGY), *mask), dropout)
-        return y, attention, (initial_cache, cache, keys_cache)
+        if self.num_layers > 1:
+            from models.stacked_attention import additive_forward  # a course's copy leaves it out
+            h, attention, stack_cache = additive_forward(self, p, (h0, c0), image.regions, x, image.mask, dropout)
+            return h, attention, (initial_cache, stack_cache)
+        h, attention, cache = bahdanau_forward(x, h0, c0, image.regions, *take(p, WEIGHTS), *image.mask)
+        return h, attention, (initial_cache, cache)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
         assert dattention is not None                       # of a cell that attends
-        if self.num_layers == 1:
-            initial_cache, cache = cache
-            dx, dh0, dc0, _, *dweights = bahdanau_backward(dh, dattention, cache)
-            grads = dict(zip(WEIGHTS, dweights))
+        initial_cache, cache = cache
+        if self.num_layers > 1:
+            from models.stacked_attention import additive_backward
+            dx, dh0, dc0, found = additive_backward(self, dh, dattention, cache)
         else:
-            initial_cache, cache, keys_cache = cache
-            dx, dh0, dc0, grads, (_, dkeys, *denergy) = self.stack_backward(dh, dattention, cache)
-            dkeys = temporal_affine_backward(dkeys, keys_cache)[1:]         # keys = A Wa + ba
-            grads.update(zip((*KEYS, *ENERGY), (*dkeys, *denergy)))
-        return dx, {**INITIAL.backward((dh0, dc0), initial_cache), **grads}
+            dx, dh0, dc0, _, *grads = bahdanau_backward(dh, dattention, cache)
+            found = dict(zip(WEIGHTS, grads))
+        return dx, {**INITIAL.backward((dh0, dc0), initial_cache), **found}
