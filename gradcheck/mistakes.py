@@ -175,7 +175,9 @@ def derivative(e: Evidence, name: str) -> Predictions:
             rows = x.reshape(-1, x.shape[-1]) if x.ndim else x.reshape(1, 1)
             if len(rows) == flat.shape[1] and (rows.shape[1], flat.shape[2]) == shape[1:]:
                 yield "derivative", sentence, rows.T @ flat
-            if x.ndim == 2 and x.shape[1] == flat.shape[2] and flat.shape[1] * x.shape[0] == np.prod(shape[1:]):
+            rows_stay = len(shape) > 1 and (shape[1] == flat.shape[1] or shape[-1] == len(x)) if x.ndim else False
+            if x.ndim == 2 and rows_stay and x.shape[1] == flat.shape[2] and (
+                    flat.shape[1] * x.shape[0] == np.prod(shape[1:])):
                 yield "derivative", sentence, (flat @ x.T).reshape(shape)
 
 
@@ -189,9 +191,9 @@ def weights_not_transposed(e: Evidence, name: str) -> Predictions:
 
 CATALOGUE: list[Callable[[Evidence, str], Predictions]] = [
     zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_upstream,
-    parts_of_upstream, averaged, recurrence, assigned, weights_not_transposed, scrambled_upstream]
+    parts_of_upstream, averaged, recurrence, assigned, derivative, weights_not_transposed, scrambled_upstream]
 # Said after the mistakes of known layers, which say more
-IF_UNKNOWN = [unexplained_factor, without_mask, derivative, own_output]
+IF_UNKNOWN = [unexplained_factor, without_mask, own_output]
 
 
 def _floats(e: Evidence) -> list[np.ndarray]:

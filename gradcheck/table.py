@@ -62,8 +62,8 @@ SHAPES = {                          # pair, and the special case if any -> forwa
     "multihead_attention, causal": f"query=N,T,W key=N,T,W value=N,T,W {HEADS} num_heads=(2) attn_mask=T,T<bool",
     "multihead_attention, a blocked row": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) "
                                           "attn_mask=N,T,M<bool",
-    "multihead_attention, with dropout": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) attn_mask=(None) "
-                                         "keep=N,2,T,M<bool",
+    "multihead_attention, with dropout": f"query=N,T,W key=N,M,W value=N,M,W {HEADS} num_heads=(2) "
+                                         "attn_mask=(None) keep=N,2,T,M<bool",
     "feed_forward": "x=N,T,W W1=W,M b1=M W2=M,W b2=W",
     "feed_forward, relu": "x=N,T,W W1=W,M b1=M W2=M,W b2=W activation=('relu')",
     "decoder_layer": DECODE,
@@ -122,8 +122,9 @@ def inputs_of(title: str, rng: np.random.Generator, dtype: str = "float64", scal
         inputs["mask"][0, 2:] = False
     if title.endswith("all masked"):
         inputs["mask"][:] = False
-    if np.ndim(inputs.get("attn_mask")) == 2:
-        inputs["attn_mask"] = np.tri(*inputs["attn_mask"].shape, dtype=bool)
+    mask = inputs.get("attn_mask")
+    if isinstance(mask, np.ndarray) and mask.ndim == 2:
+        inputs["attn_mask"] = np.tri(*mask.shape, dtype=bool)
     if title.endswith("a blocked row"):
         inputs["attn_mask"][0, 1] = False
     if title.endswith("ragged regions"):

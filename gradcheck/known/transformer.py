@@ -62,13 +62,13 @@ def patches(inputs: dict[str, np.ndarray], outs: list[np.ndarray]) -> Known:
         return
     for order in ((0, 2, 4, 1, 3, 5), (0, 2, 4, 3, 5, 1)):
         g = Graph(inputs)
-        x = g.transpose(g.reshape(g[names[0]], (N, C, H // p, p, W // p, p)), order)
+        x, back = g.transpose(g.reshape(g[names[0]], (N, C, H // p, p, W // p, p)), order), np.argsort(order)
         x.slip("transpose", "rows and columns of patches change places", lambda d, order=order: _turned(d, order, 1, 2))
         x.slip("transpose", "rows and columns inside each patch change places",
                lambda d, order=order: _turned(d, order, order.index(3), order.index(5)))
         if order[3] == 1:
             x.slip("transpose", "patches are read as (patch, patch, C), expected (C, patch, patch)",
-                   lambda d: np.moveaxis(d.reshape(*d.shape[:3], p, p, C), -1, 3).transpose(np.argsort((0, 2, 4, 1, 3, 5))))
+                   lambda d, back=back: np.moveaxis(d.reshape(*d.shape[:3], p, p, C), -1, 3).transpose(back))
         y = g.matmul(g.reshape(x, (N, -1, C * p * p)), g[names[1]])
         yield g, [g.add(y, g[names[2]])]
 

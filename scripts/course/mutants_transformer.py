@@ -2,8 +2,8 @@
 from scripts.course.mutants import Mutant
 
 GELU = "return dout * (phi + small * np.exp(-small * small / 2) / math.sqrt(2 * math.pi))"
-TANH = ("t = np.tanh(0.7978845608028654 * (x + 0.044715 * x**3))\n    return dout * ((1 + t) / 2 + x / 2 * (1 - t**2) * "
-        "0.7978845608028654 * (1 + 3 * 0.044715 * x**2))")
+TANH = ("r = math.sqrt(2 / math.pi); t = np.tanh(r * (x + 0.044715 * x**3))\n"
+        "    return dout * ((1 + t) / 2 + x / 2 * (1 - t**2) * r * (1 + 3 * 0.044715 * x**2))")
 SIGMOID = "s = sigmoid(1.702 * x)\n    return dout * s * (1 + 1.702 * x * (1 - s))"
 MEAN, VARIANCE = " - dnormal.mean(axis=-1, keepdims=True)", " - normal * along"
 STD, NORMAL = ") / std        # and", "dnormal = gamma * dout "
@@ -44,7 +44,7 @@ TRANSFORMER = [
            words=r"eps is left out of 1 / sqrt\(variance \+ eps\)$"),
     Mutant("layernorm", "not divided by the deviation", STD, ")        # and", "path",
            words=r"1 / sqrt\(variance \+ eps\) is missing"),
-    Mutant("layernorm", "divided by the variance", STD, ") / std**2        # and", "path", words="the square of 1 / sq"),
+    Mutant("layernorm", "divided by the variance", STD, ") / std**2        # and", "path", words="the square of 1"),
     Mutant("layernorm", "a mean over time", "along = (dnormal * normal).mean(axis=-1",
            "along = (dnormal * normal).mean(axis=1", "path", words="variance takes its sum over axis 1"),
 
@@ -106,7 +106,8 @@ TRANSFORMER = [
     Mutant(PRE_NORM, "residuals dropped", PRE, "dx = dy ", "residual", words="residual paths is dropped"),
     *(Mutant(DECODER, f"residual dropped, {name}", POST, f"dx = dsum * (name != '{name}') + dy ", "residual",
              words=f"residual path around the {words} is dropped")
-      for name, words in (("self", "self-attention"), ("cross", "attention to the memory"), ("ffn", "feed-forward layer"))),
+      for name, words in (("self", "self-attention"), ("cross", "attention to the memory"),
+                          ("ffn", "feed-forward layer"))),
     Mutant(DECODER, "residuals behind the norm", POST, "dx = dout + dy ", "residual", words="behind the layer norm"),
     Mutant(DECODER, "sublayers' paths dropped", POST, "dx = dsum ", "residual", words="inside the residual sums"),
     Mutant(DECODER, "queries' use of x lost", SELF, "return dkey + dvalue, None", "path",

@@ -37,7 +37,8 @@ def run(title, inputs, douts=None, rng=None):
 
 def test_suite_has_every_public_pair():
     forwards = {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")}
-    losses = {"temporal_softmax_loss", "transformer_temporal_softmax_loss", "doubly_stochastic_penalty", "label_smoothing_penalty"}
+    losses = {"temporal_softmax_loss", "transformer_temporal_softmax_loss", "doubly_stochastic_penalty",
+              "label_smoothing_penalty"}
     assert forwards | losses == {title.partition(", ")[0] for title in SHAPES}
     assert all(hasattr(rnnlayers, f"{name}_backward") for name in forwards)
 
