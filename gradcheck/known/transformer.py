@@ -177,16 +177,25 @@ def _feed_forward(g: Graph, x: Node, linears: list[Linear], kind: str) -> Node:
 
 def _parts(inputs: Mapping[str, np.ndarray]) -> Parts | None:
     """The arrays of a layer by their shapes: square weights of attention, the two of the feed-forward layer, norms."""
-    arrays, linears, rest = _linears(inputs)
+    arrays, linears, _ = _linears(inputs)
     count = len(linears) - 2
-    if len(arrays) not in (1, 2) or count != 4 * len(arrays) or len(rest) != 2 * (len(arrays) + 1):
-        return None
-    pairs = [(rest[k], rest[k + 1]) for k in range(0, len(rest), 2)]
     wide = [linear for linear in linears if len(set(inputs[linear[0]].shape)) > 1] or linears[-2:]
     maps = [linear for linear in linears if linear not in wide]
-    if len(wide) != 2 or any(inputs[name].ndim != 3 for name in arrays):
+    if len(arrays) not in (1, 2) or count != 4 * len(arrays) or len(wide) != 2 or any(
+            inputs[name].ndim != 3 for name in arrays):
         return None
+    maps, wide = _all_or_none(maps), _all_or_none(wide)
+    used = {bias for _, bias in (*maps, *wide)}
+    rest = [name for name, x in inputs.items() if x.ndim == 1 and name not in used]
+    if len(rest) != 2 * (len(arrays) + 1):
+        return None
+    pairs = [(rest[k], rest[k + 1]) for k in range(0, len(rest), 2)]
     return Parts(arrays, [maps[k:k + 4] for k in range(0, count, 4)], wide, pairs)
+
+
+def _all_or_none(linears: list[Linear]) -> list[Linear]:
+    """Weights with their biases, or without: then the vector behind one of them is the gamma of a norm."""
+    return linears if all(bias for _, bias in linears) else [(weight, None) for weight, _ in linears]
 
 
 def _linears(inputs: Mapping[str, np.ndarray]) -> tuple[list[str], list[Linear], list[str]]:
