@@ -127,7 +127,8 @@ def _known(e: Evidence, name: str) -> Iterator[tuple[str, str, np.ndarray]]:
     """Predictions of one gradient of a known layer -> kind, sentence, predicted gradient; none if it is not known."""
     if e.known is None:
         wrong = {name: e.analytic[name] for name in e.wrong}
-        e.known = predict(e.inputs, e.outs, e.douts, wrong) if len(e.douts) else []
+        found = predict(e.inputs, e.outs, e.douts, wrong) if len(e.douts) else []
+        e.known = sorted(found, key=lambda prediction: not _leaves_right(e, prediction[2]))
     for kind, sentence, grads in e.known:
         if name in grads:
             yield kind, sentence, grads[name]
@@ -148,6 +149,14 @@ def _fewest(found: Mapping[tuple[str, str], Iterable[str]]) -> list[Diagnosis]:
         explained.update(rest[cause])
         arrays = [f"d{name}" for name in rest[cause]]
         diagnoses.append(Diagnosis(arrays, cause[0], f"{', '.join(arrays)}: {cause[1]}"))
+
+
+def _leaves_right(e: Evidence, grads: Gradients) -> bool:
+    """Whether a mistake in a known layer leaves the gradients right that are right here."""
+    right = [name for name in grads if name in e.numeric and name not in e.wrong]
+    sizes = {name: np.abs(e.numeric[name]).max(initial=0) for name in right}
+    rounding = 1e-12 * max(sizes.values(), default=0)
+    return all(np.abs(grads[name] - e.numeric[name]).max(initial=0) <= CLOSE * sizes[name] + rounding for name in right)
 
 
 def _evidence(subject: Pair | Model, verdicts: Sequence[Verdict], douts: Sequence[tuple], weights: np.ndarray,

@@ -36,9 +36,20 @@ def sign_or_factor(e: Evidence, name: str) -> Predictions:
     factor = float((a * n).sum() / (n * n).sum()) if n.any() else 0.0
     if abs(factor + 1) < FIT:
         yield "sign", "the sign is wrong", -n
-    elif factor and not _one_number(e, name):
-        digits = 6 if abs(factor - 1) > 1e-3 else 12
-        yield "factor", f"{factor:.{digits}g} times the gradient everywhere{explain(e, name, factor)}", factor * n
+    elif factor and not _one_number(e, name) and (why := explain(e, name, factor)):
+        yield "factor", f"{_number(factor)} times the gradient everywhere{why}", factor * n
+
+
+def unexplained_factor(e: Evidence, name: str) -> Predictions:
+    a, n = e.analytic[name], e.numeric[name]
+    factor = float((a * n).sum() / (n * n).sum()) if n.any() else 0.0
+    if factor and not _one_number(e, name) and abs(factor + 1) >= FIT:
+        yield "factor", f"{_number(factor)} times the gradient everywhere", factor * n
+
+
+def _number(factor: float) -> str:
+    """A factor with enough digits to be told from 1."""
+    return f"{factor:.{6 if abs(factor - 1) > 1e-3 else 12}g}"
 
 
 def _one_number(e: Evidence, name: str) -> bool:
@@ -164,7 +175,9 @@ def derivative(e: Evidence, name: str) -> Predictions:
             rows = x.reshape(-1, x.shape[-1]) if x.ndim else x.reshape(1, 1)
             if len(rows) == flat.shape[1] and (rows.shape[1], flat.shape[2]) == shape[1:]:
                 yield "derivative", sentence, rows.T @ flat
-            if x.ndim == 2 and x.shape[1] == flat.shape[2] and flat.shape[1] * x.shape[0] == np.prod(shape[1:]):
+            rows_stay = len(shape) > 1 and (shape[1] == flat.shape[1] or shape[-1] == len(x)) if x.ndim else False
+            if x.ndim == 2 and rows_stay and x.shape[1] == flat.shape[2] and (
+                    flat.shape[1] * x.shape[0] == np.prod(shape[1:])):
                 yield "derivative", sentence, (flat @ x.T).reshape(shape)
 
 
@@ -177,10 +190,10 @@ def weights_not_transposed(e: Evidence, name: str) -> Predictions:
 
 
 CATALOGUE: list[Callable[[Evidence, str], Predictions]] = [
-    zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_mask,
-    without_upstream, parts_of_upstream, averaged, recurrence, assigned, derivative, weights_not_transposed,
-    scrambled_upstream]
-IF_UNKNOWN = [own_output]           # said after the mistakes of known layers, which say more
+    zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_upstream,
+    parts_of_upstream, averaged, recurrence, assigned, derivative, weights_not_transposed, scrambled_upstream]
+# Said after the mistakes of known layers, which say more
+IF_UNKNOWN = [unexplained_factor, without_mask, own_output]
 
 
 def _floats(e: Evidence) -> list[np.ndarray]:

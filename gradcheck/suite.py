@@ -63,12 +63,12 @@ def _transformer(title: str, case: str, features: str, budget: int = SAMPLED, **
                      BACKENDS if PACKED_TRANSFORMER else BACKENDS[:1], budget)
 
 
-MODELS = [
-    *_recurrent(),
+TRANSFORMERS = [
     _transformer("1 layer", "", VECTOR, EVALUATIONS, num_layers=1),
     _transformer("2 layers, pre norm, positions", "", GRID, num_layers=2, norm="pre", region_positions=L + 1),
     _transformer("2 layers, tied, relu", RAGGED, GRID, num_layers=2, tie=True, activation="relu"),
     _transformer("3 layers, tied, pre norm", RAGGED, BOTH, num_layers=3, tie=True, norm="pre")]
+MODELS = [*_recurrent(), *TRANSFORMERS]
 
 
 def check_all(seed: int = 0, dtypes: Sequence[str] = DTYPES) -> Iterator[Row]:

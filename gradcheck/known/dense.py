@@ -62,7 +62,17 @@ ACTIVATIONS = {
     "gelu": Activation(lambda x: x / 2 * (1 + _erf(x / sqrt(2))),
                        lambda x, y: (1 + _erf(x / sqrt(2))) / 2 + x * _bell(x), {
         "gelu lacks the term x phi(x) of its derivative": lambda x, y: (1 + _erf(x / sqrt(2))) / 2,
-        "gelu has phi(x) where x phi(x) belongs": lambda x, y: (1 + _erf(x / sqrt(2))) / 2 + _bell(x)}),
+        "gelu has phi(x) where x phi(x) belongs": lambda x, y: (1 + _erf(x / sqrt(2))) / 2 + _bell(x),
+        "gelu lacks the term Phi(x) of its derivative": lambda x, y: x * _bell(x),
+        "gelu has x exp(-x^2 / 2) where x phi(x) belongs, the 1 / sqrt(2 pi) is missing":
+            lambda x, y: (1 + _erf(x / sqrt(2))) / 2 + x * np.exp(-x**2 / 2),
+        "gelu has exp(-x^2) in its density, expected exp(-x^2 / 2)":
+            lambda x, y: (1 + _erf(x / sqrt(2))) / 2 + x * np.exp(-x**2) / sqrt(2 * pi),
+        "gelu has a minus before x phi(x) in its derivative, expected a plus":
+            lambda x, y: (1 + _erf(x / sqrt(2))) / 2 - x * _bell(x),
+        "gelu has the derivative of its approximation by tanh": lambda x, y: _gelu_slope(x),
+        "gelu has the derivative of its approximation x sigmoid(1.702 x)":
+            lambda x, y: sigmoid(1.702 * x) * (1 + 1.702 * x * (1 - sigmoid(1.702 * x)))}),
     "silu": Activation(lambda x: x * sigmoid(x), lambda x, y: sigmoid(x) + y * (1 - sigmoid(x)), {
         "silu lacks the path through the sigmoid: its derivative is a product's, with two terms":
             lambda x, y: sigmoid(x)}),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.factors import FIT
-from gradcheck.known import attention, dense, norms, recurrent, softmaxes, windows
+from gradcheck.known import attention, dense, norms, recurrent, softmaxes, transformer, windows
 from gradcheck.known.graph import Graph, Node, same
 
 Prediction = tuple[str, str, dict[str, np.ndarray]]     # kind, sentence, name -> gradients (K, *shape)
@@ -70,4 +70,7 @@ def _families(arrays: dict[str, np.ndarray], settings: dict[str, np.ndarray],
     yield windows.convolutions(arrays, outs)
     yield windows.pools(arrays, outs)
     yield recurrent.recurrences(arrays, outs)
+    yield transformer.feed_forwards(arrays, outs)
+    yield transformer.patches(arrays, outs)
+    yield transformer.layers(arrays, outs, settings)
     yield attention.attentions(arrays, outs, settings)

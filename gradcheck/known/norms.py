@@ -89,24 +89,21 @@ def scaled_norm(g: Graph, x: Node, gamma: Node, axes: tuple[int, ...], s: np.nda
         return d.mean(axes, keepdims=True)
 
     def pull(d: np.ndarray, m: Any = 1, v: float = 1, plain: Sequence[str] = (), outside: Any = 1, s: Any = s,
-             hats: np.ndarray = hat, over: dict[str, tuple[int, ...]] | None = None) -> np.ndarray:
+             hats: np.ndarray = hat, own: np.ndarray = hat, over: dict[str, tuple[int, ...]] | None = None
+             ) -> np.ndarray:
         """m, v: factors of the two sums; plain: terms without gamma; outside: a factor of all terms; over: axes."""
         term = {part: d if part in plain else d * scale for part in TERMS}
         along = {"mean": axes, "variance": axes, **(over or {})}
         return outside * s * (term["x"] - m * centred * mean(term["mean"], along["mean"])
-                              - v * hats * mean(term["variance"] * hat, along["variance"]))
+                              - v * hats * mean(term["variance"] * own, along["variance"]))
     scale = np.broadcast_to(gamma.value, shape) if gamma.value.ndim == len(shape) else gamma.value
     node = g.node(hat * scale, (x, pull), (gamma, lambda d: summed(d * hat, gamma.value.shape)))
     settings = {**_factors(centred, [shape[i] for i in axes]), **_parameter(name, scale, centred),
-                ("path", "the path through the variance has the wrong power of the standard deviation, "
-                 "expected 1 / std^3"): {"hats": away / s},
-                ("path", "the path through the mean lacks the factor 1 / sqrt(variance + eps)"): {"m": 1 / s},
-                ("path", "the square of 1 / sqrt(variance + eps) stands where itself belongs"): {"s": s**2},
-                ("path", "the factor 1 / sqrt(variance + eps) is missing"): {"s": 1},
-                ("path", "in the path through the variance, x - mean stands where the normalised x belongs"):
-                    {"hats": away}}
+                **_powers(away, s, (away**2).mean(axes, keepdims=True))}
     for (kind, sentence), changed in settings.items():
         node.slip(kind, sentence, lambda d, changed=changed: pull(d, **changed))
+    node.slip("path", "the normalisation is left out on the way back", lambda d: d * scale)
+    node.slip("path", f"the normalisation and {name} are left out on the way back", lambda d: d)
     for k in set(range(len(shape))) - set(axes):
         for (path,), words in ((("mean",), "the mean"), (("variance",), "the variance")):
             node.slip("path", f"the path through {words} takes its sum over axis {k}, expected axis "
@@ -117,6 +114,22 @@ def scaled_norm(g: Graph, x: Node, gamma: Node, axes: tuple[int, ...], s: np.nda
         node.slip("parameter", f"the sum of d{name} takes {word}, expected the normalised x",
                   lambda d, wrong=wrong: summed(d * wrong, gamma.value.shape), edge=1)
     return node
+
+
+def _powers(away: np.ndarray, s: np.ndarray, variance: np.ndarray) -> dict[Key, dict[str, Any]]:
+    """Wrong powers of s = 1 / sqrt(variance + eps), and eps in the wrong place; away is x - mean."""
+    plain, eps = variance**-0.5, 1 / s**2 - variance
+    return {("path", words): changed for words, changed in {
+        "the path through the variance has the wrong power of the standard deviation, expected 1 / std^3":
+            {"hats": away / s},
+        "the path through the mean lacks the factor 1 / sqrt(variance + eps)": {"m": 1 / s},
+        "the square of 1 / sqrt(variance + eps) stands where itself belongs": {"s": s**2},
+        "the factor 1 / sqrt(variance + eps) is missing": {"s": 1},
+        "eps is left out of 1 / sqrt(variance + eps)": {"s": plain},
+        "eps is left out of 1 / sqrt(variance + eps), and of the normalised x":
+            {"s": plain, "hats": away * plain, "own": away * plain},
+        "eps stands outside the root, expected 1 / sqrt(variance + eps)": {"s": 1 / (np.sqrt(variance) + eps)},
+        "in the path through the variance, x - mean stands where the normalised x belongs": {"hats": away}}.items()}
 
 
 def _factors(centred: bool, sizes: list[int]) -> dict[Key, dict[str, Any]]:

@@ -18,10 +18,11 @@ from gradcheck.shapes import axes_names, draw_inputs, parse_shapes
 from gradcheck.suite import SHAPES, axes_of, inputs_of, pair_of
 from scripts.course import strangers
 from scripts.course.mutants import MUTANTS, home, pair_with
+from scripts.course.mutants_transformer import TRANSFORMER
 from scripts.course.strange_mutants import STRANGE
 
 TITLES = [*SHAPES, *strangers.SHAPES]
-CATALOGUE = [*MUTANTS, *STRANGE]
+CATALOGUE = [*MUTANTS, *TRANSFORMER, *STRANGE]
 
 SCALES = (1.0, 0.01)                # of the weights
 
@@ -179,8 +180,8 @@ def page(counts, correct, seeds, correct_seeds):
     lines = [
         "# The kill matrix", "",
         "How the gradient checker and the rules of the usual checkers judge wrong backwards",
-        "(`scripts/course/mutants.py`, and `strange_mutants.py` for layers in other people's style) and correct ones.",
-        "Made by",
+        "(`scripts/course/mutants.py`, `mutants_transformer.py`, and `strange_mutants.py` for layers in other people's",
+        "style) and correct ones. Made by",
         f"`python -m scripts.kill_matrix --seeds {seeds} --correct-seeds "
         f"{correct_seeds} --out ...`.", "",
         f"- {len(counts)} mutants, {seeds} seeds, weight scales 1 and 0.01: each was judged {runs} times. "

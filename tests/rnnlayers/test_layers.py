@@ -4,6 +4,7 @@ import pytest
 
 import rnnlayers
 from gradcheck import check_pair
+from gradcheck.check import BUDGET
 from gradcheck.shapes import SIZES
 from gradcheck.suite import SHAPES, H, N, T, V, axes_of, inputs_of, pair_of
 from models.cells import CELLS
@@ -48,7 +49,8 @@ def test_suite_has_every_public_pair():
 def test_gradients(title, method, dtype, rng):
     few = method == "central" or title.startswith("bahdanau")
     inputs = inputs_of(title, rng, dtype, sizes=FEW if few else SIZES)
-    check_pair(*pair_of(title.partition(", ")[0]), inputs, axes=axes_of(title), method=method,
+    budget = 300 if "coder_layer" in title else BUDGET              # a sample of many weights; the suite takes them all
+    check_pair(*pair_of(title.partition(", ")[0]), inputs, axes=axes_of(title), method=method, budget=budget,
                rng=rng).raise_if_failed()
 
 
