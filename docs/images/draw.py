@@ -220,7 +220,7 @@ def multihead_attention():
             ("mixed", 840, 230, "mixed =\nweights v"), ("out", 1020, 230, "out = mixed of\nall heads Wo + bo")):
         graph.node(name, x, y, label)
     for start, end, gradient, at in (("q", "scores", "dscores k", 0.5), ("k", "scores", "dscores.T q", 0.5),
-                                     ("scores", "weights", "J", 0.5), ("weights", "mixed", "dmixed v.T", 0.5),
+                                     ("scores", "weights", "J", 0.5), ("weights", "mixed", "dmixed v.T", 0.75),
                                      ("v", "mixed", "weights.T dmixed", 0.5), ("mixed", "out", "dmixed", 0.5)):
         graph.edge(start, end, gradient, at)
     graph.node("mask", 680, 30, "mask", kind="data")
