@@ -20,7 +20,7 @@ HANDED_OUT = {                      # folder -> modules
     "data": """__init__ caption_data coco contents dataset encoder encoders feature_file features files fingerprints
                forms letters loading locks look looking markers matching model_outputs naming onnx_models photos
                picture_formats pictures places prepare records scene_captions scene_dataset scene_features scenes sealed
-               sources splits tables tokenizer treebank vocabulary word_counts""",
+               sources splits tables tokenizer treebank vocabulary word_counts word_vectors""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
     "gradcheck": ALL,
     # commands: test and hand in; train and look at the result

@@ -70,12 +70,13 @@ def test_a_reader_of_the_cache_and_a_special_case_are_properties_of_their_own(gr
     assert lost(graded("6.2", (HEADS, "return cache.heads.weights", "return 2 * cache.heads.weights"))) == [
         "attention_weights"]
     assert lost(graded("6.5", (LAYERS, "dx = dout + dy ", "dx = dy "))) == ["decoder_layer, pre norm"]
+    assert lost(graded("6.4", (LAYERS, "(_dropped(dhidden, cache.keep)", "(dhidden"))) == ["feed_forward, with dropout"]
 
 
 def test_a_wrong_gradient_is_explained_by_the_checker(graded):
     one = graded("6.2", (HEADS, "return *dinputs, *dweights, dWo, dbo", "return *dinputs, *dweights, dWo, 2 * dbo"))
     assert set(lost(one)) == {"multihead_attention: dbo", "multihead_attention, causal: dbo",
-                              "multihead_attention, a blocked row"}
+                              "multihead_attention, a blocked row", "multihead_attention, with dropout"}
     assert "likely cause: dbo: 2 times the gradient everywhere" in one.outcomes[11].report
 
 
