@@ -66,6 +66,7 @@ SHAPES = {                          # pair, and the special case if any -> forwa
                                          "attn_mask=(None) keep=N,2,T,M<bool",
     "feed_forward": "x=N,T,W W1=W,M b1=M W2=M,W b2=W",
     "feed_forward, relu": "x=N,T,W W1=W,M b1=M W2=M,W b2=W activation=('relu')",
+    "feed_forward, with dropout": "x=N,T,W W1=W,M b1=M W2=M,W b2=W activation=('gelu') keep=N,T,M<bool",
     "decoder_layer": DECODE,
     "decoder_layer, pre norm": f"{DECODE} norm=('pre')",
     "decoder_layer, with dropout": f"{DECODE} norm=('post') activation=('gelu') {DROPOUT}",
@@ -100,8 +101,8 @@ def with_arrays(forward: Callable, backward: Callable, lines: list[str], inputs:
     @wraps(forward)
     def flat_forward(*values: Any) -> Any:
         first, rest = values[:inputs], values[inputs + len(keys):]
-        return forward(*first, dict(zip(keys, values[inputs:])), *rest[:settings],
-                       **{"keep": dict(zip(masks, rest[settings:]))} if len(rest) > settings else {})
+        keep = [dict(zip(masks, rest[settings:]))] if len(rest) > settings else []
+        return forward(*first, dict(zip(keys, values[inputs:])), *rest[:settings], *keep)
 
     def flat_backward(dout: Any, cache: Any) -> tuple:
         *dinputs, grads = backward(dout, cache)

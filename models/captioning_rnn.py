@@ -138,13 +138,11 @@ class CaptioningRNN:
         scores, attention, cache = self._forward(features, words, rng)
         loss, dscores = temporal_softmax_loss(scores, targets, counts)
         # END SOLUTION 2.3
-        regularisers, dattention = 0.0, None
+        regularisers, dattention = 0.0, None if attention is None else np.zeros_like(attention)
         if self.smoothing:
             penalty, dpenalty = label_smoothing_penalty(scores, targets, counts)
             regularisers, dscores = self.smoothing * penalty, dscores + self.smoothing * dpenalty
-        if attention is not None and not self.penalty:
-            dattention = np.zeros_like(attention)
-        elif attention is not None:
+        if self.penalty and attention is not None:
             penalty, dattention = doubly_stochastic_penalty(attention, counts, *mask_of(features))
             regularisers, dattention = regularisers + self.penalty * penalty, self.penalty * dattention
         grads = self.parameter_grads(self._backward(dscores, dattention, cache))

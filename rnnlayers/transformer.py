@@ -62,10 +62,9 @@ def feed_forward_backward(dout: Array, cache: FeedForwardCache) -> tuple[Array, 
     """Gradients of feed_forward_forward: dout (N, T, E) -> dx, dW1, db1, dW2, db2. Raises ValueError on its shape."""
     # BEGIN SOLUTION 6.4
     check_like("feed_forward_backward", dout=(dout, np.shape(cache.first[0])))
-    dhidden, dW2, db2 = temporal_affine_backward(dout, cache.second)
+    dhidden, *second = temporal_affine_backward(dout, cache.second)
     dhidden = ACTIVATIONS[cache.activation][1](_dropped(dhidden, cache.keep), cache.active)
-    dx, dW1, db1 = temporal_affine_backward(dhidden, cache.first)
-    return dx, dW1, db1, dW2, db2
+    return *temporal_affine_backward(dhidden, cache.first), *second             # dx, dW1, db1, and dW2, db2
     # END SOLUTION 6.4
 
 

@@ -76,6 +76,14 @@ class Graph:
             x, y = (s + at * (e - s) for s, e in zip(start, end))
             self.text(x - dy * wide, y + dx * 14 + 4, gradient, "d")
 
+    def entry(self, x, y, value, of=0.3):
+        """An entry of an array as a square: blue above zero, orange below it, the stronger the nearer to `of`."""
+        colour, strength = "#4f5d95" if value > 0 else "#c2410c", min(1, abs(value) / of) * 0.6
+        self.parts.append(f'<rect class="step" x="{x - 31}" y="{y - 17}" width="62" height="34"/>'
+                          f'<rect x="{x - 31}" y="{y - 17}" width="62" height="34" fill="{colour}" '
+                          f'fill-opacity="{strength:.2f}"/>')
+        self.text(x, y + 4.5, f"{value:.4f}".rstrip("0").rstrip(".") if value else "0")
+
     def svg(self):
         width, height = self.size
         return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
@@ -200,6 +208,66 @@ def additive_attention():
     return graph
 
 
+def multihead_attention():
+    graph = Graph(1120, 350, "Multi-head attention: one head, between the affine layers that all heads share")
+    for name, y in (("query", 70), ("key", 170), ("value", 290)):
+        letter = name[0]
+        graph.node(name, 60, y, name, kind="data")
+        graph.node(letter, 250, y, f"{letter} = {name} W{letter} + b{letter}", 190)
+        graph.edge(name, letter, f"d{letter} W{letter}.T")
+    for name, x, y, label in (
+            ("scores", 490, 120, "scores =\nq k.T / sqrt(d)"), ("weights", 680, 120, "weights =\nsoftmax"),
+            ("mixed", 840, 230, "mixed =\nweights v"), ("out", 1020, 230, "out = mixed of\nall heads Wo + bo")):
+        graph.node(name, x, y, label)
+    for start, end, gradient, at in (("q", "scores", "dscores k", 0.5), ("k", "scores", "dscores.T q", 0.5),
+                                     ("scores", "weights", "J", 0.5), ("weights", "mixed", "dmixed v.T", 0.75),
+                                     ("v", "mixed", "weights.T dmixed", 0.5), ("mixed", "out", "dmixed", 0.5)):
+        graph.edge(start, end, gradient, at)
+    graph.node("mask", 680, 30, "mask", kind="data")
+    graph.line((680, 46), (680, 94), "ahead")
+    return graph
+
+
+def softmax_jacobian():
+    w, dw = (0.5, 0.3, 0.15, 0.05, 0.0), (1, 2, 0, -1, 4)
+    graph = Graph(880, 300, "The Jacobian of a softmax over five keys, of which the last is blocked, times a gradient")
+    mean = sum(a * b for a, b in zip(w, dw))
+    columns = ((70, "weights w", w), (620, "dweights", dw), (790, "dscores", [a * (b - mean) for a, b in zip(w, dw)]))
+    for k in range(5):
+        y = 90 + 40 * k
+        for x, _, values in columns:
+            graph.entry(x, y, values[k], of=4 if x == 620 else 0.5)
+        for j in range(5):
+            graph.entry(200 + 66 * j, y, w[k] * ((k == j) - w[j]))
+    for x, label, _ in columns:
+        graph.text(x, 52, label)
+    graph.text(332, 52, "J = diag(w) - w w.T: its rows sum to 0")
+    for x, sign in ((540, "times"), (705, "=")):
+        graph.text(x, 174, sign)
+    graph.text(440, 285, "each row: w * (dweights - mean of dweights under w), here a mean of 1.05", "d")
+    return graph
+
+
+def decoder_layer():
+    graph = Graph(1180, 250, "A decoder layer, post-norm: three residual sublayers")
+    graph.node("x0", 50, 200, "x", kind="data")
+    graph.node("memory", 590, 36, "memory", kind="data")
+    inside = ("self-attention", "cross-attention", "feed-forward")
+    for k, label in enumerate(inside):
+        x = 150 + 360 * k
+        graph.node(f"f{k}", x + 70, 110, label)
+        graph.node(f"s{k}", x + 70, 200, "+", 34)
+        graph.node(f"n{k}", x + 180, 200, "norm", 60)
+        graph.node(f"x{k + 1}", x + 280, 200, ("y", "z", "out")[k], kind="data")
+        graph.edge(f"x{k}", f"f{k}", "dinside", 0.5)
+        graph.edge(f"x{k}", f"s{k}", "dsum", 0.5)
+        graph.edge(f"f{k}", f"s{k}", "dsum")
+        graph.edge(f"s{k}", f"n{k}")
+        graph.edge(f"n{k}", f"x{k + 1}")
+    graph.edge("memory", "f1", "dmemory")
+    return graph
+
+
 def captioner():
     graph = Graph(900, 560, "The captioner over three words")
     graph.node("image", 80, 300, "features\n-> h0", kind="data")
@@ -219,7 +287,8 @@ def captioner():
 
 
 GRAPHS = {"rnn": rnn, "lstm": lstm, "gru": gru, "attention_unrolled": attention,
-          "additive_attention": additive_attention, "captioner": captioner}
+          "additive_attention": additive_attention, "multihead_attention": multihead_attention,
+          "softmax_jacobian": softmax_jacobian, "decoder_layer": decoder_layer, "captioner": captioner}
 
 if __name__ == "__main__":
     for name, graph in GRAPHS.items():

@@ -3,7 +3,7 @@ from scripts.course.mutants import MUTANTS, Mutant
 
 ELSEWHERE = {                       # pair that its own task does not grade -> the tasks that lose by its mutants
     "lstm_step, with attention": "4.2, 5.2",
-    "lstm, with a first cell state": "",
+    "lstm, with a first cell state": "", "relu": "", "patch_embedding": "",
 }
 HINT = "hint"                       # kind of a mutant that earns a hint and loses nothing
 OPTIM, CAPTIONER, DECODER = "rnnlayers.optim", "models.captioning_rnn", "models.cells.transformer"

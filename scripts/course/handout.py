@@ -13,14 +13,14 @@ HANDED_OUT = {                      # folder -> modules
     "rnnlayers": ALL,
     # the captioner with its tasks, training it, and captions from it
     "models": """__init__ averages backend batches bleu captioning_rnn captioning_transformer checkpoint cider decoding
-                 dropout images likelihood metrics minibatches ngrams options read_ahead reprs schedules
-                 safetensors_file search selection solver stored_model transfer""",
+                 dropout images initial_params likelihood metrics minibatches ngrams objective options read_ahead reprs
+                 schedules safetensors_file search selection solver stored_model transfer""",
     "models/cells": ALL,
     # data sets and drawn scenes
     "data": """__init__ caption_data coco contents dataset encoder encoders feature_file features files fingerprints
                forms letters loading locks look looking markers matching model_outputs naming onnx_models photos
                picture_formats pictures places prepare records scene_captions scene_dataset scene_features scenes sealed
-               sources splits tables tokenizer treebank vocabulary word_counts""",
+               sources splits tables tokenizer treebank vocabulary word_counts word_vectors""",
     # the gradient checks; not the subfolder of known layers, which contains recurrent cells
     "gradcheck": ALL,
     # commands: test and hand in; train and look at the result

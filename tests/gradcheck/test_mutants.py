@@ -11,7 +11,7 @@ from scripts.kill_matrix import main
 from tests.cells import FEW, NAMES
 from tests.samples import sample
 
-SLOW = {*NAMES, "gru_net", "lstm_step", "gru_step", "decoder_layer"}    # many weights, in a loop or with many mistakes to compare with
+SLOW = {*NAMES, "gru_net", "lstm_step", "gru_step", "decoder_layer"}     # many weights or mistakes
 PAIRS = dict.fromkeys(mutant.pair for mutant in CATALOGUE)
 
 

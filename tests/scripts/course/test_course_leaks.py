@@ -186,7 +186,7 @@ def test_files_that_give_a_solution_away_are_found_and_not_handed_out(project):
 
 
 def test_every_exception_is_needed(project, monkeypatch):
-    for path, function in EXCEPTIONS:
+    for path, function in list(EXCEPTIONS):
         with monkeypatch.context() as patch:
             patch.delitem(EXCEPTIONS, (path, function))
             text = project.text(path, ()) if path in project.texts else (ROOT / path).read_text(encoding="utf-8")

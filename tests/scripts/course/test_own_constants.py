@@ -89,7 +89,7 @@ def test_the_matrix_knows_where_a_copy_loses(monkeypatch):
     own = with_constants(PROJECT, STANDARD._replace(gates="gofi", loss="bit"))
     matrix = Matrix(own, InProcess, "ada")
     monkeypatch.setattr(matrix, "row", lambda name, task, texts: (name, task))
-    assert matrix.copied(PROJECT, "all") == ("the solution of all", "3.1, 1.3, 5.5")
+    assert matrix.copied(PROJECT, "all") == ("the solution of all", "3.1, 1.3, 5.5, 6.6")
     assert matrix.copied(own, "ada")[1] == ""
 
 

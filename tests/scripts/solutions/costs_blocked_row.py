@@ -2,7 +2,7 @@
 import numpy as np
 
 TASKS = ["6.2"]
-COSTS = {"6.2": 0.69}
+COSTS = {"6.2": 0.67}
 
 
 def softmax_rows(x):
