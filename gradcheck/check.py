@@ -21,6 +21,7 @@ from gradcheck.report import Report, entry_line, worst_entries
 from gradcheck.traps import cut_to_one
 
 BUDGET = (EVALUATIONS, SECONDS)
+MANY = 12                           # arrays of a pair beyond which one complex step is tested for all of them together
 CUT = 200                           # evaluations for a pair whose batch or time axis is cut to length 1
 
 Subject = Pair | Model              # what is checked
@@ -159,7 +160,8 @@ def measure_all(subject: Subject, axes: dict[str, Axes], method: str, budget: Bu
     probes = {name: Probe(subject.function(name), truth[name], name, axes[name].place, budget.watch)
               for name in subject.names}
     weights = next(iter(probes.values())).weights(douts)
-    if method == "auto" and isinstance(subject, Model) and _all_carry_complex(subject, truth, rng):
+    together = method == "auto" and (isinstance(subject, Model) or len(probes) > MANY)
+    if together and _all_carry_complex(subject, {name: truth[name] for name in probes}, rng):
         methods = dict.fromkeys(probes, "complex")
     else:
         methods = {name: resolve(method, probe, axes[name].groups().values(), rng) for name, probe in probes.items()}
@@ -176,16 +178,16 @@ def measure_all(subject: Subject, axes: dict[str, Axes], method: str, budget: Bu
     return Numbers(probes, measured, weights, Scale(largest, np.maximum(largest, products)), measure)
 
 
-def _all_carry_complex(model: Model, truth: Gradients, rng: np.random.Generator) -> bool:
-    """Whether the complex step agrees with real differences along one direction that changes all parameters.
+def _all_carry_complex(subject: Subject, truth: Gradients, rng: np.random.Generator) -> bool:
+    """Whether the complex step agrees with real differences along one direction that changes all arrays.
 
-    That is a few calls, where a test of each of many parameters would take longer than to measure them.
+    That is a few calls, where a test of each of many arrays would take longer than to measure them.
     """
-    ends, loss = np.cumsum([w.size for w in truth.values()])[:-1], model.function(*truth)
+    ends, function = np.cumsum([x.size for x in truth.values()])[:-1], subject.function(*truth)
 
-    def joint(x: np.ndarray) -> Any:
-        return loss(*(part.reshape(w.shape) for part, w in zip(np.split(x, ends), truth.values())))
-    probe = Probe(joint, np.concatenate([w.ravel() for w in truth.values()]), "all parameters", watch=model.watch)
+    def joint(flat: np.ndarray) -> Any:
+        return function(*(part.reshape(x.shape) for part, x in zip(np.split(flat, ends), truth.values())))
+    probe = Probe(joint, np.concatenate([x.ravel() for x in truth.values()]), "all arrays", watch=subject.watch)
     return carries_complex(probe, np.arange(probe.x.size), rng)
 
 

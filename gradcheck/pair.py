@@ -70,12 +70,12 @@ class Pair:
             raise Trouble(f"forward returned {', '.join(map(_what, outs))} before the cache, expected floating arrays")
         return outs, cache
 
-    def function(self, name: str) -> Callable[[np.ndarray], tuple]:
-        """forward as a function of one input, with the others in float64 -> its floating outputs."""
+    def function(self, *names: str) -> Callable[..., tuple]:
+        """forward as a function of one input or several, with the others in float64 -> its floating outputs."""
         truth = self.truth()
 
-        def f(x: np.ndarray) -> tuple:
-            result = self._forward(*{**self.inputs, **truth, name: x}.values())
+        def f(*arrays: np.ndarray) -> tuple:
+            result = self._forward(*{**self.inputs, **truth, **dict(zip(names, arrays))}.values())
             outs = result[0] if self.nested else result[:-1]
             return tuple(out for out in outs if is_float(out) or np.iscomplexobj(out))
         return f
