@@ -48,10 +48,7 @@ def gelu_forward(x: Array) -> tuple[Array, tuple]:
 
 
 def gelu_backward(dout: Array, cache: tuple) -> Array:
-    """Gradient of gelu_forward: dx = dout (Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)).
-
-    dout like x -> dx. Raises ValueError on another shape.
-    """
+    """Gradient of gelu_forward: dout like x -> dx. Raises ValueError on another shape."""
     # BEGIN SOLUTION 6.4
     x, phi = cache
     check_like("gelu_backward", dout=(dout, x.shape))

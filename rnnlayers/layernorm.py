@@ -29,9 +29,7 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: Mapping[str
 
 
 def layernorm_backward(dout: Array, cache: tuple) -> tuple[Array, Array, Array]:
-    """Gradients of layernorm_forward.
-
-    dx = (dx^ - mean(dx^) - x^ mean(dx^ x^)) / sqrt(var + eps), with dx^ = gamma dout
+    """Gradients of layernorm_forward, where x is also in its mean and in its variance.
 
     dout (..., D) -> dx (..., D), dgamma (D,), dbeta (D,). Raises ValueError if the shape of dout is not that of out.
     """
