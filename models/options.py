@@ -256,11 +256,12 @@ def drops(model: Any) -> bool:
 def _filled(table: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """Values of all options of the table, those given checked."""
     for name, value in given.items():
-        _check(table[name], value)
+        check_value(table[name], value)
     return {name: given.get(name, copy.copy(option.default)) for name, option in table.items()}
 
 
-def _check(option: Option, value: Any) -> None:
+def check_value(option: Option, value: Any) -> None:
+    """Raises ValueError where an option cannot have this value."""
     if value is None and option.default is None:
         return
     if option.choices and value not in option.choices:

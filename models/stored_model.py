@@ -11,7 +11,7 @@ import numpy as np
 from models.captioning_rnn import CaptioningRNN
 from models.cells import CELLS, cell_name
 from models.cells.cell import Cell, axis_sizes, captioner_shapes, letter_sizes
-from models.options import STORED, attribute
+from models.options import STORED, attribute, check_value
 
 SIZES = ("input_dim", "wordvec_dim", "hidden_dim")
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError,
@@ -51,6 +51,8 @@ def model_of(config: Mapping[str, Any], vocabulary: dict[str, int], params: Form
     sizes, dtype = _sizes(config, vocabulary), np.dtype(config["dtype"])
     if dtype.kind != "f":
         raise ValueError(f"dtype is {dtype}, expected a floating-point type")
+    for option in STORED:                                   # before the cell names its weights: of 10**9 layers, say
+        check_value(option, config.get(option.name, option.default))
     cell = CELLS[cell_name(config["cell_type"])](**config)
     shapes, sizes = captioner_shapes(cell, bool(config.get("tie"))), {**sizes, **cell.sizes()}
     for name, letters in shapes.items():

@@ -156,7 +156,9 @@ def test_json_of_another_form_is_one_clear_error(entry, text, word_to_idx, tmp_p
     ({"hidden_dim": 7.0}, "sizes are"), ({"input_dim": True}, "sizes are"), ({"wordvec_dim": "4"}, "sizes are"),
     ({"pooled_dim": [1]}, "sizes are"), ({"dropout": float("nan")}, "a setting is nan"),
     ({"feature_clip": {}}, "a setting is"), ({"dtype": "object"}, "dtype"), ({"cell_type": "gru2"}, "cell_type"),
-    ({"seed": 3}, "unknown"), ({"penalty": float("inf")}, "a setting is inf"),
+    ({"seed": 3}, "unknown"), ({"num_layers": 10**9}, "num_layers is 1000000000, expected 1 to 32"),
+    ({"cell_type": "transformer", "num_heads": 0}, "num_heads is 0"), ({"tie": 1}, "a setting is 1"),
+    ({"norm": "mid"}, "norm is 'mid'"), ({"penalty": float("inf")}, "a setting is inf"),
 ])
 def test_sizes_and_settings_are_checked_before_a_model_is_made(change, found, word_to_idx, tmp_path, monkeypatch):
     save_checkpoint(tmp_path / "a.h5", make_model(word_to_idx))
