@@ -21,7 +21,6 @@ N, T, D, W, H, V, L = (SIZES[letter] for letter in "NTDWHVL")
 P = 7                               # width of pooled features
 DTYPES = ("float64", "float32")
 BACKENDS = ("textbook", "engine")
-PACKED_TRANSFORMER = False          # whether the engine has the cell's twin
 SAMPLED = 400                       # evaluations of a captioner that has more parameters
 RAGGED = "ragged regions"
 
@@ -33,7 +32,6 @@ class Captioner(NamedTuple):
     case: str                       # "", or RAGGED where pictures also differ in their number of regions
     features: str                   # kind of features
     options: dict[str, Any] = {}
-    backends: tuple[str, ...] = BACKENDS
     budget: int = EVALUATIONS
 
 
@@ -59,8 +57,7 @@ def _recurrent() -> Iterator[Captioner]:
 
 def _transformer(title: str, case: str, features: str, budget: int = SAMPLED, **options: Any) -> Captioner:
     small = {"num_heads": 2, "dim_feedforward": 3, "pooled_dim": P if features == BOTH else None}
-    return Captioner("transformer", f"transformer, {title}", case, features, {**small, **options},
-                     BACKENDS if PACKED_TRANSFORMER else BACKENDS[:1], budget)
+    return Captioner("transformer", f"transformer, {title}", case, features, {**small, **options}, budget)
 
 
 TRANSFORMERS = [
@@ -87,7 +84,7 @@ def check_all(seed: int = 0, dtypes: Sequence[str] = DTYPES) -> Iterator[Row]:
             yield Row("pairs", name, case, "textbook", report)
     for captioner in MODELS:
         losses: dict[bytes, Any] = {}
-        for dtype, backend in product(dtypes, captioner.backends):
+        for dtype, backend in product(dtypes, BACKENDS):
             report = check_captioner(captioner, dtype, seed, backend, losses)
             yield Row("models", report.name, captioner.case, backend, report)
 

@@ -45,7 +45,7 @@ def test_every_pair_and_model_of_the_project_is_checked(monkeypatch):
     rows = [row[:4] for row in suite.check_all()]
     pairs = [("pairs", *title.partition(", ")[::2], "textbook") for title in suite.SHAPES for _ in suite.DTYPES]
     models = [("models", f"CaptioningRNN {captioner.title}", captioner.case, backend) for captioner in suite.MODELS
-              for _ in suite.DTYPES for backend in captioner.backends]
+              for _ in suite.DTYPES for backend in suite.BACKENDS]
     assert rows == [*pairs, *models]
     assert {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")} < {
         name for _, name, *_ in pairs}

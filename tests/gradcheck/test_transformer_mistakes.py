@@ -37,7 +37,7 @@ MISTAKES = [        # layer, a piece of the file, what stands there instead, wor
 ONE, TWO, TIED, THREE = suite.TRANSFORMERS
 OF_THE_CELL = [     # captioner, a piece of models/cells/transformer.py, what stands there instead
     (TWO, "dmemory = dmemory + dmemory_k", "dmemory = dmemory_k"),
-    (ONE, "return dh * keep_x, ", "return dh, "),
+    (ONE, "dx = dh * keep_x", "dx = dh"),
     (THREE, "dmemory = dmemory[:, 1:]", "dmemory = dmemory[:, :-1]"),
     (THREE, "affine_backward(dmemory[:, 0], memory.pooled)", "affine_backward(dmemory[:, 1], memory.pooled)"),
     (TWO, "= dmemory.sum(axis=0)", "= dmemory.mean(axis=0)"),
