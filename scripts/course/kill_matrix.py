@@ -117,7 +117,7 @@ class Truth:
     def __init__(self, title, seed, scale):
         self.title, self.seed = title, seed
         self.inputs = random_inputs(title, np.random.default_rng(seed), "float64", scale)
-        self.axes, self.budget = named_axes(self.inputs, names_of_axes(title)), Budget(10**9)
+        self.axes, self.budget = named_axes(self.inputs, names_of_axes(title)), Budget((10**9, 10**9))
         correct = self._pair(*right_pair(title))
         self.douts, grads = check_contract(correct, np.random.default_rng(seed))
         self._measure = lambda method: measure_all(correct, self.axes, method, self.budget,
