@@ -106,7 +106,7 @@ def useful_flops(config):
 
 
 def transformer_flops(c, M):
-    """As in the plain way: keys and values of each picture's regions in each layer; projections as of the textbook."""
+    """As the textbook counts them, with keys and values of all regions, which the engine does without."""
     regions, length = c.N * (c.L or 1), M / c.N
     layer = M * 14 * c.W**2 + regions * 2 * c.W**2 + M * c.W * (length + 2 * (c.L or 1))
     return 6 * (c.layers * layer + M * c.W * c.V) + 4 * regions * c.D * c.W
