@@ -34,7 +34,7 @@ class Captioner(nn.Module):
         self.gate, self.step = nn.Linear(c.H, c.D), nn.LSTMCell(c.W + c.D, c.H)
 
     def make_transformer(self, c):
-        self.project = nn.Linear(c.D, c.W)
+        self.project, self.out = nn.Linear(c.D, c.W), nn.Linear(c.W, c.V)
         self.layers = nn.ModuleList(nn.TransformerDecoderLayer(c.W, c.heads, 4 * c.W, 0.0, "gelu", batch_first=True)
                                     for _ in range(c.layers))
         angles = torch.arange(c.T)[:, None] * 10000 ** (-torch.arange(0, c.W, 2) / c.W)

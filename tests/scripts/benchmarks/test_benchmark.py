@@ -39,7 +39,7 @@ def test_useful_operations_are_those_of_real_and_distinct_words():
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_CELL)
 def test_engine_and_textbook_are_timed_on_the_same_work(name):
-    config = config_of(f"{name}:N=3,V=30,D=8,W=6,H=8" + (",L=4" if CONFIGS[name].L else ""))
+    config = config_of(f"{name}:N=3,V=30,D=8,W=8,H=8" + (",L=4" if CONFIGS[name].L else ""))
     losses = []
     for side in ("engine", "textbook"):
         step = benchmark_work.step_of(config, side)
