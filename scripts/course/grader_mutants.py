@@ -1,5 +1,6 @@
 """More mutants, for the grader: wrong forwards, and functions that are no pair, all unseen by the gradient checker."""
 from scripts.course.mutants import MUTANTS, Mutant
+from scripts.course.mutants_transformer import TRANSFORMER
 
 ELSEWHERE = {                       # pair that its own task does not grade -> the tasks that lose by its mutants
     "lstm_step, with attention": "4.2, 5.2",
@@ -118,4 +119,4 @@ COURSE = [
            "dmemory = dmemory_k ", "", DECODER),
     Mutant("transformer", "dropout of x forgotten in backward", "dx = dh * keep_x", "dx = dh", "", DECODER),
 ]
-GRADED = [mutant for mutant in [*MUTANTS, *COURSE] if ELSEWHERE.get(mutant.pair) != ""]
+GRADED = [mutant for mutant in [*MUTANTS, *TRANSFORMER, *COURSE] if ELSEWHERE.get(mutant.pair) != ""]

@@ -21,8 +21,6 @@ PIECES, SPAN = 3, 8                 # statements that are judged together, and t
 EXCEPTIONS = {                      # (file, function) that may share an expression with a solution -> why
     ("gradcheck/mistakes.py", "derivative"):
         "multiplies every input with every upstream gradient to explain a wrong one; it does not say which is right",
-    ("models/cells/bahdanau.py", "forward"):
-        "a stack attends from its last layer with keys that it computes once; the LSTM and the loop are not there",
     ("models/search.py", "log_softmax"): "decoding needs it; it is part of a forward and has no gradient",
     ("rnnlayers/optim.py", "rmsprop"): "the simpler update rule that students read before they write Adam",
 }
