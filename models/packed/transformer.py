@@ -73,7 +73,9 @@ class Transformer(PackedCell):
                   for k in range(self.layers) for x in "kv"]
         N, _, W = rows.shape
         nothing = np.zeros((N, 0, W), rows.dtype)
-        return State(nothing.sum(axis=1), (nothing,) * len(self.carried), (np.arange(N), counts), tuple(shared))
+        attention = None if image.grid is None else np.zeros(image.grid.shape[:2], rows.dtype)
+        return State(nothing.sum(axis=1), (nothing,) * len(self.carried), (np.arange(N), counts), tuple(shared),
+                     attention)
 
     def step(self, p: Params, words: Words, state: State) -> State:
         t, carried, weights = state.carried[0].shape[1], [], np.zeros(0)
@@ -94,7 +96,8 @@ class Transformer(PackedCell):
         x = words.vectors[words.row_of]
         x += positional_encoding(t + 1, x.shape[1])[t].astype(x.dtype)
         z, _ = self._stack(p, x, inside, [NO_MASKS] * self.layers, lambda place: allocate)
-        return State(z, tuple(carried), state.memory, state.weights, self._of_regions(weights))
+        attention = None if state.attention is None else self._of_regions(weights)
+        return State(z, tuple(carried), state.memory, state.weights, attention)
 
     def _look(self, z: np.ndarray, layer: Params, name: str, keys_and_values: Any, index: np.ndarray,
               counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +131,7 @@ class Transformer(PackedCell):
         h = workspace("h", z.shape, z.dtype)
         h[rows.place] = z
         cache = Cache(memory, rows, index, keep_x, scale, masks, norms, caches)
-        return h, self._attention(cache, workspace), cache
+        return h, None if image.grid is None else self._attention(cache, workspace), cache
 
     def backward(self, p: Params, dh: np.ndarray, dattention: np.ndarray | None, cache: Any, words: Words,
                  packed: Packed, workspace: Allocator) -> tuple[np.ndarray, Params]:
@@ -202,20 +205,18 @@ class Transformer(PackedCell):
         """The parameters of layer k, or their gradients, by their names in rnnlayers.decoder_layer_forward."""
         return {name: p[f"layer{k}.{name}"] for name in LAYER}
 
-    def _attention(self, cache: Cache, workspace: Allocator) -> np.ndarray | None:
+    def _attention(self, cache: Cache, workspace: Allocator) -> np.ndarray:
         """The mean over the heads of the last layer's weights over the regions, (M, L), in packed order."""
-        several = cache.memory.rows.shape[1] > 1
-        found = self._of_regions(last_weights(cache.sublayers[-2])) if several else None
-        if found is None:
-            return None
+        if cache.memory.rows.shape[1] == 1:
+            return np.ones((len(cache.word), 1), cache.memory.rows.dtype)
+        found = self._of_regions(last_weights(cache.sublayers[-2]))
         attention = workspace("attention", found.shape, found.dtype)
         attention[cache.rows.place] = found
         return attention
 
-    def _of_regions(self, weights: np.ndarray) -> np.ndarray | None:
-        """Weights (n, heads, R) as the mean over the heads, (n, L); None for a picture that is one vector."""
-        weights = weights[..., 1 if self.options.pooled_dim else 0:]
-        return None if weights.shape[2] == 1 else weights.mean(axis=1)
+    def _of_regions(self, weights: np.ndarray) -> np.ndarray:
+        """The mean over the heads of weights (n, heads, R), without the pooled features' -> (n, L)."""
+        return weights[..., 1 if self.options.pooled_dim else 0:].mean(axis=1)
 
     def _masks(self, dropout: Dropout, T: int, W: int, R: int, packed: Packed, rows: Rows) -> Masks:
         """A layer's dropout masks, drawn in the order of models.cells.transformer."""

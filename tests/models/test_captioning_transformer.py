@@ -185,6 +185,18 @@ def test_a_picture_of_one_vector_has_no_attention(word_to_idx, captions, rng):
         make(word_to_idx).attention(rng.standard_normal((3, D)), captions)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("pooled", [None, P])
+def test_a_grid_of_one_region_is_a_grid(pooled, backend, word_to_idx, captions, rng):
+    model, grid = make(word_to_idx, pooled_dim=pooled, backend=backend), rng.standard_normal((3, 1, D))
+    features = (grid, rng.standard_normal((3, P))) if pooled else grid
+    said, maps = model.sample(features, 4)
+    assert maps.shape == (3, 4, 1, 1) and model.attention(features, captions).shape == (3, 6, 1)
+    assert beam_search(model, features, 2, 4).maps.shape == (3, 4, 1)
+    loss, other = (make(word_to_idx, pooled_dim=pooled, backend=b).loss(features, captions)[0] for b in BACKENDS)
+    assert loss == pytest.approx(other, rel=1e-12)
+
+
 def test_the_courses_solver_makes_the_courses_steps(word_to_idx, toy_data):
     """Against a plain loop: Adam on the mean loss over all N T words, from batches that numpy.random draws."""
     def fresh():
