@@ -21,6 +21,7 @@ DEFAULTS_SCENES = {
     **DEFAULTS, "model": "attention", "hidden": 128, "wordvec": 128, "lr": 4e-3, "dropout": 0.5, "weight_decay": 1.0,
 }
 SCENES_SEEN_ONCE = {"hidden": 256, "dropout": 0.1, "weight_decay": 0.5}    # a cell that does not attend has to remember
+OWN = {"transformer": {"dropout": 0.1}}         # by model: it drops at many places, inside its layers
 DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some seeds of the rnn jump late and miss 0.1
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
     "forget_bias": 0.0,
@@ -111,9 +112,11 @@ def _defaults(args, model, scenes):
         model = model or DEFAULTS["model"]
         epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"])
         return {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
+    own = OWN.get(model, {})
     if not scenes or args.preset is not None:
-        return DEFAULTS
-    return {**DEFAULTS_SCENES, **(SCENES_SEEN_ONCE if model in CELLS and CELLS[model].features == VECTOR else {})}
+        return {**DEFAULTS, **own}
+    seen_once = SCENES_SEEN_ONCE if model in CELLS and CELLS[model].features == VECTOR else {}
+    return {**DEFAULTS_SCENES, **seen_once, **own}
 
 
 def check_setting(setting: Setting, value: Any) -> None:
