@@ -18,14 +18,14 @@ def read_word_vectors(path: str | os.PathLike, words: Container[str], width: int
         raise FileNotFoundError(f"{path}: no such file, expected word vectors in the text form of GloVe, unpacked")
     found: dict[str, np.ndarray] = {}
     try:
-        with open(path, encoding="utf-8", newline="\n") as file:
+        with open(path, encoding="utf-8-sig", newline="\n") as file:
             for number, line in enumerate(file, 1):
-                word, _, rest = line.rstrip("\r\n ").partition(" ")
+                word, *parts = line.split() or [""]
                 if number == 1:
-                    if word.isdigit() and rest.isdigit():
+                    if word.isdigit() and len(parts) == 1 and parts[0].isdigit():
                         continue
-                    _numbers(path, number, rest, width)             # also if nobody asks for the word
-                if word in words and word not in found and (vector := _numbers(path, number, rest, width)) is not None:
+                    _numbers(path, number, parts, width)            # also if nobody asks for the word
+                if word in words and word not in found and (vector := _numbers(path, number, parts, width)) is not None:
                     found[word] = vector
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text in UTF-8, expected word vectors in the text form of GloVe, unpacked"
@@ -33,9 +33,8 @@ def read_word_vectors(path: str | os.PathLike, words: Container[str], width: int
     return found
 
 
-def _numbers(path: str | os.PathLike, line: int, text: str, width: int) -> np.ndarray | None:
+def _numbers(path: str | os.PathLike, line: int, parts: list[str], width: int) -> np.ndarray | None:
     """The numbers behind a word; None where the word itself has spaces, as a few of GloVe's have. Raises ValueError."""
-    parts = text.split(" ")
     if len(parts) > width and not _is_number(parts[0]):
         return None
     if len(parts) != width:
@@ -45,7 +44,8 @@ def _numbers(path: str | os.PathLike, line: int, text: str, width: int) -> np.nd
         with np.errstate(over="ignore"):                    # infinite, which is refused below
             vector = np.array(parts, np.float64).astype(np.float32)
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {text[:40]!r}, expected {width} numbers behind the word") from error
+        found = " ".join(parts)[:40]
+        raise ValueError(f"{path}, line {line}: {found!r}, expected {width} numbers behind the word") from error
     if not np.isfinite(vector).all():
         raise ValueError(f"{path}, line {line}: has numbers that are not finite")
     return vector

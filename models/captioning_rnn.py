@@ -54,14 +54,14 @@ class CaptioningRNN:
         word_to_idx: word -> id, with <NULL>, and with <START> and <END> for sampling. cell_type: a name in
         models.cells.CELLS. Keywords, with neutral defaults:
 
-        dropout=0.0: dropout rate of the cell's outputs
+        dropout=0.0: dropout rate of the cell's outputs, or of a transformer's inner outputs
         input_dropout=None: dropout rate of the word vectors; if not given, as the outputs
         feature_dropout=0.0: dropout rate of the image vector that initialises the state
         grid_dropout=0.0: dropout rate of the features attended to; drops a feature in all regions of an image
         feature_stats=None: (mean, std), each (D,), that standardise features
         pooled_stats=None: (mean, std), each (P,), that standardise pooled features
         feature_clip=None: bound of standardised features, in standard deviations
-        pooled_dim=None: width P of pooled features beside the grid, which then initialise the state
+        pooled_dim=None: width P of pooled features beside the grid, which initialise the state or join the memory
         smoothing=0.0: label smoothing: share of the target's probability spread over all words
         forget_bias=0.0: initial bias of the forget gates, in cells that have them
         seed=None: random seed or Generator; None draws from NumPy's global state
@@ -76,7 +76,7 @@ class CaptioningRNN:
             editions up to 2024
         tie=False: whether the word vectors are the output weights too, which takes as many hidden units as wordvec_dim
         residual=False: whether a layer above the first adds its input to its output
-        region_positions=None: learned vectors for the places of so many regions, added to the transformer's memory
+        region_positions=None: learned vectors for the places of so many regions in the transformer's memory
         one_region=False: whether features are one vector per picture: the transformer's memory then has one region, and
             it does not attend
         backend=None: 'engine' or 'textbook'; None: $RNNLAYERS_BACKEND, else the engine if it is installed
@@ -160,7 +160,7 @@ class CaptioningRNN:
 
         Raises ValueError for a cell that does not attend, such as rnn.
         """
-        if not self.attends:
+        if not self.attends and not CELLS[self.cell_type].attends:
             raise ValueError(f"attention: cell_type is {self.cell_type!r}, expected one that attends to regions: "
                              f"{' or '.join(repr(name) for name, cell in CELLS.items() if cell.attends)}")
         _, attention, _ = self._forward(features, self._check(captions)[:, :-1], None)

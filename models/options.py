@@ -86,7 +86,8 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
            "schedule", POSITIVE, setting=Setting(1.0)),
     Option("clip", (SOLVER,), float, None, "largest norm of the whole gradient", POSITIVE,
            setting=Setting(5.0, bound=NOT_NEGATIVE, help="largest norm of the whole gradient, 0 for no clipping")),
-    Option("dropout", (MODEL,), float, 0.0, "dropout rate of the cell's outputs", SHARE, setting=Setting(0.5),
+    Option("dropout", (MODEL,), float, 0.0, "dropout rate of the cell's outputs, or of a transformer's inner outputs",
+           SHARE, setting=Setting(0.5),
            drops=True, stored=2),
     Option("input_dropout", (MODEL,), float, None, "dropout rate of the word vectors; if not given, as the "
            "outputs", SHARE, setting=Setting(None), drops=True, stored=3),
@@ -99,8 +100,8 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
            cell_specific=True),
     Option("feature_clip", (MODEL,), float, None, "bound of standardised features, in standard deviations", POSITIVE,
            setting=Setting(None), stored=6),
-    Option("pooled_dim", (MODEL,), int, None, "width P of pooled features beside the grid, which then initialise the "
-           "state", cell_specific=True, stored=7),
+    Option("pooled_dim", (MODEL,), int, None, "width P of pooled features beside the grid, which initialise the state "
+           "or join the memory", cell_specific=True, stored=7),
     Option("smoothing", (MODEL,), float, 0.0, "label smoothing: share of the target's probability spread over all "
            "words", SHARE, setting=Setting(0.0), stored=9),
     Option("average", (SOLVER,), float, 0.0, "decay of a moving average of the weights, which is validated, scored and "
@@ -138,7 +139,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("residual", (MODEL,), bool, False, "whether a layer above the first adds its input to its output",
            cell_specific=True, stored=19, setting=Setting(False, help="with --layers: each layer above the first adds "
                                                           "its input to its output")),
-    Option("region_positions", (MODEL,), int, None, "learned vectors for the places of so many regions, added to the "
+    Option("region_positions", (MODEL,), int, None, "learned vectors for the places of so many regions in the "
            "transformer's memory", AT_LEAST_1, cell_specific=True, stored=16, setting=Setting(
                False, help="learn a vector for the place of each region, which is added to the transformer's memory")),
     Option("one_region", (MODEL,), bool, False, "whether features are one vector per picture: the transformer's memory "

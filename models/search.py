@@ -52,6 +52,8 @@ class _Beams:
         null, self.start, self.end, unknown = map(model.word_to_idx.get, ("<NULL>", "<START>", "<END>", "<UNK>"))
         if self.start is None:
             raise ValueError("decoding: word_to_idx has no '<START>', expected an id to start captions with")
+        if (check := getattr(getattr(model, "cell", None), "check_length", None)) is not None:
+            check(max_length)
         self.never = [i for i in (null, self.start, None if allow_unknown else unknown) if i is not None]
         state = model.initial_state(features)
         n = len(state)

@@ -22,12 +22,16 @@ def transferred(fresh: CaptioningRNN, source: CaptioningRNN, widths: Container[s
 
     Words of both vocabularies get the source's row of W_embed, column of W_vocab and entry of b_vocab; other words keep
     the fresh model's. widths: those of D and P whose features mean the same in both models; parameters that have
-    another such axis stay fresh. All others are the source's. Raises ValueError where a shape differs.
+    another such axis stay fresh, and so do the places of regions of other features. All others are the source's. Raises
+    ValueError where a shape differs.
     """
     shapes, params = fresh.cell.shapes(), {name: aligned(w.copy()) for name, w in fresh.params.items()}
     for name, letters in shapes.items():
-        if any(axis[-1] in WIDTHS and axis[-1] not in widths for axis in letters.split()):
+        axes = {axis[-1] for axis in letters.split()}
+        if any(axis in WIDTHS and axis not in widths for axis in axes) or "R" in axes and "D" not in widths:
             continue
+        if name not in source.cell.shapes() and "P" not in widths:
+            continue                                        # the bias of pooled features that the source does not have
         if name not in source.params or source.params[name].shape != params[name].shape:
             found = source.params[name].shape if name in source.params else "missing"
             raise ValueError(f"transferred: {name} of the source is {found}, expected {letters} = {params[name].shape}")

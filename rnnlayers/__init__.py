@@ -1,4 +1,4 @@
-"""Recurrent layers in NumPy, each an explicit forward and a hand-written backward."""
+"""Layers of recurrent networks and transformers in NumPy, each an explicit forward and a hand-written backward."""
 from rnnlayers.activations import gelu_backward, gelu_forward, relu_backward, relu_forward, sigmoid
 from rnnlayers.additive_attention import (
     additive_attention_backward,

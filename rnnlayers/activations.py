@@ -25,7 +25,7 @@ def relu_forward(x: Array) -> tuple[Array, Array]:
     Source: Nair and Hinton (2010), "Rectified linear units improve restricted Boltzmann machines".
     """
     x = np.asarray(x)
-    return np.where(x.real > 0, x, np.zeros_like(x)), x
+    return np.where(x.real < 0, np.zeros_like(x), x), x      # NaN stays
 
 
 def relu_backward(dout: Array, cache: Array) -> Array:

@@ -19,7 +19,7 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: Mapping[str
     """
     x = np.asarray(x)
     check_shapes("layernorm_forward", gamma=(gamma, "D"), beta=(beta, "D"), x=(np.empty(x.shape[-1:]), "D"))
-    eps = (ln_param or {}).get("eps", 1e-5)
+    eps = float((ln_param or {}).get("eps", 1e-5))
     # BEGIN SOLUTION 6.1: eps is added to the variance
     centred = x - x.mean(axis=-1, keepdims=True)
     std = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)

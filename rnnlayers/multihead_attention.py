@@ -124,7 +124,7 @@ def masked_softmax(scores: Array, seen: Array | None) -> Array:
     """Softmax over the last axis among what is seen; rows that see nothing are 0. seen: bool, or None for all."""
     # BEGIN SOLUTION 6.2: what is blocked gets the weight 0, whatever its score, and a row that sees nothing no NaN
     seen = np.ones(scores.shape, bool) if seen is None else np.broadcast_to(seen, scores.shape)
-    top = np.where(seen, scores.real, -np.inf).max(axis=-1, keepdims=True)
+    top = np.where(seen, scores.real, -np.inf).max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.where(seen, np.exp(np.where(seen, scores - np.where(np.isneginf(top), 0, top), 0)), 0)
     total = e.sum(axis=-1, keepdims=True)
     return e / np.where(total == 0, 1, total)
@@ -148,7 +148,7 @@ def attention_mask(function: str, mask: Array | None, N: int, S: int, T: int) ->
 
 def check_heads(function: str, E: int, num_heads: int) -> None:
     """Raises ValueError unless E columns fall into num_heads blocks of the same size."""
-    if not isinstance(num_heads, (int, np.integer)) or num_heads < 1 or E % num_heads:
+    if isinstance(num_heads, bool) or not isinstance(num_heads, (int, np.integer)) or num_heads < 1 or E % num_heads:
         raise ValueError(f"{function}: num_heads is {num_heads!r}, expected a divisor of E = {E}: heads are blocks of "
                          "E / num_heads columns")
 

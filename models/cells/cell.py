@@ -69,6 +69,11 @@ class About(NamedTuple):
     activity: str = ""              # what the drawing of each shows
     saturation: str = ""            # what is drawn of saturated units; nothing is if this is empty
     memory: str = ""                # how a gradient changes on its way back through the words
+    path: str = "passes back through every step in between"     # how it comes to an early word
+    forgetting: str = "the state forgets what was said: too little training, or closed forget gates"
+    fading: str = "the recurrent weights multiply it by less (or more) than 1 at each word, or units are saturated"
+    nearest: int = 0                # how many words back the gradient starts to be compared: 1 past a word's own path
+    remedy: str = "--model lstm with --forget-bias 1 in place of rnn; a smaller --lr"   # where it fades
     compare: str = "rnn"            # a cell to compare it with
 
 

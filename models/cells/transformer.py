@@ -54,7 +54,11 @@ class Transformer(Cell):
         memory="A transformer has no state that is handed from word to word: each word attends to all words before it, "
                "so the gradient reaches every one of them in one step. How much of it arrives is a matter of how much "
                "the later words attend to a word, not of how many words lie in between. In a plain RNN every step "
-               "multiplies the gradient by the same matrix.")
+               "multiplies the gradient by the same matrix.",
+        path="comes to it through the attention of the words after it",
+        forgetting="words attend too little to those before them: too little training",
+        fading="later words hardly attend to earlier ones", remedy="train longer; --norm pre; a smaller --lr",
+        nearest=1)
     options = ("pooled_dim", "pooled_stats", "num_layers", "num_heads", "dim_feedforward", "max_length", "norm",
                "activation", "region_positions", "one_region")
     defaults = {"num_layers": 2}
@@ -85,8 +89,9 @@ class Transformer(Cell):
 
     def draw(self, rng: Any, sizes: dict[str, int]) -> Params:
         """Normal with standard deviation 0.02, zeros for biases and beta, ones for gamma."""
-        if sizes["W"] % self.num_heads or sizes["W"] % 2:
-            raise ValueError(f"wordvec_dim is {sizes['W']} with num_heads {self.num_heads}, expected an even multiple "
+        W, heads = sizes["W"], self.num_heads
+        if W < 1 or not isinstance(heads, (int, np.integer)) or W % heads or W % 2:
+            raise ValueError(f"wordvec_dim is {W} with num_heads {heads!r}, expected an even multiple "
                              "of it: heads are blocks of its columns, positions sines and cosines in pairs of them")
         return {name: _draw(name.rpartition(".")[2], axis_sizes(letters, sizes), rng)
                 for name, letters in self.shapes().items()}
@@ -100,7 +105,8 @@ class Transformer(Cell):
 
     def check_length(self, words: int) -> None:
         if words > self.max_length:
-            raise ValueError(f"captions feed {words} words, expected at most max_length = {self.max_length} of them")
+            raise ValueError(f"captions feed {words} words, expected at most max_length = {self.max_length} of them, "
+                             "the model's own greatest length")
 
     def initial_state(self, p: Params, image: Image) -> State:
         """carried: keys and values of each layer's words; memory: which rows are seen, then the picture's of each.

@@ -168,10 +168,11 @@ def look_reference(q, keys, values, index, counts, weights, mixed):
     of it it sees, the first ones, at least 1 -> weights (n, heads, R), 0 behind them, and mixed (n, W).
     """
     n, heads, R = weights.shape
-    k, v = (a[index].reshape(n, R, heads, -1) for a in (keys, values))
-    scores = np.einsum("nhd,nrhd->nhr", q.reshape(n, heads, -1), k) / math.sqrt(k.shape[3])
+    d = q.shape[1] // heads
+    k, v = (a[index].reshape(n, R, heads, d) for a in (keys, values))
+    scores = np.einsum("nhd,nrhd->nhr", q.reshape(n, heads, d), k) / math.sqrt(k.shape[3])
     weights[:] = softmax(np.where(np.arange(R) < counts[:, None, None], scores, -np.inf))
-    mixed[:] = np.einsum("nhr,nrhd->nhd", weights, v).reshape(n, -1)
+    mixed[:] = np.einsum("nhr,nrhd->nhd", weights, v).reshape(n, heads * d)
 
 
 @kernel(look_reference)

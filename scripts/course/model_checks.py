@@ -37,17 +37,20 @@ class Kind(NamedTuple):
     regions: tuple                  # () for features (N, D), or their number
     budget: tuple                   # of a gradient check
     dropped: tuple | None           # the parameters that are checked with dropout, None for all
+    name: str                       # of its class
+    numeric: bool                   # whether gradients are numeric ones, or the reference's, which take less time
 
 
 RNN = Kind("rnn", {}, {
     "W_embed": ("V", "W"), "W_proj": ("D", "H"), "b_proj": ("H",), "Wx": ("W", "H"), "Wh": ("H", "H"), "b": ("H",),
-    "W_vocab": ("H", "V"), "b_vocab": ("V",)}, {}, (), BUDGET, None)
+    "W_vocab": ("H", "V"), "b_vocab": ("V",)}, {}, (), BUDGET, None, "CaptioningRNN", True)
 LAYER = {".".join(name.rsplit("_", 1)): tuple(axes.replace("3", "F").split(","))
          for name, axes in (line.split("=") for line in DECODER)}
 TRANSFORMER = Kind("transformer", {"num_heads": 2, "num_layers": 2, "dim_feedforward": 5, "max_length": 12}, {
     "W_embed": ("V", "W"), "W_proj": ("D", "W"), "b_proj": ("W",),
     **{f"layer{k}.{name}": axes for k in range(2) for name, axes in LAYER.items()},
-    "W_vocab": ("W", "V"), "b_vocab": ("V",)}, {"W": 4, "H": 4, "F": 5}, (3,), SAMPLE, ("W_embed", "b_proj"))
+    "W_vocab": ("W", "V"), "b_vocab": ("V",)}, {"W": 4, "H": 4, "F": 5}, (3,), SAMPLE, ("W_embed", "b_proj"),
+    "CaptioningTransformer", False)
 KINDS = {"loss": RNN, "sample": RNN, "transformer": TRANSFORMER}       # check of a task -> what it checks
 SCALE = 1.5                         # of the parameters that caption: the words of a caption differ
 DROPOUT = {"dropout": 0.3, "input_dropout": 0.2}
@@ -105,7 +108,7 @@ def check_loss(task, subject, goldens, draw):
     kind = KINDS[task.check]
     model = Captioner(subject, draw, kind=kind)
     value = judged("loss", 4, lambda: compared(_value(model.loss()), goldens["loss"][0], "the loss"), True)
-    if kind == RNN and not value.problem:
+    if kind.numeric and not value.problem:
         gradients = _gradients(model, draw, "d", 6, {})
     else:
         gradients = _compared_gradients(model, draw, goldens, "the loss is wrong, and " * bool(value.problem))
@@ -195,7 +198,7 @@ def _explained(model, draw, names):
 def _report(model, draw, settings, wrt=None):
     report = check_model(lambda: model.loss(**settings), model.params, wrt=wrt, axes=model.kind.axes,
                          budget=model.kind.budget, rng=draw.rng("model"))
-    report.name = "CaptioningRNN.loss" if model.kind == RNN else "CaptioningTransformer.loss"
+    report.name = f"{model.kind.name}.loss"
     return report
 
 

@@ -121,7 +121,7 @@ def repetition(e: Evidence) -> Finding:
     people = np.mean([repeats(words) for texts in e.references for words in texts])
     return judge(share, bounds.repetition(people),
                  f"{share:.1%} of captions repeat a word in a row or three words, {people:.1%} of people's",
-                 "the state forgets what was said: too little training, or closed forget gates",
+                 e.model.cell.about.forgetting,
                  "train longer; --block-trigrams of scripts.evaluate hides it")
 
 
@@ -207,7 +207,8 @@ def exploding(e: Evidence) -> Finding:
     norms = [{name: float(np.linalg.norm(g.astype(np.float64))) for name, g in grads.items()} for grads in e.gradients]
     total = [math.hypot(*norm.values()) for norm in norms]
     worst = norms[int(np.argmax(total))]
-    largest, smallest = max(worst, key=worst.get), min(worst, key=worst.get)
+    largest = max(worst, key=worst.get)                     # the bias of an attention's keys has none, but rounding
+    smallest = min((name for name in worst if worst[name] > 1e-9 * worst[largest]), key=worst.get, default=largest)
     return judge(max(total), bounds.EXPLODING,
                  f"norm of the gradient {max(total):.3g} at most; largest {worst[largest]:.2g} of {largest}"
                  f", smallest {worst[smallest]:.2g} of {smallest}", "weights too large, or features not standardised",
@@ -217,13 +218,13 @@ def exploding(e: Evidence) -> Finding:
 def vanishing(e: Evidence) -> Finding:
     """How much of the last word's gradient reaches the word fed STEPS before, as a ratio of mean norms."""
     flow, _ = e.memory
-    k = min(STEPS, len(flow) - 1)
-    if k < 1:
-        return not_judged("no training caption has two words")
-    ratio = flow[k] / flow[0] if flow[0] > 0 else 0.0
-    return judge(ratio, bounds.VANISHING, f"{ratio:.2g} of the last word's gradient is left {k} words before",
-                 "the recurrent weights multiply it by less (or more) than 1 at each word, or units are saturated",
-                 "--model lstm with --forget-bias 1 in place of rnn; a smaller --lr")
+    k, first = min(STEPS, len(flow) - 1), e.model.cell.about.nearest
+    if k <= first:
+        return not_judged(f"no training caption has {'three' if first else 'two'} words")
+    ratio = flow[k] / flow[first] if flow[first] > 0 else 0.0
+    whose = "last word's gradient" if not first else "gradient of the word before the last"
+    return judge(ratio, bounds.VANISHING, f"{ratio:.2g} of the {whose} is left {k} words before",
+                 e.model.cell.about.fading, e.model.cell.about.remedy)
 
 
 def saturated(e: Evidence) -> Finding:

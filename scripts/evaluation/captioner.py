@@ -65,7 +65,8 @@ def load_captioner(runs: Sequence[str | Path], data: str | Path | None = None) -
     first = checkpoints[0]
     dataset = open_run_data(first, data)
     for path, other in zip(runs[1:], checkpoints[1:]):
-        if other.model.cell.features != first.model.cell.features:
+        taken, expected = ((c.model.attends, c.model.input_dim, c.model.pooled_dim) for c in (other, first))
+        if taken != expected:
             raise ValueError(f"--ensemble {path}: --model {other.model.cell_type} takes other features than "
                              f"{first.model.cell_type}, expected runs that share them")
         open_run_data(other, str(dataset.folder))           # raises where vocabulary or features differ

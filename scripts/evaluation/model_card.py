@@ -13,7 +13,7 @@ from data.encoders import NAMES
 from models.checkpoint import Checkpoint
 from scripts.evaluation.tables import score_rows
 from scripts.runs.photos import SCENES, pooled_attributes, training_attributes
-from scripts.runs.released import data_name
+from scripts.runs.released import data_name, settings_without_paths
 from scripts.runs.settings import train_options
 
 SCENES_LICENCE = "MIT: scenes and captions are drawn by this project"
@@ -108,7 +108,7 @@ def _encoder(then):
 
 
 def _train_again(checkpoint, scenes):
-    data, settings = f"datasets/{data_name(checkpoint.run)}", checkpoint.run["settings"]
+    data, settings = f"datasets/{data_name(checkpoint.run)}", settings_without_paths(checkpoint.run)
     prepare = [f"python -m scripts.prepare_data scenes --out {shlex.quote(data)}"] if scenes else []
     prepared = [] if scenes else ["", "scripts.prepare_data makes the data set from captions and features "
                                   "(docs/datasets.md)."]

@@ -44,7 +44,7 @@ class Run:
             V, W = self.model.params["W_embed"].shape
             return (f"Run {self.folder}: {epochs}, {steps:,} steps, {self.solver.seconds:.0f} s\n"
                     f"  {self.model.cell_type}, {weights:,} weights, V={V}, D={self.model.input_dim}, W={W}, "
-                    f"H={self.model.params['W_vocab'].shape[0]}\n"
+                    f"H={self.model.weights()['W_vocab'].shape[0]}\n"
                     f"  {losses or 'no epoch was finished'}\n"
                     f"  trained on {self.dataset.name}, {len(self.dataset.captions['train']):,} captions")
         except Exception:                               # of a run that is not complete

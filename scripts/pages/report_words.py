@@ -111,9 +111,10 @@ def memory(fading: dict[str, list]) -> Finding | None:
     if len(medians) < 4:
         return None
     back = min(len(medians) - 1, bounds.STEPS)
-    left = 10 ** medians[back]
+    first = 1 if key == "dx" else 0                         # the last word acts through a path of its own
+    left = 10 ** (medians[back] - medians[first])
     text = (f"{back} words back, the gradient of the last word's loss with respect to the {STATES[key]} is {left:.2g} "
-            "times that at the last word")
+            f"times that at the {'word before the last' if first else 'last word'}")
     if not bounds.VANISHING.broken(left):
         return Finding(GOOD if left > 0.1 else NOTE, "Memory", text + ".")
     if left > 1:

@@ -129,6 +129,8 @@ def load_attending_run(run: str | Path, folder: str | Path | None = None,
     """
     checkpoint = load_run(run)
     if not checkpoint.model.attends:
+        if CELLS[checkpoint.model.cell_type].attends:
+            raise ValueError(f"{run}: its features are one vector per picture, expected regions to attend to")
         attending = " or ".join(name for name, cell in CELLS.items() if cell.attends)
         raise ValueError(f"{run}: a run of --model {checkpoint.model.cell_type}, expected {attending}")
     dataset = open_run_data(checkpoint, folder)

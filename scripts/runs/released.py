@@ -49,9 +49,15 @@ def run_to_release(run: Mapping[str, Any], decoding: Mapping[str, Any], card: st
                         "attributes": _said(entry["attributes"])} for split, entry in data["features"].items()}
     kept = {name: data[name] for name in ("vocabulary", "tokens", "captions") if name in data}
     name = data_name(run)
-    return {"settings": run["settings"], "epoch": run.get("epoch"),
+    return {"settings": settings_without_paths(run), "epoch": run.get("epoch"),
             "data": {**kept, "name": name, "folder": f"datasets/{name}", "features": features},
             "release": {"decoding": dict(decoding), "card": card}}
+
+
+def settings_without_paths(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings, with the name alone of a file of word vectors."""
+    vectors = run["settings"].get("word_vectors")
+    return {**run["settings"], **({"word_vectors": PureWindowsPath(vectors).name} if vectors else {})}
 
 
 def data_name(run: Mapping[str, Any]) -> str:

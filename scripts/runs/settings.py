@@ -26,6 +26,7 @@ DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some s
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
     "forget_bias": 0.0,
 }
+LR_OVERFIT = {"transformer": 1e-3}
 DECAY_OVERFIT = {**dict.fromkeys(CELL_TYPES, 0.995), "rnn": 0.95}
 EPOCHS_OVERFIT = {"attention": 120}         # 80 are too few for some seeds
 # What --from keeps of the other run: what decides the shapes of the weights, and what the model does to features.
@@ -111,7 +112,8 @@ def _defaults(args, model, scenes):
     if args.overfit is not None:
         model = model or DEFAULTS["model"]
         epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"])
-        return {**DEFAULTS_OVERFIT, "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
+        return {**DEFAULTS_OVERFIT, "lr": LR_OVERFIT.get(model, DEFAULTS_OVERFIT["lr"]),
+                "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
     own = OWN.get(model, {})
     if not scenes or args.preset is not None:
         return {**DEFAULTS, **own}

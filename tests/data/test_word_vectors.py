@@ -13,7 +13,9 @@ def write(tmp_path, content):
     return path
 
 
-@pytest.mark.parametrize("content", [TEXT, "4 3\n" + TEXT, TEXT.replace("\n", "\r\n"), TEXT.replace("\n", " \n")])
+@pytest.mark.parametrize("content", [TEXT, "4 3\n" + TEXT, TEXT.replace("\n", "\r\n"), TEXT.replace("\n", " \n"),
+                                     TEXT.replace(" ", "  "), "\ufeff" + TEXT, TEXT.replace(" ", "\t"),
+                                     TEXT.replace("\n", "\n ")])
 def test_the_first_vector_of_each_word_that_is_asked_for(content, tmp_path):
     found = read_word_vectors(write(tmp_path, content), {"the", "café", "dog"}, 3)
     assert list(found) == ["the", "café"] and all(vector.dtype == np.float32 for vector in found.values())

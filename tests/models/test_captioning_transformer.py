@@ -179,10 +179,9 @@ def test_more_regions_than_places(word_to_idx, captions, rng):
 def test_a_picture_of_one_vector_has_no_attention(word_to_idx, captions, rng):
     model = make(word_to_idx, one_region=True)
     assert not model.attends and make(word_to_idx).attends
-    with pytest.raises(ValueError, match="expected one that attends"):
-        model.attention(rng.standard_normal((3, D)), captions)
-    with pytest.raises(ValueError, match="features are one vector per picture"):
-        make(word_to_idx).attention(rng.standard_normal((3, D)), captions)
+    for one in (model, make(word_to_idx)):
+        with pytest.raises(ValueError, match="features are one vector per picture"):
+            one.attention(rng.standard_normal((3, D)), captions)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -189,7 +189,7 @@ def test_captions_longer_than_the_model_can_take_are_refused(call, rng):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"num_heads": 3}, "expected a divisor of E = 4"), ({"norm": "last"}, "norm is 'last'"),
+    ({"num_heads": 3}, "expected an even multiple of it"), ({"norm": "last"}, "norm is 'last'"),
     ({"num_layers": 0}, "num_layers"), ({"activation": "tanh"}, "activation is 'tanh'")])
 def test_options_that_do_not_fit_are_refused(options, words, rng):
     with pytest.raises(ValueError, match=words):

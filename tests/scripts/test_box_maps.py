@@ -40,7 +40,7 @@ def boxes(rng):
 
 @pytest.fixture(params=ATTEND)
 def model(request):
-    return CaptioningRNN({word: i for i, word in enumerate(WORDS)}, D, 5, 8, request.param, seed=4)
+    return CaptioningRNN({word: i for i, word in enumerate(WORDS)}, D, 4, 8, request.param, seed=4)
 
 
 @pytest.fixture

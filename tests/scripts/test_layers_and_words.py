@@ -10,6 +10,7 @@ from data.sources import Source
 from models.checkpoint import load_checkpoint
 from models.options import default
 from scripts import caption, check_attention, diagnose, report, train
+from scripts.notebook import open_run
 from scripts.train import parse
 from tests.command import call
 from tests.scripts.test_train import one_line_error
@@ -28,6 +29,7 @@ def test_options_of_the_transformer_reach_it(small_scenes, tmp_path):
     cell = model.cell
     assert (cell.num_heads, cell.num_layers, cell.norm, cell.activation) == (2, 3, "pre", "relu")
     assert (cell.dim_feedforward, cell.region_positions, model.tie) == (12, 49, True) and "W_vocab" not in model.params
+    assert "transformer, " in repr(open_run(tmp_path / "run")) and "H=8" in repr(open_run(tmp_path / "run"))
 
 
 def test_defaults_of_the_transformer(small_scenes, tmp_path, capsys):
@@ -38,6 +40,12 @@ def test_defaults_of_the_transformer(small_scenes, tmp_path, capsys):
     assert "note: --hidden 12 is not used: what a transformer makes of a word is as wide as" in capsys.readouterr().out
     assert call(report.main, tmp_path / "run") == call(caption.main, tmp_path / "run", "--split", "val", "--n", 2) == 0
     assert call(check_attention.main, tmp_path / "run") == call(diagnose.main, tmp_path / "run") == 1   # too few epochs
+
+
+def test_the_sanity_check_passes(small_scenes, tmp_path, capsys):
+    argv = ["--data", small_scenes, "--model", "transformer", "--overfit", 25, "--wordvec", 32, "--lr", 3e-3]
+    assert call(train.main, *argv, "--out", tmp_path / "run") == 0
+    assert "the course's bound of 0.5 for" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("cell", ["gru", "bahdanau"])

@@ -18,7 +18,7 @@ from scripts.runs import load_run
 from tests.scripts.runs.small_run import call_train
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"hidden": 6, "wordvec": 4, "batch": 50, "epochs": 1}
+SMALL = {"hidden": 6, "wordvec": 5, "batch": 50, "epochs": 1}
 
 
 @pytest.fixture(scope="module")

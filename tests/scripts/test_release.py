@@ -17,13 +17,13 @@ from scripts.evaluation.captioner import DEFAULT, load_captioner, split_captions
 from scripts.evaluation.run_scores import evaluate_run
 from scripts.pages import attention_figures
 from scripts.runs import load_run
-from scripts.runs.released import decoding_of
+from scripts.runs.released import decoding_of, run_to_release
 from scripts.runs.settings import settings_of, train_options
 from tests.command import call, without_next
 from tests.sealed_files import edited
 
 OWNER = "ada-lovelace"
-TINY = ["--model", "attention", "--hidden", "6", "--wordvec", "4", "--batch", "50", "--epochs", "1"]
+TINY = ["--model", "attention", "--hidden", "6", "--wordvec", "5", "--batch", "50", "--epochs", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,14 @@ def test_no_path_of_the_machine_is_in_the_file(owner, tmp_path):
         released = load_run(path)
         assert released.solver is None and "from" not in released.run
         assert released.model.params.keys() == run.model.params.keys() and released.model.feature_stats is not None
+
+
+def test_of_a_file_of_word_vectors_the_name_alone_is_kept(owner):
+    run = load_run(owner / "run").run
+    for path in (f"/home/{OWNER}/glove.txt", f"C:\\{OWNER}\\glove.txt"):
+        settings = {**run["settings"], "word_vectors": path}
+        assert run_to_release({**run, "settings": settings}, {}, "")["settings"]["word_vectors"] == "glove.txt"
+        assert settings["word_vectors"] == path
 
 
 def test_a_path_among_the_features_attributes_is_left_out(owner, tmp_path):
@@ -174,7 +182,7 @@ def test_the_card(place, owner, capsys):
     for part in ("# model.h5", "train: 40 images", "licence of the data: MIT", "10 images of test; beam 3, normal",
                  "| **this model** |", "| one caption for all |", "| human |", "scripts.serve model.h5 --scenes",
                  "python -m scripts.evaluate model.h5 --data datasets/scenes", "scripts.train --data datasets/scenes "
-                 "--model attention --hidden 6 --wordvec 4 --batch 50 --epochs 1", "Training began with another run's"):
+                 "--model attention --hidden 6 --wordvec 5 --batch 50 --epochs 1", "Training began with another run's"):
         assert part in card, part
     assert call(release.main, owner / "run", "--out", "new.h5", "--licence", "mine | alone", "--split", "val") == 0
     out = capsys.readouterr().out
