@@ -30,8 +30,9 @@ def transferred(fresh: CaptioningRNN, source: CaptioningRNN, widths: Container[s
         axes = {axis[-1] for axis in letters.split()}
         if any(axis in WIDTHS and axis not in widths for axis in axes) or "R" in axes and "D" not in widths:
             continue
-        if name not in source.cell.shapes() and "P" not in widths:
-            continue                                        # the bias of pooled features that the source does not have
+        weight = "W" + name[1:]                             # of a bias: that of pooled features the source may not have
+        if name not in source.params and "P" in shapes.get(weight, "").split() and "P" not in widths:
+            continue
         if name not in source.params or source.params[name].shape != params[name].shape:
             found = source.params[name].shape if name in source.params else "missing"
             raise ValueError(f"transferred: {name} of the source is {found}, expected {letters} = {params[name].shape}")

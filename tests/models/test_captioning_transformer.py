@@ -5,6 +5,7 @@ import pytest
 from models import CaptioningRNN, CaptioningSolver, CaptioningSolverTransformer, CaptioningTransformer
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.decoding import beam_search
+from models.transfer import transferred
 from rnnlayers import transformer_temporal_softmax_loss
 from rnnlayers.optim import adam
 
@@ -94,7 +95,7 @@ def test_captions_are_at_most_max_length_words_long(backend, word_to_idx, rng):
     captions = rng.integers(3, 11, (2, 7))
     assert np.isfinite(model.loss(features, captions[:, :6])[0])
     for call in (lambda: model.loss(features, captions), lambda: model.scores(features, captions),
-                 lambda: model.sample(features, max_length=6)):
+                 lambda: model.sample(features, max_length=6), lambda: beam_search(model, features, 2, 6)):
         with pytest.raises(ValueError, match=r"6 words, expected at most max_length = 5"):
             call()
 
@@ -223,6 +224,35 @@ def test_the_courses_solver_makes_the_courses_steps(word_to_idx, toy_data):
 
 def model_words(word_to_idx):
     return {i: word for word, i in word_to_idx.items()}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_captions_are_no_scores(backend, dtype, word_to_idx, rng):
+    model = make(word_to_idx, backend=backend, dtype=dtype)
+    state = model.initial_state(rng.standard_normal((3, L, D))).select(np.zeros(3, bool))
+    scores, state = model.step(np.zeros(0, int), state)
+    assert scores.shape == (0, len(word_to_idx)) and len(state) == 0
+
+
+def test_a_nan_in_a_hidden_unit_is_not_hidden_by_relu(word_to_idx, captions, rng):
+    for backend in BACKENDS:
+        model = make(word_to_idx, backend=backend, activation="relu")
+        model.params["layer0.ffn.b1"][:] = np.nan
+        with np.errstate(invalid="ignore"):
+            assert np.isnan(model.loss(rng.standard_normal((3, D)), captions)[0])
+
+
+def test_the_pictures_side_stays_fresh_where_features_differ(word_to_idx, rng):
+    def params(one, other, widths):
+        return transferred(make(word_to_idx, seed=1, **one), make(word_to_idx, seed=2, **other), widths)
+    assert params({"region_positions": 3}, {"region_positions": 5}, "")["W_regions"].shape == (3, W)
+    assert params({"region_positions": 3}, {}, "").keys() == make(word_to_idx, region_positions=3).params.keys()
+    fresh = make(word_to_idx, seed=1, pooled_dim=P)
+    fresh.params["b_pool"] += 1
+    kept = transferred(fresh, make(word_to_idx, seed=2), "D")
+    np.testing.assert_array_equal(kept["b_pool"], fresh.params["b_pool"])
+    np.testing.assert_array_equal(kept["W_proj"], make(word_to_idx, seed=2).params["W_proj"])
 
 
 def test_heads_are_those_that_the_attention_is_the_mean_of(word_to_idx, captions, rng):

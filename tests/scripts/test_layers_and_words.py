@@ -9,7 +9,7 @@ from data.prepare import new_folder, write_dataset
 from data.sources import Source
 from models.checkpoint import load_checkpoint
 from models.options import default
-from scripts import caption, check_attention, diagnose, report, train
+from scripts import caption, check_attention, diagnose, evaluate, report, train
 from scripts.notebook import open_run
 from scripts.train import parse
 from tests.command import call
@@ -40,6 +40,16 @@ def test_defaults_of_the_transformer(small_scenes, tmp_path, capsys):
     assert "note: --hidden 12 is not used: what a transformer makes of a word is as wide as" in capsys.readouterr().out
     assert call(report.main, tmp_path / "run") == call(caption.main, tmp_path / "run", "--split", "val", "--n", 2) == 0
     assert call(check_attention.main, tmp_path / "run") == call(diagnose.main, tmp_path / "run") == 1   # too few epochs
+
+
+def test_what_a_run_has_may_be_asked_for_again_and_other_cells_join_it(small_scenes, tmp_path, capsys):
+    for cell in ("transformer", "bahdanau"):
+        trained(tmp_path / cell, small_scenes, "--model", cell)
+    again = ["--data", small_scenes, "--from", tmp_path / "transformer", "--epochs", 1]
+    assert call(train.main, *again, "--heads", 4, "--norm", "post", "--layers", 2, "--out", tmp_path / "again") == 0
+    assert call(train.main, *again, "--heads", 2) == 2
+    one_line_error(capsys, "--heads 2 with --from", "its weights have --heads 4; leave one of the two out")
+    assert call(evaluate.main, tmp_path / "transformer", "--ensemble", tmp_path / "bahdanau", "--split", "val") == 0
 
 
 def test_the_sanity_check_passes(small_scenes, tmp_path, capsys):
