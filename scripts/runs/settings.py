@@ -111,7 +111,7 @@ def _defaults(args, model, scenes):
     """The defaults for this data; model: the one that was asked for, or None."""
     if args.overfit is not None:
         model = model or DEFAULTS["model"]
-        epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"])
+        epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"]) * (args.layers or 1)
         return {**DEFAULTS_OVERFIT, "lr": LR_OVERFIT.get(model, DEFAULTS_OVERFIT["lr"]),
                 "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
     own = OWN.get(model, {})
@@ -190,7 +190,7 @@ def solver_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
 
 def train_options(chosen: Mapping[str, Any], scenes: bool) -> list[str]:
     """The options of scripts.train that give a run's settings again, without those that are defaults for its data."""
-    given = argparse.Namespace(overfit=chosen.get("overfit"), preset=None)
+    given = argparse.Namespace(overfit=chosen.get("overfit"), preset=None, layers=chosen.get("layers"))
     default = _defaults(given, chosen["model"], scenes)
     return [word for name in SETTINGS if name in chosen and (name == "model" or chosen[name] != default.get(name))
             if chosen[name] is not None for word in _words(name, chosen[name])]
