@@ -81,40 +81,6 @@ def gelu_backward(d, x, out):
             down[j] *= phi + y * bell * DENSITY
 
 
-def relu_reference(x, b, out):
-    """x (M, F) += b (F,), and out = relu(x)."""
-    x += b
-    out[:] = activations.relu_forward(x)[0]
-
-
-@kernel(relu_reference)
-def relu(x, b, out):
-    # As gelu.
-    # Safe: entry j depends on entry j alone. A NaN is not less than zero and stays.
-    for r in range(len(x)):
-        row, to = x[r], out[r]
-        for j in range(row.size):
-            row[j] += b[j]
-            to[j] = ZERO if row[j] < ZERO else row[j]
-
-
-def relu_backward_reference(d, x, out):
-    """As gelu_backward."""
-    out[:], cache = activations.relu_forward(x)
-    d[:] = activations.relu_backward(d, cache)
-
-
-@kernel(relu_backward_reference)
-def relu_backward(d, x, out):
-    # As gelu_backward.
-    # Safe: entry j depends on entry j alone.
-    for r in range(len(d)):
-        row, down, to = x[r], d[r], out[r]
-        for j in range(row.size):
-            down[j] = down[j] if row[j] > ZERO else ZERO
-            to[j] = ZERO if row[j] < ZERO else row[j]
-
-
 # --- residual and layer norm -------------------------------------------------------------------------------------
 
 def add_norm_reference(x, more, b, keep, scale, gamma, beta, normal, std, out):

@@ -12,8 +12,21 @@ from rnnlayers.engine.transformer_attention import Masks, Params, column_sums, t
 from rnnlayers.shapes import Array
 from rnnlayers.workspace import Allocator
 
+
+def relu(x: Array, b: Array, out: Array) -> None:
+    """As kernels.gelu; NumPy is fast enough for it."""
+    x += b
+    np.maximum(x, 0, out=out)
+
+
+def relu_backward(d: Array, x: Array, out: Array) -> None:
+    """As kernels.gelu_backward."""
+    d *= x > 0
+    np.maximum(x, 0, out=out)
+
+
 ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
-    "gelu": (kernels.gelu, kernels.gelu_backward), "relu": (kernels.relu, kernels.relu_backward)}
+    "gelu": (kernels.gelu, kernels.gelu_backward), "relu": (relu, relu_backward)}
 
 
 def feed_forward_forward(z: Array, p: Params, activation: str, masks: Masks, kept: Allocator, workspace: Allocator

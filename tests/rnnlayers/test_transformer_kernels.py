@@ -11,7 +11,7 @@ HEADS, LONGEST = 2, 5
 
 
 class TransformerArgs(Args):
-    inputs = {"self_attend": (0, 1), "look": (0,), "gelu": (0, 1), "relu": (0, 1), "add_norm": (0, 1)}
+    inputs = {"self_attend": (0, 1), "look": (0,), "gelu": (0, 1), "add_norm": (0, 1)}
 
     def _captions(self):
         """starts of n captions of 1 to 5 words, how many words there are, and a mask for each."""
@@ -48,8 +48,6 @@ class TransformerArgs(Args):
 
     def gelu_backward(self):
         return self.normal(self.n, self.width), self.large(self.n, self.width), np.ones((self.n, self.width))
-
-    relu, relu_backward = gelu, gelu_backward
 
     def add_norm(self):
         shape, W = (self.n, self.width), self.width
