@@ -91,8 +91,8 @@ class Transformer(Cell):
         """Normal with standard deviation 0.02, zeros for biases and beta, ones for gamma."""
         W, heads = sizes["W"], self.num_heads
         if W < 1 or not isinstance(heads, (int, np.integer)) or W % heads or W % 2:
-            raise ValueError(f"wordvec_dim is {W} with num_heads {heads!r}, expected an even multiple "
-                             "of it: heads are blocks of its columns, positions sines and cosines in pairs of them")
+            raise ValueError(f"wordvec_dim (--wordvec) is {W} with num_heads (--heads) {heads!r}, expected an even "
+                             "multiple of it: heads are blocks of its columns, positions sines and cosines in pairs")
         return {name: _draw(name.rpartition(".")[2], axis_sizes(letters, sizes), rng)
                 for name, letters in self.shapes().items()}
 

@@ -46,6 +46,11 @@ PRESETS = {
         "penalty": 0.01, "smoothing": 0.1, "weight_decay": 0.6, "average": 0.995, "batch": 128, "lr": 1.6e-3,
         "epochs": 9, "score_every": 1, "select": "cider",
     },
+    "flickr8k-transformer": {
+        "model": "transformer", "hidden": 256, "wordvec": 256, "layers": 2, "heads": 4, "norm": "pre", "dropout": 0.1,
+        "feature_dropout": 0.2, "grid_dropout": 0.1, "feature_clip": 5.0, "smoothing": 0.1, "weight_decay": 0.4,
+        "average": 0.995, "batch": 128, "lr": 1.5e-3, "epochs": 7, "score_every": 2, "select": "cider",
+    },
 }
 
 
@@ -90,7 +95,7 @@ def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any]
         _check_taken(args, asked, taken)
         asked = {**taken, **asked}
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
-    _fit_width(asked, chosen)
+    _fit_width(args.hidden, chosen)
     for name, setting in SETTINGS.items():
         check_setting(setting, chosen[name])
     _check_cell(chosen, args.preset)
@@ -147,18 +152,21 @@ def _check_cell(chosen: dict[str, Any], preset: str | None) -> None:
                          f"{others}{remedy}")
 
 
-def _fit_width(asked: Mapping[str, Any], chosen: dict[str, Any]) -> None:
-    """Make the hidden state as wide as the word vectors where it has to be. ValueError if --tie has another width."""
+def _fit_width(hidden: int | None, chosen: dict[str, Any]) -> None:
+    """Make the hidden state as wide as the word vectors where it has to be. ValueError if --tie has another width.
+
+    hidden: what --hidden asks for.
+    """
     W, own = chosen["wordvec"], CELLS[chosen["model"]].output == "W"
     if not own and not chosen["tie"]:
         return
     chosen["hidden"] = W
-    if asked.get("hidden", W) == W:
+    if hidden in (None, W):
         return
     if not own:
-        raise ValueError(f"--hidden {asked['hidden']} with --tie: the hidden state has to be as wide as the word "
+        raise ValueError(f"--hidden {hidden} with --tie: the hidden state has to be as wide as the word "
                          f"vectors, --wordvec {W}; leave --hidden out")
-    print(f"note: --hidden {asked['hidden']} is not used: what a {chosen['model']} makes of a word is as wide as the "
+    print(f"note: --hidden {hidden} is not used: what a {chosen['model']} makes of a word is as wide as the "
           f"word vectors, --wordvec {W}")
 
 

@@ -75,7 +75,7 @@ def test_stacks(cell, small_scenes, tmp_path):
     (["--model", "lstm", "--heads", 2], "--heads 2 with --model lstm: it belongs to transformer"),
     (["--model", "transformer", "--residual"], "--residual True with --model transformer: it belongs to rnn"),
     (["--model", "transformer", "--layers", 40], "--layers 40: expected 1 to 32"),
-    (["--model", "transformer", "--heads", 3], "wordvec_dim is 8 with num_heads 3, expected an even multiple of it"),
+    (["--model", "transformer", "--heads", 3], "wordvec_dim (--wordvec) is 8 with num_heads (--heads) 3, expected an"),
     (["--model", "lstm", "--tie", "--wordvec", 6], "--hidden 8 with --tie: the hidden state has to be as wide as the"),
     (["--word-vectors", "nowhere.txt"], "nowhere.txt: no such file, expected word vectors"),
 ])

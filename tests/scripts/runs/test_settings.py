@@ -46,7 +46,7 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
     (["--zzzzzz"], "unrecognized arguments: --zzzzzz\n"),
     (["--model", "lsmt"], f"argument --model: invalid choice: 'lsmt' (choose from {', '.join(CELLS)}), did you mean "
                           "'lstm'?"),
-    (["--preset", "flickr8k-lstn"], "(choose from flickr8k-lstm, flickr8k-bahdanau), did you mean 'flickr8k-lstm'?"),
+    (["--preset", "flickr8k-lstn"], f"(choose from {', '.join(PRESETS)}), did you mean 'flickr8k-lstm'?"),
     (["--schedule", "cosin"], "did you mean 'cosine'?"),
     (["--schedule", "linear"], "invalid choice: 'linear'"),
 ])
