@@ -202,7 +202,8 @@ def test_a_loss_by_differences_is_seen(project):
 """
     text = changed(project.texts[path], ("        x, cache_embed = word", "        self._last = features, words\n"
                                          "        x, cache_embed = word"),
-                   ("        return {name: grads[name] for", f"{numeric}        return {{name: grads[name] for"))
+                   ("        return {name: grads[name] for name in self.weights",
+                    f"{numeric}        return {{name: grads[name] for name in self.weights"))
     given = [name for name in closure(["2.3"], project.tasks) if name != "2.3"]
     task, = grade(project, Submission("x", {**project.texts, path: text}, [], ""), ["2.3"], PUBLIC,
                   goldens_of(project, PUBLIC), given, open_tree=InProcess)
