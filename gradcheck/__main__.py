@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from gradcheck.outputs import FIGURE, STREAM, add_force, check_output, json_kind, write_output
 
 RESULTS = json_kind("results of gradcheck", "pairs", "models", "skipped")
+PROCESSES = 4               # at most: each compiles what it needs, so more gain little
 LONGEST = 600               # characters of an error, with its line end
 
 
@@ -157,7 +158,7 @@ def summary(rows: list[dict[str, Any]], seconds: float) -> str:
 
 def check_project() -> Iterator[dict[str, Any]]:
     from gradcheck.suite import check_all  # the one module that imports the project
-    for row in check_all():
+    for row in check_all(jobs=min(PROCESSES, os.cpu_count() or 1)):
         yield {**row.to_dict(), "kind": row.kind, "report": row.report}
 
 

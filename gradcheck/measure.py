@@ -1,5 +1,6 @@
 """Numeric gradients of one array, entry by entry; a doubtful entry is measured again with the best of many steps."""
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,10 @@ class Measured:
         self.rows: np.ndarray | None = np.empty((n, weights.shape[1])) if n * weights.shape[1] <= KEPT else None
         for j in range(n):
             self._measure(j)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a report shows, without backward."""
+        return {**self.__dict__, "one_output": None}
 
     def _measure(self, j: int) -> None:
         line = self.probe.line(self.entries[j])

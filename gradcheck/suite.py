@@ -1,7 +1,10 @@
 """Checks of the project itself: every public pair of rnnlayers and the whole models, in float64 and float32."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import product
+from multiprocessing import Pool
+from signal import SIG_IGN, SIGINT, signal
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -21,7 +24,7 @@ N, T, D, W, H, V, L = (SIZES[letter] for letter in "NTDWHVL")
 P = 7                               # width of pooled features
 DTYPES = ("float64", "float32")
 BACKENDS = ("textbook", "engine")
-SAMPLED = 400                       # evaluations of a captioner that has more parameters
+SAMPLED = 300                       # evaluations of a captioner that has more parameters
 RAGGED = "ragged regions"
 
 
@@ -65,28 +68,47 @@ TRANSFORMERS = [
     _transformer("2 layers, pre norm, positions", "", GRID, num_layers=2, norm="pre", region_positions=L + 1),
     _transformer("2 layers, tied, relu", RAGGED, GRID, num_layers=2, tie=True, activation="relu"),
     _transformer("3 layers, tied, pre norm", RAGGED, BOTH, num_layers=3, tie=True, norm="pre")]
-MODELS = [*_recurrent(), *TRANSFORMERS]
+MODELS = [*TRANSFORMERS[::-1], *_recurrent()]       # the longest first: processes end at about the same time
+SUBJECTS: list[str | Captioner] = [*MODELS, *SHAPES]
 
 
-def check_all(seed: int = 0, dtypes: Sequence[str] = DTYPES) -> Iterator[Row]:
-    """Check everything, a Row at a time.
+def check_all(seed: int = 0, dtypes: Sequence[str] = DTYPES, jobs: int = 1) -> Iterator[Row]:
+    """Check everything, a Row at a time, in `jobs` processes -> the same rows in the same order for any number."""
+    if jobs == 1:
+        for subject in SUBJECTS:
+            yield from check_subject(subject, seed, dtypes)
+        return
+    # Sizes are so small that BLAS uses one thread, and none of the processes spins. Ctrl-C is for the first of them.
+    with Pool(jobs, signal, (SIGINT, SIG_IGN)) as pool:
+        for rows in pool.imap(partial(check_subject, seed=seed, dtypes=dtypes), SUBJECTS):
+            yield from rows
 
-    All rows of a pair or a captioner are checked at the same float32 numbers, so they share their complex steps.
+
+def check_subject(subject: str | Captioner, seed: int = 0, dtypes: Sequence[str] = DTYPES) -> list[Row]:
+    """Check a pair, given by its title, or a captioner -> a Row for each dtype and backend.
+
+    All rows are checked at the same float32 numbers, so they share their complex steps.
     """
-    for title in SHAPES:
-        name, _, case = title.partition(", ")
-        forward, backward = pair_of(name)
-        forward = _remembered(forward)
-        for dtype in dtypes:
-            inputs = {key: x.astype(dtype) if getattr(x, "dtype", None) == np.float32 else x
-                      for key, x in inputs_of(title, np.random.default_rng(seed), "float32").items()}
-            report = check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed)
-            yield Row("pairs", name, case, "textbook", report)
-    for captioner in MODELS:
-        losses: dict[bytes, Any] = {}
-        for dtype, backend in product(dtypes, BACKENDS):
-            report = check_captioner(captioner, dtype, seed, backend, losses)
-            yield Row("models", report.name, captioner.case, backend, report)
+    rows = _check_title(subject, seed, dtypes) if isinstance(subject, str) else _check_model(subject, seed, dtypes)
+    return list(rows)
+
+
+def _check_title(title: str, seed: int, dtypes: Sequence[str]) -> Iterator[Row]:
+    name, _, case = title.partition(", ")
+    forward, backward = pair_of(name)
+    forward = _remembered(forward)
+    for dtype in dtypes:
+        inputs = {key: x.astype(dtype) if getattr(x, "dtype", None) == np.float32 else x
+                  for key, x in inputs_of(title, np.random.default_rng(seed), "float32").items()}
+        report = check_pair(forward, backward, inputs, axes=axes_of(title), rng=seed)
+        yield Row("pairs", name, case, "textbook", report)
+
+
+def _check_model(captioner: Captioner, seed: int, dtypes: Sequence[str]) -> Iterator[Row]:
+    losses: dict[bytes, Any] = {}
+    for dtype, backend in product(dtypes, BACKENDS):
+        report = check_captioner(captioner, dtype, seed, backend, losses)
+        yield Row("models", report.name, captioner.case, backend, report)
 
 
 def pair_of(name: str, module: ModuleType = rnnlayers) -> tuple[Callable, Callable]:

@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 
@@ -46,9 +47,23 @@ def test_every_pair_and_model_of_the_project_is_checked(monkeypatch):
     pairs = [("pairs", *title.partition(", ")[::2], "textbook") for title in suite.SHAPES for _ in suite.DTYPES]
     models = [("models", f"CaptioningRNN {captioner.title}", captioner.case, backend) for captioner in suite.MODELS
               for _ in suite.DTYPES for backend in suite.BACKENDS]
-    assert rows == [*pairs, *models]
+    assert rows == [*models, *pairs]
     assert {name.removesuffix("_forward") for name in dir(rnnlayers) if name.endswith("_forward")} < {
         name for _, name, *_ in pairs}
+
+
+def test_two_processes_give_the_rows_of_one_in_the_same_order(monkeypatch):
+    monkeypatch.setattr(suite, "SUBJECTS", ["relu", "layernorm"])
+    one, two = ([row.to_dict() for row in suite.check_all(jobs=jobs)] for jobs in (1, 2))
+    assert [row["name"] for row in one] == ["relu", "relu", "layernorm", "layernorm"] and one == two
+
+
+def test_a_report_is_the_same_after_its_way_from_another_process(tmp_path):
+    report = suite.check_subject("gru_step")[0].report
+    copy = pickle.loads(pickle.dumps(report))
+    assert str(copy) == str(report) and copy.to_dict() == report.to_dict()
+    copy.plot(tmp_path / "errors.png")
+    assert (tmp_path / "errors.png").stat().st_size > 1000
 
 
 def test_every_cell_is_among_the_models():
@@ -83,8 +98,7 @@ def test_a_wrong_gradient_of_a_layer_with_parameters_in_a_dict_is_found_by_its_n
 
 def test_a_part_of_the_project(tmp_path, capsys, monkeypatch):
     """One pair, one model: all of them take a minute."""
-    monkeypatch.setattr(suite, "SHAPES", {title: suite.SHAPES[title] for title in ("affine", "rnn_step")})
-    monkeypatch.setattr(suite, "MODELS", suite.MODELS[:1])
+    monkeypatch.setattr(suite, "SUBJECTS", [suite.MODELS[-1], "affine", "rnn_step"])
     assert main(["--json", str(tmp_path / "all.json")]) == 0
     found = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert {(row["name"], row["dtype"], row["backend"]) for row in found["pairs"]} == {
