@@ -1,4 +1,4 @@
-"""An image captioner: a recurrent network that predicts each word from the picture and the words before it."""
+"""An image captioner: a network that predicts each word from the picture and the words before it."""
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +32,15 @@ class CaptioningRNN:
 
     x = W_embed[captions];  h = cell(x, features);  scores = h W_vocab + b_vocab
 
-    The cells are in models/cells. Recurrent ones, such as 'rnn' and 'lstm', take one vector per picture, (N, D), which
-    initialises the state; 'attention' (or 'attn') and 'bahdanau' attend to a grid of regions at every step. Their
-    features are (N, L, D), (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled features
-    initialise the state of 'bahdanau'; without them the mean over the grid does. A triple (grid, pooled or None,
-    regions) says how many regions each picture has, integer (N,) from 1 to L: the others are padding, and are ignored.
+    The cells are in models/cells. 'rnn', 'lstm' and 'gru' take one vector per picture, (N, D), which initialises the
+    state; 'attention' (or 'attn') and 'bahdanau' attend to a grid of regions at every step, 'transformer' to a grid or
+    one vector. Grids are (N, L, D), (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled
+    features initialise the state of 'bahdanau', in place of the grid's mean, and are one more region of 'transformer'.
+    A triple (grid, pooled or None, regions) has each picture's number of regions, integer (N,); the rest is padding.
 
-    `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) and b_vocab (V,). `cell.shapes()` has the
-    cell's: for a recurrent one W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b (mH,) with m = 1 for rnn, else
-    the number of gates. They are read afresh at every call.
+    `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) unless tie=True makes it W_embed.T, and b_vocab
+    (V,). `cell.shapes()` has the cell's: for a recurrent one W_proj (D, H), b_proj (H,), Wx (W, mH), Wh (H, mH) and b
+    (mH,) with m = 1 for rnn, else the number of gates. They are read afresh at every call. H = W for 'transformer'.
     Source: Vinyals et al. (2015), "Show and tell"; Xu et al. (2015), "Show, attend and tell".
     """
 
@@ -67,7 +67,7 @@ class CaptioningRNN:
         seed=None: random seed or Generator; None draws from NumPy's global state
         start='h': states of an LSTM that the image initialises: h, or both h and c (through tanh)
         penalty=0.0: weight of the doubly stochastic regulariser: attend to each region about once (bahdanau)
-        num_layers=1: layers, one on top of the other
+        num_layers=1 (transformer: 2): layers, one on top of the other
         num_heads=4: heads of the transformer's attention
         dim_feedforward=2048: width of the transformer's feed-forward layers
         max_length=50: most words that the transformer is fed in a caption

@@ -118,8 +118,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("penalty", (MODEL,), float, 0.0, "weight of the doubly stochastic regulariser: attend to each region about "
            "once (bahdanau)", NOT_NEGATIVE, setting=Setting(0.0), cell_specific=True, stored=8),
     Option("num_layers", (MODEL,), int, 1, "layers, one on top of the other", LAYERS,
-           setting=Setting(None, "layers", metavar="K", help="layers, one on top of the other; if not given, 1, of the "
-                           "transformer 2"), cell_specific=True, stored=10),
+           setting=Setting(None, "layers", metavar="K"), cell_specific=True, stored=10),
     Option("num_heads", (MODEL,), int, 4, "heads of the transformer's attention", AT_LEAST_1,
            setting=Setting(None, "heads", metavar="K", help="heads of the transformer's attention; if not given, 4"),
            cell_specific=True, stored=11),

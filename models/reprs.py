@@ -48,12 +48,12 @@ def solver_repr(solver: Any) -> str:
 
 
 def _options(owner: Any, kind: str) -> str:
-    """The options that are not the defaults, "dropout=0.5, smoothing=0.1"."""
-    given = []
+    """The options that are not the defaults, a model's those of its cell: "dropout=0.5, smoothing=0.1"."""
+    given, own = [], owner.cell.defaults if kind == MODEL else {}
     for name, option in keywords(kind).items():
         value = getattr(owner, attribute(name) if kind == MODEL else name, None)
         if name in ELSEWHERE or name == "input_dropout" and value == owner.dropout:
             continue
-        if value is not None and value != option.default:
+        if value is not None and value != own.get(name, option.default):
             given.append(f"{name}={value}")
     return ", ".join(given) or "default options"

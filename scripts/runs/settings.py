@@ -78,10 +78,26 @@ def flag(name: str) -> str:
 
 
 def _shown(name):
-    default, scenes = DEFAULTS[name], DEFAULTS_SCENES[name]
-    if scenes != default:
-        return f" (default {default}; scenes {scenes})"
-    return "" if default is None or isinstance(default, bool) else f" (default {default})"
+    """A setting's defaults for --help: the general one, those of scenes, and those of single models."""
+    default, own = DEFAULTS[name], _own_defaults(name)
+    if default is None and own:
+        default = next(option.default for key, option in keywords(MODEL).items() if _setting(key) == name)
+    if default is None or isinstance(default, bool):
+        return ""
+    shown = {"default": default}
+    if DEFAULTS_SCENES[name] != DEFAULTS[name]:
+        shown["scenes"] = DEFAULTS_SCENES[name]
+    if name in SCENES_SEEN_ONCE:
+        once = [model for model, cell in CELLS.items() if cell.features == VECTOR]
+        shown[f"scenes with {', '.join(once)}"] = SCENES_SEEN_ONCE[name]
+    return f" ({'; '.join(f'{where} {value}' for where, value in {**shown, **own}.items())})"
+
+
+def _own_defaults(name):
+    """Model -> its own default of a setting, for the models that have one."""
+    tables = {model: {**{_setting(option): value for option, value in cell.defaults.items()}, **OWN.get(model, {})}
+              for model, cell in CELLS.items()}
+    return {model: table[name] for model, table in tables.items() if name in table}
 
 
 def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any] | None = None) -> dict[str, Any]:

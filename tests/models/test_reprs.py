@@ -26,6 +26,14 @@ def test_a_model_states_its_cell_sizes_and_settings():
     assert repr(model(dropout=0.5, input_dropout=0.2)).endswith("dropout=0.5, input_dropout=0.2")
 
 
+@pytest.mark.parametrize("cell, num_layers, stated", [
+    ("lstm", 1, "default options"), ("lstm", 2, "num_layers=2"),
+    ("transformer", 2, "default options"), ("transformer", 1, "num_layers=1")])
+def test_a_default_is_that_of_the_cell(cell, num_layers, stated):
+    own = CaptioningRNN(WORDS, 5, 4, 4, cell, seed=1, num_layers=num_layers)
+    assert repr(own).endswith(f"taken as they are; {stated}")
+
+
 def test_a_solver_states_what_is_done_and_left():
     solver = CaptioningSolver(model(), {**DATA, **{f"val_{k[6:]}": v for k, v in DATA.items()}}, update_rule="adam",
                               optim_config={"learning_rate": 0.01}, batch_size=2, num_epochs=3, clip=5, seed=4,

@@ -1,4 +1,6 @@
 """Settings of scripts.train: what is asked for, presets, defaults for the data."""
+import argparse
+
 import pytest
 
 from models.cells import CELLS
@@ -11,8 +13,10 @@ from scripts.runs.settings import (
     DEFAULTS_OVERFIT,
     DEFAULTS_SCENES,
     HELP,
+    OWN,
     PRESETS,
     SETTINGS,
+    add_settings,
     model_keywords,
     settings_of,
     solver_keywords,
@@ -37,6 +41,23 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
     assert (given["clip"], given["score_every"], given["select"]) == (None, 1, "val_loss")
     assert (given["batch_size"], given["num_epochs"], given["optim_config"]) == (64, 8, {"learning_rate": 1e-3})
     assert given.keys() <= keywords("solver").keys()
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("dropout", "(default 0.5; scenes with rnn, lstm, gru 0.1; transformer 0.1)"),
+    ("layers", "(default 1; transformer 2)"), ("lr", "(default 0.001; scenes 0.004)"), ("batch", "(default 64)"),
+])
+def test_the_help_shows_the_defaults_of_models(name, shown):
+    parser = argparse.ArgumentParser()
+    add_settings(parser)
+    action = next(action for action in parser._actions if action.dest == name)
+    assert action.help == f"{HELP[name]} {shown}"
+
+
+@pytest.mark.parametrize("cell", OWN)
+@pytest.mark.parametrize("scenes", [True, False])
+def test_a_model_trains_with_its_own_defaults(cell, scenes):
+    assert settings_of(parse(["--model", cell]), scenes).items() >= OWN[cell].items()
 
 
 @pytest.mark.parametrize("argv, words", [
