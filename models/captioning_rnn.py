@@ -72,8 +72,9 @@ class CaptioningRNN:
         dim_feedforward=2048: width of the transformer's feed-forward layers
         max_length=50: most words that the transformer is fed in a caption
         norm='post': where the transformer normalises: post, after each residual sum, or pre, before each sublayer
-        activation='gelu': activation of the transformer's feed-forward layers: gelu, or relu as in the course's
-            editions up to 2024
+        activation='gelu': activation of the transformer's feed-forward layers: gelu, or relu (the course's to 2024)
+        init='normal': how the transformer's weights are drawn: normal, with the course's deviation 0.02, or fan_in,
+            with variance 1 / rows and words as large as the positions, which learns faster
         tie=False: whether the word vectors are the output weights too, which takes as many hidden units as wordvec_dim
         residual=False: whether a layer above the first adds its input to its output
         region_positions=None: learned vectors for the places of so many regions in the transformer's memory

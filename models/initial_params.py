@@ -13,7 +13,7 @@ def initial_params(model: Any, rng: Any, W: int, H: int, forget_bias: float) -> 
     """
     cell, V = model.cell, len(model.word_to_idx)
     sizes = letter_sizes(cell, V, model.input_dim, model.pooled_dim, W, H)
-    params = {"W_embed": cell.draw_words(rng, V, W), **cell.draw(rng, sizes)}
+    params = {"W_embed": cell.draw_words(rng, V, W, model.tie), **cell.draw(rng, sizes)}
     params["W_vocab"], params["b_vocab"] = cell.draw_scores(rng, sizes[cell.output], V)
     if model.tie and params.pop("W_vocab").shape != (W, V):
         raise ValueError(f"tie is True with wordvec_dim {W} and hidden_dim {H}, expected the same size: the word "

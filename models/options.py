@@ -129,9 +129,11 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
            cell_specific=True, stored=13),
     Option("norm", (MODEL,), str, "post", "where the transformer normalises: post, after each residual sum, or pre, "
            "before each sublayer", choices=("post", "pre"), setting=Setting(None), cell_specific=True, stored=14),
-    Option("activation", (MODEL,), str, "gelu", "activation of the transformer's feed-forward layers: gelu, or relu as "
-           "in the course's editions up to 2024", choices=("gelu", "relu"), setting=Setting(None), cell_specific=True,
-           stored=17),
+    Option("activation", (MODEL,), str, "gelu", "activation of the transformer's feed-forward layers: gelu, or relu "
+           "(the course's to 2024)", choices=("gelu", "relu"), setting=Setting(None), cell_specific=True, stored=17),
+    Option("init", (MODEL,), str, "normal", "how the transformer's weights are drawn: normal, with the course's "
+           "deviation 0.02, or fan_in, with variance 1 / rows and words as large as the positions, which learns faster",
+           choices=("normal", "fan_in"), setting=Setting(None), cell_specific=True),
     Option("tie", (MODEL,), bool, False, "whether the word vectors are the output weights too, which takes as many "
            "hidden units as wordvec_dim", setting=Setting(False, help="use the word vectors as output weights too; the "
                                                            "hidden state is then as wide as they are"), stored=15),

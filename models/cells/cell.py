@@ -164,8 +164,8 @@ class Cell:
                  for name in [*self.drawn_first, *(name for name in shapes if name not in self.drawn_first)]}
         return {name: drawn[name] for name in shapes}
 
-    def draw_words(self, rng: Any, V: int, W: int) -> np.ndarray:
-        """Random word vectors, (V, W). rng: a Generator, or numpy.random."""
+    def draw_words(self, rng: Any, V: int, W: int, tied: bool) -> np.ndarray:
+        """Random word vectors, (V, W). rng: a Generator, or numpy.random; tied: whether they are W_vocab too."""
         return rng.standard_normal((V, W)) / 100
 
     def draw_scores(self, rng: Any, H: int, V: int) -> tuple[np.ndarray, np.ndarray]:

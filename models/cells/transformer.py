@@ -60,7 +60,7 @@ class Transformer(Cell):
         fading="later words hardly attend to earlier ones", remedy="train longer; --norm pre; a smaller --lr",
         nearest=1)
     options = ("pooled_dim", "pooled_stats", "num_layers", "num_heads", "dim_feedforward", "max_length", "norm",
-               "activation", "region_positions", "one_region")
+               "activation", "region_positions", "one_region", "init")
     defaults = {"num_layers": 2}
     pooled_dim: int | None
     num_layers: int
@@ -71,6 +71,7 @@ class Transformer(Cell):
     activation: str
     region_positions: int | None
     one_region: bool
+    init: str
 
     def __init__(self, **options: Any):
         super().__init__(**options)
@@ -88,16 +89,22 @@ class Transformer(Cell):
         return {"W_proj": "D W", "b_proj": "W", **pooled, **places, **layers, **final}
 
     def draw(self, rng: Any, sizes: dict[str, int]) -> Params:
-        """Normal with standard deviation 0.02, zeros for biases and beta, ones for gamma."""
+        """Zeros for biases and beta, ones for gamma; normal with standard deviation 0.02, or variance 1 / fan-in."""
         W, heads = sizes["W"], self.num_heads
         if W < 1 or not isinstance(heads, (int, np.integer)) or W % heads or W % 2:
             raise ValueError(f"wordvec_dim (--wordvec) is {W} with num_heads (--heads) {heads!r}, expected an even "
                              "multiple of it: heads are blocks of its columns, positions sines and cosines in pairs")
+        if self.init == "fan_in":
+            drawn = super().draw(rng, sizes)
+            return {name: np.ones(W) if name.endswith("gamma") else value for name, value in drawn.items()}
         return {name: _draw(name.rpartition(".")[2], axis_sizes(letters, sizes), rng)
                 for name, letters in self.shapes().items()}
 
-    def draw_words(self, rng: Any, V: int, W: int) -> np.ndarray:
-        return SCALE * rng.standard_normal((V, W))
+    def draw_words(self, rng: Any, V: int, W: int, tied: bool) -> np.ndarray:
+        if self.init == "normal":
+            return SCALE * rng.standard_normal((V, W))
+        # The mean square of the positions is 1/2. Tied words are weights of scores as well, of W inputs.
+        return rng.standard_normal((V, W)) / np.sqrt(W if tied else 2)
 
     def draw_scores(self, rng: Any, H: int, V: int) -> tuple[np.ndarray, np.ndarray]:
         """As torch's Linear draws them, uniform within 1 / sqrt(H)."""

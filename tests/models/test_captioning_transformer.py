@@ -60,6 +60,15 @@ def test_defaults_and_parameters_are_the_courses(word_to_idx):
     assert all(abs(p[name]).max() <= bound and abs(p[name]).max() > 0.8 * bound for name in ("W_vocab", "b_vocab"))
 
 
+@pytest.mark.parametrize("tie, words", [(False, 0.5**0.5), (True, 0.125)])
+def test_weights_drawn_by_their_number_of_inputs(tie, words, word_to_idx):
+    many = {**word_to_idx, **{str(i): len(word_to_idx) + i for i in range(200)}}
+    p = CaptioningTransformer(many, 150, 64, dim_feedforward=256, tie=tie, seed=0, init="fan_in").params
+    expected = {"W_embed": words, "W_proj": 150**-0.5, "layer1.cross.Wv": 1 / 8, "layer0.ffn.W2": 1 / 16}
+    assert {name: p[name].std() for name in expected} == pytest.approx(expected, rel=0.03)
+    assert (p["layer0.norm_ffn.gamma"] == 1).all() and not p["layer0.norm_ffn.beta"].any()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize("kind", FEATURES)
