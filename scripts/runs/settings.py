@@ -21,7 +21,11 @@ DEFAULTS_SCENES = {
     **DEFAULTS, "model": "attention", "hidden": 128, "wordvec": 128, "lr": 4e-3, "dropout": 0.5, "weight_decay": 1.0,
 }
 SCENES_SEEN_ONCE = {"hidden": 256, "dropout": 0.1, "weight_decay": 0.5}    # a cell that does not attend has to remember
-OWN = {"transformer": {"dropout": 0.1}}         # by model: it drops at many places, inside its layers
+OWN_SCENES: dict[str, dict[str, Any]] = {
+    **{name: SCENES_SEEN_ONCE for name, cell in CELLS.items() if cell.features == VECTOR},
+    "transformer": {"lr": 2e-3, "epochs": 2},
+}
+OWN = {"transformer": {"dropout": 0.1, "init": "fan_in"}}       # it drops at many places, inside its layers
 DEFAULTS_OVERFIT = {    # the course's settings, and clipping: without it some seeds of the rnn jump late and miss 0.1
     **DEFAULTS, "wordvec": 256, "batch": 25, "epochs": 50, "lr": 5e-3, "schedule": "exponential", "dropout": 0.0,
     "forget_bias": 0.0,
@@ -87,9 +91,9 @@ def _shown(name):
     shown = {"default": default}
     if DEFAULTS_SCENES[name] != DEFAULTS[name]:
         shown["scenes"] = DEFAULTS_SCENES[name]
-    if name in SCENES_SEEN_ONCE:
-        once = [model for model, cell in CELLS.items() if cell.features == VECTOR]
-        shown[f"scenes with {', '.join(once)}"] = SCENES_SEEN_ONCE[name]
+    for value in dict.fromkeys(own[name] for own in OWN_SCENES.values() if name in own):
+        models = [model for model, settings in OWN_SCENES.items() if settings.get(name) == value]
+        shown[f"scenes with {', '.join(models)}"] = value
     return f" ({'; '.join(f'{where} {value}' for where, value in {**shown, **own}.items())})"
 
 
@@ -138,8 +142,7 @@ def _defaults(args, model, scenes):
     own = OWN.get(model, {})
     if not scenes or args.preset is not None:
         return {**DEFAULTS, **own}
-    seen_once = SCENES_SEEN_ONCE if model in CELLS and CELLS[model].features == VECTOR else {}
-    return {**DEFAULTS_SCENES, **seen_once, **own}
+    return {**DEFAULTS_SCENES, **own, **OWN_SCENES.get(model, {})}
 
 
 def check_setting(setting: Setting, value: Any) -> None:

@@ -14,6 +14,7 @@ from scripts.runs.settings import (
     DEFAULTS_SCENES,
     HELP,
     OWN,
+    OWN_SCENES,
     PRESETS,
     SETTINGS,
     add_settings,
@@ -45,7 +46,7 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
 
 @pytest.mark.parametrize("name, shown", [
     ("dropout", "(default 0.5; scenes with rnn, lstm, gru 0.1; transformer 0.1)"),
-    ("layers", "(default 1; transformer 2)"), ("lr", "(default 0.001; scenes 0.004)"), ("batch", "(default 64)"),
+    ("layers", "(default 1; transformer 2)"), ("lr", "(default 0.001; scenes 0.004; scenes with transformer 0.002)"), ("batch", "(default 64)"),
 ])
 def test_the_help_shows_the_defaults_of_models(name, shown):
     parser = argparse.ArgumentParser()
@@ -57,7 +58,8 @@ def test_the_help_shows_the_defaults_of_models(name, shown):
 @pytest.mark.parametrize("cell", OWN)
 @pytest.mark.parametrize("scenes", [True, False])
 def test_a_model_trains_with_its_own_defaults(cell, scenes):
-    assert settings_of(parse(["--model", cell]), scenes).items() >= OWN[cell].items()
+    own = {**OWN[cell], **OWN_SCENES.get(cell, {})} if scenes else OWN[cell]
+    assert settings_of(parse(["--model", cell]), scenes).items() >= own.items()
 
 
 @pytest.mark.parametrize("argv, words", [
@@ -82,7 +84,7 @@ def test_a_misspelt_option_names_the_nearest(argv, words, capsys):
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_come_before_defaults_and_after_what_is_asked(name):
     settings = settings_of(parse(["--preset", name]), scenes=False)
-    assert settings == {**DEFAULTS, **PRESETS[name]} and PRESETS[name].keys() <= DEFAULTS.keys()
+    assert settings == {**DEFAULTS, **OWN.get(PRESETS[name]["model"], {}), **PRESETS[name]} and PRESETS[name].keys() <= DEFAULTS.keys()
     assert settings_of(parse(["--preset", name]), scenes=True) == settings
     asked = settings_of(parse(["--preset", name, "--epochs", "3", "--smoothing", "0"]), scenes=False)
     assert asked == {**settings, "epochs": 3, "smoothing": 0}
