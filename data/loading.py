@@ -21,7 +21,8 @@ def load(name: str | os.PathLike = "scenes", features: str = "vector") -> Captio
     name: "scenes", which are drawn into datasets/scenes if they are missing; the path of a folder that
     scripts.prepare_data made, or of the course's coco_captioning; or the name of a folder in datasets/.
     features: 'vector' for rnn, lstm and gru: one vector an image (images, D); 'grid' for attention: (images, L, D);
-    'both' for bahdanau: the grid, and pooled vectors if there are any. data["train_features"][rows] reads rows.
+    'both' for bahdanau and transformer: the grid, and pooled vectors if there are any.
+    data["train_features"][rows] reads rows.
     The keys are those of load_coco_data, for every split of the data set. SPLIT_urls has the images' names where the
     data set has no addresses.
     Raises FileNotFoundError for an unknown name or folder, ValueError for features or files that are not as expected.

@@ -149,9 +149,8 @@ def _model(captioner: Captioner, dtype: str, rng: np.random.Generator, backend: 
     model = CaptioningRNN(words, D, W, H, captioner.cell, np.dtype(dtype), seed=rng, dropout=0.3, input_dropout=0.2,
                           feature_dropout=0.25, grid_dropout=0.15, feature_clip=1.5, smoothing=0.1, backend=backend,
                           feature_stats=(_floats(rng, D), 1 + abs(_floats(rng, D))), **options)
-    large = model.cell.features == ANY      # a transformer begins with weights so small that its attention is uniform
-    for w in model.params.values():
-        w[...] = _floats(rng, *w.shape) / 2 if large else w.astype(np.float32)
+    for w in model.params.values():         # a gradient of nearly uniform attention would hide mistakes
+        w[...] = _floats(rng, *w.shape) / 2 if model.cell.drawn_small else w.astype(np.float32)
     return model
 
 

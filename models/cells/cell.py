@@ -91,6 +91,7 @@ class Cell:
     output: ClassVar[str] = "H"                     # letter of the width of its output, which may be that of a word, W
     defaults: ClassVar[dict[str, Any]] = {}         # of options, where they are not those of models.options
     drops_inside: ClassVar[bool] = False            # whether it drops its input and output itself, or the captioner
+    drawn_small: ClassVar[bool] = False             # whether weights begin so small that its attention is uniform
     about: ClassVar[About] = About()
     drawn_first: ClassVar[tuple[str, ...]] = ()     # parameters drawn first: old seeds keep their weights
 

@@ -49,7 +49,8 @@ class Transformer(Cell):
     The attention it reports is the mean over the heads of the last layer's attention to the regions.
     Source: Vaswani et al. (2017), "Attention is all you need"; Transformer_Captioning of CS231n, assignment 3 (2025).
     """
-    name, place, features, attends, output, drops_inside = "transformer", 60, ANY, True, "W", True
+    name, place, features, attends, output = "transformer", 60, ANY, True, "W"
+    drops_inside = drawn_small = True
     about = About(
         memory="A transformer has no state that is handed from word to word: each word attends to all words before it, "
                "so the gradient reaches every one of them in one step. How much of it arrives is a matter of how much "

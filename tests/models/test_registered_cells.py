@@ -95,6 +95,13 @@ def test_weights_can_be_counted_from_the_shapes(variant, make):
         assert counted == sum(w.size for w in model.params.values())
 
 
+def test_a_cell_that_is_drawn_small_says_so(variant, make):
+    """gradcheck's suite gives it larger weights, or nearly uniform attention would hide mistakes."""
+    small = [name for name, w in make().params.items() if w.ndim == 2 and name not in ("W_embed", "W_vocab")
+             and 0 < abs(w).mean() < 0.05]
+    assert bool(small) == CELLS[variant.name].drawn_small
+
+
 def test_draw_consumes_random_numbers_in_its_order(variant):
     """Those drawn first, then the others as they stand in shapes; none for biases, whose names begin with b."""
     cell, draws = CELLS[variant.name](**few_units(variant.name), **variant.options), Draws()
