@@ -123,7 +123,7 @@ def test_draw_consumes_random_numbers_in_its_order(variant):
 def test_a_seed_draws_the_embedding_then_the_cell_then_the_vocabulary(make):
     model, rng = make(), np.random.default_rng(3)
     cell, p = model.cell, model.params
-    np.testing.assert_array_equal(p["W_embed"], cell.draw_words(rng, V, W))
+    np.testing.assert_array_equal(p["W_embed"], cell.draw_words(rng, V, W, model.tie))
     for name, w in cell.draw(rng, SIZES).items():
         np.testing.assert_array_equal(p[name], w)
     for name, w in zip(("W_vocab", "b_vocab"), cell.draw_scores(rng, SIZES[cell.output], V)):
@@ -132,7 +132,7 @@ def test_a_seed_draws_the_embedding_then_the_cell_then_the_vocabulary(make):
 
 def test_what_the_words_and_the_scores_of_most_cells_are_drawn_from():
     one, other = np.random.default_rng(3), np.random.default_rng(3)
-    np.testing.assert_array_equal(Cell().draw_words(one, V, W), other.standard_normal((V, W)) / 100)
+    np.testing.assert_array_equal(Cell().draw_words(one, V, W, False), other.standard_normal((V, W)) / 100)
     W_vocab, b_vocab = Cell().draw_scores(one, H, V)
     np.testing.assert_array_equal(W_vocab, other.standard_normal((H, V)) / np.sqrt(H))
     assert not b_vocab.any()
