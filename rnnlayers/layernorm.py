@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnlayers.precision import widened
 from rnnlayers.shapes import Array, check_like, check_shapes
 
 
@@ -22,7 +23,8 @@ def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: Mapping[str
     eps = float((ln_param or {}).get("eps", 1e-5))
     # BEGIN SOLUTION 6.1: eps is added to the variance
     centred = x - x.mean(axis=-1, keepdims=True)
-    std = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    variance = (widened(centred) * centred).mean(axis=-1, keepdims=True)
+    std = np.sqrt(variance + eps).astype(centred.dtype, copy=False)
     normal = centred / std
     return gamma * normal + beta, (normal, std, gamma)
     # END SOLUTION 6.1

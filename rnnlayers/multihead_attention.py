@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlayers.affine import temporal_affine_backward, temporal_affine_forward
+from rnnlayers.precision import widened
 from rnnlayers.shapes import Array, check_like, check_shapes
 from rnnlayers.softmax import softmax_backward
 
@@ -100,8 +101,8 @@ def heads_forward(q: Array, k: Array, v: Array, seen: Array | None, keep: Array 
     a dropout mask like it -> mixed (N, heads, S, d), cache.
     """
     # BEGIN SOLUTION 6.2: captioners read cache.weights, (N, heads, S, T), before dropout
-    scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
-    weights = masked_softmax(scores, seen)
+    scores = widened(q) @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    weights = masked_softmax(scores, seen).astype(np.result_type(q, k, np.float16), copy=False)
     return (weights if keep is None else weights * keep) @ v, HeadsCache(q, k, v, weights, keep)
     # END SOLUTION 6.2
 

@@ -13,6 +13,7 @@ from rnnlayers import (
     feed_forward_forward,
     gelu_backward,
     gelu_forward,
+    layernorm_backward,
     layernorm_forward,
     multihead_attention_backward,
     multihead_attention_forward,
@@ -181,6 +182,24 @@ def test_erfc_against_math():
         np.testing.assert_allclose(erfc(x)[~normal], exact[~normal], rtol=0, atol=1e-299)
     np.testing.assert_array_equal(erfc(np.array([np.inf, -np.inf, np.nan])), [0, 2, np.nan])
     assert erfc(np.float32([0.3, 2])).dtype == np.float32 and erfc(np.array([1])).dtype == np.float64
+
+
+@pytest.mark.filterwarnings("error")
+def test_moderate_float16_numbers_neither_overflow_nor_lose_more_than_float16_has(rng):
+    x, d = rng.uniform(-300, 300, (2, 3, 64)), rng.standard_normal((2, 3, 64))
+    x[0, 0, :7] = -300, -40, -3, -0.0, 3, 40, 300
+    weights = [rng.standard_normal(shape) / 8 for shape in 4 * [(64, 64), (64,)]]
+
+    def results(dtype):
+        y, dout, *w = (a.astype(np.float16).astype(dtype) for a in (x, d, *weights))
+        for forward, backward in ((relu_forward, relu_backward), (gelu_forward, gelu_backward)):
+            yield from (forward(y)[0], backward(dout, forward(y)[1]))
+        out, cache = layernorm_forward(y, w[0][0], w[1])
+        yield from (out, layernorm_backward(dout, cache)[0])
+        yield multihead_attention_forward(y, y, y, *w, num_heads=4)[0]
+    for found, expected in zip(results(np.float16), results(np.float64)):
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(found, expected, rtol=3e-3, atol=2e-3 * abs(expected).max())
 
 
 def test_relu_takes_its_mask_from_x():
