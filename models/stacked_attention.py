@@ -2,7 +2,7 @@
 
 It stands apart from the cells because it is a backward pass like those that students have to write: they do not get it.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,16 @@ class StackCache(NamedTuple):
     def steps(self) -> list[LSTMStepCache]:
         """The last layer's steps: they are the ones that reports show."""
         return [layers[-1] for layers in self.layers]
+
+
+class Undone(NamedTuple):
+    """One step of stack_forward on the way back."""
+    t: int
+    dlast: Arrays                               # gradients of the last layer's h and c after the step, from later steps
+    dbefore: States                             # of all layers' states before it
+    dx: np.ndarray                              # of its word vectors
+    dlayers: list[list[np.ndarray]]             # of the layers' weights, from this step
+    dattended: list[np.ndarray]                 # of what `attend` takes beside h
 
 
 def dot_product_forward(cell: AttendingLSTM, p: Params, A: np.ndarray, x: np.ndarray, mask: Arrays, dropout: Dropout
@@ -125,31 +135,22 @@ def stack_backward(dy: np.ndarray, dweights: np.ndarray, cache: StackCache, atte
     -> dx (N, T, W), dh0, dc0, dWx, dWh and db of each layer, and the sums over time of those of attend's other inputs.
     """
     dx, dlayers, dattended = [], [[] for _ in cache.layers[0]], []
-    dstates = _nothing(cache)                               # from beyond the last step
-    for t in reversed(range(len(cache.layers))):
-        du, dstates, dlayers_t = _step_backward(dy[:, t], dstates, cache, t)
-        dh, *dattended_t = attend_backward(du[:, cache.W:], dweights[:, t], cache.attentions[t])
-        dstates[-1] = dstates[-1][0] + dh, dstates[-1][1]   # attend(h of the last layer)
-        dx.append(du[:, :cache.W])                          # layer 0 is fed [x, context]
-        for totals, terms in zip(dlayers, dlayers_t):
+    for step in _undone(dy, dweights, cache, attend_backward):
+        dx.append(step.dx)
+        for totals, terms in zip(dlayers, step.dlayers):
             accumulate(totals, terms)
-        accumulate(dattended, dattended_t)
-    dh0, dc0 = (sum(parts) for parts in zip(*dstates))      # all layers start from the same states
+        accumulate(dattended, step.dattended)
+    dh0, dc0 = (sum(parts) for parts in zip(*step.dbefore))     # all layers start from the same states
     return np.stack(dx[::-1], axis=1), dh0, dc0, dlayers, dattended
 
 
 def stack_norms(dy: np.ndarray, cache: StackCache, attend_backward: AttendBackward) -> dict[str, np.ndarray]:
     """Cell.gradient_norms of the last layer's h and c: dy (N, T, H) -> {"h": (N, T), "c": (N, T)}."""
     of_h, of_c = np.zeros((2, *dy.shape[:2]), dy.dtype)
-    dstates, steps = _nothing(cache), cache.steps
-    for t in reversed(range(len(steps))):
-        (back, dc), step = dstates[-1], steps[t]
-        back = back + dy[:, t]
+    for t, (back, dc), *_ in _undone(dy, None, cache, attend_backward):
+        back, step = back + dy[:, t], cache.steps[t]
         of_h[:, t] = np.linalg.norm(back, axis=1)
         of_c[:, t] = np.linalg.norm(dc + back * step.o * (1 - step.tanh_c**2), axis=1)     # also through h = o tanh(c)
-        du, dstates, _ = _step_backward(dy[:, t], dstates, cache, t)
-        dh, *_ = attend_backward(du[:, cache.W:], None, cache.attentions[t])
-        dstates[-1] = dstates[-1][0] + dh, dstates[-1][1]
     return {"h": of_h, "c": of_c}
 
 
@@ -158,6 +159,19 @@ def _named(dlayers: list[list[np.ndarray]], W: int) -> Params:
     grads = {name: dw for k, dlayer in enumerate(dlayers)
              for name, dw in grads_of_layer(k, dict(zip(LAYER, dlayer))).items()}
     return {**grads, "Wx": grads["Wx"][:W], "Wattn": grads["Wx"][W:]}
+
+
+def _undone(dy: np.ndarray, dweights: np.ndarray | None, cache: StackCache, attend_backward: AttendBackward
+            ) -> Iterator[Undone]:
+    """The steps of stack_forward from the last to the first, each undone."""
+    dstates = _nothing(cache)                               # from beyond the last step
+    for t in reversed(range(len(cache.layers))):
+        dlast = dstates[-1]
+        du, dstates, dlayers = _step_backward(dy[:, t], dstates, cache, t)
+        dseen = None if dweights is None else dweights[:, t]
+        dh, *dattended = attend_backward(du[:, cache.W:], dseen, cache.attentions[t])
+        dstates[-1] = dstates[-1][0] + dh, dstates[-1][1]   # attend(h of the last layer)
+        yield Undone(t, dlast, dstates, du[:, :cache.W], dlayers, dattended)       # layer 0 is fed [x, context]
 
 
 def _step_backward(dy: np.ndarray, dstates: States, cache: StackCache, t: int

@@ -108,14 +108,10 @@ def decoder_layer_forward(x: Array, memory: Array, params: Mapping[str, Array], 
     keep = keep or {}
     # BEGIN SOLUTION 6.5: _take(params, "self", ATTENTION) are the weights by name, keep.get("self.weights") their mask
 
-    def attend(y: Array) -> tuple[Array, MultiheadCache]:
-        return multihead_attention_forward(y, y, y, **_take(params, "self", ATTENTION), num_heads=num_heads,
-                                           attn_mask=attn_mask, keep=keep.get("self.weights"))
-
     def look(y: Array) -> tuple[Array, MultiheadCache]:
         return multihead_attention_forward(y, memory, memory, **_take(params, "cross", ATTENTION), num_heads=num_heads,
                                            attn_mask=memory_mask, keep=keep.get("cross.weights"))
-    y, of_self = sublayer_forward(x, attend, params, "self", norm, keep)
+    y, of_self = sublayer_forward(x, _attend(params, num_heads, attn_mask, keep), params, "self", norm, keep)
     y, of_cross = sublayer_forward(y, look, params, "cross", norm, keep)
     out, of_ffn = sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
     return out, DecoderLayerCache(of_self, of_cross, of_ffn)
@@ -153,11 +149,7 @@ def encoder_layer_forward(x: Array, params: Mapping[str, Array], num_heads: int,
     _check_choice("encoder_layer_forward", "norm", norm, NORMS)
     keep = keep or {}
     # BEGIN SOLUTION 6.5
-
-    def attend(y: Array) -> tuple[Array, MultiheadCache]:
-        return multihead_attention_forward(y, y, y, **_take(params, "self", ATTENTION), num_heads=num_heads,
-                                           attn_mask=attn_mask, keep=keep.get("self.weights"))
-    y, of_self = sublayer_forward(x, attend, params, "self", norm, keep)
+    y, of_self = sublayer_forward(x, _attend(params, num_heads, attn_mask, keep), params, "self", norm, keep)
     out, of_ffn = sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
     return out, EncoderLayerCache(of_self, of_ffn)
     # END SOLUTION 6.5
@@ -216,6 +208,15 @@ def sublayer_backward(dout: Array, cache: SublayerCache, name: str, grads: Param
         dx = dsum + dy                                      # out = norm(x + f(x))
     grads.update({f"{name}.{key}": dparam for key, dparam in dparams.items()}, **dict(zip(normal, dnormal)))
     return dx, other
+    # END SOLUTION 6.5
+
+
+def _attend(params: Mapping[str, Array], num_heads: int, attn_mask: Array | None, keep: Mapping[str, Array]
+            ) -> Callable:
+    """Self-attention as sublayer_forward's `inside`."""
+    # BEGIN SOLUTION 6.5
+    return lambda y: multihead_attention_forward(y, y, y, **_take(params, "self", ATTENTION), num_heads=num_heads,
+                                                 attn_mask=attn_mask, keep=keep.get("self.weights"))
     # END SOLUTION 6.5
 
 

@@ -138,13 +138,13 @@ class Transformer(Cell):
             y, words, weights = self._step_layer(p, k, y, state.carried[2 * k:2 * k + 2], memory[2 * k:2 * k + 2], seen)
             carried += words
         y, _ = self._final(p, y)
-        attention = None if state.attention is None else self._of_regions(weights)[:, 0]
+        attention = None if state.attention is None else self.of_regions(weights)[:, 0]
         return State(y[:, 0], tuple(carried), state.memory, attention=attention)
 
     def _step_layer(self, p: Params, k: int, y: np.ndarray, words: tuple, picture: list, seen: np.ndarray
                     ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
         """One decoder layer for one word y (n, 1, W) -> y, the keys and values of the words, the weights of heads."""
-        layer = self._layer(p, k)
+        layer = self.layer(p, k)
         found: dict[str, Any] = {}
 
         def look_back(y: np.ndarray) -> tuple[np.ndarray, None]:
@@ -176,18 +176,18 @@ class Transformer(Cell):
         self.check_length(T)
         memory, caches = self._memory(p, image), []
         # BEGIN SOLUTION 6.7: finds y, what the last layer makes; keep_x; weights, the last layer's attention to the
-        # memory; caches. Uses drop(), _positions(), self._layer(p, k), self._masks() and memory.rows, memory.seen
+        # memory; caches. Uses drop(), _positions(), self.layer(p, k), self._masks() and memory.rows, memory.seen
         y, keep_x = drop(x + _positions(T, x), dropout.rng, dropout.input_share)
         causal, seen = np.tri(T, dtype=bool), np.repeat(memory.seen[:, None], T, axis=1)
         for k in range(self.num_layers):
             keep = self._masks(dropout, y, memory.rows)
-            y, cache = decoder_layer_forward(y, memory.rows, self._layer(p, k), self.num_heads, causal, seen, self.norm,
+            y, cache = decoder_layer_forward(y, memory.rows, self.layer(p, k), self.num_heads, causal, seen, self.norm,
                                              self.activation, keep)
             caches.append(cache)
         weights = attention_weights(caches[-1].cross_attention.inside)
         # END SOLUTION 6.7
         y, final = self._final(p, y)
-        attention = None if image.grid is None else self._of_regions(weights)
+        attention = None if image.grid is None else self.of_regions(weights)
         return y, attention, (memory, keep_x, caches, final)
 
     def backward(self, dh: np.ndarray, dattention: np.ndarray | None, cache: Any) -> tuple[np.ndarray, Params]:
@@ -217,8 +217,8 @@ class Transformer(Cell):
         dx, _ = self.backward(dh, None, cache)
         return {"x": np.linalg.norm(dx, axis=2)}
 
-    def _of_regions(self, weights: np.ndarray) -> np.ndarray:
-        """The mean over the heads of weights (N, num_heads, T, R), without the pooled features' -> (N, T, L)."""
+    def of_regions(self, weights: np.ndarray) -> np.ndarray:
+        """Mean over the heads of weights (N, num_heads, ..., R), without the pooled features' -> (N, ..., L)."""
         return weights[..., 1 if self.pooled_dim else 0:].mean(axis=1)
 
     def _final(self, p: Params, y: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -253,8 +253,8 @@ class Transformer(Cell):
             raise ValueError(f"features have {L} regions, expected at most region_positions = {len(p['W_regions'])}")
         return p["W_regions"][:L]
 
-    def _layer(self, p: Params, k: int) -> Params:
-        """The parameters of layer k by their names in rnnlayers.decoder_layer_forward."""
+    def layer(self, p: Params, k: int) -> Params:
+        """The parameters of layer k, or their gradients, by their names in rnnlayers.decoder_layer_forward."""
         return {name: p[f"layer{k}.{name}"] for name in LAYER}
 
     def _masks(self, dropout: Dropout, y: np.ndarray, memory: np.ndarray) -> Params:

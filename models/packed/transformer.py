@@ -4,9 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.cells import Image, State
+from models.cells import Cell, Image, State, transformer
 from models.cells.cell import Params
-from models.cells.transformer import LAYER
 from models.dropout import NO_DROPOUT, Dropout, keep_scale, kept
 from models.packed.cell import PackedCell, Words, affine
 from models.packed.transformer_memory import (
@@ -54,12 +53,12 @@ class Cache(NamedTuple):
 
 class Transformer(PackedCell):
     """A decoder in which all words of a batch go through each product at once."""
+    cell: transformer.Transformer
 
-    def __init__(self, cell: Any):
+    def __init__(self, cell: Cell):
         super().__init__(cell)
-        self.options = cell
-        self.pre, self.heads, self.layers = cell.norm == "pre", cell.num_heads, cell.num_layers
-        self.vector = "N P" if cell.pooled_dim else "N D"
+        self.pre, self.heads, self.layers = self.cell.norm == "pre", self.cell.num_heads, self.cell.num_layers
+        self.vector = "N P" if self.cell.pooled_dim else "N D"
         self.carried, self.memory = ("N T W",) * (2 * self.layers), ("N", "N")
         self.sublayers = [(k, name) for k in range(self.layers) for name in BIASES]
         names = [f"layer{k}.norm_{name}" for k, name in self.sublayers]
@@ -68,7 +67,7 @@ class Transformer(PackedCell):
     def initial_state(self, p: Params, image: Image) -> State:
         """carried: keys and values of each layer's words; memory: which picture each caption attends to, and how many
         rows of it it sees; weights: each layer's keys and values of the pictures, which all their captions share."""
-        rows, counts, *_ = picture_memory(self.options, p, image, len(image.vector), False, allocate)
+        rows, counts, *_ = picture_memory(self.cell, p, image, len(image.vector), False, allocate)
         shared = [affine(rows, p[f"layer{k}.cross.W{x}"], p[f"layer{k}.cross.b{x}"], "", allocate)
                   for k in range(self.layers) for x in "kv"]
         N, _, W = rows.shape
@@ -79,13 +78,13 @@ class Transformer(PackedCell):
 
     def step(self, p: Params, words: Words, state: State) -> State:
         t, carried, weights = state.carried[0].shape[1], [], np.zeros(0)
-        self.options.check_length(t + 1)
+        self.cell.check_length(t + 1)
 
         def inside(k: int, name: str, z: np.ndarray) -> np.ndarray:
             nonlocal weights
-            layer = self._layer(p, k)
+            layer = self.cell.layer(p, k)
             if name == "ffn":
-                return feed_forward_forward(z, layer, self.options.activation, NO_MASKS, allocate, allocate)[0]
+                return feed_forward_forward(z, layer, self.cell.activation, NO_MASKS, allocate, allocate)[0]
             if name == "self":
                 new = _more_words(z, layer, state.carried[2 * k:2 * k + 2])
                 carried.extend(new)
@@ -96,7 +95,7 @@ class Transformer(PackedCell):
         x = words.vectors[words.row_of]
         x += positional_encoding(t + 1, x.shape[1])[t].astype(x.dtype)
         z, _ = self._stack(p, x, inside, [NO_MASKS] * self.layers, lambda place: allocate)
-        attention = None if state.attention is None else self._of_regions(weights)
+        attention = None if state.attention is None else self.cell.of_regions(weights)
         return State(z, tuple(carried), state.memory, state.weights, attention)
 
     def _look(self, z: np.ndarray, layer: Params, name: str, keys_and_values: Any, index: np.ndarray,
@@ -110,8 +109,8 @@ class Transformer(PackedCell):
     def forward(self, p: Params, image: Image, words: Words, packed: Packed, workspace: Allocator,
                 dropout: Dropout = NO_DROPOUT) -> tuple[np.ndarray, np.ndarray | None, Any]:
         (_, T), W, rows = packed.shape, words.vectors.shape[1], caption_rows(packed)
-        self.options.check_length(T)
-        memory = picture_memory(self.options, p, image, packed.active, True, workspace)
+        self.cell.check_length(T)
+        memory = picture_memory(self.cell, p, image, packed.active, True, workspace)
         index, scale = words.row_of[rows.place], keep_scale(dropout.input_share)
         keep_x = _mask((T, W), dropout.rng, dropout.input_share, packed, rows)
         masks = [self._masks(dropout, T, W, memory.rows.shape[1], packed, rows) for _ in range(self.layers)]
@@ -121,7 +120,7 @@ class Transformer(PackedCell):
             if name == "cross":
                 out, cache = cross_forward(z, p, k, memory, rows, self.heads, masks[k], workspace)
             else:
-                out, cache = self._inside(name, z, self._layer(p, k), rows, masks[k], k, workspace)
+                out, cache = self._inside(name, z, self.cell.layer(p, k), rows, masks[k], k, workspace)
             caches.append(cache)
             return out
         x = _embedded(words.vectors, index, rows, workspace)
@@ -144,7 +143,7 @@ class Transformer(PackedCell):
             if name == "cross":
                 return cross_backward(dout, cache, p, k, memory, dmemory, grads, workspace)
             inside = self_attention_backward if name == "self" else feed_forward_backward
-            return inside(dout, cache, self._layer(p, k), self._layer(grads, k), workspace)
+            return inside(dout, cache, self.cell.layer(p, k), self.cell.layer(grads, k), workspace)
         dz = np.take(dh, rows.place, 0, workspace("dz", dh.shape, dh.dtype), "clip")
         dx = self._stack_backward(dz, back, masks, norms, caches, grads, workspace)
         if len(keep_x):
@@ -199,30 +198,22 @@ class Transformer(PackedCell):
         kept = within(workspace, f"layer{k}.")
         if name == "self":
             return self_attention_forward(z, layer, rows, self.heads, masks, kept, workspace)
-        return feed_forward_forward(z, layer, self.options.activation, masks, kept, workspace)
-
-    def _layer(self, p: Params, k: int) -> Params:
-        """The parameters of layer k, or their gradients, by their names in rnnlayers.decoder_layer_forward."""
-        return {name: p[f"layer{k}.{name}"] for name in LAYER}
+        return feed_forward_forward(z, layer, self.cell.activation, masks, kept, workspace)
 
     def _attention(self, cache: Cache, workspace: Allocator) -> np.ndarray:
         """The mean over the heads of the last layer's weights over the regions, (M, L), in packed order."""
         if cache.memory.rows.shape[1] == 1:
             return np.ones((len(cache.word), 1), cache.memory.rows.dtype)
-        found = self._of_regions(last_weights(cache.sublayers[-2]))
+        found = self.cell.of_regions(last_weights(cache.sublayers[-2]))
         attention = workspace("attention", found.shape, found.dtype)
         attention[cache.rows.place] = found
         return attention
-
-    def _of_regions(self, weights: np.ndarray) -> np.ndarray:
-        """The mean over the heads of weights (n, heads, R), without the pooled features' -> (n, L)."""
-        return weights[..., 1 if self.options.pooled_dim else 0:].mean(axis=1)
 
     def _masks(self, dropout: Dropout, T: int, W: int, R: int, packed: Packed, rows: Rows) -> Masks:
         """A layer's dropout masks, drawn in the order of models.cells.transformer."""
         if dropout.rng is None or not dropout.share:
             return NO_MASKS
-        heads, F = self.heads, self.options.dim_feedforward
+        heads, F = self.heads, self.cell.dim_feedforward
         shapes = {"self.weights": (heads, T, T), "self": (T, W), "cross.weights": (heads, T, R),
                   "cross": (T, W), "ffn.hidden": (T, F), "ffn": (T, W)}
         keep = {name: _mask(shape, dropout.rng, dropout.share, packed, rows) for name, shape in shapes.items()}

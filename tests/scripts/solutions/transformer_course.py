@@ -15,12 +15,12 @@ class Transformer:
         layers = []
         for k in range(self.num_layers):
             masks = self._masks(dropout, tgt, memory.rows)
-            tgt, layer = decoder_layer_forward(tgt, memory.rows, self._layer(p, k), self.num_heads, tgt_mask,
+            tgt, layer = decoder_layer_forward(tgt, memory.rows, self.layer(p, k), self.num_heads, tgt_mask,
                                                memory_mask, norm=self.norm, activation=self.activation, keep=masks)
             layers.append(layer)
         tgt, final = self._final(p, tgt)
         weights = attention_weights(layers[-1].cross_attention.inside)
-        return tgt, self._of_regions(weights), [layers, memory, keep_x, final]
+        return tgt, self.of_regions(weights), [layers, memory, keep_x, final]
 
     def backward(self, dh, dattention, cache):
         layers, memory, keep_x, final = cache
