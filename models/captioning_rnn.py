@@ -34,8 +34,8 @@ class CaptioningRNN:
 
     The cells are in models/cells. 'rnn', 'lstm' and 'gru' take one vector per picture, (N, D), which initialises the
     state; 'attention' (or 'attn') and 'bahdanau' attend to a grid of regions at every step, 'transformer' to a grid or
-    one vector. Grids are (N, L, D), (N, D, height, width), or a pair of such a grid and pooled features (N, P). Pooled
-    features initialise the state of 'bahdanau', in place of the grid's mean, and are one more region of 'transformer'.
+    one vector. Grids are (N, L, D), (N, D, height, width), or a pair of such a grid and pooled features (N, P). With
+    pooled_dim these initialise the state of 'bahdanau' and are one more region of 'transformer', else they are ignored.
     A triple (grid, pooled or None, regions) has each picture's number of regions, integer (N,); the rest is padding.
 
     `params` holds W_embed (V, W), the cell's parameters, W_vocab (H, V) unless tie=True makes it W_embed.T, and b_vocab

@@ -25,7 +25,7 @@ from data.looking import check_storage
 from data.sealed import new_sealed, open_sealed
 from models.captioning_rnn import CaptioningRNN
 from models.solver import CaptioningSolver
-from models.stored_model import FAULTS, config_of, model_of, parsed, stored_weights
+from models.stored_model import FAULTS, config_of, dtype_of, model_of, parsed, stored_weights
 from rnnlayers.workspace import aligned
 
 Path = str | os.PathLike[str]
@@ -73,8 +73,8 @@ def save_checkpoint(path: Path, model: CaptioningRNN, run: dict | None = None,
                     solver: CaptioningSolver | None = None, halved: Collection[str] = ()) -> None:
     """Save a model, a JSON-able dict `run`, and if given the state of its solver.
 
-    halved: names of the weights to store as float16. Raises OSError if the file cannot be written; an older file under
-    the same name is then unchanged.
+    halved: names of the weights to store as float16. Raises ValueError where the parameters are of several types, and
+    OSError if the file cannot be written; an older file under the same name is then unchanged.
     """
     buffer = io.BytesIO()           # HDF5 in memory: a full disk then fails one plain write, not HDF5
     with new_sealed(buffer, "checkpoint") as f:
@@ -163,17 +163,17 @@ def _like(stored: h5py.Dataset, expected: np.ndarray) -> np.ndarray:
 
 
 def _save_solver(f: h5py.File, solver: CaptioningSolver) -> None:
-    scalars = {name: getattr(solver, name) for name in SCALARS}
+    scalars, dtype = {name: getattr(solver, name) for name in SCALARS}, dtype_of(solver.model)
     scalars["optim_configs"], scalars["arrays"] = {}, []
     for name, config in solver.optim_configs.items():
         for key, value in config.items():
             if isinstance(value, np.ndarray):
-                f[f"optimiser/{name}/{key}"] = value
+                f[f"optimiser/{name}/{key}"] = value.astype(dtype, copy=False)
                 scalars["arrays"].append([name, key])
             else:
                 scalars["optim_configs"].setdefault(name, {})[key] = value
     for name, value in solver.averages.items():
-        f[f"averages/{name}"] = value
+        f[f"averages/{name}"] = value.astype(dtype, copy=False)
     f["solver"] = json.dumps(scalars)
     for name in LOSSES:
         f[name] = np.array(getattr(solver, name), np.float64)

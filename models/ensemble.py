@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from models.cells import State
+from models.cells import ANY, State
 from models.search import log_softmax
 
 
@@ -51,7 +51,7 @@ class Ensemble:
             takes, expected = ((m.attends, m.input_dim, m.pooled_dim) for m in (model, first))
             if takes != expected:
                 raise ValueError(f"Ensemble: model {k} takes features (regions, D, P) {takes}, model 1 {expected}, "
-                                 "expected the same")
+                                 f"expected the same{_advice(model, first)}")
         self.word_to_idx, self.attends = first.word_to_idx, first.attends
 
     def initial_state(self, features: Any) -> States:
@@ -75,3 +75,11 @@ class Ensemble:
     def _mean(log_p: list[np.ndarray]) -> np.ndarray:
         """Log of the mean probability."""
         return np.logaddexp.reduce(log_p, axis=0) - np.log(len(log_p)).astype(log_p[0].dtype)
+
+
+def _advice(model: Any, other: Any) -> str:
+    """What to do where one of two models takes vectors, and the cell of the other takes vectors only if told so."""
+    if model.attends == other.attends:
+        return ""
+    return "".join(f"; a {m.cell_type} takes one vector per picture if it is made with one_region=True"
+                   for m in (model, other) if m.cell.features == ANY)

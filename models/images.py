@@ -15,8 +15,9 @@ def image_of(model: Any, features: Any, N: int | None = None) -> Image:
 
     features: (N, D); for a cell that attends (N, L, D), (N, D, height, width), a pair of one of these and (N, P), or a
     triple (grid, (N, P) or None, integer (N,)), of which the last says how many regions each picture has: what is in
-    the grid behind them is ignored. N: the number of rows expected, None for any -> Image. Raises ValueError on shapes
-    that do not fit, and on numbers of regions outside 1..L.
+    the grid behind them is ignored, and so are pooled features by a model without pooled_dim. N: the number of rows
+    expected, None for any -> Image. Raises ValueError on shapes that do not fit, and on numbers of regions outside
+    1..L.
     """
     image = _vector(model, features) if _is_vector(model, features) else _grid(model, features)
     if N is not None and len(image.vector) != N:

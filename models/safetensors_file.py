@@ -33,8 +33,8 @@ DTYPES = {"F16": "float16", "F32": "float32", "F64": "float64"}
 def save_model(path: Path, model: CaptioningRNN, run: dict | None = None, halved: Collection[str] = ()) -> None:
     """Write a model, and a JSON-able dict `run`, to a file that should end in .safetensors.
 
-    halved: names of the weights to store as float16. Raises ValueError without safetensors, and OSError if the file
-    cannot be written; an older one is then unchanged.
+    halved: names of the weights to store as float16. Raises ValueError without safetensors or where the parameters are
+    of several types, and OSError if the file cannot be written; an older one is then unchanged.
     """
     arrays = {name: np.ascontiguousarray(w) for name, w in stored_weights(model, halved).items()}
     for name in STATISTICS:

@@ -21,10 +21,24 @@ Forms = Mapping[str, tuple[tuple[int, ...], np.dtype]]      # name -> shape and 
 
 
 def config_of(model: CaptioningRNN) -> dict[str, Any]:
-    """The settings that make a model of the same shapes and behaviour, for JSON."""
+    """The settings that make a model of the same shapes and behaviour, for JSON.
+
+    The type is that of the parameters, which may have been replaced. Raises ValueError where a file cannot have it.
+    """
     return {"cell_type": model.cell_type, "input_dim": model.input_dim, "wordvec_dim": model.params["W_embed"].shape[1],
-            "hidden_dim": model.weights()["W_vocab"].shape[0], "dtype": np.dtype(model.dtype).name,
+            "hidden_dim": model.weights()["W_vocab"].shape[0], "dtype": dtype_of(model).name,
             **{option.name: getattr(model, attribute(option.name)) for option in STORED}}
+
+
+def dtype_of(model: CaptioningRNN) -> np.dtype:
+    """The one type of a model's parameters as they are now; some may be float16 beside it, as they may in a file."""
+    names = {w.dtype: name for name, w in model.params.items()}
+    widest = np.result_type(*names)
+    if any(dtype.kind != "f" or dtype not in (widest, np.float16) for dtype in names):
+        found = ", ".join(f"{name} is {dtype}" for dtype, name in names.items())
+        raise ValueError(f"params: {found}, expected one floating-point type for all: convert them with astype before "
+                         "the model is saved")
+    return widest
 
 
 def stored_weights(model: CaptioningRNN, halved: Collection[str]) -> dict[str, np.ndarray]:

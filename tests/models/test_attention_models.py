@@ -82,6 +82,7 @@ def test_a_pair_may_be_a_list_and_a_list_of_grids_is_a_batch(word_to_idx, rng):
     grid, pooled = rng.standard_normal((N, L, D)), rng.standard_normal((N, P))
     assert model.loss([grid, pooled], captions)[0] == model.loss((grid, pooled), captions)[0]
     plain = make(word_to_idx, "attention")
+    assert plain.loss((grid, pooled), captions)[0] == plain.loss(grid, captions)[0]     # made without pooled_dim
     assert plain.loss(list(grid[:2]), captions[:2])[0] == plain.loss(grid[:2], captions[:2])[0]
 
 

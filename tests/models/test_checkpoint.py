@@ -80,6 +80,27 @@ def test_a_model_comes_back_whole(cell, dtype, word_to_idx, tmp_path, rng):
         restore_solver(None, load_checkpoint(tmp_path / "best.h5"))
 
 
+@pytest.mark.parametrize("dtype, back", [({}, np.float64), ({"W_vocab": np.float16}, np.float64),
+                                         (dict.fromkeys(("W_embed", "b"), np.float32), None),
+                                         ({"b": np.complex128}, None), ({"b": np.int64}, None)])
+def test_parameters_that_were_replaced_by_another_type_come_back_or_are_refused(dtype, back, word_to_idx, toy_data,
+                                                                                        tmp_path):
+    solver = CaptioningSolver(make_model(word_to_idx), toy_data, **{**OPTIONS, "num_epochs": 1, "average": 0.9})
+    solver.train()
+    model = solver.model
+    model.params = {name: w.astype(dtype.get(name, np.float64)) for name, w in model.params.items()}
+    if back is None:
+        with pytest.raises(ValueError, match=r"b is .*expected one floating-point type for all: convert them"):
+            save_checkpoint(tmp_path / "m.h5", model)
+        return
+    save_checkpoint(tmp_path / "m.h5", model, solver=solver)
+    loaded = load_checkpoint(tmp_path / "m.h5")
+    for name, w in loaded.model.params.items():
+        assert w.dtype == back == loaded.solver["optim_configs"][name]["m"].dtype
+        np.testing.assert_array_equal(w, model.params[name])
+        assert loaded.solver["averages"][name].dtype == back
+
+
 def test_a_large_vocabulary_fits(tmp_path):
     words = {"<NULL>": 0, **{f"wörd-{i}": i for i in range(1, 20000)}}
     save_checkpoint(tmp_path / "a.h5", CaptioningRNN(words, 2, 2, 2, seed=0))

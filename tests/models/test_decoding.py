@@ -276,3 +276,8 @@ def test_ensembles_of_what_does_not_fit():
         Ensemble([make("lstm"), make("lstm", words={**WORDS, "d": 7})])
     with pytest.raises(ValueError, match="model 2 takes features"):
         Ensemble([make("lstm"), make("attention")])
+    for members in ([make("lstm"), make("transformer")], [make("transformer"), make("gru")]):
+        with pytest.raises(ValueError, match="a transformer takes one vector per picture if it is made with one_"):
+            Ensemble(members)
+    with pytest.raises(ValueError, match="expected the same$"):
+        Ensemble([make("transformer"), CaptioningRNN(WORDS, 6, 4, 6, "attention")])
