@@ -44,6 +44,7 @@ def multihead_attention_forward(query: Array, key: Array, value: Array, Wq: Arra
                  Wk=(Wk, "E E"), bk=(bk, "E"), Wv=(Wv, "E E"), bv=(bv, "E"), Wo=(Wo, "E E"), bo=(bo, "E"))
     check_heads(name, query.shape[2], num_heads)
     seen = attention_mask(name, attn_mask, len(query), query.shape[1], key.shape[1])
+    check_keep(name, keep, (len(query), num_heads, query.shape[1], key.shape[1]))
     # BEGIN SOLUTION 6.2: seen is None or bool, to be broadcast with (N, num_heads, S, T); attend() is written below
     projected = [temporal_affine_forward(*args) for args in ((query, Wq, bq), (key, Wk, bk), (value, Wv, bv))]
     q, k, v = (out for out, _ in projected)
@@ -144,7 +145,14 @@ def attention_mask(function: str, mask: Array | None, N: int, S: int, T: int) ->
         raise ValueError(f"{function}: attn_mask is {mask.dtype} with values other than 0 and 1, expected 0 where "
                          "a key is blocked and 1 where it is seen; for a mask that is added to the scores, 0 and -inf, "
                          "pass mask == 0")
-    return (mask != 0).reshape(-1, 1, S, T)
+    seen = mask != 0
+    return seen[None, None] if seen.ndim == 2 else seen[:, None]
+
+
+def check_keep(function: str, keep: Array | None, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless a dropout mask is None or of this shape: it would be broadcast silently."""
+    if keep is not None and np.shape(keep) != shape:
+        raise ValueError(f"{function}: keep is {np.shape(keep)}, expected a dropout mask {shape}")
 
 
 def check_heads(function: str, E: int, num_heads: int) -> None:

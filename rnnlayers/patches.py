@@ -15,9 +15,11 @@ def patch_embedding_forward(images: Array, Wp: Array, bp: Array, patch_size: int
     images, p = np.asarray(images), patch_size
     check_shapes("patch_embedding_forward", images=(images, "N C H W"))
     N, C, H, W = images.shape
-    if not isinstance(p, (int, np.integer)) or p < 1 or H % p or W % p:
+    if isinstance(p, bool) or not isinstance(p, (int, np.integer)) or p < 1 or H % p or W % p:
         raise ValueError(f"patch_embedding_forward: patch_size is {p!r}, expected a divisor of H = {H} and W = {W}")
-    patches = images.reshape(N, C, H // p, p, W // p, p).transpose(0, 2, 4, 1, 3, 5).reshape(N, -1, C * p * p)
+    rows, columns = H // p, W // p
+    patches = images.reshape(N, C, rows, p, columns, p).transpose(0, 2, 4, 1, 3, 5)
+    patches = patches.reshape(N, rows * columns, C * p * p)
     check_shapes("patch_embedding_forward", patches=(patches, "N T D"), Wp=(Wp, "D E"), bp=(bp, "E"))
     out, affine = temporal_affine_forward(patches, Wp, bp)
     return out, (images.shape, p, affine)

@@ -7,7 +7,12 @@ import numpy as np
 from rnnlayers.activations import gelu_backward, gelu_forward, relu_backward, relu_forward
 from rnnlayers.affine import temporal_affine_backward, temporal_affine_forward
 from rnnlayers.layernorm import layernorm_backward, layernorm_forward
-from rnnlayers.multihead_attention import MultiheadCache, multihead_attention_backward, multihead_attention_forward
+from rnnlayers.multihead_attention import (
+    MultiheadCache,
+    check_keep,
+    multihead_attention_backward,
+    multihead_attention_forward,
+)
 from rnnlayers.shapes import Array, check_like, check_shapes
 
 ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
@@ -50,6 +55,7 @@ def feed_forward_forward(x: Array, W1: Array, b1: Array, W2: Array, b2: Array, a
     """
     check_shapes("feed_forward_forward", x=(x, "N T E"), W1=(W1, "E F"), b1=(b1, "F"), W2=(W2, "F E"), b2=(b2, "E"))
     _check_choice("feed_forward_forward", "activation", activation, ACTIVATIONS)
+    check_keep("feed_forward_forward", keep, (*x.shape[:2], len(b1)))
     # BEGIN SOLUTION 6.4: ACTIVATIONS[activation] is the pair of the activation
     hidden, first = temporal_affine_forward(x, W1, b1)
     hidden, active = ACTIVATIONS[activation][0](hidden)

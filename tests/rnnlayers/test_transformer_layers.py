@@ -242,6 +242,31 @@ def test_patches_come_row_by_row_each_as_channels_rows_columns(rng):
             patch_embedding_forward(images, np.eye(12), np.zeros(12), bad)
 
 
+def test_no_pictures_and_no_keys_are_no_error():
+    out, cache = patch_embedding_forward(np.ones((0, 3, 4, 6)), np.ones((12, 5)), np.ones(5), 2)
+    assert out.shape == (0, 6, 5) and patch_embedding_backward(out, cache)[0].shape == (0, 3, 4, 6)
+    weights, x = [np.ones(shape) for shape in 4 * [(E, E), (E,)]], np.ones((N, S, E))
+    for mask in (np.ones((S, 0)), np.ones((N, S, 0), bool)):
+        out, _ = multihead_attention_forward(x, x[:, :0], x[:, :0], *weights, HEADS, mask)
+        np.testing.assert_array_equal(out, np.ones((N, S, E)))          # bo
+    assert multihead_attention_forward(x[:0], x[:0], x[:0], *weights, HEADS, np.ones((0, S, S)))[0].shape == (0, S, E)
+
+
+@pytest.mark.parametrize("keep", [np.ones(T), np.ones((N, S, T)), np.ones((1, HEADS, S, T)), 0.5])
+def test_dropout_masks_are_not_broadcast(keep, attend, rng):
+    with pytest.raises(ValueError, match=r"keep is .*, expected a dropout mask \(2, 3, 4, 3\)"):
+        attend(keep=keep)
+    x, W1, W2 = rng.standard_normal((N, T, E)), np.ones((E, 5)), np.ones((5, E))
+    with pytest.raises(ValueError, match=r"keep is .*, expected a dropout mask \(2, 3, 5\)"):
+        feed_forward_forward(x, W1, np.ones(5), W2, np.ones(E), keep=keep)
+
+
+@pytest.mark.parametrize("size", [True, 2.0, 0, 5])
+def test_patches_that_do_not_divide_a_picture_are_refused(size):
+    with pytest.raises(ValueError, match="patch_size is .*, expected a divisor of H = 4 and W = 6"):
+        patch_embedding_forward(np.ones((1, 3, 4, 6)), np.ones((12, 5)), np.ones(5), size)
+
+
 def test_the_loss_is_a_mean_over_all_words_of_all_captions(rng):
     x, y, mask = rng.standard_normal((2, 5, 7)), rng.integers(0, 7, (2, 5)), rng.random((2, 5)) < 0.6
     loss, dx = transformer_temporal_softmax_loss(x, y, mask)
