@@ -104,7 +104,7 @@ class Probe:
 
     def __getstate__(self) -> dict[str, Any]:
         """The numbers alone: f and the calls around it stay in the process that made the check."""
-        return {**self.__dict__, "f": None, "label": None, "watch": None}
+        return {**vars(self), "f": None, "label": None, "watch": None}
 
     def weights(self, douts: Iterable) -> np.ndarray:
         """Upstream gradients as the rows of a matrix (K, size of all outputs)."""
@@ -288,8 +288,7 @@ def _agrees(row: np.ndarray, slope: np.ndarray, spread: np.ndarray, doubt: np.nd
 
 def describe(error: BaseException) -> str:
     """An exception in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def plain_label(name: str, index: Sequence) -> str:

@@ -46,7 +46,8 @@ def test_settings_give_keywords_with_neutral_values_where_nothing_is_asked():
 
 @pytest.mark.parametrize("name, shown", [
     ("dropout", "(default 0.5; scenes with rnn, lstm, gru 0.1; transformer 0.1)"),
-    ("layers", "(default 1; transformer 2)"), ("lr", "(default 0.001; scenes 0.004; scenes with transformer 0.002)"), ("batch", "(default 64)"),
+    ("layers", "(default 1; transformer 2)"), ("batch", "(default 64)"),
+    ("lr", "(default 0.001; scenes 0.004; scenes with transformer 0.002)"),
 ])
 def test_the_help_shows_the_defaults_of_models(name, shown):
     parser = argparse.ArgumentParser()
@@ -84,7 +85,8 @@ def test_a_misspelt_option_names_the_nearest(argv, words, capsys):
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_come_before_defaults_and_after_what_is_asked(name):
     settings = settings_of(parse(["--preset", name]), scenes=False)
-    assert settings == {**DEFAULTS, **OWN.get(PRESETS[name]["model"], {}), **PRESETS[name]} and PRESETS[name].keys() <= DEFAULTS.keys()
+    preset = PRESETS[name]
+    assert settings == {**DEFAULTS, **OWN.get(preset["model"], {}), **preset} and preset.keys() <= DEFAULTS.keys()
     assert settings_of(parse(["--preset", name]), scenes=True) == settings
     asked = settings_of(parse(["--preset", name, "--epochs", "3", "--smoothing", "0"]), scenes=False)
     assert asked == {**settings, "epochs": 3, "smoothing": 0}
