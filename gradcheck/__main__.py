@@ -172,7 +172,7 @@ def print_row(row: dict[str, Any], full: bool) -> None:
         return
     title = f"{row['name']}{', ' * bool(row['case'])}{row['case']}"
     error = f"{worst.name:10s} {worst.error:8.1e} of {worst.tolerance:.0e}" if worst else " " * 28
-    print(f"{title:38s} {row['backend']:9s} {row['dtype']:8s} {error}   ok{excuse(worst)}")
+    print(f"{title:38s} {row['backend']:9s} {row['dtype']:8s} {error}   ok{excuse(worst)}", flush=True)
 
 
 def excuse(verdict: Any) -> str:

@@ -15,9 +15,10 @@ class CaptioningTransformer(CaptioningRNN):
     x = W_embed[captions] + positions;  h = decoder layers(x, memory);  scores = h W_vocab + b_vocab
 
     Features are (N, D), a memory of one region, (N, L, D), (N, D, height, width), or a pair of such a grid and pooled
-    features (N, P), a memory of L + 1. `loss`, `scores`, `sample`, `attention`, `initial_state` and `step` are those of
-    CaptioningRNN, and so are its keyword options. `params` holds W_embed (V, W), W_proj (D, W), b_proj (W,), for each
-    layer k `layer{k}.self.Wq` and so on (models/cells/transformer.py), W_vocab (W, V) and b_vocab (V,).
+    features (N, P): with pooled_dim=P a memory of L + 1, without it the pooled features are not used. `loss`, `scores`,
+    `sample`, `attention`, `initial_state` and `step` are those of CaptioningRNN, and so are its keyword options.
+    `params` holds W_embed (V, W), W_proj (D, W), b_proj (W,), for each layer k `layer{k}.self.Wq` and so on
+    (models/cells/transformer.py), W_vocab (W, V) and b_vocab (V,).
     Source: Vaswani et al. (2017), "Attention is all you need"; Transformer_Captioning of CS231n, assignment 3 (2025).
     """
 

@@ -22,8 +22,10 @@ from scripts.runs.transfer import settings_taken, take_over
 def start_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple[CaptioningSolver, TrainingFiles]:
     """A new run -> solver, its files. held: takes the lock on its folder, if given."""
     source = None if args.from_run is None else load_run(args.from_run)
+    taken = source and settings_taken(source)
+    settings_of(args, args.data is None, taken)             # what is out of bounds is refused before scenes are drawn
     folder = ensure_dataset(args.data or (SCENES if args.preset is None else FLICKR8K))
-    settings = settings_of(args, (folder / "objects.json").is_file(), source and settings_taken(source))
+    settings = settings_of(args, (folder / "objects.json").is_file(), taken)
     dataset = open_dataset(folder, CELLS[settings["model"]].features)
     return begin_run(args, settings, dataset, source, held)
 

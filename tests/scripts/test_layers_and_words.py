@@ -11,6 +11,7 @@ from models.checkpoint import load_checkpoint
 from models.options import default
 from scripts import caption, check_attention, diagnose, evaluate, report, train
 from scripts.notebook import open_run
+from scripts.runs import start
 from scripts.runs.settings import settings_of
 from scripts.train import parse
 from tests.command import call
@@ -107,6 +108,12 @@ def test_word_vectors_of_a_file(cell, small_scenes, tmp_path, capsys):
     path.write_text("elephant " + " ".join(["0.5"] * 8))
     assert call(train.main, "--data", small_scenes, *FAST, "--out", tmp_path / "none", "--word-vectors", path) == 2
     one_line_error(capsys, "has none of the")
+
+
+def test_what_is_out_of_bounds_is_refused_before_scenes_are_drawn(monkeypatch, capsys):
+    monkeypatch.setattr(start, "ensure_dataset", lambda _: pytest.fail("a data set is made"))
+    assert call(train.main, "--model", "transformer", "--layers", 0) == 2
+    one_line_error(capsys, "--layers 0: expected 1 to 32")
 
 
 def test_pictures_of_one_vector(tmp_path):
