@@ -270,12 +270,12 @@ def test_recurrence_and_masks_are_not_seen_where_there_are_none(rng):
 
 
 def test_rounding_in_float32_is_none_in_float64_and_a_mistake_of_its_size_is(monkeypatch):
-    """One entry of 1,920 checks of right code was 1.1e-5 off by rounding alone, where 1e-5 is allowed."""
+    """One entry of 1,920 checks of right code was 1.1e-5 off by rounding alone, where 1e-5 is allowed: one of dWq."""
     forward, backward = pair_of("bahdanau")
     inputs = inputs_of("bahdanau", np.random.default_rng(17), "float32", 0.01)
-    check_pair(forward, backward, inputs, axes=axes_of("bahdanau"), rng=17).raise_if_failed()
+    check_pair(forward, backward, inputs, axes=axes_of("bahdanau"), rng=17, wrt=["Wq"]).raise_if_failed()
     monkeypatch.setattr(judge, "ROUNDED", 0)
-    assert not check_pair(forward, backward, inputs, axes=axes_of("bahdanau"), rng=17).ok
+    assert not check_pair(forward, backward, inputs, axes=axes_of("bahdanau"), rng=17, wrt=["Wq"]).ok
     monkeypatch.undo()
     x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
     factor = np.where(np.arange(12).reshape(3, 4) == np.abs(x).argmax(), np.float32(1 + 3e-5), np.float32(1))

@@ -72,7 +72,7 @@ def test_strange_layers_are_right_and_known(layer, rng):
         np.testing.assert_allclose(grads[name], own, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("layer, old, new, words", sample(MISTAKES, MISTAKES[:7]))
+@pytest.mark.parametrize("layer, old, new, words", sample(MISTAKES, [*MISTAKES[:5], MISTAKES[6]]))
 def test_mistakes_in_strange_layers_are_named(layer, old, new, words, rng):
     report = check(replaced(strange_transformer, old, new), layer, rng)
     assert not report.ok and [words in diagnosis.sentence for diagnosis in report.diagnoses] == [True], report

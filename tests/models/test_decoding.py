@@ -23,13 +23,25 @@ def make(cell, backend="textbook", seed=0, dtype=np.float64, words=WORDS, sharpn
     return model
 
 
+def of_words(model, features, captions):
+    """log p of each word of captions of one image, by one call of `scores`, which shares no code with `step`."""
+    padded = np.full((len(captions), 1 + max(map(len, captions))), NULL)
+    for row, ids in zip(padded, captions):
+        row[:1 + len(ids)] = START, *ids
+    z = model.scores(np.repeat(features, len(captions), axis=0), padded).astype(np.float64)
+    z -= z.max(axis=2, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=2, keepdims=True))
+    return [z[i, np.arange(len(ids)), ids] for i, ids in enumerate(captions)]
+
+
+def likelihoods(model, features, captions):
+    """log p of some captions of one image."""
+    return [words.sum() for words in of_words(model, features, captions)]
+
+
 def likelihood(model, features, ids):
-    """log p of one caption's ids for one image, from `scores`, which shares no code with `step`."""
-    captions = np.array([[START, *ids]])
-    z = model.scores(features, captions)[0].astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
-    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
-    return z[np.arange(len(ids)), ids].sum()
+    """log p of one caption's ids for one image."""
+    return likelihoods(model, features, [ids])[0]
 
 
 def every_caption(allowed, length):
@@ -41,17 +53,17 @@ def every_caption(allowed, length):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("cell", NAMES)
-@pytest.mark.parametrize("normalisation", [0.0, 0.7, 1.0])
-def test_a_wide_beam_finds_the_best_of_all_captions(cell, backend, normalisation, rng):
-    model, features = make(cell, backend), features_for(cell, 3, rng)
-    decoded = beam_search(model, features, 4**LENGTH, LENGTH, normalisation=normalisation)
-    for i in range(3):
-        best = max(every_caption([1, 3, 6], LENGTH),
-                   key=lambda ids: likelihood(model, features[i:i + 1], ids) / len(ids)**normalisation)
-        assert decoded.captions[i].tolist() == best + [NULL] * (LENGTH - len(best)) and decoded.finished[i]
-        assert decoded.log_probs[i] == pytest.approx(likelihood(model, features[i:i + 1], best), rel=1e-9)
-        ends = [h.ids for h in decoded.beams[i] if h.finished]          # each caption once, and none forgotten
-        assert sorted(ends) == sorted(every_caption([1, 3, 6], LENGTH))
+def test_a_wide_beam_finds_the_best_of_all_captions(cell, backend, rng):
+    model, features, all_captions = make(cell, backend), features_for(cell, 3, rng), [*every_caption([1, 3, 6], LENGTH)]
+    found = [likelihoods(model, features[i:i + 1], all_captions) for i in range(3)]
+    for normalisation in (0.0, 0.7, 1.0):
+        decoded = beam_search(model, features, 4**LENGTH, LENGTH, normalisation=normalisation)
+        for i, log_probs in enumerate(found):
+            log_p, best = max(zip(log_probs, all_captions), key=lambda pair: pair[0] / len(pair[1])**normalisation)
+            assert decoded.captions[i].tolist() == best + [NULL] * (LENGTH - len(best)) and decoded.finished[i]
+            assert decoded.log_probs[i] == pytest.approx(log_p, rel=1e-9)
+            ends = [h.ids for h in decoded.beams[i] if h.finished]          # each caption once, and none forgotten
+            assert sorted(ends) == sorted(all_captions)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -65,8 +77,8 @@ def test_every_hypothesis_has_its_likelihood(cell, backend, beam, rng):
     assert len({len(h.ids) for hypotheses in decoded.beams for h in hypotheses}) > 1
     for i, hypotheses in enumerate(decoded.beams):
         assert len({tuple(h.ids) for h in hypotheses}) == len(hypotheses) == beam
-        for h in hypotheses:
-            assert h.log_prob == pytest.approx(likelihood(model, features[i:i + 1], h.ids), rel=1e-6)
+        for h, log_p in zip(hypotheses, likelihoods(model, features[i:i + 1], [h.ids for h in hypotheses])):
+            assert h.log_prob == pytest.approx(log_p, rel=1e-6)
             assert h.finished == (h.ids[-1] == END) and END not in h.ids[:-1]
             if model.attends:
                 maps = model.attention(features[i:i + 1], np.array([[START, *h.ids]]))[0]
@@ -82,15 +94,16 @@ def test_every_hypothesis_has_its_likelihood(cell, backend, beam, rng):
 
 def loop_beam(model, features, beam, length):
     """A plain beam search of one image, in Python lists, on likelihoods of whole prefixes."""
-    live, done = [[]], []
+    live, done, log_p = [[]], [], {}
     for _ in range(length):
         grown = [[*ids, word] for ids in live for word in (1, 3, 4, 6)]
-        grown.sort(key=lambda ids: -likelihood(model, features, ids))
+        log_p.update(zip(map(tuple, grown), likelihoods(model, features, grown)))
+        grown.sort(key=lambda ids: -log_p[tuple(ids)])
         done += [ids for ids in grown[:beam] if ids[-1] == END]
         live = [ids for ids in grown if ids[-1] != END][:beam]
         if len(done) >= beam:
             break
-    best = max(done or live, key=lambda ids: likelihood(model, features, ids) / len(ids))
+    best = max(done or live, key=lambda ids: log_p[tuple(ids)] / len(ids))
     return best + [NULL] * (length - len(best))
 
 
@@ -251,12 +264,9 @@ def test_an_ensemble_means_its_members_probabilities(cell, backend, rng):
     ensemble = Ensemble(members)
     decoded = beam_search(ensemble, features, 3, 5)
     for i, hypotheses in enumerate(decoded.beams):
-        for h in hypotheses:
-            p = []
-            for k, word in enumerate(h.ids):                # p(word | words before), of each member
-                before = np.array([[START, *h.ids[:k], NULL]])
-                z = [m.scores(features[i:i + 1], before)[0, -1] for m in members]
-                p.append(np.mean([np.exp(s[word] - s.max()) / np.exp(s - s.max()).sum() for s in z]))
+        ids = [h.ids for h in hypotheses]
+        for h, *log_p in zip(hypotheses, *(of_words(m, features[i:i + 1], ids) for m in members)):
+            p = np.exp(log_p).mean(axis=0)                  # p(word | words before), the mean of all members'
             assert h.log_prob == pytest.approx(np.log(p).sum(), rel=1e-6)
         captions = np.array([[START, *hypotheses[0].ids]])
         nll, words = ensemble.negative_log_likelihood(features[i:i + 1], captions)

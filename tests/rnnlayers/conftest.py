@@ -5,7 +5,7 @@ import pytest
 from models import CaptioningRNN, cells
 from models.cells import CELLS, VECTOR
 from rnnlayers.engine.recurrent import LOOPS
-from tests.cells import takes
+from tests.cells import few_units, takes
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefg"]
 D, W, H, L, P = 5, 4, 7, 6, 8
@@ -51,7 +51,7 @@ def captioner():
     def make(variant, backend="engine", dtype=np.float64, scale=1, words=WORDS, **options):
         cell, more = VARIANTS[variant]
         model = CaptioningRNN({word: i for i, word in enumerate(words)}, D, W, H, cell, dtype, backend=backend, seed=1,
-                              **more, **options)
+                              **{**few_units(cell), **more, **options})
         rng = np.random.default_rng(4)
         for name, w in model.params.items():
             model.params[name] = (scale * rng.standard_normal(w.shape)).astype(dtype)
