@@ -67,7 +67,14 @@ def _draw(shape: Shape, dtype: Any, rng: np.random.Generator, scale: float) -> A
     if shape.setting:
         return shape.setting[0]
     if shape.below == "bool":
-        return rng.random(shape.sizes) < 0.7
+        return _mixed(rng.random(shape.sizes) < 0.7, rng)
     if isinstance(shape.below, int):
         return rng.integers(0, shape.below, shape.sizes)
     return np.asarray(scale * rng.standard_normal(shape.sizes), dtype)
+
+
+def _mixed(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With one entry turned where all are alike: a mask that masks nothing tells no mask from a wrong one."""
+    if mask.size > 1 and mask.all() == mask.any():
+        mask.flat[rng.integers(mask.size)] ^= True
+    return mask

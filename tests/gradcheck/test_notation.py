@@ -82,3 +82,12 @@ def test_a_check_takes_the_text_of_shapes(rng):
         return dout @ w.T, dw
     report = check_pair(lambda x, w: (x @ w, (x, w)), wrong, inputs, axes="x=N,D w=D,4H:ifog", rng=rng)
     assert "dw[D=0, gate f, unit " in str(report) and not report.ok
+
+
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 2), (3,)])
+def test_a_mask_has_both_kinds_of_entries(sizes):
+    shapes = sized(f"mask={','.join(map(str, sizes))}<bool")
+    for seed in range(40):
+        mask = draw_inputs(shapes, np.float64, np.random.default_rng(seed))["mask"]
+        assert mask.any() and not mask.all()
+    assert draw_inputs(sized("mask=1<bool"), np.float64, np.random.default_rng(0))["mask"].shape == (1,)
