@@ -53,7 +53,7 @@ PRESETS = {
     "flickr8k-transformer": {
         "model": "transformer", "hidden": 256, "wordvec": 256, "layers": 2, "heads": 4, "norm": "pre", "dropout": 0.1,
         "feature_dropout": 0.2, "grid_dropout": 0.1, "feature_clip": 5.0, "smoothing": 0.1, "weight_decay": 0.4,
-        "average": 0.995, "batch": 128, "lr": 1.5e-3, "epochs": 7, "score_every": 2, "select": "cider",
+        "average": 0.995, "init": "fan_in", "batch": 64, "lr": 1e-3, "epochs": 5, "score_every": 1, "select": "cider",
     },
 }
 
@@ -116,6 +116,7 @@ def settings_of(args: argparse.Namespace, scenes: bool, taken: Mapping[str, Any]
         asked = {**taken, **asked}
     chosen = {**_defaults(args, asked.get("model"), scenes), **asked}
     _fit_width(args.hidden, chosen)
+    chosen = filled(chosen)
     for name, setting in SETTINGS.items():
         check_setting(setting, chosen[name])
     _check_cell(chosen, args.preset)
@@ -143,6 +144,15 @@ def _defaults(args, model, scenes):
     if not scenes or args.preset is not None:
         return {**DEFAULTS, **own}
     return {**DEFAULTS_SCENES, **own, **OWN_SCENES.get(model, {})}
+
+
+def filled(chosen: dict[str, Any]) -> dict[str, Any]:
+    """With the model's own numbers where nothing was asked for, so that a run's settings say what it has."""
+    cell = CELLS[chosen["model"]]
+    own = {**{name: option.default for name, option in keywords(MODEL).items()}, **cell.defaults,
+           "dim_feedforward": 4 * chosen["wordvec"]}
+    names = [name for name in cell.options if keywords(MODEL)[name].setting is not None]
+    return {**chosen, **{_setting(name): own[name] for name in names if chosen[_setting(name)] is None}}
 
 
 def check_setting(setting: Setting, value: Any) -> None:
@@ -191,10 +201,7 @@ def _fit_width(hidden: int | None, chosen: dict[str, Any]) -> None:
 
 def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
     """The keywords of CaptioningRNN that a run's settings give; what is None is left to the cell."""
-    given = {name: value for name, value in _model_options(chosen).items() if value is not None}
-    if "dim_feedforward" in CELLS[chosen["model"]].options:
-        given.setdefault("dim_feedforward", 4 * chosen["wordvec"])
-    return given
+    return {name: value for name, value in _model_options(filled(chosen)).items() if value is not None}
 
 
 def _model_options(chosen: Mapping[str, Any]) -> dict[str, Any]:

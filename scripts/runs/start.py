@@ -13,7 +13,7 @@ from scripts.commandline.progress import reading
 from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs import load_run, new_run
 from scripts.runs.folders import hold_run, open_same_data
-from scripts.runs.settings import DEFAULTS, settings_of
+from scripts.runs.settings import DEFAULTS, filled, settings_of
 from scripts.runs.training import make_model, make_solver
 from scripts.runs.training_files import TrainingFiles, say
 from scripts.runs.transfer import settings_taken, take_over
@@ -74,7 +74,7 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
         raise ValueError(f"--resume {run}: {checkpoint.path} has no training state, only a model: --from {run} starts "
                          "another run from its weights")
     dataset, now = open_same_data(checkpoint, args.data, reading)
-    settings = {**DEFAULTS, **checkpoint.run["settings"]}
+    settings = filled({**DEFAULTS, **checkpoint.run["settings"]})
     for name in DEFAULTS:
         asked = getattr(args, name)
         if asked is not None and asked != settings[name] and name != "epochs":

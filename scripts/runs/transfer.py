@@ -10,9 +10,8 @@ from models.checkpoint import Checkpoint
 from models.transfer import WIDTHS, common_words, transferred
 from scripts.runs.folders import epoch_of
 from scripts.runs.photos import SCENES, TELLING, pooled_attributes
-from scripts.runs.settings import DEFAULTS, TAKEN_OVER
+from scripts.runs.settings import DEFAULTS, TAKEN_OVER, filled
 
-OPTION_OF = {"layers": "num_layers", "heads": "num_heads", "feedforward": "dim_feedforward"}
 PARTS = {"D": "the grid", "P": "the picture as a whole"}    # what the parameters of each width read, if they differ
 
 
@@ -20,14 +19,8 @@ def settings_taken(source: Checkpoint) -> dict[str, Any]:
     """The settings that a run keeps from the one that it starts from. Raises ValueError for a model without a run."""
     if not source.run.keys() >= {"data", "settings"}:
         raise ValueError(f"{source.path}: a model without a run, expected a checkpoint that scripts.train wrote")
-    settings = {**DEFAULTS, **source.run["settings"]}
-    return {name: _own(source.model, name) if settings[name] is None else settings[name] for name in TAKEN_OVER}
-
-
-def _own(model: CaptioningRNN, setting: str) -> Any:
-    """What the model has where a setting was left to its cell; None where the cell has no such option."""
-    option = OPTION_OF.get(setting, setting)
-    return getattr(model.cell, option, None) if option in model.cell.options else None
+    settings = filled({**DEFAULTS, **source.run["settings"]})
+    return {name: settings[name] for name in TAKEN_OVER}
 
 
 def take_over(model: CaptioningRNN, source: Checkpoint, dataset: Dataset) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def test_resuming_shows_the_best_model_and_clears_what_a_kill_left(finished, pic
     checkpoint = load_checkpoint(finished / "last.h5")
     for w in checkpoint.model.params.values():
         w *= 0.1                                            # the last model is now another than the best
-    solver = SimpleNamespace(**{**checkpoint.solver, "optim_configs": checkpoint.solver["optim_configs"]})
+    solver = SimpleNamespace(model=checkpoint.model, **checkpoint.solver)
     save_checkpoint(finished / "last.h5", checkpoint.model, checkpoint.run, solver)
     (finished / ".last.h5.xyz.part").write_bytes(b"half")
     assert call(train.main, "--resume", finished / "last.h5") == 0
@@ -253,6 +253,7 @@ def test_nan_in_features_that_came_later_is_one_line(mb, tmp_path, capsys):
 @pytest.mark.parametrize("argv, parts", [
     (["--out", "{finished}"], ["holds another run", "--resume"]),
     (["--resume", "{finished}", "--hidden", "99"], ["--hidden 99 with --resume: the run has 12"]),
+    (["--resume", "{finished}", "--layers", "2"], ["--layers 2 with --resume: the run has 1"]),
     (["--resume", "{finished}", "--out", "elsewhere"], ["a run goes on in its own folder"]),
     (["--resume", "{tmp}/nothing"], ["no such run"]),
     (["--resume", "{tmp}"], ["has no checkpoint"]),

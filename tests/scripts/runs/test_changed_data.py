@@ -1,6 +1,7 @@
 """scripts.train --resume where something of the data has changed, and scripts.prepare_data with broken features."""
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_a_checkpoint_without_the_record_goes_on_with_a_note_and_gets_one(place,
     for name in ("last.h5", "best.h5"):
         checkpoint = load_checkpoint(folder / name)
         del checkpoint.run["data"]["contents"]
-        solver = checkpoint.solver and type("Solver", (), checkpoint.solver)
+        solver = checkpoint.solver and SimpleNamespace(model=checkpoint.model, **checkpoint.solver)
         save_checkpoint(folder / name, checkpoint.model, checkpoint.run, solver)
     assert call(train.main, "--resume", folder, "--data", data, "--epochs", 2) == 0
     assert "only vocabulary, training captions and 16 rows of features were compared" in capsys.readouterr().out
