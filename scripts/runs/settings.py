@@ -137,7 +137,8 @@ def _defaults(args, model, scenes):
     """The defaults for this data; model: the one that was asked for, or None."""
     if args.overfit is not None:
         model = model or DEFAULTS["model"]
-        epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"]) * (args.layers or 1)
+        usual = CELLS[model].defaults.get("num_layers", 1)
+        epochs = EPOCHS_OVERFIT.get(model, DEFAULTS_OVERFIT["epochs"]) * math.ceil((args.layers or usual) / usual)
         return {**DEFAULTS_OVERFIT, "lr": LR_OVERFIT.get(model, DEFAULTS_OVERFIT["lr"]),
                 "lr_decay": DECAY_OVERFIT[model], "epochs": epochs}
     own = OWN.get(model, {})
@@ -226,7 +227,9 @@ def train_options(chosen: Mapping[str, Any], scenes: bool) -> list[str]:
     """The options of scripts.train that give a run's settings again, without those that are defaults for its data."""
     given = argparse.Namespace(overfit=chosen.get("overfit"), preset=None, layers=chosen.get("layers"))
     default = _defaults(given, chosen["model"], scenes)
-    return [word for name in SETTINGS if name in chosen and (name == "model" or chosen[name] != default.get(name))
+    own = filled({**default, "model": chosen["model"], "wordvec": chosen.get("wordvec", default["wordvec"])})
+    default = {**own, "wordvec": default["wordvec"]}
+    return [word for name in SETTINGS if name in chosen and (name == "model" or chosen[name] != default[name])
             if chosen[name] is not None for word in _words(name, chosen[name])]
 
 

@@ -192,7 +192,9 @@ def test_the_card(place, owner, capsys):
 
 @pytest.mark.parametrize("options, scenes", [
     (["--model", "gru", "--lr", "3e-4"], True), (["--preset", "flickr8k-bahdanau", "--patience", "2"], False),
-    (["--overfit", "9", "--model", "attention"], True), (["--clip", "0", "--input-dropout", "0.1"], True), ([], False)])
+    (["--overfit", "9", "--model", "attention"], True), (["--clip", "0", "--input-dropout", "0.1"], True), ([], False),
+    (["--preset", "flickr8k-transformer", "--wordvec", "64"], False), (["--model", "lstm", "--layers", "3"], True),
+    (["--model", "transformer", "--overfit", "5", "--layers", "4"], True)])
 def test_the_cards_command_gives_the_settings_again(options, scenes):
     chosen = settings_of(train.parse(options), scenes)
     assert settings_of(train.parse(train_options(chosen, scenes)), scenes) == chosen
