@@ -181,6 +181,16 @@ def derivative(e: Evidence, name: str) -> Predictions:
                 yield "derivative", sentence, (flat @ x.T).reshape(shape)
 
 
+def residual(e: Evidence, name: str) -> Predictions:
+    """One of the two paths of a sum out = x + f(x) forgotten or taken twice."""
+    n = e.numeric[name]
+    for dout in e.douts:
+        if dout.shape == n.shape:
+            path = f"of a residual sum {name} + f({name})"
+            yield "residual", f"the upstream gradient is missing in it, the path {path} that passes f by", n - dout
+            yield "residual", f"the upstream gradient is added twice, the path {path} that passes f by", n + dout
+
+
 def weights_not_transposed(e: Evidence, name: str) -> Predictions:
     n = e.numeric[name]
     for key, w in e.inputs.items():
@@ -193,7 +203,7 @@ CATALOGUE: list[Callable[[Evidence, str], Predictions]] = [
     zero, sign_or_factor, exchanged, transposed, wrong_order, blocks, one_index_missing, padding, without_upstream,
     parts_of_upstream, averaged, recurrence, assigned, derivative, weights_not_transposed, scrambled_upstream]
 # Said after the mistakes of known layers, which say more
-IF_UNKNOWN = [unexplained_factor, without_mask, own_output]
+IF_UNKNOWN = [unexplained_factor, without_mask, residual, own_output]
 
 
 def _floats(e: Evidence) -> list[np.ndarray]:

@@ -182,13 +182,14 @@ class CaptioningRNN:
         loss, _ = temporal_softmax_loss(self.scores(features, captions), targets, targets != self._null)
         return float(loss) * len(captions), words
 
-    def sample(self, features: Any, max_length: int = 30) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    def sample(self, features: Any, max_length: int | None = None) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Greedy captions: the most likely word at each step, until <END>.
 
         features -> captions int32 (N, max_length): the first column is the first word, not <START>; after <END> all are
-        <NULL>. Cells that attend also return the attention weights of each word, (N, max_length, height, width), zero
-        after <END>. Raises ValueError where the vocabulary has no <START>.
+        <NULL>. max_length None: 30, or the cell's greatest length if less. Cells that attend also return the weights of
+        each word, (N, max_length, height, width), zero after <END>. Raises ValueError without a <START>.
         """
+        max_length = self.cell.usual_length if max_length is None else max_length
         if not isinstance(max_length, (int, np.integer)) or max_length < 1:
             raise ValueError(f"sample: max_length is {max_length}, expected a whole number of at least 1")
         self.cell.check_length(max_length)
@@ -199,8 +200,7 @@ class CaptioningRNN:
         alone = _packed().greedy_alone(self, image, max_length) if self._engine() and len(captions) == 1 else None
         if alone is not None:
             captions[0, :len(alone)] = alone
-            return captions
-        attention = self._sample_steps(self._first_state(image), captions)
+        attention = self._sample_steps(self._first_state(image), captions) if alone is None else None
         if attention is None:
             return captions
         return captions, attention.reshape(*captions.shape, *grid_of(features, attention.shape[2]))

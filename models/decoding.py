@@ -10,6 +10,7 @@ import numpy as np
 from models.search import Choice, Hypothesis, Node, search
 
 BEAM = 3                            # captions kept at each word, wherever nothing else is asked for
+LENGTH = 30                         # words of a caption at most, likewise
 
 
 class Decoded(NamedTuple):
@@ -21,19 +22,21 @@ class Decoded(NamedTuple):
     history: list[list[list[Node]]] | None      # the beam of each image at every step
 
 
-def greedy(model: Any, features: Any, max_length: int = 30, **options: Any) -> Decoded:
+def greedy(model: Any, features: Any, max_length: int | None = None, **options: Any) -> Decoded:
     """The most likely word at each step: a beam of one. Options as in beam_search -> Decoded."""
     return beam_search(model, features, 1, max_length, **options)
 
 
-def beam_search(model: Any, features: Any, beam: int = BEAM, max_length: int = 30, *, normalisation: float = 1.0,
-                allow_unknown: bool = False, block_trigrams: bool = False, history: bool = False) -> Decoded:
+def beam_search(model: Any, features: Any, beam: int = BEAM, max_length: int | None = None, *,
+                normalisation: float = 1.0, allow_unknown: bool = False, block_trigrams: bool = False,
+                history: bool = False) -> Decoded:
     """The best of the captions that a beam finds: argmax of sum log p(word) / length**normalisation.
 
     Each step extends the `beam` best unfinished captions by every word. Among the `beam` best extensions, those that
     end in <END> are set aside as finished; the `beam` best others go on. An image is done when `beam` captions are
     finished, or at max_length; an unfinished caption is its best only if none is finished.
-    features as the model takes them; block_trigrams: no caption has the same three words in a row twice; history: keep
+    features as the model takes them; max_length None: 30, or the model's own greatest length if that is less;
+    block_trigrams: no caption has the same three words in a row twice; history: keep
     the beam of every step -> Decoded. Raises ValueError on options out of range, no images, and scores that are not
     finite.
     Source: Graves (2012), "Sequence transduction", section 2.5; Wu et al. (2016), section 7, for normalisation.
@@ -41,14 +44,15 @@ def beam_search(model: Any, features: Any, beam: int = BEAM, max_length: int = 3
     beam = _whole("beam", beam)
     if not abs(normalisation) <= 10:
         raise ValueError(f"decoding: normalisation is {normalisation}, expected a number between -10 and 10")
-    found, steps = search(model, features, beam, _whole("max_length", max_length), _best, allow_unknown,
+    max_length = _length(model, max_length)
+    found, steps = search(model, features, beam, max_length, _best, allow_unknown,
                           block_trigrams, history)
     return _decoded(model, found, max_length, beam, normalisation, steps)
 
 
-def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int = 30, *, temperature: float = 1.0,
-           top_k: int | None = None, top_p: float = 1.0, allow_unknown: bool = False, block_trigrams: bool = False
-           ) -> Decoded:
+def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int | None = None, *,
+           temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0, allow_unknown: bool = False,
+           block_trigrams: bool = False) -> Decoded:
     """Captions drawn word by word from p**(1 / temperature), normalised.
 
     rng: Generator; top_k: draw only from this many of the most likely words; top_p: only from the fewest of these whose
@@ -66,8 +70,15 @@ def sample(model: Any, features: Any, rng: np.random.Generator, max_length: int 
             z = _likely((z - z.max(axis=1, keepdims=True)) / temperature, top_k, top_p)
         word = (z + rng.gumbel(size=z.shape)).argmax(axis=1)[:, None]       # a draw from softmax(z) (Gumbel 1954)
         return np.zeros_like(word), word, total + np.take_along_axis(log_p[:, 0], word, axis=1)
-    found, _ = search(model, features, 1, _whole("max_length", max_length), draw, allow_unknown, block_trigrams, False)
+    max_length = _length(model, max_length)
+    found, _ = search(model, features, 1, max_length, draw, allow_unknown, block_trigrams, False)
     return _decoded(model, found, max_length, 1, 0.0, None)
+
+
+def _length(model: Any, max_length: int | None) -> int:
+    """Most words of a caption: what is asked for, else 30, or fewer if the model takes no more."""
+    cell = getattr(model, "cell", None)
+    return _whole("max_length", getattr(cell, "usual_length", LENGTH) if max_length is None else max_length)
 
 
 def _best(log_p: np.ndarray, total: np.ndarray) -> Choice:

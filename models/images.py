@@ -39,7 +39,7 @@ def _vector(model: Any, features: Any) -> Image:
 
 def _grid(model: Any, features: Any) -> Image:
     grid, pooled, regions = split_features(features)
-    grid = _regions(np.asarray(grid), model.input_dim)
+    grid = _regions(grid, model.input_dim)
     real = real_regions("CaptioningRNN", regions, *grid.shape[:2])
     grid = _standardise(model, without_padding(grid, real), model.feature_stats)
     if model.feature_stats is not None:
@@ -58,8 +58,15 @@ def _mean(grid: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
     return grid.mean(axis=1) if counts is None else grid.sum(axis=1) / counts[:, None].astype(grid.real.dtype)
 
 
-def _regions(grid: np.ndarray, D: int) -> np.ndarray:
+def _regions(grid: Any, D: int) -> np.ndarray:
     """A grid (N, L, D) or (N, D, height, width) as (N, L, D)."""
+    expected = (f"expected (N, L, D) or (N, D, height, width) with D={D}, or a pair of it and pooled features (N, P), "
+                "or a triple of it, these or None, and the number of regions of each picture (N,)")
+    try:
+        grid = np.asarray(grid)
+    except ValueError:                                      # arrays that do not fit into one
+        raise ValueError(f"CaptioningRNN: features are {type(grid).__name__} of arrays "
+                         f"{', '.join(str(np.shape(part)) for part in grid)}, {expected}") from None
     if grid.dtype.kind not in "fiub" or 0 in grid.shape[1:]:
         raise ValueError(f"CaptioningRNN: features is {grid.dtype} {grid.shape}, expected real numbers of at least "
                          "one region")
@@ -67,9 +74,7 @@ def _regions(grid: np.ndarray, D: int) -> np.ndarray:
     if grid.ndim == 4:
         grid = grid.reshape(*grid.shape[:2], -1).transpose(0, 2, 1)
     if grid.ndim != 3 or grid.shape[2] != D:
-        raise ValueError(f"CaptioningRNN: features is {given}, expected (N, L, D) or (N, D, height, width) with D={D}, "
-                         "or a pair of it and pooled features (N, P), or a triple of it, these or None, and the number "
-                         "of regions of each picture (N,)")
+        raise ValueError(f"CaptioningRNN: features is {given}, {expected}")
     return grid
 
 

@@ -71,6 +71,9 @@ def check_data(data: Mapping[str, Any], split: str) -> None:
     if missing:
         raise ValueError(f"data has no {missing}, expected {', '.join(keys)}")
     captions, rows, features = (data[key] for key in keys)
+    if not hasattr(features, "shape"):
+        raise ValueError(f"{keys[2]} is a {type(features).__name__}, expected an array, or a reader whose reader[rows] "
+                         "gives the features of these rows, such as data.features.PairReader of a grid and pooled ones")
     if len(captions) != len(rows):
         raise ValueError(f"{keys[0]} has {len(captions)} rows and {keys[1]} {len(rows)}, expected as many")
     if not len(captions):

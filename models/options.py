@@ -101,7 +101,7 @@ OPTIONS = (     # in the order of scripts.train --help, and of the settings that
     Option("feature_clip", (MODEL,), float, None, "bound of standardised features, in standard deviations", POSITIVE,
            setting=Setting(None), stored=6),
     Option("pooled_dim", (MODEL,), int, None, "width P of pooled features beside the grid, which initialise the state "
-           "or join the memory", cell_specific=True, stored=7),
+           "or join the memory", AT_LEAST_1, cell_specific=True, stored=7),
     Option("smoothing", (MODEL,), float, 0.0, "label smoothing: share of the target's probability spread over all "
            "words", SHARE, setting=Setting(0.0), stored=9),
     Option("average", (SOLVER,), float, 0.0, "decay of a moving average of the weights, which is validated, scored and "
@@ -269,9 +269,17 @@ def check_value(option: Option, value: Any) -> None:
     if option.choices and value not in option.choices:
         raise ValueError(f"{option.name} is {value!r}, expected one of {', '.join(option.choices)}"
                          f"{did_you_mean(value, option.choices)}")
-    if option.bound is not None and not option.bound.fits(value):
+    number = _is_number(option.kind, value)
+    if option.bound is not None and not (number and option.bound.fits(value)):
         alternative = "None or " if option.default is None else ""
-        raise ValueError(f"{option.name} is {value}, expected {alternative}{option.bound.words}")
+        whole = "" if number or option.kind is not int else "a whole number, "
+        raise ValueError(f"{option.name} is {value!r}, expected {alternative}{whole}{option.bound.words}")
+
+
+def _is_number(kind: type, value: Any) -> bool:
+    """Whether a value is a number that an option of this kind, int or float, may have."""
+    numbers = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+    return isinstance(value, numbers) and not isinstance(value, bool)
 
 
 def _neutral(option: Option, value: Any) -> bool:

@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from rnnlayers.erf import erfc
+from rnnlayers.precision import floating
 from rnnlayers.shapes import Array, check_like
 
 
@@ -13,7 +14,7 @@ def sigmoid(x: Array) -> Array:
     x of any shape and real or complex dtype -> the same shape and dtype (integers give float64).
     For x >= 0 it is 1 / (1 + z), else z / (1 + z), with z = exp(-|x|) at most 1 in size.
     """
-    x = np.asarray(x)
+    x = floating(x)
     positive = x.real >= 0
     z = np.exp(np.where(positive, -x, x))
     return np.where(positive, 1, z) / (1 + z)
@@ -37,10 +38,10 @@ def relu_backward(dout: Array, cache: Array) -> Array:
 def gelu_forward(x: Array) -> tuple[Array, tuple]:
     """Gaussian error linear unit, out = x Phi(x), Phi the distribution function of the standard normal.
 
-    x of any shape, real or complex -> out, cache. Exact, not the approximation by tanh.
+    x of any shape, real or complex (integers give float64) -> out, cache. Exact, not the approximation by tanh.
     Source: Hendrycks and Gimpel (2016), "Gaussian error linear units (GELUs)", section 2.
     """
-    x = np.asarray(x)
+    x = floating(x)
     # BEGIN SOLUTION 6.4: erfc(z) is the complementary error function, with Phi(x) = erfc(-x / sqrt(2)) / 2
     phi = erfc(-x / math.sqrt(2)) / 2
     return x * phi, (x, phi)

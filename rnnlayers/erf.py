@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from rnnlayers.precision import widened
+from rnnlayers.precision import floating, widened
 from rnnlayers.shapes import Array
 
 # erf(y) = y P(y^2) / Q(y^2) up to 0.46875; erfc(y) = exp(-y^2) P(y) / Q(y) up to 4; beyond 4
@@ -33,8 +33,7 @@ def erfc(x: Array) -> Array:
     x of any shape, real or complex with small imaginary parts (the real part chooses the approximation) -> the same
     shape and dtype (integers give float64). Computed in float32 at least.
     """
-    x = np.asarray(x)
-    x = x.astype(np.result_type(x, np.float16)) if x.dtype.kind in "iub" else x
+    x = floating(x)
     y = widened(np.where(x.real < 0, -x, x))
     out = np.zeros_like(y)                                  # of |x|; beyond END it is 0
     for low, high, piece in ((-1.0, 0.46875, _small), (0.46875, 4.0, _middle), (4.0, END, _large)):

@@ -1,7 +1,14 @@
-"""In which type a layer computes what float16 cannot hold."""
+"""In which type a layer computes what float16 and whole numbers cannot hold."""
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rnnlayers.shapes import Array
+
+
+def floating(x: ArrayLike) -> Array:
+    """x as an array, whole numbers and bool as float64."""
+    x = np.asarray(x)
+    return x.astype(np.float64) if x.dtype.kind in "iub" else x
 
 
 def widened(x: Array) -> Array:

@@ -26,9 +26,11 @@ Params = dict[str, Array]
 def positional_encoding(T: int, W: int) -> Array:
     """Sines and cosines that tell positions apart: pe[t, 2k] = sin(t / 10000^(2k / W)), pe[t, 2k + 1] = cos of it.
 
-    T positions from 0, W an even width -> float64 (T, W). Raises ValueError on an odd W.
+    T positions from 0, W an even width -> float64 (T, W). Raises ValueError on an odd W and a negative T.
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.5.
     """
+    if T < 0:
+        raise ValueError(f"positional_encoding: T is {T}, expected a number of positions")
     if W < 2 or W % 2:
         raise ValueError(f"positional_encoding: W is {W}, expected an even width: sines and cosines come in pairs")
     # BEGIN SOLUTION 6.3
@@ -111,7 +113,7 @@ def decoder_layer_forward(x: Array, memory: Array, params: Mapping[str, Array], 
     """
     check_shapes("decoder_layer_forward", x=(x, "N S E"), memory=(memory, "N T E"))
     _check_choice("decoder_layer_forward", "norm", norm, NORMS)
-    keep = keep or {}
+    keep = _masks("decoder_layer_forward", keep, x, ("self", "cross", "ffn"))
     # BEGIN SOLUTION 6.5: _take(params, "self", ATTENTION) are the weights by name, keep.get("self.weights") their mask
 
     def look(y: Array) -> tuple[Array, MultiheadCache]:
@@ -153,7 +155,7 @@ def encoder_layer_forward(x: Array, params: Mapping[str, Array], num_heads: int,
     """
     check_shapes("encoder_layer_forward", x=(x, "N S E"))
     _check_choice("encoder_layer_forward", "norm", norm, NORMS)
-    keep = keep or {}
+    keep = _masks("encoder_layer_forward", keep, x, ("self", "ffn"))
     # BEGIN SOLUTION 6.5
     y, of_self = sublayer_forward(x, _attend(params, num_heads, attn_mask, keep), params, "self", norm, keep)
     out, of_ffn = sublayer_forward(y, _feed_forward(params, activation, keep), params, "ffn", norm, keep)
@@ -257,6 +259,18 @@ def _take(params: Mapping[str, Array], prefix: str, names: tuple[str, ...]) -> d
     if missing:
         raise ValueError(f"params has no {', '.join(missing)}")
     return {name: params[f"{prefix}.{name}"] for name in names}
+
+
+def _masks(function: str, keep: Mapping[str, Array] | None, x: Array, sublayers: tuple[str, ...]
+           ) -> Mapping[str, Array]:
+    """keep, or no masks. ValueError on a name that no mask has, and on an output's mask that would be broadcast."""
+    names = (*sublayers, *(f"{name}.{'hidden' if name == 'ffn' else 'weights'}" for name in sublayers))
+    for name in keep or {}:
+        if name not in names:
+            raise ValueError(f"{function}: keep has {name!r}, expected masks named {', '.join(names)}")
+    for name in sublayers:
+        check_keep(f"{function}: {name}", (keep or {}).get(name), np.shape(x))
+    return keep or {}
 
 
 def _dropped(x: Array, keep: Array | None) -> Array:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from models.decoding import LENGTH
 from models.dropout import NO_DROPOUT, Dropout
 from models.options import default
 
@@ -114,6 +115,11 @@ class Cell:
 
     def check_length(self, words: int) -> None:
         """Raises ValueError where captions of so many words are longer than the cell can take."""
+
+    @property
+    def usual_length(self) -> int:
+        """Most words of a caption where nothing else is asked for."""
+        return LENGTH
 
     def initial_state(self, p: Params, image: Image) -> State:
         """The state before the first word."""

@@ -76,6 +76,9 @@ class Transformer(Cell):
 
     def __init__(self, **options: Any):
         super().__init__(**options)
+        if self.one_region and self.pooled_dim:
+            raise ValueError(f"one_region with pooled_dim {self.pooled_dim}, expected one of the two: pooled features "
+                             "go with a grid of regions")
         if self.one_region:
             self.features, self.attends = VECTOR, False     # of this one, not of its class
 
@@ -115,6 +118,10 @@ class Transformer(Cell):
         if words > self.max_length:
             raise ValueError(f"captions feed {words} words, expected at most max_length = {self.max_length} of them, "
                              "the model's own greatest length")
+
+    @property
+    def usual_length(self) -> int:
+        return min(super().usual_length, self.max_length)
 
     def initial_state(self, p: Params, image: Image) -> State:
         """carried: keys and values of each layer's words; memory: which rows are seen, then the picture's of each.

@@ -191,13 +191,9 @@ def _fit_width(hidden: int | None, chosen: dict[str, Any]) -> None:
     if not own and not chosen["tie"]:
         return
     chosen["hidden"] = W
-    if hidden in (None, W):
-        return
-    if not own:
+    if not own and hidden not in (None, W):
         raise ValueError(f"--hidden {hidden} with --tie: the hidden state has to be as wide as the word "
                          f"vectors, --wordvec {W}; leave --hidden out")
-    print(f"note: --hidden {hidden} is not used: what a {chosen['model']} makes of a word is as wide as the "
-          f"word vectors, --wordvec {W}")
 
 
 def model_keywords(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,9 @@ def begin_run(args: argparse.Namespace, settings: dict[str, Any], dataset: Datas
         raise ValueError(f"{dataset.folder}: has no val split, and training needs one to validate on: python -m "
                          "scripts.prepare_data ... --val 0.1 takes some of the training images (--overfit needs none)")
     _note_single_region(dataset)
+    if args.hidden not in (None, settings["hidden"]):
+        say(f"note: --hidden {args.hidden} is not used: what a {settings['model']} makes of a word is as wide as the "
+            f"word vectors, --wordvec {settings['wordvec']}")
     dataset.preload(args.cache_mb * 2**20)
     model = make_model(settings, dataset)
     start = source and take_over(model, source, dataset)

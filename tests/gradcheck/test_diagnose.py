@@ -115,3 +115,19 @@ def test_an_lstm_with_gates_in_another_order_is_not_taken_for_ours(rng, stranger
     forward, backward, inputs = stranger("gru")
     wrong = lambda dout, cache: [2 * grad if i == 3 else grad for i, grad in enumerate(backward(dout, cache))]  # noqa: E731
     assert [diagnosis.kind for diagnosis in check_pair(forward, wrong, inputs).diagnoses] == ["factor"]
+
+
+@pytest.mark.parametrize("sign, words", [(-1, "dx: the upstream gradient is missing in it, the path of a residual sum"),
+                                         (1, "dx: the upstream gradient is added twice, the path of a residual sum")])
+def test_a_residual_path_forgotten_or_taken_twice_is_named(sign, words, rng):
+    def residual_forward(x, w):
+        y = np.tanh(x @ w)
+        return x + y, (x, w, y)
+
+    def residual_backward(dout, cache):
+        x, w, y = cache
+        dy = dout * (1 - y * y)
+        return dy @ w.T + dout + sign * dout, dw_of(x, dy)
+    inputs = {"x": rng.standard_normal((3, 5, 4)), "w": rng.standard_normal((4, 4))}
+    report = check_pair(residual_forward, residual_backward, inputs)
+    assert [diagnosis.kind for diagnosis in report.diagnoses] == ["residual"] and words in str(report)

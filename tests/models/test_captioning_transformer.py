@@ -4,7 +4,7 @@ import pytest
 
 from models import CaptioningRNN, CaptioningSolver, CaptioningSolverTransformer, CaptioningTransformer
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.decoding import beam_search
+from models.decoding import beam_search, greedy, sample
 from models.transfer import transferred
 from rnnlayers import transformer_temporal_softmax_loss
 from rnnlayers.optim import adam
@@ -107,6 +107,37 @@ def test_captions_are_at_most_max_length_words_long(backend, word_to_idx, rng):
                  lambda: model.sample(features, max_length=6), lambda: beam_search(model, features, 2, 6)):
         with pytest.raises(ValueError, match=r"6 words, expected at most max_length = 5"):
             call()
+
+
+def test_without_a_length_captions_are_as_long_as_the_model_takes(word_to_idx, rng):
+    features, draws = rng.standard_normal((2, D)), np.random.default_rng(0)
+    for length, expected in ((5, 5), (40, 30)):
+        model = make(word_to_idx, max_length=length)
+        assert np.asarray(model.sample(features)).shape == (2, expected)
+        for found in (beam_search(model, features, 2), greedy(model, features), sample(model, features, draws)):
+            assert found.captions.shape == (2, expected)
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"num_layers": 2.0}, "num_layers is 2.0, expected a whole number, 1 to 32"),
+    ({"num_layers": "2"}, "num_layers is '2'"),
+    ({"dim_feedforward": 7.5}, "dim_feedforward is 7.5"), ({"region_positions": True}, "region_positions is True"),
+    ({"pooled_dim": -1}, "pooled_dim is -1, expected None or at least 1"),
+    ({"num_heads": True}, "num_heads is True"), ({"max_length": None}, "max_length is None"),
+    ({"dropout": "a"}, "dropout is 'a', expected a share"),
+    ({"one_region": True, "pooled_dim": 3}, "one_region with pooled_dim 3, expected one of the two")])
+def test_what_is_no_number_or_does_not_go_together_is_named(options, words, word_to_idx):
+    with pytest.raises(ValueError, match=words):
+        make(word_to_idx, **options)
+
+
+def test_features_that_do_not_fit_together_are_named(word_to_idx, captions, rng):
+    pair = rng.standard_normal((3, D)), rng.standard_normal((3, P))
+    with pytest.raises(ValueError, match=r"features are tuple of arrays \(3, 5\), \(3, 7\), expected \(N, L, D\)"):
+        make(word_to_idx, pooled_dim=P).loss(pair, captions)
+    data = {"train_captions": captions, "train_image_idxs": np.arange(3), "train_features": pair}
+    with pytest.raises(ValueError, match="train_features is a tuple, expected an array, or a reader"):
+        CaptioningSolver(make(word_to_idx, pooled_dim=P), data)
 
 
 def test_features_and_arithmetic_follow_the_parameters(word_to_idx, captions, rng):

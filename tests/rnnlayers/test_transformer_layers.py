@@ -225,6 +225,8 @@ def test_positions_by_the_papers_formula():
         expected = [[(math.sin, math.cos)[j % 2](t / 10000**((j - j % 2) / W)) for j in range(W)] for t in range(T)]
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     assert positional_encoding(0, 4).shape == (0, 4)
+    with pytest.raises(ValueError, match="T is -1, expected a number of positions"):
+        positional_encoding(-1, 4)
     for W in (1, 3, 0, -2):
         with pytest.raises(ValueError, match="expected an even width"):
             positional_encoding(3, W)
@@ -261,6 +263,15 @@ def test_dropout_masks_are_not_broadcast(keep, attend, rng):
         feed_forward_forward(x, W1, np.ones(5), W2, np.ones(E), keep=keep)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8, np.int64, bool])
+def test_whole_numbers_are_computed_in_float64(dtype):
+    x = np.array([0, 1, 2, 100]).astype(dtype)
+    for function in (rnnlayers.sigmoid, erfc, lambda x: gelu_forward(x)[0]):
+        found = function(x)
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, function(x.astype(np.float64)))
+
+
 @pytest.mark.parametrize("size", [True, 2.0, 0, 5])
 def test_patches_that_do_not_divide_a_picture_are_refused(size):
     with pytest.raises(ValueError, match="patch_size is .*, expected a divisor of H = 4 and W = 6"):
@@ -284,7 +295,10 @@ def test_the_loss_is_a_mean_over_all_words_of_all_captions(rng):
     ({"norm": "both"}, "norm is 'both', expected one of post, pre"),
     ({"activation": "tanh"}, "activation is 'tanh', expected one of gelu, relu"),
     ({"num_heads": 3}, "expected a divisor of E = 4"), ({"memory": np.ones((2, 3, 5))}, "memory is (2, 3, 5)"),
-    ({"attn_mask": np.full((5, 5), -np.inf)}, ADVICE), ({"params": {}}, "params has no norm_self.gamma")])
+    ({"attn_mask": np.full((5, 5), -np.inf)}, ADVICE),
+    ({"keep": {"cros": np.ones((2, 5, 4))}}, "keep has 'cros', expected masks named self, cross, ffn, self.weights"),
+    ({"keep": {"ffn": np.ones(1)}}, "ffn: keep is (1,), expected a dropout mask"),
+    ({"params": {}}, "params has no norm_self.gamma")])
 def test_wrong_arguments_of_a_layer_are_named(changed, words, rng):
     names = [key for key in inputs_of("decoder_layer", rng) if "_" in key and "mask" not in key and key != "num_heads"]
     given = inputs_of("decoder_layer", rng)

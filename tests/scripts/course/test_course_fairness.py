@@ -143,7 +143,8 @@ SLOW = {"forwards that are right for two calls", "backwards by central differenc
         "the step's results are float16 for float32", "`db` of the step with shape (1, H)",
         "the step does `dnext_c += ...`", "`db` of the step a mean, the sequence starts from 0",
         "`db` of the step a mean, 4.2 stacks for it"}
-SAMPLE = sample(ROWS, [name for name in ROWS if name not in SLOW])
+FAST = [name for name in ROWS if name not in SLOW]
+SAMPLE = sample(ROWS, [name for name in FAST if name in CHEATS or name in FAST[::2]])
 
 
 def published():

@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("doctor")
     make_scene_dataset(folder / "data", seed=1, sizes={"train": 400, "val": ENOUGH_WORDS})
     for cell in CELLS:
-        train_run(folder / cell, folder / "data", model=cell, epochs=4)
+        train_run(folder / cell, folder / "data", model=cell, epochs=4, layers=1)
     return folder
 
 
