@@ -81,6 +81,11 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def typed(name: str, value: Any) -> str:
+    """A setting as it is typed, such as --layers 2 or --no-tie."""
+    return " ".join(_words(name, value))
+
+
 def _shown(name):
     """A setting's defaults for --help: the general one, those of scenes, and those of single models."""
     default, own = DEFAULTS[name], _own_defaults(name)
@@ -168,17 +173,17 @@ def _check_taken(args: argparse.Namespace, asked: Mapping[str, Any], taken: Mapp
     for name in SHAPING:
         if asked.get(name, taken[name]) != taken[name]:
             by = f" (of --preset {args.preset})" if getattr(args, name) is None else ""
-            raise ValueError(f"{flag(name)} {asked[name]}{by} with --from {args.from_run}: its weights have "
-                             f"{flag(name)} {taken[name]}; leave one of the two out")
+            raise ValueError(f"{typed(name, asked[name])}{by} with --from {args.from_run}: its weights have "
+                             f"{typed(name, taken[name])}; leave one of the two out")
 
 
 def _check_cell(chosen: dict[str, Any], preset: str | None) -> None:
     """Raises ValueError for an option that the model does not have, from the command line or a preset."""
     for name in not_taken(_model_options(chosen), CELLS[chosen["model"]].options):
         others, setting = " or ".join(cell for cell, cls in CELLS.items() if name in cls.options), _setting(name)
-        remedy = (f"; the preset {preset} sets it, {flag(setting)} {DEFAULTS[setting]} takes it back"
+        remedy = (f"; the preset {preset} sets it, {typed(setting, DEFAULTS[setting])} takes it back"
                   if setting in PRESETS.get(preset or "", {}) else "")
-        raise ValueError(f"{flag(setting)} {chosen[setting]} with --model {chosen['model']}: it belongs to "
+        raise ValueError(f"{typed(setting, chosen[setting])} with --model {chosen['model']}: it belongs to "
                          f"{others}{remedy}")
 
 

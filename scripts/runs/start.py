@@ -13,7 +13,7 @@ from scripts.commandline.progress import reading
 from scripts.datasets.defaults import FLICKR8K, SCENES, ensure_dataset
 from scripts.runs import load_run, new_run
 from scripts.runs.folders import hold_run, open_same_data
-from scripts.runs.settings import DEFAULTS, filled, settings_of
+from scripts.runs.settings import DEFAULTS, filled, settings_of, typed
 from scripts.runs.training import make_model, make_solver
 from scripts.runs.training_files import TrainingFiles, say
 from scripts.runs.transfer import settings_taken, take_over
@@ -81,8 +81,9 @@ def resume_run(args: argparse.Namespace, held: ExitStack | None = None) -> tuple
     for name in DEFAULTS:
         asked = getattr(args, name)
         if asked is not None and asked != settings[name] and name != "epochs":
-            raise ValueError(f"--{name.replace('_', '-')} {asked} with --resume: the run has {settings[name]}; "
-                             "leave it out, or start another run")
+            has = typed(name, settings[name]) if isinstance(asked, bool) else settings[name]
+            raise ValueError(f"{typed(name, asked)} with --resume: the run has {has}; leave it out, or start another "
+                             "run")
     if args.out is not None and Path(args.out).resolve() != folder.resolve():
         raise ValueError(f"--out {args.out} with --resume {args.resume}: a run goes on in its own folder")
     if args.preset is not None:

@@ -74,7 +74,7 @@ def test_stacks(cell, small_scenes, tmp_path):
 
 @pytest.mark.parametrize("options, words", [
     (["--model", "lstm", "--heads", 2], "--heads 2 with --model lstm: it belongs to transformer"),
-    (["--model", "transformer", "--residual"], "--residual True with --model transformer: it belongs to rnn"),
+    (["--model", "transformer", "--residual"], "--residual with --model transformer: it belongs to rnn"),
     (["--model", "transformer", "--layers", 40], "--layers 40: expected 1 to 32"),
     (["--model", "transformer", "--heads", 3], "wordvec_dim (--wordvec) is 8 with num_heads (--heads) 3, expected an"),
     (["--model", "lstm", "--tie", "--wordvec", 6], "--hidden 8 with --tie: the hidden state has to be as wide as the"),

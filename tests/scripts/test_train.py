@@ -254,6 +254,8 @@ def test_nan_in_features_that_came_later_is_one_line(mb, tmp_path, capsys):
     (["--out", "{finished}"], ["holds another run", "--resume"]),
     (["--resume", "{finished}", "--hidden", "99"], ["--hidden 99 with --resume: the run has 12"]),
     (["--resume", "{finished}", "--layers", "2"], ["--layers 2 with --resume: the run has 1"]),
+    (["--resume", "{finished}", "--tie"], ["--tie with --resume: the run has --no-tie"]),
+    (["--model", "transformer", "--residual"], ["--residual with --model transformer: it belongs to"]),
     (["--resume", "{finished}", "--out", "elsewhere"], ["a run goes on in its own folder"]),
     (["--resume", "{tmp}/nothing"], ["no such run"]),
     (["--resume", "{tmp}"], ["has no checkpoint"]),
