@@ -30,7 +30,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_report_header():
-    return "the whole suite takes 5 to 6 minutes on two cores (-n auto); pytest -m quick takes less than one minute"
+    return "the whole suite takes 4 to 5 minutes on two cores (-n auto); pytest -m quick takes less than one minute"
 
 
 def pytest_ignore_collect(collection_path, config):
